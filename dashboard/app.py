@@ -1,0 +1,158 @@
+"""App: the controls beside one page, under one clock."""
+
+import logging
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.document import Document
+
+from dashboard.browser import Browser
+from dashboard.clock import CONDUCTOR, Chore, Clock
+from dashboard.controls import Controls
+from dashboard.pages import PAGES
+from dashboard.run import Run
+from dashboard.settings import Settings
+from dashboard.transport import Transport
+
+log = logging.getLogger(__name__)
+
+PERIOD = 100
+CROWD = 10
+CHORE_EVERY = 1.0
+FRAMES_AHEAD = 2
+
+
+class App(pn.viewable.Viewer):
+    """The laboratory for one visitor: a run, its clock, its controls, and the page that shows it.
+
+    Served, `page()` is the whole window; in a notebook the App itself is shown.
+    """
+
+    def __init__(self, run: Run | None = None, page: str = "playground", problems: list[str] | None = None) -> None:
+        super().__init__()
+        self.run = run or Run()
+        self.clock = Clock(self.run)
+        self.controls = Controls(self.run.settings)
+        self.transport = Transport(self.clock)
+        self.browser = Browser(self._press)
+        self.shown = PAGES[page](self.run)
+        self._alert = pmui.Alert(severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width")
+        self._drawn = -1
+        self._ticks = 0
+        self._chore: Chore | None = None
+        self._chore_began = 0.0
+        self._said = ""
+        self._query = ""
+        if problems:
+            self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
+        self._draw()
+        self._loop = None
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Row(self.controls, self._main(), sizing_mode="stretch_width")
+
+    def page(self) -> pmui.Page:
+        """The whole window, for a server."""
+        return pmui.Page(
+            title="Descent Lab",
+            sidebar=[self.controls],
+            main=[self._main()],
+            sidebar_width=300,
+            busy_indicator=None,
+            theme_config=THEME,
+            meta_description="A laboratory to see why a neural network trains, or does not.",
+        )
+
+    def start(self, document: Document) -> None:
+        """Draw frames into a document as long as its session lives."""
+        self._document = document
+        self._loop = document.add_periodic_callback(self._tick, PERIOD)
+
+    def close(self) -> None:
+        """Leave nothing behind: no clock, no work, no watcher."""
+        self.clock.pause()
+        if self._chore:
+            self._chore.drop()
+        self.run.close()
+
+    def _main(self) -> pn.viewable.Viewable:
+        return pn.Column(self._alert, self.transport, self.shown, self.browser, sizing_mode="stretch_width", margin=12)
+
+    def _press(self, key: str) -> None:
+        self.transport.press(key)
+
+    def _tick(self) -> None:
+        """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
+        self._ticks += 1
+        if self._ticks % (1 + CONDUCTOR.players // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
+            return
+        if self.run.version != self._drawn:
+            with pn.io.hold(self._document):
+                self._draw()
+                self.browser.frame += 1
+        self._work()
+
+    def _draw(self) -> None:
+        self._drawn = self.run.version
+        frame = self.run.frame()
+        self.shown.draw(frame)
+        self.transport.draw(frame)
+        self._say()
+        self._write_link()
+
+    def _say(self) -> None:
+        """What there is to be told: why the run has ended, or what was wrong with a wish."""
+        said = self.run.message or self.run.ended
+        if said != self._said:
+            self._said = said
+            severity = "warning" if self.run.message else "error" if "diverged" in said else "info"
+            self._alert.param.update(object=said[:1].upper() + said[1:], severity=severity, visible=bool(said))
+
+    def _write_link(self) -> None:
+        query = "?" + urlencode({"page": self.shown.slug, **self.run.settings.query()})
+        if pn.state.location and query != self._query:
+            self._query = pn.state.location.search = query
+
+    def _work(self) -> None:
+        """Have at most one piece of heavy work done beside the training, and begin one a second."""
+        now = time.perf_counter()
+        if (self._chore and self._chore.busy) or now - self._chore_began < CHORE_EVERY:
+            return
+        frame = self.run.frame()
+        work = next(filter(None, (instrument.work(frame) for instrument in self.shown.shown if instrument.visible)), None)
+        if work:
+            self._chore, self._chore_began = Chore(work), now
+
+
+THEME = {
+    "palette": {"primary": {"main": "#3b5bdb"}},
+    "shape": {"borderRadius": 8},
+    "typography": {"fontSize": 13},
+}
+
+
+def serve() -> None:
+    """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
+    query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
+    settings, problems = Settings.from_query(query)
+    page = query.get("page", "playground")
+    if page not in PAGES:
+        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
+        page = "playground"
+    app = App(_run(settings, problems), page, problems)
+    app.page().servable(title="Descent Lab")
+    document = pn.state.curdoc
+    pn.state.onload(lambda: app.start(document))
+    pn.state.on_session_destroyed(lambda _: app.close())
+
+
+def _run(settings: Settings, problems: list[str]) -> Run:
+    """A run of these settings, or of the defaults where they do not go together."""
+    try:
+        return Run(settings)
+    except ValueError as error:
+        problems.append(str(error))
+        return Run()

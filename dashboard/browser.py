@@ -1,0 +1,71 @@
+"""Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view."""
+
+from collections.abc import Callable
+from typing import Any
+
+import param
+from panel.custom import Child, JSComponent
+
+
+class Browser(JSComponent):
+    """Hears keys, and answers every frame once it is painted, so that none is sent to a browser that is behind."""
+
+    frame = param.Integer(default=0, doc="The newest frame that was sent.")
+    shown = param.Integer(default=0, doc="The newest frame that was painted.")
+
+    _esm = """
+    const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=option]"
+    const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
+    const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
+    const KEYS = {" ": "space", "ArrowRight": "right", "r": "r", "R": "r"}
+
+    export function render({model, el}) {
+      el.style.display = "none"
+      const hear = (event) => {
+        const key = KEYS[event.key], target = event.composedPath()[0]
+        const is = (selector) => target instanceof Element && target.matches(selector)
+        if (!key || event.ctrlKey || event.metaKey || event.altKey || event.repeat && key != "right" || is(TYPING)) { return }
+        if (key == "space" && is(PRESSING) || key == "right" && is(SLIDING)) { return }
+        event.preventDefault()
+        model.send_msg(key)
+      }
+      window.addEventListener("keydown", hear)
+      model.on("frame", () => requestAnimationFrame(() => setTimeout(() => { model.shown = model.frame }, 0)))
+      model.on("remove", () => window.removeEventListener("keydown", hear))
+    }
+    """
+
+    def __init__(self, on_key: Callable[[str], None], **params: Any) -> None:
+        super().__init__(width=0, height=0, margin=0, **params)
+        self._on_key = on_key
+
+    @property
+    def behind(self) -> int:
+        """How many frames were sent and are not painted yet."""
+        return self.frame - self.shown
+
+    def _handle_msg(self, msg: Any) -> None:
+        self._on_key(msg)
+
+
+class InView(JSComponent):
+    """Knows whether what it holds is on the visitor's screen."""
+
+    content = Child()
+    visible = param.Boolean(default=True, doc="False while scrolled out of view or in a hidden tab.")
+
+    _esm = """
+    export function render({model, el}) {
+      el.style.minWidth = "0"
+      el.append(model.get_child("content"))
+      let near = true
+      const tell = () => {
+        const visible = near && !document.hidden
+        if (visible != model.visible) { model.visible = visible }
+      }
+      const observer = new IntersectionObserver((entries) => { near = entries[entries.length - 1].isIntersecting; tell() }, {rootMargin: "60px"})
+      observer.observe(el)
+      document.addEventListener("visibilitychange", tell)
+      model.on("remove", () => { observer.disconnect(); document.removeEventListener("visibilitychange", tell) })
+    }
+    """

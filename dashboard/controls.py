@@ -1,0 +1,245 @@
+"""Controls: a widget for every setting, grouped by what it is about."""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import panel as pn
+import panel_material_ui as pmui
+import param
+
+from dashboard.settings import MOST_LAYERS, MOST_UNITS, OPTIONS, Settings
+from engine.datasets import DATASETS
+from engine.initializers import INITIALIZERS
+from engine.optimizers import OPTIMIZERS
+from engine.ranges import options
+from engine.schedules import SCHEDULES
+
+PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
+BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
+MARGIN = (6, 12)
+
+
+class Controls(pn.viewable.Viewer):
+    """Every setting as a control with its meaning as tooltip; what belongs to a chosen optimizer or dataset comes and goes with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self._layout = pmui.Accordion(
+            ("Data", self._data()),
+            ("Network", self._network()),
+            ("Training", self._training()),
+            ("Stop", self._stop()),
+            active=[0, 1, 2],
+            sizing_mode="stretch_width",
+            margin=0,
+            disable_gutters=True,
+            square=True,
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def _data(self) -> pn.Column:
+        return _group(
+            self._menu("dataset"),
+            Family(self.settings, "dataset", DATASETS, leave_out=("n", "noise")),
+            self._slider("n"),
+            self._slider("noise"),
+            self._slider("validation"),
+            self._switch("standardize"),
+        )
+
+    def _network(self) -> pn.Column:
+        return _group(
+            LayerEditor(self.settings),
+            self._menu("activation"),
+            self._menu("initializer"),
+            Family(self.settings, "initializer", INITIALIZERS),
+            self._slider("bias"),
+            self._switch("skip"),
+            SeedEditor(self.settings),
+        )
+
+    def _training(self) -> pn.Column:
+        return _group(
+            LossMenu(self.settings),
+            self._menu("optimizer"),
+            Family(self.settings, "optimizer", OPTIMIZERS),
+            self._menu("schedule"),
+            Family(self.settings, "schedule", SCHEDULES),
+            Steps(self.settings, "batch_size", BATCHES, {0: "all"}),
+            Steps(self.settings, "l2", PENALTIES),
+            Steps(self.settings, "l1", PENALTIES),
+        )
+
+    def _stop(self) -> pn.Column:
+        return _group(*(_number(self.settings, name) for name in ("stop_epoch", "stop_loss", "stop_plateau")))
+
+    def _menu(self, name: str) -> pmui.Select:
+        return pmui.Select.from_param(self.settings.param[name], **_words(self.settings, name))
+
+    def _switch(self, name: str) -> pmui.Switch:
+        return pmui.Switch.from_param(self.settings.param[name], **_words(self.settings, name))
+
+    def _slider(self, name: str) -> pn.viewable.Viewable:
+        return slider(self.settings, name)
+
+
+class Family(pn.viewable.Viewer):
+    """The controls of whatever member of a family is chosen: an optimizer's momentum, a dataset's gap."""
+
+    def __init__(self, settings: Settings, choice: str, family: Mapping[str, Callable], leave_out: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self._settings, self._choice, self._family, self._leave_out = settings, choice, family, leave_out
+        self._layout = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._fill()
+        settings.param.watch(self._fill, choice)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def _fill(self, *_: object) -> None:
+        member = self._family[getattr(self._settings, self._choice)]
+        self._layout.objects = [slider(self._settings, name) for name in options(member) if name not in self._leave_out]
+        self._layout.visible = bool(self._layout.objects)
+
+
+class Steps(pn.viewable.Viewer):
+    """A slider over chosen values, for what is better chosen by magnitude; a value from a link joins them."""
+
+    def __init__(self, settings: Settings, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None) -> None:
+        super().__init__()
+        self._settings, self._name, self._names = settings, name, names or {}
+        self._values = values
+        self._widget = pmui.DiscreteSlider(options=self._options(), value=getattr(settings, name), **_words(settings, name))
+        self._widget.param.watch(self._choose, "value")
+        settings.param.watch(self._follow, name)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._widget
+
+    def _options(self) -> dict[str, float]:
+        values = sorted({*self._values, getattr(self._settings, self._name)})
+        return {self._names.get(value, f"{value:g}"): value for value in values}
+
+    def _choose(self, event: param.parameterized.Event) -> None:
+        setattr(self._settings, self._name, event.new)
+
+    def _follow(self, event: param.parameterized.Event) -> None:
+        if event.new != self._widget.value:
+            self._widget.param.update(options=self._options(), value=event.new)
+
+
+class LossMenu(pn.viewable.Viewer):
+    """The losses that go with the task."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._widget = pmui.Select.from_param(settings.param.loss, options=settings.losses(), **_words(settings, "loss"))
+        settings.param.watch(self._fit, "dataset", precedence=1)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._widget
+
+    def _fit(self, _: object) -> None:
+        self._widget.param.update(options=self._settings.losses(), value=self._settings.loss)
+
+
+class LayerEditor(pn.viewable.Viewer):
+    """The hidden layers as a list: a width each, add one, remove one."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._count = pmui.Typography(variant="body2", margin=(8, 4, 4, 12), sizing_mode="stretch_width")
+        self._remove = pmui.IconButton(icon="remove", description="Remove the last hidden layer", size="small", margin=2, on_click=self._drop)
+        self._add = pmui.IconButton(icon="add", description="Add a hidden layer", size="small", margin=(2, 12, 2, 2), on_click=self._append)
+        self._rows = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._fill()
+        settings.param.watch(self._fill, "hidden")
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(pn.Row(self._count, self._remove, self._add, sizing_mode="stretch_width"), self._rows, margin=0, sizing_mode="stretch_width")
+
+    def _fill(self, *_: object) -> None:
+        hidden = self._settings.hidden
+        self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}"
+        self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MOST_LAYERS
+        if len(self._rows) != len(hidden):
+            self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][: len(hidden)]
+        for row, width in zip(self._rows, hidden, strict=True):
+            row.value = width
+
+    def _row(self, layer: int) -> pmui.IntSlider:
+        row = pmui.IntSlider(
+            label=f"Layer {layer + 1}, units", value=self._settings.hidden[layer], start=1, end=64, sizing_mode="stretch_width", margin=MARGIN, size="small"
+        )
+        row.param.watch(lambda event: self._set(layer, event.new), "value")
+        return row
+
+    def _set(self, layer: int, width: int) -> None:
+        hidden = list(self._settings.hidden)
+        if layer < len(hidden) and hidden[layer] != width:
+            self._settings.hidden = [*hidden[:layer], width, *hidden[layer + 1 :]]
+
+    def _append(self, _: object) -> None:
+        hidden = self._settings.hidden
+        self._settings.hidden = [*hidden, hidden[-1] if hidden else 8]
+
+    def _drop(self, _: object) -> None:
+        self._settings.hidden = self._settings.hidden[:-1]
+
+
+class SeedEditor(pn.viewable.Viewer):
+    """The seed, and a die that rolls a new one."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._number = _number(settings, "seed")
+        self._roll = pmui.IconButton(icon="casino", description="Roll a new seed: other data, other weights", margin=(10, 8, 0, 0), on_click=self.roll)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Row(self._number, self._roll, sizing_mode="stretch_width")
+
+    def roll(self, _: object = None) -> None:
+        """Choose another seed."""
+        self._settings.seed = random.randrange(1, 10_000)
+
+
+def slider(settings: Settings, name: str) -> pn.viewable.Viewable:
+    """The control of a number with bounds: over magnitudes where its range is logarithmic."""
+    option, parameter = OPTIONS.get(name), settings.param[name]
+    if option and option.range.log and name != "n":
+        return Steps(settings, name, _magnitudes(option.range.low, option.range.high))
+    words = _words(settings, name)
+    if isinstance(parameter, param.Integer):
+        return pmui.IntSlider.from_param(parameter, step=parameter.step or 1, **words)
+    low, high = parameter.bounds
+    return pmui.FloatSlider.from_param(parameter, step=parameter.step or (high - low) / 100, **words)
+
+
+def _magnitudes(low: float, high: float) -> tuple[float, ...]:
+    """About six values a decade between two bounds."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    values = np.array([float(f"{digit * 10.0**power:.3g}") for power in powers for digit in (1, 1.5, 2, 3, 5, 7)])
+    return tuple(values[(values >= low * (1 - 1e-9)) & (values <= high * (1 + 1e-9))].tolist())
+
+
+def _number(settings: Settings, name: str) -> pn.viewable.Viewable:
+    parameter = settings.param[name]
+    kind = pmui.IntInput if isinstance(parameter, param.Integer) else pmui.FloatInput
+    return kind.from_param(parameter, **_words(settings, name))
+
+
+def _words(settings: Settings, name: str) -> dict[str, object]:
+    parameter = settings.param[name]
+    return {"label": parameter.label, "description": parameter.doc, "sizing_mode": "stretch_width", "margin": MARGIN, "size": "small"}
+
+
+def _group(*controls: object) -> pn.Column:
+    return pn.Column(*controls, sizing_mode="stretch_width", margin=(0, 0, 8, 0))

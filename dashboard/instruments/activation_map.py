@@ -1,0 +1,73 @@
+"""Activation map: the life of every hidden unit."""
+
+import holoviews as hv
+import numpy as np
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+from engine.measures import unit_fates
+
+COLUMNS = 200
+
+
+class ActivationMap(Instrument):
+    """Every hidden unit's mean activation over the epochs; units that have died or gone dim are marked and counted."""
+
+    title = "Activations"
+    question = "Which units are at work, and which are dead?"
+    reading = "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001)."
+    missing = "there are no hidden layers."
+    points = COLUMNS
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return bool(frame.setup.network.widths)
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        widths = frame.setup.network.widths
+        self._units = sum(widths)
+        self._network = frame.setup.network.copy()
+        self._low, self._high = np.inf, -np.inf
+        tops = self._units - np.cumsum((0, *widths))
+        names = [((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(zip(tops[:-1], tops[1:], strict=True))]
+        image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(
+            cmap=style.ACTIVATION, clim=(0, 1), clipping_colors={"NaN": "#00000000"}, colorbar=True, tools=["hover"],
+            colorbar_opts={"width": 8, "padding": 2}, hover_tooltips=[("epoch", "$x{0}"), ("mean activation", "@image{0.000}")],
+        )
+        borders = hv.Segments([(-1, top, 1e9, top) for top in tops[1:-1]], label="borders").opts(color="white", line_width=1.5)
+        dead = hv.Points([], ["x", "y"], label="dead").opts(marker="x", color=style.CURSOR, size=7, line_width=2)
+        dim = hv.Points([], ["x", "y"], label="dim").opts(color=style.CURSOR, fill_alpha=0, size=6)
+        return hv.Overlay([image, borders, dead, dim]).opts(
+            xlim=(0, 20), ylim=(0, self._units), yticks=names, xlabel="epoch", ylabel="layer", show_legend=False, responsive=True, height=self.height
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        stride = self.stride(frame)
+        if after < 0:
+            self._image = np.full((self._units, COLUMNS), np.nan, np.float32)
+        rows = self.rows(frame, after)
+        self._image[:, rows.index // stride] = rows.mean_activations.T[::-1]
+        if len(rows):
+            self._low, self._high = min(self._low, rows.mean_activations.min()), max(self._high, rows.mean_activations.max())
+        place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
+        return {"means": {"image": self._image.copy(), **place}, **self._fates(frame)}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        return {"x": (0, 1.03 * max(20, frame.epoch.index + 1)), "color": (float(min(0, self._low)), float(max(1e-3, self._high)))}
+
+    def describe(self, frame: Frame) -> str:
+        return f"{self._dead} dead, {self._dim} dim of {self._units} units"
+
+    def _fates(self, frame: Frame) -> dict[str, Columns]:
+        self._network.parameters[:] = frame.epoch.parameters
+        trace = self._network.trace(frame.setup.train.x)
+        fates = np.concatenate(unit_fates(trace, self._network.activations))
+        dead, dim = fates == "dead", fates == "dim"
+        self._dead, self._dim = int(dead.sum()), int(dim.sum())
+        edge = 1.015 * max(20, frame.epoch.index + 1)
+        return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
+
+    def _marks(self, units: np.ndarray, edge: float) -> Columns:
+        places = self._units - 0.5 - np.flatnonzero(units)
+        return {"x": np.full(len(places), edge), "y": places}

@@ -1,0 +1,58 @@
+"""Gradient bars: how strongly each layer is asked to change."""
+
+import math
+
+import holoviews as hv
+import numpy as np
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+
+FLOOR = 1e-30
+HALF = 0.36
+
+
+class GradientBars(Instrument):
+    """The norm of every layer's gradient on a logarithmic axis, over the ghost of what it was at epoch 0."""
+
+    title = "Gradient flow"
+    question = "Does the error reach the first layers?"
+    reading = "One bar a layer, input to output. Bars that shrink to the left are vanishing gradients, bars that grow to the left exploding ones. The dashed lines are epoch 0: when all bars sink together the run has come to rest, whatever their ratio."
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        norms = self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)
+        layers = len(norms)
+        names = [(i, "output" if i == layers - 1 else str(i + 1)) for i in range(layers)]
+        self._colors = [style.layer_color(i, layers) for i in range(layers)]
+        bars = hv.Rectangles([(0, FLOOR, 1, 1, "black", 0, "")], vdims=["color", "norm", "layer"], label="bars").opts(
+            color="color", line_alpha=0, fill_alpha=0.85, tools=["hover"], hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")]
+        )
+        ghost = hv.Segments([(i - HALF, norm, i + HALF, norm) for i, norm in enumerate(norms)], label="epoch 0").opts(
+            color=style.GHOST, line_width=2, line_dash="dashed"
+        )
+        return hv.Overlay([bars, ghost]).opts(
+            logy=True, xlim=(-0.6, layers - 0.4), ylim=(1e-3, 1), xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
+            xlabel="layer", ylabel="gradient norm", show_legend=False, responsive=True, height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        norms = frame.epoch.gradient_norms
+        places = np.arange(len(norms))
+        bars = {
+            "left": places - HALF, "right": places + HALF, "bottom": np.full(len(norms), FLOOR), "top": np.maximum(norms, FLOOR),
+            "color": self._colors, "norm": norms, "layer": [str(i + 1) for i in places],
+        }
+        return {"bars": bars}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        both = np.append(np.maximum(frame.epoch.gradient_norms, FLOOR), self._first)
+        low, high = np.log10(both.min()), np.log10(both.max())
+        return {"y": (10.0 ** math.floor(low - 0.15), 10.0 ** math.ceil(high + 0.05))}
+
+    def describe(self, frame: Frame) -> str:
+        norms = frame.epoch.gradient_norms
+        if len(norms) == 1:
+            return f"norm {norms[0]:.2g}, at epoch 0 {self._first[0]:.2g}"
+        ratio = norms[0] / norms[-1] if norms[-1] else math.nan
+        return f"first / last layer {ratio:.2g}, at epoch 0 {self._first[0] / self._first[-1]:.2g}"

@@ -1,0 +1,70 @@
+"""Loss curve: the loss over the epochs."""
+
+import math
+
+import holoviews as hv
+import numpy as np
+import param
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+
+TINY = 1e-12
+
+
+class LossCurve(Instrument):
+    """Training and validation loss, epoch by epoch, penalties included in both."""
+
+    title = "Loss"
+    question = "Is it learning, and does it hold on examples it has not seen?"
+    reading = "Both curves fall while it learns. Where validation turns up and training goes on falling, it is learning the noise."
+    growing = ("training", "validation")
+    controls = ("log",)
+
+    log = param.Boolean(default=False, label="Log scale", doc="Draw the loss on a logarithmic axis.")
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        self._low, self._high = math.inf, -math.inf
+        layers = [_line("training", style.TRAIN)]
+        if frame.setup.validation is not None:
+            layers.append(_line("validation", style.VALIDATION))
+        tips = hv.Points([], ["epoch", "loss"], "color", label="now").opts(color="color", size=8, show_legend=False)
+        return hv.Overlay([*layers, tips]).opts(
+            logy=self.log, xlim=(0, 20), ylim=(0.1, 1), xlabel="epoch", ylabel="loss", legend_position="top_right", responsive=True, height=self.height
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        rows, now = self.rows(frame, after), frame.epoch
+        series = {"training": (rows.loss, now.loss, style.TRAIN)}
+        if frame.setup.validation is not None:
+            series["validation"] = (rows.validation_loss, now.validation_loss, style.VALIDATION)
+        for losses, newest, _ in series.values():
+            self._widen(np.append(losses, newest))
+        tips = [(newest, color) for _, newest, color in series.values()]
+        return {
+            **{label: {"epoch": rows.index, "loss": losses} for label, (losses, _, _) in series.items()},
+            "now": {"epoch": [now.index] * len(tips), "loss": [loss for loss, _ in tips], "color": [color for _, color in tips]},
+        }
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        y = (max(self._low, TINY) / 1.3, max(self._high, TINY) * 1.3) if self.log else (0.0, max(self._high, TINY) * 1.06)
+        return {"x": (0, max(20, frame.epoch.index)), "y": y}
+
+    def describe(self, frame: Frame) -> str:
+        if frame.setup.validation is None:
+            return f"training {frame.epoch.loss:.4g}"
+        return f"training {frame.epoch.loss:.4g}, validation {frame.epoch.validation_loss:.4g}"
+
+    @param.depends("log", watch=True)
+    def _change_axis(self) -> None:
+        self.redraw()
+
+    def _widen(self, losses: np.ndarray) -> None:
+        """Let the axis take in these losses."""
+        self._low = min(self._low, float(np.nanmin(losses)))
+        self._high = max(self._high, float(np.nanmax(losses)))
+
+
+def _line(label: str, color: str) -> hv.Curve:
+    return hv.Curve([], "epoch", "loss", label=label).opts(color=color, line_width=2)

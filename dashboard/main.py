@@ -1,0 +1,5 @@
+"""Entry of `panel serve dashboard`."""
+
+from dashboard.app import serve
+
+serve()

@@ -1,0 +1,124 @@
+"""Page: one question, and the pictures that answer it."""
+
+from collections.abc import Sequence
+from html import escape
+from typing import ClassVar
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboard.browser import InView
+from dashboard.instruments.instrument import Instrument
+from dashboard.run import Frame, Run
+
+CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
+GRID = """
+:host { display: grid !important; gap: 12px; grid-template-columns: repeat(6, minmax(0, 1fr)); }
+:host > .third { grid-column: span 2; }
+:host > .half { grid-column: span 3; }
+:host > .whole { grid-column: span 6; }
+@media (max-width: 1199px) { :host > .third, :host > .half { grid-column: span 3; } }
+@media (max-width: 799px) { :host > * { grid-column: span 6 !important; } }
+"""
+HEADING = """
+:host { min-width: 0; }
+h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
+p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
+"""
+CAPTION = ":host { min-width: 0; } p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }"
+
+
+class Page(pn.viewable.Viewer):
+    """A question, what to look for, and a grid of instruments. Subclasses name theirs; a new file here is a new page.
+
+    `instruments` lists the slots of the grid: in each the first class that suits the run is shown.
+    """
+
+    slug: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    question: ClassVar[str] = ""
+    look_for: ClassVar[str] = ""
+    instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self.run = run
+        self._slots = [Slot(run, choices) for choices in self.instruments]
+        for slot, share in zip(self._slots, _shares(len(self._slots)), strict=True):
+            slot.view.css_classes = [share]
+        self._layout = pn.Column(*(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    @property
+    def shown(self) -> list[Instrument]:
+        """The instruments that suit the run at present."""
+        return [slot.instrument for slot in self._slots if slot.instrument]
+
+    def draw(self, frame: Frame) -> None:
+        """Bring every picture in view to a frame."""
+        for slot in self._slots:
+            slot.draw(frame)
+
+
+class Slot(pn.viewable.Viewer):
+    """A card for one instrument: its title, how to read it, the picture, its caption."""
+
+    def __init__(self, run: Run, choices: Sequence[type[Instrument]]) -> None:
+        super().__init__()
+        self._run, self._choices = run, choices
+        self.instrument: Instrument | None = None
+        self._heading = pn.pane.HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
+        self._switches = pn.Row(margin=0)
+        self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0)
+        self._picture = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._caption = pn.pane.HTML(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
+        self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
+        self._fit(run.frame())
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.view
+
+    def draw(self, frame: Frame) -> None:
+        """Bring the picture to a frame if it is in view, choosing another if the run has become of another kind."""
+        if not self.view.visible:
+            return
+        self._fit(frame)
+        if self.instrument:
+            self.instrument.draw(frame)
+            self._say(self.instrument.caption)
+
+    def _card(self) -> pmui.Paper:
+        head = pn.Row(self._heading, self._switches, self._reading, sizing_mode="stretch_width", margin=0)
+        return pmui.Paper(head, self._picture, self._caption, elevation=0, variant="outlined", sx=CARD, margin=0, sizing_mode="stretch_width")
+
+    def _fit(self, frame: Frame) -> None:
+        kind = next((choice for choice in self._choices if choice.suits(frame)), None)
+        if kind is not None and type(self.instrument) is kind:
+            return
+        title = (kind or self._choices[0]).title
+        self.instrument = kind(self._run) if kind else None
+        self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(kind.question if kind else '')}</p>"
+        self._reading.param.update(label=f"How to read {title}", description=kind.reading if kind else "", visible=bool(kind))
+        self._switches.objects = [_switch(self.instrument, name) for name in kind.controls] if kind else []
+        self._picture.objects = [self.instrument] if self.instrument else [_nothing(self._choices[0])]
+        self._say(self.instrument.caption if self.instrument else "")
+
+    def _say(self, caption: str) -> None:
+        self._caption.object = f"<p>{escape(caption)}</p>"
+
+
+def _switch(instrument: Instrument, name: str) -> pmui.Switch:
+    parameter = instrument.param[name]
+    return pmui.Switch.from_param(parameter, label=parameter.label, description=parameter.doc, size="small", margin=(0, 4), width=None)
+
+
+def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:
+    return pmui.Typography(f"Nothing to show: {kind.missing}", variant="body2", height=kind.height, margin=(24, 8))
+
+
+def _shares(slots: int) -> list[str]:
+    """Each slot's share of the width: rows of three, and a last row that fills it."""
+    rest = slots % 3
+    return ["third"] * (slots - rest) + {0: [], 1: ["whole"], 2: ["half", "half"]}[rest]

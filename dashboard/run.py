@@ -1,0 +1,272 @@
+"""Run: the store of one training. Settings go in, history comes out. No Panel here."""
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import param
+
+from dashboard.settings import LIVE, MOST_PARAMETERS, Settings
+from engine.datasets import Dataset, Standardization
+from engine.network import Network
+from engine.recording import History
+from engine.training import Epoch, Epochs, Training
+
+BLOCK = 64
+"""Epochs trained ahead before they are recorded together; see engine/kernel.py for what that saves."""
+
+
+FEWEST_TO_SPLIT = 40
+"""Data of fewer examples, such as the four points of XOR, are all trained on."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is fixed from one fresh start to the next: the data, the untrained network, the loss."""
+
+    train: Dataset
+    validation: Dataset | None
+    network: Network
+    loss: str
+    task: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Setup":
+        """The data and the network that the settings describe.
+
+        Raises ValueError where they do not go together, naming what would.
+        """
+        train, validation = _data(settings)
+        outputs = train.n_classes if train.task == "classes" else 1
+        network = Network(
+            [train.x.shape[1], *_sizes(settings, train.x.shape[1], outputs), outputs],
+            activation=settings.activation,
+            output=settings.output,
+            initializer=settings.build("initializer"),
+            seed=settings.seed,
+            skip=settings.skip,
+            bias=settings.bias,
+        )
+        return cls(train, validation, network, settings.loss, train.task)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What one drawing shows: a run's setup, its history, and the epoch that all pictures agree on."""
+
+    setup: Setup
+    history: History
+    epoch: Epoch
+    l1: float
+    l2: float
+
+    def network(self) -> Network:
+        """The network as it was at the frame's epoch."""
+        network = self.setup.network.copy()
+        network.parameters[:] = self.epoch.parameters
+        return network
+
+    def kept(self, after: int = -1) -> Epochs:
+        """The evenly kept epochs from the one after `after` to the frame's."""
+        return self.history.kept(after, self.epoch.index)
+
+
+class Run(param.Parameterized):
+    """One training: change its `settings`, `advance` it, read its `history`.
+
+    A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from the
+    same seed. A setting that cannot be is taken back and explained in `message`, and the run stays as it was.
+    One thread at a time advances a run; any other may read it or change its settings meanwhile.
+    """
+
+    settings = param.ClassSelector(class_=Settings, doc="What is trained, on what and how.")
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        super().__init__(settings=settings or Settings())
+        self.message = ""
+        self.version = 0
+        self._lock = threading.RLock()
+        self._advancing = threading.Lock()
+        self._start(Setup.of(self.settings))
+        self._accepted = self.settings.values()
+        self._watcher = self.settings.param.watch(self._follow, Settings.names())
+
+    @property
+    def ended(self) -> str:
+        """Why the run does not go on, as a sentence; empty while it can."""
+        return self._ended
+
+    @property
+    def network(self) -> Network:
+        """The network as it is at the newest recorded epoch."""
+        return self.frame().network()
+
+    def frame(self) -> Frame:
+        """The newest recorded epoch with all that belongs to it."""
+        with self._lock:
+            return Frame(self.setup, self.history, self.history[-1], self._training.l1, self._training.l2)
+
+    def advance(self, epochs: int = 1) -> None:
+        """Train that many epochs more, or fewer if the run ends."""
+        while epochs > 0 and not self._ended:
+            block = min(epochs, self.block)
+            self._advance_block(block)
+            epochs -= block
+
+    @property
+    def block(self) -> int:
+        """How many epochs may be trained before looking at them again, so that a stop rule stops exactly."""
+        settings = self.settings
+        if settings.stop_loss or settings.stop_plateau:
+            return 1
+        remaining = settings.stop_epoch - self.history[-1].index
+        return min(BLOCK, remaining) if remaining > 0 else BLOCK
+
+    def reset(self) -> None:
+        """Start again from the same weights."""
+        self._start(Setup.of(self.settings))
+
+    def resume(self) -> None:
+        """Go on after a stop rule has ended the run; a run that diverged has to be reset."""
+        if not self._diverged:
+            self._rule = StopRule(self.settings, passed=self.history[-1])
+            self._ended = ""
+
+    def touch(self) -> None:
+        """Have everything that shows this run drawn again."""
+        self.version += 1
+
+    def refuse(self, message: str) -> None:
+        """Say on the page what was wrong with something that was asked for."""
+        self.message = message
+        self.touch()
+
+    def close(self) -> None:
+        """Let go of the settings, which may outlive this run."""
+        self.settings.param.unwatch(self._watcher)
+
+    def _start(self, setup: Setup) -> None:
+        settings = self.settings
+        training = Training(
+            setup.network.copy(),
+            setup.train,
+            loss=setup.loss,
+            optimizer=settings.build("optimizer"),
+            batch_size=_batch_size(settings, setup),
+            seed=settings.seed,
+            l1=settings.l1,
+            l2=settings.l2,
+            validation=setup.validation,
+            schedule=settings.build("schedule"),
+        )
+        history = History()
+        untrained = training.advance(1)
+        history.extend(untrained)
+        with self._lock:
+            self.setup, self.history, self._training = setup, history, training
+            self._rule, self._ended, self._diverged = StopRule(settings), "", False
+            self._check(untrained)
+            self.version += 1
+
+    def _advance_block(self, epochs: int) -> None:
+        with self._advancing:
+            training = self._training
+            block = training.advance(epochs)
+            with self._lock:
+                if training is self._training:
+                    self._record(block)
+
+    def _record(self, block: Epochs) -> None:
+        self._check(block)
+        finite = block.finite
+        self.history.extend(block if finite.all() else block.rows(slice(int(np.argmin(finite)))))
+        self.version += 1
+
+    def _check(self, block: Epochs) -> None:
+        if not block.finite.all():
+            self._diverged = True
+            self._ended = f"diverged at epoch {block.index[np.argmin(block.finite)]}"
+        else:
+            self._ended = self._rule.verdict(block)
+
+    def _follow(self, *events: param.parameterized.Event) -> None:
+        changed = {name for name, value in self.settings.values().items() if value != self._accepted[name]}
+        if not changed:
+            return
+        try:
+            self._retune(changed) if changed <= LIVE else self._start(Setup.of(self.settings))
+        except ValueError as error:
+            self.refuse(str(error))
+            self.settings.restore(self._accepted)
+            return
+        self._accepted = self.settings.values()
+        self.message = ""
+
+    def _retune(self, changed: set[str]) -> None:
+        settings, training = self.settings, self._training
+        batch_size = _batch_size(settings, self.setup)
+        with self._lock:
+            for name, value in settings.options("optimizer").items():
+                setattr(training.optimizer, name, value)
+            training.batch_size, training.l1, training.l2 = batch_size, settings.l1, settings.l2
+            training.schedule = settings.build("schedule")
+            if any(name.startswith("stop_") for name in changed):
+                self.resume()
+            self.version += 1
+
+
+class StopRule:
+    """When to pause by itself: at an epoch, at a loss, or on a plateau."""
+
+    FALL = 1e-3
+
+    def __init__(self, settings: Settings, passed: Epoch | None = None) -> None:
+        """passed: an epoch whose goals, where already reached, do not count again."""
+        self._settings = settings
+        self._passed = passed
+        self._best = np.inf
+        self._best_epoch = passed.index if passed else 0
+
+    def verdict(self, block: Epochs) -> str:
+        """Why to stop after this block, empty to go on. With a loss or plateau to look for, blocks are single epochs."""
+        newest, goal = block[-1], self._settings
+        if goal.stop_epoch and newest.index == goal.stop_epoch:
+            return f"stopped at epoch {newest.index}, as asked"
+        if goal.stop_loss and newest.loss <= goal.stop_loss and not (self._passed and self._passed.loss <= goal.stop_loss):
+            return f"stopped at epoch {newest.index}: the loss has come down to {goal.stop_loss:g}"
+        if newest.loss < self._best * (1 - self.FALL):
+            self._best, self._best_epoch = newest.loss, newest.index
+        if goal.stop_plateau and newest.index - self._best_epoch >= goal.stop_plateau:
+            return f"stopped at epoch {newest.index}: no better for {goal.stop_plateau} epochs"
+        return ""
+
+
+def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
+    data = settings.build("dataset", n=settings.n, noise=settings.noise, seed=settings.seed)
+    if settings.validation and len(data) >= FEWEST_TO_SPLIT:
+        train, validation = data.split(settings.validation, seed=settings.seed)
+    else:
+        train, validation = data, None
+    if settings.standardize:
+        scale = Standardization.of(train.x)
+        train, validation = scale.apply(train), scale.apply(validation) if validation else None
+    return train, validation
+
+
+def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
+    sizes = [features, *settings.hidden, outputs]
+    parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"this network would have {parameters:,} parameters; choose fewer layers or units, {MOST_PARAMETERS:,} is the most"
+        )
+    return list(settings.hidden)
+
+
+def _batch_size(settings: Settings, setup: Setup) -> int | None:
+    examples = len(setup.train.x)
+    if settings.batch_size > examples:
+        raise ValueError(
+            f"a batch of {settings.batch_size} is larger than the {examples} training examples; choose 1 to {examples}, or 0 for all"
+        )
+    return settings.batch_size or None

@@ -1,0 +1,33 @@
+"""The engine: small networks trained and measured exactly, on NumPy alone."""
+
+from engine.activations import ACTIVATIONS
+from engine.datasets import DATASETS, Dataset, Standardization
+from engine.initializers import INITIALIZERS
+from engine.losses import LOSSES, OUTPUTS
+from engine.network import Gradient, Network, Trace
+from engine.optimizers import OPTIMIZERS
+from engine.ranges import Option, Range, options
+from engine.schedules import SCHEDULES
+from engine.training import Epoch, Epochs, Training, train
+
+__all__ = [
+    "ACTIVATIONS",
+    "DATASETS",
+    "INITIALIZERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "OUTPUTS",
+    "SCHEDULES",
+    "Dataset",
+    "Epoch",
+    "Epochs",
+    "Gradient",
+    "Network",
+    "Option",
+    "Range",
+    "Standardization",
+    "Trace",
+    "Training",
+    "options",
+    "train",
+]

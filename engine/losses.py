@@ -1,0 +1,301 @@
+"""Losses: what training makes small; and outputs: what the network's last numbers mean.
+
+All arrays are feature-major: logits z and outputs p (..., outputs, n), targets y (outputs, n), with any axes in front.
+Losses start from the logits, not from the outputs, so that none overflows or loses its digits however sure the network is.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from engine.activations import sigmoid_into, softplus
+from engine.ranges import choose
+
+
+class Output(ABC):
+    """How logits become outputs, and what the labels of such a network look like.
+
+    loss   the name of the loss that goes with it when none is named
+    """
+
+    loss: ClassVar[str]
+
+    @abstractmethod
+    def forward(self, z: np.ndarray, p: np.ndarray) -> None:
+        """Write the outputs for the logits z into p."""
+
+    @abstractmethod
+    def backward(self, d: np.ndarray, p: np.ndarray) -> None:
+        """Turn d from a derivative with respect to the outputs into one with respect to the logits, in place."""
+
+    @abstractmethod
+    def check_size(self, size: int) -> None:
+        """Raise ValueError unless this output can have `size` units."""
+
+    @abstractmethod
+    def targets(self, y: np.ndarray, size: int) -> np.ndarray:
+        """The labels as (size, n) float64. Raises ValueError for labels that cannot be."""
+
+    def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
+        """(..., n) which examples are classified rightly; None where there are no classes."""
+        return None
+
+    def function(self, z: np.ndarray) -> np.ndarray:
+        """The outputs for the logits z, as a new array."""
+        p = np.empty_like(z)
+        self.forward(z, p)
+        return p
+
+
+class SigmoidOutput(Output):
+    """One probability, that the label is 1. The class is 1 where the logit is above 0."""
+
+    loss = "binary cross-entropy"
+
+    def forward(self, z: np.ndarray, p: np.ndarray) -> None:
+        sigmoid_into(z, p)
+
+    def backward(self, d: np.ndarray, p: np.ndarray) -> None:
+        d *= p * (1 - p)
+
+    def check_size(self, size: int) -> None:
+        if size != 1:
+            raise ValueError(f"a sigmoid output of {size} units is unknown; choose 1 unit, or the output 'softmax'")
+
+    def targets(self, y: np.ndarray, size: int) -> np.ndarray:
+        labels = _one_column(y, "labels 0 and 1")
+        wrong = labels[(labels != 0) & (labels != 1)]
+        if wrong.size:
+            raise ValueError(f"label {wrong[0]} does not fit one yes-or-no output; labels must be 0 or 1")
+        return labels[None, :].astype(np.float64)
+
+    def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return (z[..., 0, :] > 0) == (targets[0] > 0)
+
+
+class SoftmaxOutput(Output):
+    """One probability per class; they sum to 1. The class is that of the largest logit."""
+
+    loss = "cross-entropy"
+
+    def forward(self, z: np.ndarray, p: np.ndarray) -> None:
+        np.subtract(z, z.max(axis=-2, keepdims=True), out=p)
+        np.exp(p, out=p)
+        p /= p.sum(axis=-2, keepdims=True)
+
+    def backward(self, d: np.ndarray, p: np.ndarray) -> None:
+        d -= (d * p).sum(axis=-2, keepdims=True)
+        d *= p
+
+    def check_size(self, size: int) -> None:
+        if size < 2:
+            raise ValueError(f"a softmax output of {size} unit is always 1; choose 2 units or more, or 'sigmoid'")
+
+    def targets(self, y: np.ndarray, size: int) -> np.ndarray:
+        labels = _one_column(y, f"classes 0 to {size - 1}")
+        classes = np.arange(size)[:, None]
+        wrong = labels[~(labels == classes).any(axis=0)]
+        if wrong.size:
+            raise ValueError(f"class {wrong[0]} does not fit {size} outputs; classes must be whole, from 0 to {size - 1}")
+        return (labels == classes).astype(np.float64)
+
+    def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        return z.argmax(axis=-2) == targets.argmax(axis=0)
+
+
+class LinearOutput(Output):
+    """The logits themselves: values."""
+
+    loss = "mse"
+
+    def forward(self, z: np.ndarray, p: np.ndarray) -> None:
+        p[...] = z
+
+    def backward(self, d: np.ndarray, p: np.ndarray) -> None:
+        pass
+
+    def check_size(self, size: int) -> None:
+        pass
+
+    def targets(self, y: np.ndarray, size: int) -> np.ndarray:
+        values = y.reshape(len(y), -1)
+        if values.shape[1] != size:
+            raise ValueError(f"y has {values.shape[1]} values per example; the network has {size} outputs")
+        return np.ascontiguousarray(values.T, dtype=np.float64)
+
+
+OUTPUTS: dict[str, Output] = {"sigmoid": SigmoidOutput(), "softmax": SoftmaxOutput(), "linear": LinearOutput()}
+
+
+class Loss(ABC):
+    """What one example costs, and the slope of that in the logits. A network's loss is the mean over its examples.
+
+    outputs   the names of the outputs that this loss goes with
+    """
+
+    outputs: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        """The cost of each example, (..., n)."""
+
+    @abstractmethod
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        """Write the derivative of each example's cost with respect to its logits into d, (outputs, n)."""
+
+    def labels(self, output: Output) -> Output:
+        """The output whose labels this loss reads, by default the network's own."""
+        return output
+
+
+class BinaryCrossEntropy(Loss):
+    """Minus the log of the probability given to the true label: log(1 + exp(z)) - y z, with slope p - y."""
+
+    outputs = ("sigmoid",)
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        # y is 0 or 1, so log(1 + exp(z)) - y z = log(1 + exp(z (1 - 2 y))), which has no cancellation.
+        return softplus(z * (1 - 2 * y))[..., 0, :]
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        np.subtract(p, y, out=d)
+
+
+class CrossEntropy(Loss):
+    """Minus the log of the probability given to the true class: logsumexp(z) - z_true, with slope p - y."""
+
+    outputs = ("softmax",)
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        z = z - z.max(axis=-2, keepdims=True)
+        return np.log(np.exp(z).sum(axis=-2)) - (z * y).sum(axis=-2)
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        np.subtract(p, y, out=d)
+
+
+class MeanSquaredError(Loss):
+    """(p - y)^2, averaged over the outputs too. On a sigmoid its slope carries the factor p (1 - p), small when sure."""
+
+    outputs = ("sigmoid", "softmax", "linear")
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return ((output.function(z) - y) ** 2).mean(axis=-2)
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        np.subtract(p, y, out=d)
+        d *= 2 / len(y)
+        output.backward(d, p)
+
+
+class Huber(Loss):
+    """e^2 / 2 for an error |e| < 1, else |e| - 1/2, averaged over the outputs: an outlier pulls no harder than 1.
+
+    Source: Huber 1964, with delta = 1.
+    """
+
+    outputs = ("sigmoid", "softmax", "linear")
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        e = np.abs(output.function(z) - y)
+        return np.where(e < 1, e * e / 2, e - 0.5).mean(axis=-2)
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        np.subtract(p, y, out=d)
+        np.clip(d, -1.0, 1.0, out=d)
+        d /= len(y)
+        output.backward(d, p)
+
+
+class Hinge(Loss):
+    """What the logit lacks of a margin of 1 on the right side: an example beyond the margin does not pull at all.
+
+    With one output, max(0, 1 - s z) with s = 2 y - 1. With softmax, the mean over the classes of
+    max(0, 1 - z_true + z_other), as PyTorch's `multi_margin_loss`.
+    """
+
+    outputs = ("sigmoid", "softmax", "linear")
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return np.maximum(self._lack(z, y), 0.0).mean(axis=-2)
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        lacks = self._lack(z, y) > 0
+        if len(y) == 1:
+            np.multiply(lacks, 1 - 2 * y, out=d)
+        else:
+            d[...] = (lacks - y * lacks.sum(axis=0)) / len(y)
+
+    def labels(self, output: Output) -> Output:
+        return OUTPUTS["sigmoid"] if isinstance(output, LinearOutput) else output
+
+    def _lack(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(..., outputs, n) how much is missing to the margin; below 0 for the true class and wherever it is kept."""
+        if len(y) == 1:
+            return 1 - (2 * y - 1) * z
+        true = (z * y).sum(axis=-2, keepdims=True)
+        return np.where(y > 0, -1.0, 1 - true + z)
+
+
+LOSSES: dict[str, Loss] = {
+    "binary cross-entropy": BinaryCrossEntropy(),
+    "cross-entropy": CrossEntropy(),
+    "mse": MeanSquaredError(),
+    "huber": Huber(),
+    "hinge": Hinge(),
+}
+
+
+def matching_loss(name: str | None, output: str) -> Loss:
+    """The loss of this name, or the output's own for None.
+
+    Raises ValueError when there is no such loss, or when it does not go with the output.
+    """
+    loss = choose(LOSSES, choose(OUTPUTS, output, "output").loss if name is None else name, "loss")
+    if output not in loss.outputs:
+        fitting = ", ".join(other for other, item in LOSSES.items() if output in item.outputs)
+        raise ValueError(f"loss {name!r} does not go with the output {output!r}; choose one of {fitting}")
+    return loss
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """What large weights cost on top: l2/2 |W|^2 + l1 |W|_1, on the weights alone; biases are free.
+
+    is_weight   (n_parameters,) 1.0 for a weight, 0.0 for a bias
+    Raises ValueError for a negative strength.
+    """
+
+    l1: float
+    l2: float
+    is_weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        for name, strength in (("l1", self.l1), ("l2", self.l2)):
+            if not strength >= 0:
+                raise ValueError(f"{name} = {strength} would reward large weights; choose 0 or more")
+
+    def value(self, parameters: np.ndarray) -> np.ndarray:
+        """The penalty of each row of (..., n_parameters)."""
+        w, total = parameters * self.is_weight, np.zeros(parameters.shape[:-1])
+        if self.l2:
+            total += self.l2 / 2 * (w * w).sum(axis=-1)
+        if self.l1:
+            total += self.l1 * np.abs(w).sum(axis=-1)
+        return total
+
+    def add_slope(self, parameters: np.ndarray, gradient: np.ndarray) -> None:
+        """Add the penalty's derivative to the gradient, in place; that of |w| is taken as 0 at w = 0."""
+        if self.l2:
+            gradient += self.l2 * self.is_weight * parameters
+        if self.l1:
+            gradient += self.l1 * self.is_weight * np.sign(parameters)
+
+
+def _one_column(y: np.ndarray, wanted: str) -> np.ndarray:
+    """(n,) the labels of (n,) or (n, 1)."""
+    if y.shape != (len(y),) and y.shape != (len(y), 1):
+        raise ValueError(f"y has the shape {y.shape}; one column of {wanted} was expected")
+    return y.reshape(len(y))

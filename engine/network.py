@@ -1,0 +1,215 @@
+"""Networks: layers of weights and biases with activations in between, and their loss and gradient."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+
+from engine.activations import ACTIVATIONS
+from engine.initializers import INITIALIZERS, Initializer
+from engine.kernel import Batch, Kernel, layer_matrices
+from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
+from engine.ranges import choose
+
+
+class Data(Protocol):
+    """What a network asks of data: x (n, features) and y (n,), or (n, outputs) for several values."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward pass, example by example: arrays (n, units), and lists with one array per hidden layer."""
+
+    pre_activations: list[np.ndarray]
+    activations: list[np.ndarray]
+    logits: np.ndarray
+    outputs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """The slope of the loss in every parameter: flat, and as views per layer shaped like the weights and biases."""
+
+    flat: np.ndarray
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+
+
+class Network:
+    """A fully connected network.
+
+    sizes        units per layer: features, hidden layers, outputs; without hidden layers it is a logistic regression
+    activation   one name for all hidden layers, or one name per hidden layer
+    output       "sigmoid" (1 probability), "softmax" (one per class) or "linear" (values)
+    initializer  a name, or an instance such as INITIALIZERS["normal"](std=0.1)
+    seed         the same seed draws the same weights, bit for bit, whatever the activation and output
+    skip         add a hidden layer's input to its activations wherever both are equally wide
+    bias         where all biases start
+
+    `parameters` is one flat array, layer by layer the weights (fan_in, fan_out) row by row, then the biases (fan_out,);
+    `weights` and `biases` are views into it, so that writing to any of them changes the network.
+    Raises ValueError for a name that is unknown or a size that does not fit.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: str | Sequence[str] = "relu",
+        output: str = "sigmoid",
+        initializer: str | Initializer = "he",
+        seed: int = 0,
+        skip: bool = False,
+        bias: float = 0.0,
+    ) -> None:
+        self.sizes = _checked_sizes(sizes)
+        self.widths = self.sizes[1:-1]
+        self.activations = _one_per_layer(activation, len(self.widths))
+        self.functions = [choose(ACTIVATIONS, name, "activation") for name in self.activations]
+        choose(OUTPUTS, output, "output").check_size(self.sizes[-1])
+        self.output = output
+        self.skip = skip
+        self.skips = [skip and a == b for a, b in pairwise(self.sizes[:-1])]
+        self._allocate()
+        self._initialize(initializer, np.random.default_rng(seed), bias)
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """(n_parameters,) all weights and biases; assigning to it copies the numbers in."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, values: np.ndarray) -> None:
+        if np.shape(values) != self._parameters.shape:
+            raise ValueError(f"parameters have the shape {np.shape(values)}; this network has {self.n_parameters}")
+        self._parameters[...] = values
+
+    @property
+    def n_parameters(self) -> int:
+        """How many weights and biases there are."""
+        return self._parameters.size
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The outputs, (n, outputs), for examples (n, features): probabilities or values."""
+        return OUTPUTS[self.output].function(self.logits(x).T).T
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """What goes into the output function, (n, outputs), for examples (n, features)."""
+        x = self._inputs(x)
+        kernel = Kernel(self, matching_loss(None, self.output), x.shape[1])
+        with np.errstate(all="ignore"):
+            kernel.forward(x)
+        return kernel.logits.T
+
+    def trace(self, x: np.ndarray) -> Trace:
+        """The whole forward pass for examples (n, features), every array of it."""
+        a, trace = self._inputs(x)[:-1].T, Trace([], [], np.empty(0), np.empty(0))
+        with np.errstate(all="ignore"):
+            for w, b, activation, skip in zip(self.weights, self.biases, self.functions, self.skips, strict=False):
+                z = a @ w + b
+                a = activation.function(z) + (a if skip else 0.0)
+                trace.pre_activations.append(z)
+                trace.activations.append(a)
+            logits = a @ self.weights[-1] + self.biases[-1]
+            outputs = OUTPUTS[self.output].function(logits.T).T
+        return Trace(trace.pre_activations, trace.activations, logits, outputs)
+
+    def loss(self, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> float:
+        """The mean loss over the data plus l2/2 |W|^2 + l1 |W|_1; biases are not penalized.
+
+        Without a name it is the output's own: binary cross-entropy, cross-entropy or mse.
+        Raises ValueError when the loss does not go with the output, or the data not with the network.
+        """
+        function, penalty = matching_loss(loss, self.output), self.penalty(l1, l2)
+        batch = self.batch(data, function)
+        kernel = Kernel(self, function, batch.n)
+        with np.errstate(all="ignore"):
+            kernel.forward(batch.x)
+            costs = function.value(kernel.logits, batch.targets, kernel.output)
+            return float(costs.sum() / batch.n + penalty.value(self.parameters))
+
+    def gradient(self, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> Gradient:
+        """The slope of `loss`, with the same arguments, in every parameter."""
+        function, penalty = matching_loss(loss, self.output), self.penalty(l1, l2)
+        batch = self.batch(data, function)
+        kernel = Kernel(self, function, batch.n)
+        with np.errstate(all="ignore"):
+            kernel.forward(batch.x)
+            kernel.backward(batch)
+            penalty.add_slope(self.parameters, kernel.gradient)
+        matrices = layer_matrices(kernel.gradient, self.sizes)
+        return Gradient(kernel.gradient, [m[:-1] for m in matrices], [m[-1] for m in matrices])
+
+    def accuracy(self, data: Data, loss: str | None = None) -> float:
+        """The share of the data classified rightly; nan for an output that has no classes."""
+        function = matching_loss(loss, self.output)
+        batch = self.batch(data, function)
+        hits = function.labels(OUTPUTS[self.output]).hits(self.logits(data.x).T, batch.targets)
+        return float("nan") if hits is None else float(hits.mean())
+
+    def copy(self) -> "Network":
+        """A network of its own with the same parameters."""
+        twin = object.__new__(Network)
+        twin.__dict__.update(self.__dict__)
+        twin._allocate()
+        twin.parameters = self.parameters
+        return twin
+
+    def batch(self, data: Data, loss: Loss) -> Batch:
+        """The data as the kernel wants it. Raises ValueError when it does not go with the network."""
+        x, y = self._inputs(data.x), np.asarray(data.y)
+        if len(y) != x.shape[1]:
+            raise ValueError(f"y has {len(y)} labels for {x.shape[1]} examples; there must be one for each")
+        if not np.isfinite(y).all():
+            raise ValueError(f"label {y[~np.isfinite(y)][0]} is not a finite number; leave such examples out")
+        return Batch(x, loss.labels(OUTPUTS[self.output]).targets(y, self.sizes[-1]))
+
+    def penalty(self, l1: float, l2: float) -> Penalty:
+        """The penalty on this network's weights. Raises ValueError for a negative strength."""
+        is_weight = np.ones(self.n_parameters)
+        for matrix in layer_matrices(is_weight, self.sizes):
+            matrix[-1] = 0.0
+        return Penalty(l1, l2, is_weight)
+
+    def _allocate(self) -> None:
+        self._parameters = np.zeros(sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.sizes)))
+        matrices = layer_matrices(self._parameters, self.sizes)
+        self.weights = [matrix[:-1] for matrix in matrices]
+        self.biases = [matrix[-1] for matrix in matrices]
+
+    def _initialize(self, initializer: str | Initializer, rng: np.random.Generator, bias: float) -> None:
+        draw = choose(INITIALIZERS, initializer, "initializer")() if isinstance(initializer, str) else initializer
+        for w, b in zip(self.weights, self.biases, strict=True):
+            w[...] = draw(rng, *w.shape)
+            b[...] = bias
+
+    def _inputs(self, x: np.ndarray) -> np.ndarray:
+        """Examples (n, features) as (features + 1, n), with the row of ones."""
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.sizes[0] or not len(x):
+            raise ValueError(f"x has the shape {x.shape}; expected (n, {self.sizes[0]}) with n of at least 1")
+        if not np.isfinite(x).all():
+            raise ValueError(f"x contains {x[~np.isfinite(x)][0]}; leave such examples out or fill them in")
+        return np.vstack([x.T, np.ones(len(x))])
+
+
+def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    if len(sizes) < 2:
+        raise ValueError(f"sizes {list(sizes)} are too few; give at least the features and the outputs, such as [2, 1]")
+    for size in sizes:
+        if int(size) != size or size < 1:
+            raise ValueError(f"size {size} in {list(sizes)} is impossible; every layer needs a whole number of units, 1 or more")
+    return tuple(int(size) for size in sizes)
+
+
+def _one_per_layer(activation: str | Sequence[str], depth: int) -> tuple[str, ...]:
+    if isinstance(activation, str):
+        choose(ACTIVATIONS, activation, "activation")
+        return (activation,) * depth
+    if len(activation) != depth:
+        raise ValueError(f"{len(activation)} activations were given for {depth} hidden layers; give one name, or one per layer")
+    return tuple(activation)

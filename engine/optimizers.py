@@ -1,0 +1,231 @@
+"""Optimizers: how a gradient becomes an update. The rules are PyTorch's; the learning rates suit small networks.
+
+An optimizer holds numbers that may be changed at any time and take hold at the next step. What it remembers from step
+to step lives in a state that the caller keeps:
+
+    state = optimizer.start(parameters)                             a dict of arrays
+    optimizer.step(parameters, gradient, state, learning_rate)      changes parameters and state in place
+
+A step allocates no arrays and leaves the gradient as it is; `learning_rate` is the optimizer's own times whatever a
+schedule makes of it. The formulas below write p for the parameters, g for the gradient and r for the learning rate.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from engine.ranges import Range
+
+State = dict[str, np.ndarray]
+
+LearningRate = Annotated[float, Range(1e-4, 10.0, log=True, doc="Length of a step, as a multiple of the gradient.")]
+Epsilon = Annotated[
+    float, Range(1e-12, 1e-1, log=True, doc="Added where a step is divided by a gradient's size, against tiny ones.")
+]
+SHARES = ("momentum", "smoothing", "beta1", "beta2")
+
+
+@dataclass
+class Optimizer(ABC):
+    """What all optimizers have: a learning rate, and numbers that are checked whenever they are written.
+
+    Raises ValueError for a number below 0, or a share of 1 and more.
+    """
+
+    learning_rate: LearningRate = 0.1
+
+    def __setattr__(self, name: str, value: float) -> None:
+        limit = 1.0 if name in SHARES else math.inf
+        if not 0 <= value < limit:
+            raise ValueError(f"{name} {value} is out of bounds; choose a number from 0 to below {limit}")
+        super().__setattr__(name, value)
+
+    @abstractmethod
+    def start(self, parameters: np.ndarray) -> State:
+        """The state before the first step, all zeros: shaped like the parameters, but for the count of steps."""
+
+    @abstractmethod
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        """One update of the parameters and the state, in place."""
+
+
+@dataclass
+class SGD(Optimizer):
+    """Gradient descent, straight down the slope: p -= r g."""
+
+    def start(self, parameters: np.ndarray) -> State:
+        return _zeros(parameters, "scratch")
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        _descend(parameters, gradient, learning_rate, state["scratch"])
+
+
+@dataclass
+class Momentum(Optimizer):
+    """Momentum, a heavy ball that rolls on: v = m v + g, p -= r v.
+
+    With momentum m, steps along a constant slope grow to r / (1 - m) times the gradient.
+    Source: Polyak 1964.
+    """
+
+    learning_rate: LearningRate = 0.05
+    momentum: Annotated[float, Range(0.0, 0.999, doc="Share of the velocity kept from one step to the next.")] = 0.9
+
+    def start(self, parameters: np.ndarray) -> State:
+        return _zeros(parameters, "velocity", "scratch")
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        velocity = state["velocity"]
+        velocity *= self.momentum
+        velocity += gradient
+        _descend(parameters, velocity, learning_rate, state["scratch"])
+
+
+@dataclass
+class Nesterov(Momentum):
+    """Momentum that looks ahead: v = m v + g, p -= r (g + m v).
+
+    Source: Nesterov 1983, in the form of Sutskever et al. 2013 that PyTorch uses.
+    """
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        velocity, scratch = state["velocity"], state["scratch"]
+        velocity *= self.momentum
+        velocity += gradient
+        np.multiply(velocity, self.momentum, out=scratch)
+        scratch += gradient
+        _descend(parameters, scratch, learning_rate, scratch)
+
+
+@dataclass
+class AdaGrad(Optimizer):
+    """Steps that shrink with all the gradient a parameter has ever seen: s += g^2, p -= r g / (sqrt(s) + epsilon).
+
+    Source: Duchi, Hazan & Singer 2011.
+    """
+
+    epsilon: Epsilon = 1e-10
+
+    def start(self, parameters: np.ndarray) -> State:
+        return _zeros(parameters, "square_sum", "scratch")
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        square_sum, scratch = state["square_sum"], state["scratch"]
+        np.multiply(gradient, gradient, out=scratch)
+        square_sum += scratch
+        _descend_scaled(parameters, gradient, square_sum, self.epsilon, learning_rate, scratch)
+
+
+@dataclass
+class RMSProp(Optimizer):
+    """Steps divided by the recent size of the gradient: s = a s + (1 - a) g^2, p -= r g / (sqrt(s) + epsilon).
+
+    Source: Tieleman & Hinton 2012, lecture 6.5.
+    """
+
+    learning_rate: LearningRate = 0.01
+    smoothing: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.99
+    epsilon: Epsilon = 1e-8
+
+    def start(self, parameters: np.ndarray) -> State:
+        return _zeros(parameters, "square", "scratch")
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        square, scratch = state["square"], state["scratch"]
+        _average_square(square, gradient, self.smoothing, scratch)
+        _descend_scaled(parameters, gradient, square, self.epsilon, learning_rate, scratch)
+
+
+@dataclass
+class Adam(Optimizer):
+    """Momentum and RMSProp together, both corrected for having started at zero.
+
+    m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, and after t steps p -= r m' / (sqrt(s') + epsilon)
+    with m' = m / (1 - b1^t) and s' = s / (1 - b2^t).
+    Source: Kingma & Ba 2015, algorithm 1.
+    """
+
+    learning_rate: LearningRate = 0.01
+    beta1: Annotated[float, Range(0.0, 0.999, doc="Share of the mean gradient kept at each step.")] = 0.9
+    beta2: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.999
+    epsilon: Epsilon = 1e-8
+
+    def start(self, parameters: np.ndarray) -> State:
+        return _zeros(parameters, "mean", "square", "scratch") | {"steps": np.zeros(())}
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        mean, square, scratch, steps = state["mean"], state["square"], state["scratch"], state["steps"]
+        steps += 1
+        _average(mean, gradient, self.beta1, scratch)
+        _average_square(square, gradient, self.beta2, scratch)
+        t = float(steps)
+        # sqrt(s') = sqrt(s) / u: multiplying the fraction by u corrects two numbers instead of two arrays.
+        u = math.sqrt(1.0 - self.beta2**t)
+        rate = learning_rate * u / (1.0 - self.beta1**t)
+        _descend_scaled(parameters, mean, square, self.epsilon * u, rate, scratch)
+
+
+@dataclass
+class AdamW(Adam):
+    """Adam with weight decay of its own: p -= r d p first, then Adam's step, which never sees the decay.
+
+    Weight decay d shrinks all parameters, biases included, as in PyTorch.
+    Source: Loshchilov & Hutter 2019, algorithm 2.
+    """
+
+    weight_decay: Annotated[
+        float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")
+    ] = 0.01
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        parameters *= 1.0 - learning_rate * self.weight_decay
+        super().step(parameters, gradient, state, learning_rate)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": AdaGrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def _zeros(parameters: np.ndarray, *names: str) -> State:
+    return {name: np.zeros_like(parameters) for name in names}
+
+
+def _average(mean: np.ndarray, gradient: np.ndarray, kept: float, scratch: np.ndarray) -> None:
+    """mean = kept mean + (1 - kept) gradient."""
+    np.multiply(gradient, 1.0 - kept, out=scratch)
+    mean *= kept
+    mean += scratch
+
+
+def _average_square(square: np.ndarray, gradient: np.ndarray, kept: float, scratch: np.ndarray) -> None:
+    """square = kept square + (1 - kept) gradient^2."""
+    np.multiply(gradient, gradient, out=scratch)
+    scratch *= 1.0 - kept
+    square *= kept
+    square += scratch
+
+
+def _descend(parameters: np.ndarray, direction: np.ndarray, rate: float, scratch: np.ndarray) -> None:
+    """parameters -= rate direction."""
+    np.multiply(direction, rate, out=scratch)
+    parameters -= scratch
+
+
+def _descend_scaled(
+    parameters: np.ndarray, direction: np.ndarray, square: np.ndarray, epsilon: float, rate: float, scratch: np.ndarray
+) -> None:
+    """parameters -= rate direction / (sqrt(square) + epsilon)."""
+    np.sqrt(square, out=scratch)
+    scratch += epsilon
+    np.divide(direction, scratch, out=scratch)
+    _descend(parameters, scratch, rate, scratch)

@@ -1,0 +1,293 @@
+"""Training: a network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from engine.kernel import Batch, Kernel, Ring, layer_norms, split
+from engine.losses import Loss, Penalty, matching_loss
+from engine.network import Data, Network
+from engine.optimizers import SGD, Optimizer
+from engine.schedules import Schedule
+
+NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+
+
+@dataclass(slots=True)
+class Epoch:
+    """One recorded epoch: what was measured at `parameters`, before the update that follows it.
+
+    index                 number of passes over the data behind these parameters; 0 is the untrained network
+    loss                  the objective on the whole training data, penalties included
+    accuracy              share of the training data classified rightly, nan for a regression
+    validation_loss       the data's part of the objective plus the penalties, on the validation data, nan without any
+    validation_accuracy   likewise
+    learning_rate         of the next update
+    gradient_norms        (layers,) L2 norm of each layer's gradient, weights and biases together
+    mean_activations      per hidden layer (units,): each unit's output averaged over the training data
+    parameters            (n_parameters,) laid out like `Network.parameters`
+    """
+
+    index: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    learning_rate: float
+    gradient_norms: np.ndarray
+    mean_activations: list[np.ndarray]
+    parameters: np.ndarray
+
+
+@dataclass(eq=False)
+class Epochs:
+    """A block of k consecutive epochs as columns; as a sequence, its rows are `Epoch`s.
+
+    The columns are those of `Epoch` with a leading axis k; `mean_activations` holds all hidden layers side by side,
+    (k, sum of widths). They are fresh arrays in every block, so what was seen stays true.
+    """
+
+    index: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+    validation_loss: np.ndarray
+    validation_accuracy: np.ndarray
+    learning_rate: np.ndarray
+    gradient_norms: np.ndarray
+    mean_activations: np.ndarray
+    parameters: np.ndarray
+    widths: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> Epoch:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"epoch {i} of a block of {len(self)}; positions go from {-len(self)} to {len(self) - 1}")
+        return next(self._epochs(slice(i, i + 1 or None)))
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return self._epochs(slice(None))
+
+    def rows(self, selection: slice | np.ndarray) -> "Epochs":
+        """The epochs at these positions, a slice, a mask or an array of them, as a block of their own."""
+        columns = {column.name: getattr(self, column.name)[selection] for column in fields(self) if column.name != "widths"}
+        return Epochs(**columns, widths=self.widths)
+
+    @property
+    def finite(self) -> np.ndarray:
+        """(k,) False where the loss or a gradient is infinite or not a number: the training has diverged."""
+        return np.isfinite(self.loss) & np.isfinite(self.gradient_norms).all(axis=1)
+
+    def _epochs(self, rows: slice) -> Iterator[Epoch]:
+        numbers = (getattr(self, name) for name in ("index", *NUMBERS))
+        return map(
+            Epoch,
+            *(column[rows].tolist() for column in numbers),
+            self.gradient_norms[rows],
+            (split(units, self.widths) for units in self.mean_activations[rows]),
+            self.parameters[rows],
+        )
+
+
+class Training:
+    """A network in training on data: `advance(k)` gives the next k epochs.
+
+    network, data     the network is trained in place; after `advance` it holds the parameters of the last epoch given
+    loss              a name, or None for the output's own
+    optimizer         an instance, or None for gradient descent with a learning rate of 0.1
+    batch_size        examples per update; None for all of them, which makes one update per epoch
+    seed              of the order in which minibatches are drawn, a new one every epoch
+    l1, l2            strengths of the penalties on the weights
+    validation        data that is measured but not learned from
+    schedule          an instance that multiplies the learning rate, or None
+
+    `optimizer` and its numbers, `batch_size`, `l1`, `l2` and `schedule` may be written at any time between two calls
+    of `advance`; they take hold at the next update. The path does not depend on how the epochs are divided into calls.
+    A training that diverges goes on, silently, with infinities and nans: see `Epochs.finite`.
+    Raises ValueError when loss, data, batch size or penalties do not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        data: Data,
+        loss: str | None = None,
+        optimizer: Optimizer | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        validation: Data | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
+        self.network, self._loss = network, matching_loss(loss, network.output)
+        self.optimizer = SGD() if optimizer is None else optimizer
+        self.batch_size, self.l1, self.l2, self.schedule = batch_size, l1, l2, schedule
+        self._rng = np.random.default_rng(seed)
+        self._index = -1
+        self._data = network.batch(data, self._loss)
+        self._kernel = Kernel(network, self._loss, self._data.n)
+        self._ring = Ring(self._kernel, self._data.targets, _depth(self._kernel))
+        self._gradients = np.empty((self._ring.depth, network.n_parameters))
+        self._validation = None if validation is None else _Validation(network, validation, self._loss, self._ring.depth)
+        self._in_use: Optimizer | None = None
+        self._penalty: Penalty = network.penalty(l1, l2)
+        self._minibatches = _Minibatches(network, self._data, self._loss, batch_size)
+
+    def advance(self, k: int = 1) -> Epochs:
+        """Train until k more epochs have been measured; the first ever is epoch 0, the untrained network.
+
+        Raises ValueError when k is less than 1, or when an attribute was given a value that does not fit.
+        """
+        if k < 1:
+            raise ValueError(f"{k} epochs cannot be trained; choose 1 or more")
+        epochs = _blank(k, self.network)
+        with np.errstate(all="ignore"):
+            self._retune()
+            for start in range(0, k, self._ring.depth):
+                self._fill(epochs, range(start, min(start + self._ring.depth, k)))
+        return epochs
+
+    def _retune(self) -> None:
+        """Take up what was written to the attributes since the last call."""
+        if self.optimizer is not self._in_use:
+            self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+        if self.batch_size != self._minibatches.size:
+            self._minibatches = _Minibatches(self.network, self._data, self._loss, self.batch_size)
+        if (self.l1, self.l2) != (self._penalty.l1, self._penalty.l2):
+            self._penalty = self.network.penalty(self.l1, self.l2)
+            self._measure()
+
+    def _fill(self, epochs: Epochs, rows: range) -> None:
+        """Train and record as many epochs as there are rows, at most the ring's depth, then reduce them at once."""
+        for slot, row in enumerate(rows):
+            self._step()
+            self._ring.store(slot)
+            self._gradients[slot] = self._kernel.gradient
+            epochs.mean_activations[row] = self._kernel.means
+            epochs.parameters[row] = self.network.parameters
+        self._reduce(epochs, slice(rows.start, rows.stop))
+
+    def _step(self) -> None:
+        """From the epoch last measured to the next."""
+        if self._index >= 0:
+            self._update()
+        self._index += 1
+        self._measure()
+        self._kernel.average()
+
+    def _measure(self) -> None:
+        """The whole data's logits and the objective's gradient at the present parameters."""
+        self._kernel.gradient_of(self._data, self._penalty)
+
+    def _update(self) -> None:
+        parameters, rate = self.network.parameters, self._rate(self._index)
+        if not self._minibatches.parts:
+            self.optimizer.step(parameters, self._kernel.gradient, self._state, rate)
+        for kernel, batch in self._minibatches.shuffled(self._rng):
+            kernel.gradient_of(batch, self._penalty)
+            self.optimizer.step(parameters, kernel.gradient, self._state, rate)
+
+    def _rate(self, index: int) -> float:
+        factor = 1.0 if self.schedule is None else self.schedule.factor(index)
+        return self.optimizer.learning_rate * factor
+
+    def _reduce(self, epochs: Epochs, rows: slice) -> None:
+        count = rows.stop - rows.start
+        first = self._index - count + 1
+        epochs.index[rows] = range(first, first + count)
+        epochs.learning_rate[rows] = [self._rate(index) for index in range(first, first + count)]
+        penalty = self._penalty.value(epochs.parameters[rows])
+        epochs.loss[rows] = self._ring.losses(count) + penalty
+        epochs.accuracy[rows] = self._ring.accuracies(count)
+        epochs.gradient_norms[rows] = layer_norms(self._gradients[:count], self.network.sizes)
+        if self._validation is not None:
+            self._validation.measure(epochs.parameters[rows])
+            epochs.validation_loss[rows] = self._validation.ring.losses(count) + penalty
+            epochs.validation_accuracy[rows] = self._validation.ring.accuracies(count)
+
+
+def train(
+    network: Network,
+    data: Data,
+    loss: str | None = None,
+    optimizer: Optimizer | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    validation: Data | None = None,
+    schedule: Schedule | None = None,
+    block: int = 64,
+) -> Generator[Epoch]:
+    """Train without end: `for epoch in train(network, data): ...` yields every epoch from 0, the untrained network, on.
+
+    The arguments are those of `Training`. Epochs are trained ahead in blocks that grow to `block`; the network mirrors
+    the epoch in hand, and numbers written to the optimizer take hold at the next block. The path does not depend on `block`.
+    Raises ValueError, at the first epoch, when the arguments do not fit.
+    """
+    if block < 1:
+        raise ValueError(f"a block of {block} epochs is impossible; choose 1 or more")
+    training = Training(network.copy(), data, loss, optimizer, batch_size, seed, l1, l2, validation, schedule)
+    ahead = 1
+    while True:
+        for epoch in training.advance(ahead):
+            network.parameters = epoch.parameters
+            yield epoch
+        ahead = min(2 * ahead, block)
+
+
+class _Minibatches:
+    """The data cut into batches of `size`, the last one smaller if need be; no parts if one batch holds all of it."""
+
+    def __init__(self, network: Network, data: Batch, loss: Loss, size: int | None) -> None:
+        if size is not None and (int(size) != size or size < 1):
+            raise ValueError(f"batch size {size} is impossible; choose a whole number of 1 or more, or None for all the data")
+        self.size, self._data = size, data
+        self._order = Batch(np.empty_like(data.x), np.empty_like(data.targets))
+        starts = range(0, data.n, data.n if size is None else size)
+        batches = [self._order.part(start, min(start + starts.step, data.n)) for start in starts]
+        kernels = {n: Kernel(network, loss, n) for n in {batch.n for batch in batches}}
+        self.parts = [(kernels[batch.n], batch) for batch in batches] if len(batches) > 1 else []
+
+    def shuffled(self, rng: np.random.Generator) -> list[tuple[Kernel, Batch]]:
+        """All batches in a new order of the examples, each with the kernel for its size."""
+        if self.parts:
+            self._data.take(rng.permutation(self._data.n), out=self._order)
+        return self.parts
+
+
+class _Validation:
+    """Data that is measured at parameters of the past."""
+
+    def __init__(self, network: Network, data: Data, loss: Loss, depth: int) -> None:
+        self._network = network.copy()
+        self._batch = self._network.batch(data, loss)
+        self._kernel = Kernel(self._network, loss, self._batch.n)
+        self.ring = Ring(self._kernel, self._batch.targets, depth)
+
+    def measure(self, rows: np.ndarray) -> None:
+        """Fill the ring with the logits at each row of parameters, (at most depth, n_parameters)."""
+        for slot, parameters in enumerate(rows):
+            self._network.parameters = parameters
+            self._kernel.forward(self._batch.x)
+            self.ring.store(slot)
+
+
+def _depth(kernel: Kernel) -> int:
+    """How many epochs to record before reducing them: up to 64, as long as they take no more than 512 KiB, half a core's cache."""
+    return int(np.clip(2**19 // (kernel.logits.nbytes + kernel.gradient.nbytes), 1, 64))
+
+
+def _blank(k: int, network: Network) -> Epochs:
+    numbers = {name: np.full(k, np.nan) for name in NUMBERS}
+    return Epochs(
+        index=np.empty(k, dtype=np.int64),
+        **numbers,
+        gradient_norms=np.empty((k, len(network.sizes) - 1)),
+        mean_activations=np.empty((k, sum(network.widths))),
+        parameters=np.empty((k, network.n_parameters)),
+        widths=network.widths,
+    )
