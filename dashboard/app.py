@@ -2,13 +2,14 @@
 
 import logging
 import time
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlencode
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 
+from dashboard import style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore, Clock
 from dashboard.controls import Controls
@@ -16,6 +17,7 @@ from dashboard.pages import PAGES
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.transport import Transport
+from dashboard.wire import one_message
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ PERIOD = 100
 CROWD = 10
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
+LOGO = Path(__file__).parent / "logo.svg"
 
 
 class App(pn.viewable.Viewer):
@@ -39,7 +42,9 @@ class App(pn.viewable.Viewer):
         self.transport = Transport(self.clock)
         self.browser = Browser(self._press)
         self.shown = PAGES[page](self.run)
-        self._alert = pmui.Alert(severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width")
+        self._alert = pmui.Alert(
+            severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
+        )
         self._drawn = -1
         self._ticks = 0
         self._chore: Chore | None = None
@@ -58,11 +63,15 @@ class App(pn.viewable.Viewer):
         """The whole window, for a server."""
         return pmui.Page(
             title="Descent Lab",
+            logo=LOGO,
+            header=[pmui.Typography(self.shown.question, variant="body2", margin=(0, 20), sx=style.ASIDE)],
             sidebar=[self.controls],
             main=[self._main()],
             sidebar_width=300,
             busy_indicator=None,
-            theme_config=THEME,
+            theme_config=style.THEME,
+            sx=style.PAGE,
+            raw_css=[style.BEFORE_LOADED],
             meta_description="A laboratory to see why a neural network trains, or does not.",
         )
 
@@ -84,13 +93,13 @@ class App(pn.viewable.Viewer):
     def _press(self, key: str) -> None:
         self.transport.press(key)
 
-    def _tick(self) -> None:
+    async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
         if self._ticks % (1 + CONDUCTOR.players // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
         if self.run.version != self._drawn:
-            with pn.io.hold(self._document):
+            async with one_message(self._document):
                 self._draw()
                 self.browser.frame += 1
         self._work()
@@ -122,16 +131,11 @@ class App(pn.viewable.Viewer):
         if (self._chore and self._chore.busy) or now - self._chore_began < CHORE_EVERY:
             return
         frame = self.run.frame()
-        work = next(filter(None, (instrument.work(frame) for instrument in self.shown.shown if instrument.visible)), None)
+        work = next(
+            filter(None, (instrument.work(frame) for instrument in self.shown.shown if instrument.visible)), None
+        )
         if work:
             self._chore, self._chore_began = Chore(work), now
-
-
-THEME = {
-    "palette": {"primary": {"main": "#3b5bdb"}},
-    "shape": {"borderRadius": 8},
-    "typography": {"fontSize": 13},
-}
 
 
 def serve() -> None:

@@ -19,8 +19,20 @@ class Browser(JSComponent):
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
     const KEYS = {" ": "space", "ArrowRight": "right", "r": "r", "R": "r"}
 
+    // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
+    const suit = () => {
+      const page = Bokeh.documents.flatMap((document) => document.roots()).find((root) => root.class_name == "Page")
+      if (!page) { return }
+      const chosen = localStorage.getItem("descent-lab-theme")
+      page.data.dark_theme = chosen ? chosen == "dark" : matchMedia("(prefers-color-scheme: dark)").matches
+      if (innerWidth < 600) { page.data.sidebar_open = false }
+      const keep = () => localStorage.setItem("descent-lab-theme", page.data.dark_theme ? "dark" : "light")
+      page.data.properties.dark_theme.change.connect(keep)
+    }
+
     export function render({model, el}) {
       el.style.display = "none"
+      suit()
       const hear = (event) => {
         const key = KEYS[event.key], target = event.composedPath()[0]
         const is = (selector) => target instanceof Element && target.matches(selector)

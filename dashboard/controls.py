@@ -91,7 +91,9 @@ class Controls(pn.viewable.Viewer):
 class Family(pn.viewable.Viewer):
     """The controls of whatever member of a family is chosen: an optimizer's momentum, a dataset's gap."""
 
-    def __init__(self, settings: Settings, choice: str, family: Mapping[str, Callable], leave_out: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, settings: Settings, choice: str, family: Mapping[str, Callable], leave_out: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
         self._settings, self._choice, self._family, self._leave_out = settings, choice, family, leave_out
         self._layout = pn.Column(margin=0, sizing_mode="stretch_width")
@@ -110,11 +112,15 @@ class Family(pn.viewable.Viewer):
 class Steps(pn.viewable.Viewer):
     """A slider over chosen values, for what is better chosen by magnitude; a value from a link joins them."""
 
-    def __init__(self, settings: Settings, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None
+    ) -> None:
         super().__init__()
         self._settings, self._name, self._names = settings, name, names or {}
         self._values = values
-        self._widget = pmui.DiscreteSlider(options=self._options(), value=getattr(settings, name), **_words(settings, name))
+        self._widget = pmui.DiscreteSlider(
+            options=self._options(), value=getattr(settings, name), **_words(settings, name)
+        )
         self._widget.param.watch(self._choose, "value")
         settings.param.watch(self._follow, name)
 
@@ -139,7 +145,9 @@ class LossMenu(pn.viewable.Viewer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self._widget = pmui.Select.from_param(settings.param.loss, options=settings.losses(), **_words(settings, "loss"))
+        self._widget = pmui.Select.from_param(
+            settings.param.loss, options=settings.losses(), **_words(settings, "loss")
+        )
         settings.param.watch(self._fit, "dataset", precedence=1)
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -156,27 +164,44 @@ class LayerEditor(pn.viewable.Viewer):
         super().__init__()
         self._settings = settings
         self._count = pmui.Typography(variant="body2", margin=(8, 4, 4, 12), sizing_mode="stretch_width")
-        self._remove = pmui.IconButton(icon="remove", description="Remove the last hidden layer", size="small", margin=2, on_click=self._drop)
-        self._add = pmui.IconButton(icon="add", description="Add a hidden layer", size="small", margin=(2, 12, 2, 2), on_click=self._append)
+        self._remove = pmui.IconButton(
+            icon="remove", description="Remove the last hidden layer", size="small", margin=2, on_click=self._drop
+        )
+        self._add = pmui.IconButton(
+            icon="add", description="Add a hidden layer", size="small", margin=(2, 12, 2, 2), on_click=self._append
+        )
         self._rows = pn.Column(margin=0, sizing_mode="stretch_width")
         self._fill()
         settings.param.watch(self._fill, "hidden")
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Column(pn.Row(self._count, self._remove, self._add, sizing_mode="stretch_width"), self._rows, margin=0, sizing_mode="stretch_width")
+        return pn.Column(
+            pn.Row(self._count, self._remove, self._add, sizing_mode="stretch_width"),
+            self._rows,
+            margin=0,
+            sizing_mode="stretch_width",
+        )
 
     def _fill(self, *_: object) -> None:
         hidden = self._settings.hidden
         self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}"
         self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MOST_LAYERS
         if len(self._rows) != len(hidden):
-            self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][: len(hidden)]
+            self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][
+                : len(hidden)
+            ]
         for row, width in zip(self._rows, hidden, strict=True):
             row.value = width
 
     def _row(self, layer: int) -> pmui.IntSlider:
         row = pmui.IntSlider(
-            label=f"Layer {layer + 1}, units", value=self._settings.hidden[layer], start=1, end=64, sizing_mode="stretch_width", margin=MARGIN, size="small"
+            label=f"Layer {layer + 1}, units",
+            value=self._settings.hidden[layer],
+            start=1,
+            end=64,
+            sizing_mode="stretch_width",
+            margin=MARGIN,
+            size="small",
         )
         row.param.watch(lambda event: self._set(layer, event.new), "value")
         return row
@@ -201,7 +226,12 @@ class SeedEditor(pn.viewable.Viewer):
         super().__init__()
         self._settings = settings
         self._number = _number(settings, "seed")
-        self._roll = pmui.IconButton(icon="casino", description="Roll a new seed: other data, other weights", margin=(10, 8, 0, 0), on_click=self.roll)
+        self._roll = pmui.IconButton(
+            icon="casino",
+            description="Roll a new seed: other data, other weights",
+            margin=(10, 8, 0, 0),
+            on_click=self.roll,
+        )
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(self._number, self._roll, sizing_mode="stretch_width")
@@ -238,7 +268,13 @@ def _number(settings: Settings, name: str) -> pn.viewable.Viewable:
 
 def _words(settings: Settings, name: str) -> dict[str, object]:
     parameter = settings.param[name]
-    return {"label": parameter.label, "description": parameter.doc, "sizing_mode": "stretch_width", "margin": MARGIN, "size": "small"}
+    return {
+        "label": parameter.label,
+        "description": parameter.doc,
+        "sizing_mode": "stretch_width",
+        "margin": MARGIN,
+        "size": "small",
+    }
 
 
 def _group(*controls: object) -> pn.Column:

@@ -232,7 +232,11 @@ class StopRule:
         newest, goal = block[-1], self._settings
         if goal.stop_epoch and newest.index == goal.stop_epoch:
             return f"stopped at epoch {newest.index}, as asked"
-        if goal.stop_loss and newest.loss <= goal.stop_loss and not (self._passed and self._passed.loss <= goal.stop_loss):
+        if (
+            goal.stop_loss
+            and newest.loss <= goal.stop_loss
+            and not (self._passed and self._passed.loss <= goal.stop_loss)
+        ):
             return f"stopped at epoch {newest.index}: the loss has come down to {goal.stop_loss:g}"
         if newest.loss < self._best * (1 - self.FALL):
             self._best, self._best_epoch = newest.loss, newest.index

@@ -49,7 +49,9 @@ class Widths(param.List):
         super()._validate_value(val, allow_None)
         for width in val:
             if not isinstance(width, int) or not 1 <= width <= MOST_UNITS:
-                raise ValueError(f"a hidden layer of {width!r} units is not possible; choose a whole number from 1 to {MOST_UNITS}")
+                raise ValueError(
+                    f"a hidden layer of {width!r} units is not possible; choose a whole number from 1 to {MOST_UNITS}"
+                )
         if len(val) > MOST_LAYERS:
             raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MOST_LAYERS}")
 
@@ -58,29 +60,97 @@ class Settings(param.Parameterized):
     """What is to be trained, on what and how. The same settings give the same run, bit for bit."""
 
     dataset = param.Selector(default="moons", objects=list(DATASETS), doc="The examples to learn from.")
-    n = param.Integer(default=200, bounds=(4, 2000), step=10, label="Examples", doc="How many examples are drawn, training and validation together.")
-    noise = param.Number(default=0.2, bounds=(0, 1), step=0.01, doc="Standard deviation of what is added to the points (for a regression: to the values).")
-    validation = param.Number(default=0.25, bounds=(0, 0.9), step=0.05, label="Validation share", doc="Share of the examples held out to measure on, never trained on. 0 trains on all.")
-    standardize = param.Boolean(default=False, label="Standardize inputs", doc="Shift and scale every input to mean 0 and standard deviation 1, as measured on the training examples.")
+    n = param.Integer(
+        default=200,
+        bounds=(4, 2000),
+        step=10,
+        label="Examples",
+        doc="How many examples are drawn, training and validation together.",
+    )
+    noise = param.Number(
+        default=0.2,
+        bounds=(0, 1),
+        step=0.01,
+        doc="Standard deviation of what is added to the points (for a regression: to the values).",
+    )
+    validation = param.Number(
+        default=0.25,
+        bounds=(0, 0.9),
+        step=0.05,
+        label="Validation share",
+        doc="Share of the examples held out to measure on, never trained on. 0 trains on all.",
+    )
+    standardize = param.Boolean(
+        default=False,
+        label="Standardize inputs",
+        doc="Shift and scale every input to mean 0 and standard deviation 1, as measured on the training examples.",
+    )
 
-    hidden = Widths(default=[16, 16], item_type=int, label="Hidden layers", doc="Units in each hidden layer. No layer at all is logistic (or linear) regression.")
-    activation = param.Selector(default="relu", objects=list(ACTIVATIONS), doc="The function every hidden unit applies to its weighted sum.")
-    skip = param.Boolean(default=False, label="Skip connections", doc="Add a hidden layer's input to its output where both are equally wide.")
-    initializer = param.Selector(default="he", objects=list(INITIALIZERS), doc="How the weights are drawn before the first epoch.")
-    bias = param.Number(default=0.0, bounds=(-10, 10), step=0.1, label="Initial bias", doc="What every bias starts from.")
+    hidden = Widths(
+        default=[16, 16],
+        item_type=int,
+        label="Hidden layers",
+        doc="Units in each hidden layer. No layer at all is logistic (or linear) regression.",
+    )
+    activation = param.Selector(
+        default="relu", objects=list(ACTIVATIONS), doc="The function every hidden unit applies to its weighted sum."
+    )
+    skip = param.Boolean(
+        default=False,
+        label="Skip connections",
+        doc="Add a hidden layer's input to its output where both are equally wide.",
+    )
+    initializer = param.Selector(
+        default="he", objects=list(INITIALIZERS), doc="How the weights are drawn before the first epoch."
+    )
+    bias = param.Number(
+        default=0.0, bounds=(-10, 10), step=0.1, label="Initial bias", doc="What every bias starts from."
+    )
 
     loss = param.Selector(default="binary cross-entropy", objects=list(LOSSES), doc="What training makes small.")
     optimizer = param.Selector(default="sgd", objects=list(OPTIMIZERS), doc="How a gradient becomes an update.")
-    schedule = param.Selector(default="constant", objects=list(SCHEDULES), doc="How the learning rate changes over the epochs.")
-    batch_size = param.Integer(default=0, bounds=(0, 2000), label="Batch size", doc="Examples per update. 0 takes all training examples at once (full batch).")
-    l1 = param.Number(default=0.0, bounds=(0, 1), label="L1", doc="Weight of the sum of |w| in the loss; biases are left out.")
-    l2 = param.Number(default=0.0, bounds=(0, 1), label="L2", doc="Weight of half the sum of w squared in the loss; biases are left out.")
-    seed = param.Integer(default=0, bounds=(0, 2**31 - 1), doc="The number all chance comes from: data, split, weights, batches.")
+    schedule = param.Selector(
+        default="constant", objects=list(SCHEDULES), doc="How the learning rate changes over the epochs."
+    )
+    batch_size = param.Integer(
+        default=0,
+        bounds=(0, 2000),
+        label="Batch size",
+        doc="Examples per update. 0 takes all training examples at once (full batch).",
+    )
+    l1 = param.Number(
+        default=0.0, bounds=(0, 1), label="L1", doc="Weight of the sum of |w| in the loss; biases are left out."
+    )
+    l2 = param.Number(
+        default=0.0,
+        bounds=(0, 1),
+        label="L2",
+        doc="Weight of half the sum of w squared in the loss; biases are left out.",
+    )
+    seed = param.Integer(
+        default=0, bounds=(0, 2**31 - 1), doc="The number all chance comes from: data, split, weights, batches."
+    )
 
-    speed = param.Selector(default=100, objects={"1": 1, "5": 5, "20": 20, "100": 100, "500": 500, "as fast as it goes": 0}, doc="Epochs per second.")
-    stop_epoch = param.Integer(default=0, bounds=(0, 10_000_000), label="Stop at epoch", doc="Pause when this epoch is reached. 0 never stops.")
-    stop_loss = param.Number(default=0.0, bounds=(0, None), label="Stop at loss", doc="Pause when the training loss is this small. 0 never stops.")
-    stop_plateau = param.Integer(default=0, bounds=(0, 10_000_000), label="Stop on plateau", doc="Pause after this many epochs in which the training loss has not fallen by a thousandth. 0 never stops.")
+    speed = param.Selector(
+        default=100,
+        objects={"1": 1, "5": 5, "20": 20, "100": 100, "500": 500, "as fast as it goes": 0},
+        doc="Epochs per second.",
+    )
+    stop_epoch = param.Integer(
+        default=0, bounds=(0, 10_000_000), label="Stop at epoch", doc="Pause when this epoch is reached. 0 never stops."
+    )
+    stop_loss = param.Number(
+        default=0.0,
+        bounds=(0, None),
+        label="Stop at loss",
+        doc="Pause when the training loss is this small. 0 never stops.",
+    )
+    stop_plateau = param.Integer(
+        default=0,
+        bounds=(0, 10_000_000),
+        label="Stop on plateau",
+        doc="Pause after this many epochs in which the training loss has not fallen by a thousandth. 0 never stops.",
+    )
 
     def __init__(self, **choices: Any) -> None:
         """Options that are not given take the default of the optimizer, dataset, initializer or schedule they belong to."""
@@ -114,7 +184,9 @@ class Settings(param.Parameterized):
 
     def query(self) -> dict[str, str]:
         """Every setting as text, defaults included: what stands in a link."""
-        return {name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()}
+        return {
+            name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()
+        }
 
     def restore(self, values: Mapping[str, Any]) -> None:
         """Go back to values that were there before, all of them as they were."""
@@ -144,7 +216,9 @@ class Settings(param.Parameterized):
                 problems.append(str(error))
         settings = cls(**choices)
         if "loss" in choices and settings.loss != choices["loss"]:
-            problems.append(f"loss {choices['loss']!r} does not go with {settings.dataset}; choose one of {', '.join(settings.losses())}")
+            problems.append(
+                f"loss {choices['loss']!r} does not go with {settings.dataset}; choose one of {', '.join(settings.losses())}"
+            )
         return settings, problems
 
     @classmethod
@@ -158,7 +232,9 @@ class Settings(param.Parameterized):
             value = text if isinstance(parameter.default, str) else json.loads(text)
             if isinstance(value, float) and not math.isfinite(value):
                 raise ValueError
-            if type(value) is not type(parameter.default) and not (isinstance(parameter, param.Number) and _is_number(value, parameter)):
+            if type(value) is not type(parameter.default) and not (
+                isinstance(parameter, param.Number) and _is_number(value, parameter)
+            ):
                 raise ValueError
             cls.param[name]._validate(value)
         except ValueError:
@@ -174,7 +250,9 @@ class Settings(param.Parameterized):
         members = [FAMILIES[name][getattr(self, name)] for name in chosen]
         defaults = {name: option.default for member in members for name, option in options(member).items()}
         with param.parameterized.batch_call_watchers(self):
-            self.param.update(**{name: value for name, value in defaults.items() if name not in given and name not in COMMON})
+            self.param.update(
+                **{name: value for name, value in defaults.items() if name not in given and name not in COMMON}
+            )
             self._fit_loss()
 
     def _fit_loss(self) -> None:
@@ -203,12 +281,19 @@ def _parameter(option: Option) -> param.Number:
     kind = param.Integer if option.kind is int else param.Number
     unit = f" ({option.range.unit})" if option.range.unit else ""
     low, high = option.range.low, option.range.high
-    return kind(default=option.kind(option.default), bounds=(option.kind(low), option.kind(high)), label=option.name.replace("_", " ").capitalize(), doc=option.range.doc + unit)
+    return kind(
+        default=option.kind(option.default),
+        bounds=(option.kind(low), option.kind(high)),
+        label=option.name.replace("_", " ").capitalize(),
+        doc=option.range.doc + unit,
+    )
 
 
 for _name, _option in OPTIONS.items():
     if _name not in Settings.param:
         Settings.param.add_parameter(_name, _parameter(_option))
 
-LIVE = frozenset(["batch_size", "l1", "l2", "schedule", "speed", "stop_epoch", "stop_loss", "stop_plateau"]) | frozenset(_family_options([OPTIMIZERS, SCHEDULES]))
+LIVE = frozenset(
+    ["batch_size", "l1", "l2", "schedule", "speed", "stop_epoch", "stop_loss", "stop_plateau"]
+) | frozenset(_family_options([OPTIMIZERS, SCHEDULES]))
 """What changes the running run in place; everything else starts it afresh."""

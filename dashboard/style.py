@@ -14,13 +14,17 @@ CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
 """Steps of confidence drawn for each class; five classes fill the 255 colors of an 8-bit image."""
 
-HEIGHT = 300
-WIDE_HEIGHT = 340
+HEIGHT = 276
 FONT = "12px"
 
 ACTIVATION = Viridis256
 LANDSCAPE = Cividis256
-LAYERS = ("#3b5bdb", "#1098ad", "#2b9348", "#c99700", "#e8590c", "#c2255c", "#9c36b5")
+
+DECADES = [10.0**power for power in range(-30, 9)]
+"""Ticks of a logarithmic axis over many decades."""
+
+FINE_DECADES = [digit * decade for decade in DECADES for digit in (1, 2, 5)]
+"""Ticks of a logarithmic axis over a few."""
 
 
 def regions() -> list[str]:
@@ -41,3 +45,26 @@ def layer_color(layer: int, layers: int) -> str:
     hue = 0.62 * (1 - layer / max(1, layers - 1))
     red, green, blue = hls_to_rgb(hue, 0.47, 0.62)
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+
+
+THEME = {
+    "palette": {"primary": {"main": "#3b5bdb"}},
+    "shape": {"borderRadius": 8},
+    "typography": {"fontSize": 13},
+}
+PAGE = {
+    "& .MuiAppBar-root": {
+        "backgroundColor": "background.paper",
+        "backgroundImage": "none",
+        "color": "text.primary",
+        "boxShadow": "none",
+        "borderBottom": "1px solid",
+        "borderColor": "divider",
+    },
+    "& .MuiToolbar-root": {"minHeight": "52px !important", "margin": "0 !important"},
+    "& .MuiAppBar-root img": {"height": "30px", "width": "30px"},
+    "& .MuiAccordionSummary-root": {"minHeight": "40px"},
+    "& .MuiAccordionSummary-root h3": {"fontSize": "14px", "fontWeight": 600},
+}
+ASIDE = {"display": {"xs": "none", "md": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
+BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"

@@ -1,6 +1,5 @@
 """Transport: the buttons that move time, and the line that says where it is."""
 
-import math
 import time
 from html import escape
 
@@ -13,12 +12,15 @@ from dashboard.run import Frame
 
 STYLE = """
 :host { min-width: 0; }
-dl { display: flex; flex-wrap: wrap; gap: 2px 22px; margin: 0; font-variant-numeric: tabular-nums; }
-dl > div { min-width: 62px; }
+dl { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0; font-variant-numeric: tabular-nums; }
+dl > div { min-width: 56px; }
 dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
-dd small { font-size: 13px; opacity: .75; font-weight: 400; }
 """
+
+
+BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 18px; }"
+CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
 class Transport(pn.viewable.Viewer):
@@ -29,31 +31,35 @@ class Transport(pn.viewable.Viewer):
         self.clock = clock
         settings = clock.run.settings
         self._seed = SeedEditor(settings)
-        self._play = pmui.Button(label="Play", icon="play_arrow", color="primary", variant="contained", width=116, margin=4, on_click=self.toggle)
+        self._play = pmui.Button(
+            label="Play",
+            icon="play_arrow",
+            color="primary",
+            variant="contained",
+            width=116,
+            margin=4,
+            on_click=self.toggle,
+        )
         self._step = _icon("skip_next", "Step one epoch (arrow right)", self.step)
         self._reset = _icon("replay", "Reset to the same weights (R)", self.reset)
         self._roll = _icon("casino", "Roll a new seed: other data, other weights", self._seed.roll)
         self._speed = pmui.Select.from_param(
-            settings.param.speed, label="Epochs per second", options=settings.param.speed.names, width=190, size="small", margin=(4, 10), description=""
+            settings.param.speed,
+            label="Epochs per second",
+            options=settings.param.speed.names,
+            width=150,
+            size="small",
+            margin=(4, 10),
+            description="",
         )
-        self._numbers = pn.pane.HTML(stylesheets=[STYLE], margin=(4, 8), sizing_mode="stretch_width", min_width=260)
+        self._numbers = pn.pane.HTML(stylesheets=[STYLE], margin=(4, 8), styles={"flex": "1 1 300px"})
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
+        buttons = pn.Row(self._reset, self._play, self._step, self._roll, margin=0)
+        bar = pn.Column(buttons, self._speed, self._numbers, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
         return pmui.Paper(
-            pn.FlexBox(
-                pn.Row(self._reset, self._play, self._step, self._roll, margin=0),
-                self._speed,
-                self._numbers,
-                align_items="center",
-                sizing_mode="stretch_width",
-                margin=0,
-            ),
-            elevation=0,
-            variant="outlined",
-            margin=(0, 0, 12, 0),
-            sizing_mode="stretch_width",
-            sx={"padding": "6px 10px", "borderRadius": "12px"},
+            bar, elevation=0, variant="outlined", margin=(0, 0, 12, 0), sizing_mode="stretch_width", sx=CARD
         )
 
     def toggle(self, _: object = None) -> None:
@@ -82,11 +88,11 @@ class Transport(pn.viewable.Viewer):
 
     def _readings(self, frame: Frame) -> dict[str, str]:
         epoch = frame.epoch
-        readings = {"epoch": f"{epoch.index:,}", "loss": _pair(epoch.loss, epoch.validation_loss, "{:.4f}")}
-        if not math.isnan(epoch.accuracy):
-            readings["accuracy"] = _pair(epoch.accuracy, epoch.validation_accuracy, "{:.1%}")
+        losses = {"loss": f"{epoch.loss:.4f}", "val. loss": f"{epoch.validation_loss:.4f}"}
+        shares = {"accuracy": f"{epoch.accuracy:.1%}", "val. accuracy": f"{epoch.validation_accuracy:.1%}"}
+        known = {name: text for name, text in {**losses, **shares}.items() if not text.startswith("nan")}
         epochs, frames = self._rates.per_second(self.clock.playing)
-        return {**readings, "epochs/s": epochs, "frames/s": frames}
+        return {"epoch": f"{epoch.index:,}", **known, "epochs/s": epochs, "frames/s": frames}
 
 
 class Rates:
@@ -116,11 +122,9 @@ def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
     return pmui.IconButton(icon=icon, label=description, description=description, on_click=action, margin=2)
 
 
-def _pair(train: float, validation: float, form: str) -> str:
-    """Training's number, and validation's smaller beside it where there is one."""
-    held_out = "" if math.isnan(validation) else f" <small>validation {form.format(validation)}</small>"
-    return form.format(train) + held_out
-
-
 def _definitions(readings: dict[str, str]) -> str:
-    return "<dl>" + "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in readings.items()) + "</dl>"
+    return (
+        "<dl>"
+        + "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in readings.items())
+        + "</dl>"
+    )

@@ -13,6 +13,11 @@ import numpy as np
 
 from engine.buffers import buffer
 
+Workspace = Any
+
+# As an array it spares each ufunc the 0.25 us of converting the number.
+ONE = np.array(1.0)
+
 
 class Activation(ABC):
     """A function of one number, applied to every unit of a layer, and its derivative.
@@ -30,15 +35,15 @@ class Activation(ABC):
     def slope(self, z: np.ndarray) -> np.ndarray:
         """The derivative f'(z)."""
 
-    def workspace(self, shape: tuple[int, ...]) -> Any:
+    def workspace(self, shape: tuple[int, ...]) -> Workspace:
         """Whatever `forward` and `backward` want to keep for arrays of this shape, allocated once."""
         return None
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Any) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         """Write f(z) into `a`, which is `z` itself unless `reads_z`."""
         a[...] = self.function(z)
 
-    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Any) -> None:
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         """Multiply `d` by f'(z), with `z`, `a` and `workspace` as the latest `forward` left them."""
         d *= self.slope(z)
 
@@ -56,13 +61,13 @@ class Sigmoid(Activation):
         e = np.exp(-np.abs(z))
         return e / (1 + e) ** 2
 
-    def workspace(self, shape: tuple[int, ...]) -> np.ndarray:
+    def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         sigmoid_into(z, a)
 
-    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         np.multiply(a, a, out=workspace)
         np.subtract(a, workspace, out=workspace)
         d *= workspace
@@ -80,15 +85,15 @@ class Tanh(Activation):
         e = np.exp(-2 * np.abs(z))
         return 4 * e / (1 + e) ** 2
 
-    def workspace(self, shape: tuple[int, ...]) -> np.ndarray:
+    def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         np.tanh(z, out=a)
 
-    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         np.multiply(a, a, out=workspace)
-        np.subtract(1.0, workspace, out=workspace)
+        np.subtract(ONE, workspace, out=workspace)
         d *= workspace
 
 
@@ -103,21 +108,20 @@ class ReLU(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.where(z > 0, 1.0, 0.0)
 
-    def workspace(self, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return buffer(shape, fill=0), buffer(shape, bool), buffer(shape)
+    def workspace(self, shape: tuple[int, ...]) -> Workspace:
+        on = buffer(shape, bool)
+        return buffer(shape, fill=0), on, on.view(np.int8), buffer(shape)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         # The maximum with an array of zeros takes 1.5 us for 16 x 500 numbers, with the number 0 it takes 4.2.
-        zeros, _, _ = workspace
+        zeros, *_ = workspace
         np.maximum(z, zeros, out=a)
 
-    def backward(
-        self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: tuple[np.ndarray, np.ndarray, np.ndarray]
-    ) -> None:
-        # In three steps 4.4 us, d *= a > 0 takes 5.4: NumPy converts bytes to numbers faster apart.
-        _, on, slope = workspace
-        np.greater(a, 0, out=on)
-        slope[...] = on.view(np.int8)
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
+        # In three steps 4.4 us, d *= a > 0 takes 5.4: NumPy turns bytes into floats faster when it does nothing else.
+        zeros, on, bytes_of_on, slope = workspace
+        np.greater(a, zeros, out=on)
+        slope[...] = bytes_of_on
         d *= slope
 
 
@@ -132,7 +136,7 @@ class LeakyReLU(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.where(z > 0, 1.0, self.leak)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Any) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         np.multiply(z, self.leak, out=a)
         np.maximum(z, a, out=a)
 
@@ -159,14 +163,14 @@ class GELU(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return _normal_cdf(z) + z * _normal_density(z)
 
-    def workspace(self, shape: tuple[int, ...]) -> np.ndarray:
+    def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         workspace[...] = _normal_cdf(z)
         np.multiply(z, workspace, out=a)
 
-    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: np.ndarray) -> None:
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         workspace += z * _normal_density(z)
         d *= workspace
 
@@ -219,11 +223,11 @@ class Linear(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.ones_like(z)
 
-    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Any) -> None:
+    def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         if a is not z:
             a[...] = z
 
-    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Any) -> None:
+    def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         pass
 
 
@@ -242,15 +246,20 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def softplus(z: np.ndarray) -> np.ndarray:
-    """log(1 + exp(z)) without overflow."""
-    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))
+    """log(1 + exp(z)) without overflow: max(z, 0) + log(1 + exp(-|z|))."""
+    value = np.abs(z)
+    np.negative(value, out=value)
+    np.exp(value, out=value)
+    np.log1p(value, out=value)
+    value += np.maximum(z, 0.0)
+    return value
 
 
 def sigmoid_into(z: np.ndarray, a: np.ndarray) -> None:
     """Write 1 / (1 + exp(-z)) into `a`; where exp overflows, its infinity gives the right answer, 0."""
     np.negative(z, out=a)
     np.exp(a, out=a)
-    np.add(a, 1.0, out=a)
+    np.add(a, ONE, out=a)
     np.reciprocal(a, out=a)
 
 

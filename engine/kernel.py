@@ -5,7 +5,7 @@ rows; the bias is a weight on a row of ones; `a.dot(b, out=)` costs 0.5 us a cal
 allocated during a pass; and what was measured is copied aside raw and reduced for many epochs at once (`Ring`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,46 +39,83 @@ class Batch(NamedTuple):
             np.take(mine, order, axis=1, out=other, mode="clip")
 
 
-class HiddenLayer:
-    """One hidden layer's matrix, its place in the gradient, and its arrays for n examples.
+class Layer:
+    """One layer's matrix, its place in the gradient, and its arrays for n examples; by itself, the output layer.
 
-    z   (units, n) pre-activations, unless the activations overwrite them
-    f   (units, n) activations, before the layer's input is added where it skips
-    a   (units + 1, n) what the layer gives, and the row of ones
-    da  (units, n) derivative of the loss with respect to what the layer gives
-    dz  (units, n) likewise with respect to the pre-activations; the same array as da unless the layer skips
+    x      (fan_in + 1, n) what comes in, with the row of ones
+    z      (units, n) pre-activations
+    dz     (units, n) the loss's derivative in them
+    below  the layer that x comes from, None for the first
     """
 
-    def __init__(self, matrix: np.ndarray, gradient: np.ndarray, activation: Activation, skip: bool, n: int) -> None:
-        units = matrix.shape[1]
-        self.matrix_t, self.weights, self.gradient = matrix.T, matrix[:-1], gradient
-        self.activation, self.skip = activation, skip
-        self.workspace = activation.workspace((units, n))
-        self.a = buffer((units + 1, n), fill=1.0)
-        self.f = buffer((units, n)) if skip else self.a[:-1]
-        self.z = buffer((units, n)) if activation.reads_z else self.f
-        self.da = buffer((units, n))
-        self.dz = buffer((units, n)) if skip else self.da
+    def __init__(self, matrix: np.ndarray, gradient: np.ndarray, below: "HiddenLayer | None", n: int) -> None:
+        self.matrix_t, self.weights, self.gradient, self.below = matrix.T, matrix[:-1], gradient, below
+        self.x = None if below is None else below.a
+        self.z, self.dz = buffer((matrix.shape[1], n)), buffer((matrix.shape[1], n))
         self.dz_t = self.dz.T
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
-        """What the layer gives for its input, (fan_in + 1, n)."""
-        self.matrix_t.dot(x, out=self.z)
-        self.activation.forward(self.z, self.f, self.workspace)
-        if self.skip:
-            np.add(self.f, x[:-1], out=self.a[:-1])
-        return self.a
+    def forward(self) -> None:
+        """From `x` to what the layer gives."""
+        self.matrix_t.dot(self.x, out=self.z)
 
-    def backward(self, x: np.ndarray, dx: np.ndarray | None) -> None:
-        """From `da` to the layer's gradient and to `dx`, the derivative with respect to its input, where that is wanted."""
-        if self.skip:
-            self.dz[...] = self.da
+    def backward(self) -> None:
+        """From `dz` to the layer's gradient, and to the derivative in what the layer below gives."""
+        self.x.dot(self.dz_t, out=self.gradient)
+        if self.below is not None:
+            self.weights.dot(self.dz, out=self.below.da)
+
+
+class HiddenLayer(Layer):
+    """A layer with an activation, and perhaps a connection that skips it.
+
+    f   (units, n) f(z), the same array as z unless the activation reads both
+    a   (units + 1, n) what the layer gives, and the row of ones; without skipping, its other rows are f
+    da  (units, n) the loss's derivative in that; without skipping it is turned into dz in place
+    """
+
+    def __init__(
+        self, matrix: np.ndarray, gradient: np.ndarray, below: "HiddenLayer | None", activation: Activation, n: int
+    ) -> None:
+        super().__init__(matrix, gradient, below, n)
+        units = matrix.shape[1]
+        self.activation, self.workspace = activation, activation.workspace((units, n))
+        self.a = buffer((units + 1, n), fill=1.0)
+        self.given = self.f = self.a[:-1]
+        self.da = self.dz
+        if not activation.reads_z:
+            self.z = self.f
+
+    def forward(self) -> None:
+        self.matrix_t.dot(self.x, out=self.z)
+        self.activation.forward(self.z, self.f, self.workspace)
+
+    def backward(self) -> None:
         self.activation.backward(self.dz, self.z, self.f, self.workspace)
-        x.dot(self.dz_t, out=self.gradient)
-        if dx is not None:
-            self.weights.dot(self.dz, out=dx)
-            if self.skip:
-                dx += self.da
+        self.x.dot(self.dz_t, out=self.gradient)
+        if self.below is not None:
+            self.weights.dot(self.dz, out=self.below.da)
+
+
+class SkippingLayer(HiddenLayer):
+    """A hidden layer that adds what comes in to its activations: a = f(z) + x."""
+
+    def __init__(
+        self, matrix: np.ndarray, gradient: np.ndarray, below: "HiddenLayer | None", activation: Activation, n: int
+    ) -> None:
+        super().__init__(matrix, gradient, below, activation, n)
+        self.f, self.da = buffer(self.dz.shape), buffer(self.dz.shape)
+        if not activation.reads_z:
+            self.z = self.f
+
+    def forward(self) -> None:
+        super().forward()
+        np.add(self.f, self.x[:-1], out=self.given)
+
+    def backward(self) -> None:
+        self.dz[...] = self.da
+        super().backward()
+        if self.below is not None:
+            self.below.da += self.da
 
 
 class Kernel:
@@ -87,7 +124,7 @@ class Kernel:
     It reads the network's own parameters, so it sees every change of theirs.
 
     logits     (outputs, n) of the latest `forward`
-    gradient   (n_parameters,) of the latest `backward`, that of the mean loss without penalties
+    gradient   (n_parameters,) of the latest `backward`, or with the penalty's of the latest `gradient_of`
     means      (sum of hidden widths,) each unit's mean activation, of the latest `average`
     """
 
@@ -95,87 +132,98 @@ class Kernel:
         self.loss, self.output, self.n = loss, OUTPUTS[network.output], n
         self.parameters, self.gradient = network.parameters, buffer((network.n_parameters,))
         self.means = buffer((sum(network.widths),))
-        *hidden, (matrix, gradient) = zip(
-            layer_matrices(network.parameters, network.sizes),
-            layer_matrices(self.gradient, network.sizes),
-            strict=True,
-        )
-        self.hidden = [
-            HiddenLayer(*pair, activation, skip, n)
-            for pair, activation, skip in zip(hidden, network.functions, network.skips, strict=True)
-        ]
-        self._matrix_t, self._weights, self._last_gradient = matrix.T, matrix[:-1], gradient
-        self.logits, self._outputs, self._d = (buffer((network.sizes[-1], n)) for _ in range(3))
-        self._d_t = self._d.T
+        self._layers = _layers(network, self.gradient, n)
+        self._backwards = self._layers[::-1]
+        self.logits, self._d = self._layers[-1].z, self._layers[-1].dz
+        self._outputs = buffer(self.logits.shape)
         self._share = buffer((n,), fill=1 / n)
-        self._averages = list(zip(self.hidden, split(self.means, network.widths), strict=True))
+        parts = zip(self._layers, split(self.means, network.widths), strict=False)
+        self._averages = [(layer.given, mean) for layer, mean in parts]
+        sizes = [layer.gradient.size for layer in self._layers]
+        self.layer_starts = list(accumulate(sizes[:-1], initial=0))
 
     def forward(self, x: np.ndarray) -> None:
         """The logits for the input (features + 1, n)."""
-        for layer in self.hidden:
-            x = layer.forward(x)
-        self._matrix_t.dot(x, out=self.logits)
+        self._layers[0].x = x
+        for layer in self._layers:
+            layer.forward()
 
-    def backward(self, batch: Batch) -> None:
-        """The gradient for the batch that went forward last."""
+    def backward(self, targets: np.ndarray) -> None:
+        """The gradient of the mean loss of what went forward last, without penalties."""
         self.output.forward(self.logits, self._outputs)
-        self.loss.slope(self.logits, self._outputs, batch.targets, self.output, self._d)
-        self._d *= 1 / self.n
-        inputs = [batch.x, *(layer.a for layer in self.hidden)]
-        inputs[-1].dot(self._d_t, out=self._last_gradient)
-        if self.hidden:
-            self._weights.dot(self._d, out=self.hidden[-1].da)
-        for i in range(len(self.hidden) - 1, -1, -1):
-            self.hidden[i].backward(inputs[i], self.hidden[i - 1].da if i else None)
+        self.loss.slope(self.logits, self._outputs, targets, self.output, self._d)
+        self._d *= self._share
+        for layer in self._backwards:
+            layer.backward()
 
     def gradient_of(self, batch: Batch, penalty: Penalty) -> None:
         """Forward and backward: leaves the logits, and the gradient with the penalty's."""
         self.forward(batch.x)
-        self.backward(batch)
+        self.backward(batch.targets)
         penalty.add_slope(self.parameters, self.gradient)
 
     def average(self) -> None:
-        """The mean activation of every hidden unit over the batch that went forward last."""
-        for layer, mean in self._averages:
-            layer.a[:-1].dot(self._share, out=mean)
+        """The mean activation of every hidden unit over what went forward last."""
+        for given, mean in self._averages:
+            given.dot(self._share, out=mean)
 
 
 class Ring:
-    """The logits that `depth` epochs in a row left behind in a kernel, kept raw until they are reduced.
+    """What `depth` epochs in a row left behind in a kernel, kept raw until it is reduced.
 
     Reducing many epochs at once makes recording cheap; doing it at every epoch would double the cost of training.
     """
 
+    # Temporary arrays up to this size are reused by the allocator and stay in the core's own cache; larger ones are new
+    # pages from the system every time, which made a reduction three times as slow.
+    TILE = 2**15
+
     def __init__(self, kernel: Kernel, targets: np.ndarray, depth: int) -> None:
         self._kernel, self._targets, self.depth = kernel, targets, depth
-        self._logits = np.empty((depth, *kernel.logits.shape))
+        self._logits = buffer((depth, *kernel.logits.shape))
+        self._squares = buffer((depth, *kernel.gradient.shape))
         self._labels = kernel.loss.labels(kernel.output)
+        self._tile = max(1, self.TILE // kernel.logits.nbytes)
 
     def store(self, row: int) -> None:
-        """Copy the kernel's logits aside."""
+        """Keep the kernel's logits and squared gradient."""
         self._logits[row] = self._kernel.logits
+        np.multiply(self._kernel.gradient, self._kernel.gradient, out=self._squares[row])
 
     def losses(self, rows: int) -> np.ndarray:
         """The mean loss of each of the first rows, (rows,), without penalties."""
-        kernel = self._kernel
-        return kernel.loss.value(self._logits[:rows], self._targets, kernel.output).sum(axis=-1) / kernel.n
+        kernel, losses = self._kernel, np.empty(rows)
+        for tile in self._tiles(rows):
+            losses[tile] = kernel.loss.value(self._logits[tile], self._targets, kernel.output).sum(axis=-1)
+        return losses / kernel.n
 
     def accuracies(self, rows: int) -> np.ndarray:
         """The share of examples classified rightly in each of the first rows, (rows,); nan where there are no classes."""
         hits = self._labels.hits(self._logits[:rows], self._targets)
         return np.full(rows, np.nan) if hits is None else np.count_nonzero(hits, axis=-1) / self._kernel.n
 
+    def gradient_norms(self, rows: int) -> np.ndarray:
+        """The L2 norm of each layer's gradient in each of the first rows, (rows, layers)."""
+        return np.sqrt(np.add.reduceat(self._squares[:rows], self._kernel.layer_starts, axis=1))
+
+    def _tiles(self, rows: int) -> Iterator[slice]:
+        return (slice(start, min(start + self._tile, rows)) for start in range(0, rows, self._tile))
+
+
+def _layers(network: "Network", gradient: np.ndarray, n: int) -> list[Layer]:
+    """The network's layers, first to last."""
+    *hidden, last = zip(layer_matrices(network.parameters, network.sizes), layer_matrices(gradient, network.sizes), strict=True)
+    layers, below = [], None
+    for pair, activation, skip in zip(hidden, network.functions, network.skips, strict=True):
+        below = (SkippingLayer if skip else HiddenLayer)(*pair, below, activation, n)
+        layers.append(below)
+    return [*layers, Layer(*last, below, n)]
+
 
 def layer_matrices(flat: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
     """Views of (n_parameters,), one (fan_in + 1, fan_out) per layer: its weights, and the biases as last row."""
     shapes = [(fan_in + 1, fan_out) for fan_in, fan_out in pairwise(sizes)]
     return [part.reshape(shape) for part, shape in zip(split(flat, [a * b for a, b in shapes]), shapes, strict=True)]
-
-
-def layer_norms(rows: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """The L2 norm of each layer's part of each row, (rows, layers), for rows (rows, n_parameters)."""
-    parts = split(rows.T, [(fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes)])
-    return np.sqrt(np.stack([np.einsum("ij,ij->j", part, part) for part in parts], axis=1))
 
 
 def split(array: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:

@@ -279,11 +279,11 @@ class Penalty:
 
     def value(self, parameters: np.ndarray) -> np.ndarray:
         """The penalty of each row of (..., n_parameters)."""
-        w, total = parameters * self.is_weight, np.zeros(parameters.shape[:-1])
+        total = np.zeros(parameters.shape[:-1])
         if self.l2:
-            total += self.l2 / 2 * (w * w).sum(axis=-1)
+            total += self.l2 / 2 * (parameters * parameters * self.is_weight).sum(axis=-1)
         if self.l1:
-            total += self.l1 * np.abs(w).sum(axis=-1)
+            total += self.l1 * (np.abs(parameters) * self.is_weight).sum(axis=-1)
         return total
 
     def add_slope(self, parameters: np.ndarray, gradient: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.activations import ACTIVATIONS
+from engine.buffers import buffer
 from engine.initializers import INITIALIZERS, Initializer
 from engine.kernel import Batch, Kernel, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
@@ -138,9 +139,7 @@ class Network:
         batch = self.batch(data, function)
         kernel = Kernel(self, function, batch.n)
         with np.errstate(all="ignore"):
-            kernel.forward(batch.x)
-            kernel.backward(batch)
-            penalty.add_slope(self.parameters, kernel.gradient)
+            kernel.gradient_of(batch, penalty)
         matrices = layer_matrices(kernel.gradient, self.sizes)
         return Gradient(kernel.gradient, [m[:-1] for m in matrices], [m[-1] for m in matrices])
 
@@ -176,7 +175,8 @@ class Network:
         return Penalty(l1, l2, is_weight)
 
     def _allocate(self) -> None:
-        self._parameters = np.zeros(sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.sizes)))
+        size = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.sizes))
+        self._parameters = buffer((size,), fill=0.0)
         matrices = layer_matrices(self._parameters, self.sizes)
         self.weights = [matrix[:-1] for matrix in matrices]
         self.biases = [matrix[-1] for matrix in matrices]
@@ -194,7 +194,9 @@ class Network:
             raise ValueError(f"x has the shape {x.shape}; expected (n, {self.sizes[0]}) with n of at least 1")
         if not np.isfinite(x).all():
             raise ValueError(f"x contains {x[~np.isfinite(x)][0]}; leave such examples out or fill them in")
-        return np.vstack([x.T, np.ones(len(x))])
+        inputs = buffer((self.sizes[0] + 1, len(x)), fill=1.0)
+        inputs[:-1] = x.T
+        return inputs
 
 
 def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

@@ -176,9 +176,7 @@ class AdamW(Adam):
     Source: Loshchilov & Hutter 2019, algorithm 2.
     """
 
-    weight_decay: Annotated[
-        float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")
-    ] = 0.01
+    weight_decay: Annotated[float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")] = 0.01
 
     def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
         parameters *= 1.0 - learning_rate * self.weight_decay

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from engine.kernel import Batch, Kernel, Ring, layer_norms, split
+from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
 from engine.network import Data, Network
 from engine.optimizers import SGD, Optimizer
@@ -130,7 +130,6 @@ class Training:
         self._data = network.batch(data, self._loss)
         self._kernel = Kernel(network, self._loss, self._data.n)
         self._ring = Ring(self._kernel, self._data.targets, _depth(self._kernel))
-        self._gradients = np.empty((self._ring.depth, network.n_parameters))
         self._validation = None if validation is None else _Validation(network, validation, self._loss, self._ring.depth)
         self._in_use: Optimizer | None = None
         self._penalty: Penalty = network.penalty(l1, l2)
@@ -165,7 +164,6 @@ class Training:
         for slot, row in enumerate(rows):
             self._step()
             self._ring.store(slot)
-            self._gradients[slot] = self._kernel.gradient
             epochs.mean_activations[row] = self._kernel.means
             epochs.parameters[row] = self.network.parameters
         self._reduce(epochs, slice(rows.start, rows.stop))
@@ -202,7 +200,7 @@ class Training:
         penalty = self._penalty.value(epochs.parameters[rows])
         epochs.loss[rows] = self._ring.losses(count) + penalty
         epochs.accuracy[rows] = self._ring.accuracies(count)
-        epochs.gradient_norms[rows] = layer_norms(self._gradients[:count], self.network.sizes)
+        epochs.gradient_norms[rows] = self._ring.gradient_norms(count)
         if self._validation is not None:
             self._validation.measure(epochs.parameters[rows])
             epochs.validation_loss[rows] = self._validation.ring.losses(count) + penalty
@@ -278,7 +276,7 @@ class _Validation:
 
 def _depth(kernel: Kernel) -> int:
     """How many epochs to record before reducing them: up to 64, as long as they take no more than 512 KiB, half a core's cache."""
-    return int(np.clip(2**19 // (kernel.logits.nbytes + kernel.gradient.nbytes), 1, 64))
+    return int(np.clip(2**18 // (kernel.logits.nbytes + kernel.gradient.nbytes), 1, 64))
 
 
 def _blank(k: int, network: Network) -> Epochs:

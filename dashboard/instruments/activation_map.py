@@ -30,16 +30,32 @@ class ActivationMap(Instrument):
         self._network = frame.setup.network.copy()
         self._low, self._high = np.inf, -np.inf
         tops = self._units - np.cumsum((0, *widths))
-        names = [((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(zip(tops[:-1], tops[1:], strict=True))]
+        names = [
+            ((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(zip(tops[:-1], tops[1:], strict=True))
+        ]
         image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(
-            cmap=style.ACTIVATION, clim=(0, 1), clipping_colors={"NaN": "#00000000"}, colorbar=True, tools=["hover"],
-            colorbar_opts={"width": 8, "padding": 2}, hover_tooltips=[("epoch", "$x{0}"), ("mean activation", "@image{0.000}")],
+            cmap=style.ACTIVATION,
+            clim=(0, 1),
+            clipping_colors={"NaN": "#00000000"},
+            colorbar=True,
+            tools=["hover"],
+            colorbar_opts={"width": 8, "padding": 2},
+            hover_tooltips=[("epoch", "$x{0}"), ("mean activation", "@image{0.000}")],
         )
-        borders = hv.Segments([(-1, top, 1e9, top) for top in tops[1:-1]], label="borders").opts(color="white", line_width=1.5)
+        borders = hv.Segments([(-1, top, 1e9, top) for top in tops[1:-1]], label="borders").opts(
+            color="white", line_width=1.5
+        )
         dead = hv.Points([], ["x", "y"], label="dead").opts(marker="x", color=style.CURSOR, size=7, line_width=2)
         dim = hv.Points([], ["x", "y"], label="dim").opts(color=style.CURSOR, fill_alpha=0, size=6)
         return hv.Overlay([image, borders, dead, dim]).opts(
-            xlim=(0, 20), ylim=(0, self._units), yticks=names, xlabel="epoch", ylabel="layer", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 20),
+            ylim=(0, self._units),
+            yticks=names,
+            xlabel="epoch",
+            ylabel="layer",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
@@ -49,12 +65,18 @@ class ActivationMap(Instrument):
         rows = self.rows(frame, after)
         self._image[:, rows.index // stride] = rows.mean_activations.T[::-1]
         if len(rows):
-            self._low, self._high = min(self._low, rows.mean_activations.min()), max(self._high, rows.mean_activations.max())
+            self._low, self._high = (
+                min(self._low, rows.mean_activations.min()),
+                max(self._high, rows.mean_activations.max()),
+            )
         place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
         return {"means": {"image": self._image.copy(), **place}, **self._fates(frame)}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        return {"x": (0, 1.03 * max(20, frame.epoch.index + 1)), "color": (float(min(0, self._low)), float(max(1e-3, self._high)))}
+        return {
+            "x": (0, 1.03 * max(20, frame.epoch.index + 1)),
+            "color": (float(min(0, self._low)), float(max(1e-3, self._high))),
+        }
 
     def describe(self, frame: Frame) -> str:
         return f"{self._dead} dead, {self._dim} dim of {self._units} units"

@@ -36,12 +36,20 @@ class DecisionMap(Instrument):
         regions = hv.Image(np.zeros((2, 2)), bounds=(left, bottom, right, top), label="regions").opts(
             cmap=style.regions(), clim=(0, 254), tools=[_hover(classes)]
         )
-        boundary = hv.Contours([], vdims="level", label="boundary").opts(color=style.GHOST, line_width=2, show_legend=False)
+        boundary = hv.Contours([], vdims="level", label="boundary").opts(
+            color=style.GHOST, line_width=2, show_legend=False
+        )
         layers = [regions, boundary, _examples(setup.train, "training", filled=True)]
         if setup.validation is not None:
             layers.append(_examples(setup.validation, "validation", filled=False))
         return hv.Overlay(layers).opts(
-            xlim=(left, right), ylim=(bottom, top), xlabel="x₁", ylabel="x₂", show_legend=False, responsive=True, height=self.height
+            xlim=(left, right),
+            ylim=(bottom, top),
+            xlabel="x₁",
+            ylabel="x₂",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -54,4 +54,6 @@ def _padded(values: np.ndarray, share: float) -> tuple[float, float]:
 def _examples(data: Dataset, label: str, filled: bool) -> hv.Points:
     points = hv.Points((data.x[:, 0], data.y.ravel()), ["x", "y"], label=label)
     color = style.TRAIN if filled else style.VALIDATION
-    return points.opts(size=7, line_color="white" if filled else color, color=color, fill_alpha=0.9 if filled else 0, tools=["hover"])
+    return points.opts(
+        size=7, line_color="white" if filled else color, color=color, fill_alpha=0.9 if filled else 0, tools=["hover"]
+    )

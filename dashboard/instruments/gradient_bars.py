@@ -25,23 +25,44 @@ class GradientBars(Instrument):
         layers = len(norms)
         names = [(i, "output" if i == layers - 1 else str(i + 1)) for i in range(layers)]
         self._colors = [style.layer_color(i, layers) for i in range(layers)]
-        bars = hv.Rectangles([(0, FLOOR, 1, 1, "black", 0, "")], vdims=["color", "norm", "layer"], label="bars").opts(
-            color="color", line_alpha=0, fill_alpha=0.85, tools=["hover"], hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")]
+        rows = [
+            (i - HALF, FLOOR, i + HALF, norm, color, norm, "")
+            for i, (norm, color) in enumerate(zip(norms, self._colors, strict=True))
+        ]
+        bars = hv.Rectangles(rows, vdims=["color", "norm", "layer"], label="bars").opts(
+            color="color",
+            line_alpha=0,
+            fill_alpha=0.85,
+            tools=["hover"],
+            hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")],
         )
         ghost = hv.Segments([(i - HALF, norm, i + HALF, norm) for i, norm in enumerate(norms)], label="epoch 0").opts(
             color=style.GHOST, line_width=2, line_dash="dashed"
         )
         return hv.Overlay([bars, ghost]).opts(
-            logy=True, xlim=(-0.6, layers - 0.4), ylim=(1e-3, 1), xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
-            xlabel="layer", ylabel="gradient norm", show_legend=False, responsive=True, height=self.height,
+            logy=True,
+            xlim=(-0.6, layers - 0.4),
+            ylim=(1e-3, 1),
+            xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
+            yticks=style.DECADES,
+            xlabel="layer",
+            ylabel="gradient norm",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         norms = frame.epoch.gradient_norms
         places = np.arange(len(norms))
         bars = {
-            "left": places - HALF, "right": places + HALF, "bottom": np.full(len(norms), FLOOR), "top": np.maximum(norms, FLOOR),
-            "color": self._colors, "norm": norms, "layer": [str(i + 1) for i in places],
+            "left": places - HALF,
+            "right": places + HALF,
+            "bottom": np.full(len(norms), FLOOR),
+            "top": np.maximum(norms, FLOOR),
+            "color": self._colors,
+            "norm": norms,
+            "layer": [str(i + 1) for i in places],
         }
         return {"bars": bars}
 

@@ -10,7 +10,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 import param
-from bokeh.models import ColorMapper, ColumnDataSource, Plot
+from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
@@ -38,7 +38,9 @@ class Instrument(pn.viewable.Viewer):
     controls: ClassVar[tuple[str, ...]] = ()
     height: ClassVar[int] = style.HEIGHT
 
-    visible = param.Boolean(default=True, doc="Whether the picture is on the screen; where it is not, nothing is drawn.")
+    visible = param.Boolean(
+        default=True, doc="Whether the picture is on the screen; where it is not, nothing is drawn."
+    )
     caption = param.String(default="", doc="What the picture says in words, right now.")
 
     def __init__(self, run: Run, **params: Any) -> None:
@@ -114,10 +116,10 @@ class Instrument(pn.viewable.Viewer):
     def _dress(self, figure: Plot) -> None:
         figure.background_fill_alpha = figure.border_fill_alpha = 0
         figure.outline_line_color = None
-        figure.toolbar.autohide = True
-        figure.toolbar.logo = None
-        figure.min_border_left = 44
-        figure.output_backend = "canvas"
+        figure.toolbar_location = None
+        figure.toolbar.tools = list(figure.select(HoverTool))
+        figure.min_border_left = 48
+        figure.stylesheets = [f":host {{ font-size: {style.FONT}; }}"]
 
     def _write(self, frame: Frame, after: int) -> None:
         for label, columns in self.columns(frame, after).items():
@@ -128,7 +130,7 @@ class Instrument(pn.viewable.Viewer):
             elif "image" in columns:
                 self._write_image(label, source, columns)
             else:
-                source.data = {**_lengthless(source, columns), **columns}
+                source.data = dict(columns)
         for axis, (low, high) in self.ranges(frame).items():
             self._write_range(axis, low, high)
         self._drawn, self._stride = frame.epoch.index, self.stride(frame)
@@ -170,9 +172,3 @@ def _changed_columns(before: np.ndarray | None, after: np.ndarray) -> slice | No
         return slice(0, 0)
     changed = slice(int(different[0]), int(different[-1]) + 1)
     return changed if changed.stop - changed.start <= after.shape[1] // 8 else None
-
-
-def _lengthless(source: ColumnDataSource, columns: Columns) -> Columns:
-    """The columns a source has and a frame does not write, where their length still fits."""
-    length = len(next(iter(columns.values())))
-    return {name: values for name, values in source.data.items() if name not in columns and len(values) == length}

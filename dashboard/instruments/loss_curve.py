@@ -22,16 +22,27 @@ class LossCurve(Instrument):
     growing = ("training", "validation")
     controls = ("log",)
 
-    log = param.Boolean(default=False, label="Log scale", doc="Draw the loss on a logarithmic axis.")
+    log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
     def picture(self, frame: Frame) -> hv.Overlay:
         self._low, self._high = math.inf, -math.inf
         layers = [_line("training", style.TRAIN)]
         if frame.setup.validation is not None:
             layers.append(_line("validation", style.VALIDATION))
-        tips = hv.Points([], ["epoch", "loss"], "color", label="now").opts(color="color", size=8, show_legend=False)
+        colors = [style.TRAIN, style.VALIDATION][: len(layers)]
+        tips = hv.Points([(0, 1, color) for color in colors], ["epoch", "loss"], "color", label="now").opts(
+            color="color", size=8, show_legend=False
+        )
+        scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
         return hv.Overlay([*layers, tips]).opts(
-            logy=self.log, xlim=(0, 20), ylim=(0.1, 1), xlabel="epoch", ylabel="loss", legend_position="top_right", responsive=True, height=self.height
+            **scale,
+            xlim=(0, 20),
+            ylim=(0.1, 1),
+            xlabel="epoch",
+            ylabel="loss",
+            legend_position="top_right",
+            responsive=True,
+            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
@@ -44,11 +55,19 @@ class LossCurve(Instrument):
         tips = [(newest, color) for _, newest, color in series.values()]
         return {
             **{label: {"epoch": rows.index, "loss": losses} for label, (losses, _, _) in series.items()},
-            "now": {"epoch": [now.index] * len(tips), "loss": [loss for loss, _ in tips], "color": [color for _, color in tips]},
+            "now": {
+                "epoch": [now.index] * len(tips),
+                "loss": [loss for loss, _ in tips],
+                "color": [color for _, color in tips],
+            },
         }
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        y = (max(self._low, TINY) / 1.3, max(self._high, TINY) * 1.3) if self.log else (0.0, max(self._high, TINY) * 1.06)
+        y = (
+            (max(self._low, TINY) / 1.3, max(self._high, TINY) * 1.3)
+            if self.log
+            else (0.0, max(self._high, TINY) * 1.06)
+        )
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:

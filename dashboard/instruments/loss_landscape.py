@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import contourpy
 import holoviews as hv
 import numpy as np
+import param
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
@@ -13,7 +14,6 @@ from engine.landscape import Plane, loss_surfaces, random_plane
 
 POINTS = 41
 DRAWN = 81
-REACH = 1.0
 CONTOURS = 12
 HIGHEST = 1e3
 
@@ -34,26 +34,69 @@ class LossLandscape(Instrument):
     )
     growing = ("path",)
     points = 160
+    controls = ("reach",)
+
+    reach = param.Selector(
+        default=0.3,
+        objects={"reach 1": 1.0, "reach 0.3": 0.3, "reach 0.1": 0.1},
+        label="Reach",
+        doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
+    )
 
     def picture(self, frame: Frame) -> hv.Overlay:
         self._plane = random_plane(frame.network(), seed=0)
         self._surface: np.ndarray | None = None
         self._surface_epoch = -1
         self._pending: tuple[int, Plane, np.ndarray] | None = None
-        surface = hv.Image(np.ones((2, 2)), bounds=(-REACH, -REACH, REACH, REACH), vdims="loss", label="surface").opts(
-            cmap=style.LANDSCAPE, clim=(0.1, 1), logz=True, clipping_colors={"NaN": "#00000000"}, colorbar=True,
-            colorbar_opts={"width": 8, "padding": 2}, tools=["hover"], hover_tooltips=[("loss on the plane", "@image{0.0000}")], alpha=0.9,
+        surface = hv.Image(
+            np.ones((2, 2)), bounds=(-self.reach, -self.reach, self.reach, self.reach), vdims="loss", label="surface"
+        ).opts(
+            cmap=style.LANDSCAPE,
+            clim=(0.1, 1),
+            logz=True,
+            clipping_colors={"NaN": "#00000000"},
+            colorbar=True,
+            colorbar_opts={"width": 8, "padding": 2},
+            tools=["hover"],
+            hover_tooltips=[("loss on the plane", "@image{0.0000}")],
+            alpha=0.9,
         )
-        contours = hv.Contours([], vdims="level", label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
-        path = hv.Points([], ["a", "b"], ["epoch", "loss", "distance", "alpha"], label="path").opts(
-            color="loss", cmap=style.LANDSCAPE, logz=True, clim=(0.1, 1), size=5, line_color="white", line_width=0.6, fill_alpha="alpha", line_alpha="alpha",
-            tools=["hover"], hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.0000}"), ("distance from the plane", "@distance{0.00}")],
+        contours = hv.Contours([], vdims="level", label="contours").opts(
+            color="white", alpha=0.35, line_width=1, show_legend=False
+        )
+        start = (0, 0, frame.epoch.index, frame.epoch.loss, 0, 1)
+        path = hv.Points([start], ["a", "b"], ["epoch", "loss", "distance", "nearness"], label="path").opts(
+            color="loss",
+            cmap=style.LANDSCAPE,
+            logz=True,
+            clim=(0.1, 1),
+            size=5,
+            line_color="white",
+            line_width=0.6,
+            alpha="nearness",
+            tools=["hover"],
+            hover_tooltips=[
+                ("epoch", "@epoch"),
+                ("true loss", "@loss{0.0000}"),
+                ("distance from the plane", "@distance{0.00}"),
+            ],
         )
         here = hv.Points([], ["a", "b"], ["epoch", "loss"], label="here").opts(
-            color=style.CURSOR, size=11, line_color="white", line_width=2, tools=["hover"], hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.0000}")]
+            color=style.CURSOR,
+            size=11,
+            line_color="white",
+            line_width=2,
+            tools=["hover"],
+            hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.0000}")],
         )
         return hv.Overlay([surface, contours, path, here]).opts(
-            xlim=(-REACH, REACH), ylim=(-REACH, REACH), xlabel="direction 1", ylabel="direction 2", show_legend=False, responsive=True, height=self.height
+            xlim=(-self.reach, self.reach),
+            ylim=(-self.reach, self.reach),
+            xlabel="direction 1",
+            ylabel="direction 2",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
@@ -73,32 +116,49 @@ class LossLandscape(Instrument):
         if self._surface is None:
             return "surveying the surface…"
         behind = frame.epoch.index - self._surface_epoch
-        return f"surface at epoch {self._surface_epoch:,}" + (f", {behind:,} behind" if behind else "") + f"; loss here {frame.epoch.loss:.4g}"
+        return (
+            f"surface at epoch {self._surface_epoch:,}"
+            + (f", {behind:,} behind" if behind else "")
+            + f"; loss here {frame.epoch.loss:.4g}"
+        )
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if frame.epoch.index == self._surface_epoch else self._survey(frame)
 
+    @param.depends("reach", watch=True)
+    def _change_reach(self) -> None:
+        self.redraw()
+
     def _survey(self, frame: Frame) -> Iterator[object]:
         """The loss on the plane through a frame's weights, a few points at a time."""
         network, setup = frame.network(), frame.setup
-        plane, axis = random_plane(network, seed=0), np.linspace(-REACH, REACH, POINTS)
+        plane, reach = random_plane(network, seed=0), self.reach
+        axis = np.linspace(-reach, reach, POINTS)
         for surface in loss_surfaces(network, setup.train, plane, axis, axis, setup.loss, frame.l1, frame.l2):
             yield
-        if setup is self._setup:
+        if setup is self._setup and reach == self.reach:
             self._pending = frame.epoch.index, plane, surface
             self.run.touch()
 
     def _relief(self) -> dict[str, Columns]:
         """The surface as an image, smoothed between its points, and its contour lines."""
         heights = np.log10(np.clip(self._surface, 1e-12, None))
-        axis, fine = np.linspace(-REACH, REACH, POINTS), np.linspace(-REACH, REACH, DRAWN)
+        axis, fine = np.linspace(-self.reach, self.reach, POINTS), np.linspace(-self.reach, self.reach, DRAWN)
         along = np.array([np.interp(fine, axis, row) for row in heights])
         image = np.array([np.interp(fine, axis, column) for column in along.T]).T
         low, high = np.nanmin(heights), min(np.nanmax(heights), np.nanmin(heights) + np.log10(HIGHEST))
         generator = contourpy.contour_generator(axis, axis, np.ma.masked_invalid(heights))
-        lines = [(level, line) for level in np.linspace(low, high, CONTOURS + 2)[1:-1] for line in generator.lines(level)]
+        lines = [
+            (level, line) for level in np.linspace(low, high, CONTOURS + 2)[1:-1] for line in generator.lines(level)
+        ]
         return {
-            "surface": {"image": (10**image).astype(np.float32), "x": -REACH, "y": -REACH, "dw": 2 * REACH, "dh": 2 * REACH},
+            "surface": {
+                "image": (10**image).astype(np.float32),
+                "x": -self.reach,
+                "y": -self.reach,
+                "dw": 2 * self.reach,
+                "dh": 2 * self.reach,
+            },
             "contours": {
                 "xs": [line[:, 0] for _, line in lines],
                 "ys": [line[:, 1] for _, line in lines],
@@ -110,7 +170,15 @@ class LossLandscape(Instrument):
         rows = self.rows(frame, after)
         places, distances = self._plane.project(rows.parameters)
         nearness = 1 / (1 + distances / max(1e-12, float(np.linalg.norm(frame.epoch.parameters))))
-        return {"a": places[:, 0], "b": places[:, 1], "epoch": rows.index, "loss": rows.loss, "distance": distances, "alpha": 0.9 * nearness**3}
+        return {
+            "a": places[:, 0],
+            "b": places[:, 1],
+            "epoch": rows.index,
+            "loss": rows.loss,
+            "distance": distances,
+            "color": rows.loss,
+            "alpha": nearness**2,
+        }
 
     def _here(self, frame: Frame) -> Columns:
         (a, b), _ = self._plane.project(frame.epoch.parameters)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 
 from dashboard.browser import InView
 from dashboard.instruments.instrument import Instrument
@@ -13,7 +14,7 @@ from dashboard.run import Frame, Run
 
 CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
 GRID = """
-:host { display: grid !important; gap: 12px; grid-template-columns: repeat(6, minmax(0, 1fr)); }
+:host { display: grid !important; grid-auto-rows: max-content; gap: 12px; grid-template-columns: repeat(6, minmax(0, 1fr)); }
 :host > .third { grid-column: span 2; }
 :host > .half { grid-column: span 3; }
 :host > .whole { grid-column: span 6; }
@@ -23,7 +24,7 @@ GRID = """
 HEADING = """
 :host { min-width: 0; }
 h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
-p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
+p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
 CAPTION = ":host { min-width: 0; } p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }"
 
@@ -46,7 +47,9 @@ class Page(pn.viewable.Viewer):
         self._slots = [Slot(run, choices) for choices in self.instruments]
         for slot, share in zip(self._slots, _shares(len(self._slots)), strict=True):
             slot.view.css_classes = [share]
-        self._layout = pn.Column(*(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width")
+        self._layout = pn.Column(
+            *(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
+        )
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
@@ -91,7 +94,16 @@ class Slot(pn.viewable.Viewer):
 
     def _card(self) -> pmui.Paper:
         head = pn.Row(self._heading, self._switches, self._reading, sizing_mode="stretch_width", margin=0)
-        return pmui.Paper(head, self._picture, self._caption, elevation=0, variant="outlined", sx=CARD, margin=0, sizing_mode="stretch_width")
+        return pmui.Paper(
+            head,
+            self._picture,
+            self._caption,
+            elevation=0,
+            variant="outlined",
+            sx=CARD,
+            margin=0,
+            sizing_mode="stretch_width",
+        )
 
     def _fit(self, frame: Frame) -> None:
         kind = next((choice for choice in self._choices if choice.suits(frame)), None)
@@ -100,8 +112,10 @@ class Slot(pn.viewable.Viewer):
         title = (kind or self._choices[0]).title
         self.instrument = kind(self._run) if kind else None
         self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(kind.question if kind else '')}</p>"
-        self._reading.param.update(label=f"How to read {title}", description=kind.reading if kind else "", visible=bool(kind))
-        self._switches.objects = [_switch(self.instrument, name) for name in kind.controls] if kind else []
+        self._reading.param.update(
+            label=f"How to read {title}", description=kind.reading if kind else "", visible=bool(kind)
+        )
+        self._switches.objects = [_choice(self.instrument, name) for name in kind.controls] if kind else []
         self._picture.objects = [self.instrument] if self.instrument else [_nothing(self._choices[0])]
         self._say(self.instrument.caption if self.instrument else "")
 
@@ -109,9 +123,14 @@ class Slot(pn.viewable.Viewer):
         self._caption.object = f"<p>{escape(caption)}</p>"
 
 
-def _switch(instrument: Instrument, name: str) -> pmui.Switch:
+def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
+    """A small control for what an instrument lets one choose."""
     parameter = instrument.param[name]
-    return pmui.Switch.from_param(parameter, label=parameter.label, description=parameter.doc, size="small", margin=(0, 4), width=None)
+    if isinstance(parameter, param.Boolean):
+        return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
+    return pmui.Select.from_param(
+        parameter, label="", size="small", margin=0, width=110, variant="standard", description=""
+    )
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:
