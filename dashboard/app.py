@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
+from panel.util import edit_readonly
 
 from dashboard import style
 from dashboard.browser import Browser
@@ -61,7 +62,7 @@ class App(pn.viewable.Viewer):
 
     def page(self) -> pmui.Page:
         """The whole window, for a server."""
-        return pmui.Page(
+        page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
             header=[pmui.Typography(self.shown.question, variant="body2", margin=(0, 20), sx=style.ASIDE)],
@@ -74,6 +75,9 @@ class App(pn.viewable.Viewer):
             raw_css=[style.BEFORE_LOADED],
             meta_description="A laboratory to see why a neural network trains, or does not.",
         )
+        with edit_readonly(page):
+            page.busy = False  # else a watcher on the whole server's state holds the page after its session
+        return page
 
     def start(self, document: Document) -> None:
         """Draw frames into a document as long as its session lives."""

@@ -1,7 +1,7 @@
 """Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import Child, JSComponent
@@ -13,6 +13,7 @@ class Browser(JSComponent):
     frame = param.Integer(default=0, doc="The newest frame that was sent.")
     shown = param.Integer(default=0, doc="The newest frame that was painted.")
 
+    _busy__ignore: ClassVar[list[str]] = ["shown"]
     _esm = """
     const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
@@ -70,14 +71,17 @@ class InView(JSComponent):
     export function render({model, el}) {
       el.style.minWidth = "0"
       el.append(model.get_child("content"))
-      let near = true
+      // Told a moment later: a page that is being closed is hidden first, and has gone before the answer.
+      let near = true, later
       const tell = () => {
         const visible = near && !document.hidden
         if (visible != model.visible) { model.visible = visible }
       }
-      const observer = new IntersectionObserver((entries) => { near = entries[entries.length - 1].isIntersecting; tell() }, {rootMargin: "60px"})
+      const soon = () => { clearTimeout(later); later = setTimeout(tell, 150) }
+      const look = (entries) => { near = entries[entries.length - 1].isIntersecting; soon() }
+      const observer = new IntersectionObserver(look, {rootMargin: "60px"})
       observer.observe(el)
-      document.addEventListener("visibilitychange", tell)
-      model.on("remove", () => { observer.disconnect(); document.removeEventListener("visibilitychange", tell) })
+      document.addEventListener("visibilitychange", soon)
+      model.on("remove", () => { observer.disconnect(); document.removeEventListener("visibilitychange", soon) })
     }
     """

@@ -169,33 +169,27 @@ class Kernel:
 
 
 class Ring:
-    """What `depth` epochs in a row left behind in a kernel, kept raw until it is reduced.
+    """What up to `depth` epochs in a row left behind in a kernel, kept raw until it is reduced.
 
     Reducing many epochs at once makes recording cheap; doing it at every epoch would double the cost of training.
     """
 
-    # Temporary arrays up to this size are reused by the allocator and stay in the core's own cache; larger ones are new
-    # pages from the system every time, which made a reduction three times as slow.
-    TILE = 2**15
-
     def __init__(self, kernel: Kernel, targets: np.ndarray, depth: int) -> None:
         self._kernel, self._targets, self.depth = kernel, targets, depth
         self._logits = buffer((depth, *kernel.logits.shape))
-        self._squares = buffer((depth, *kernel.gradient.shape))
+        self._gradients = buffer((depth, *kernel.gradient.shape))
         self._labels = kernel.loss.labels(kernel.output)
-        self._tile = max(1, self.TILE // kernel.logits.nbytes)
 
     def store(self, row: int) -> None:
-        """Keep the kernel's logits and squared gradient."""
+        """Keep the kernel's logits and gradient."""
         self._logits[row] = self._kernel.logits
-        np.multiply(self._kernel.gradient, self._kernel.gradient, out=self._squares[row])
+        self._gradients[row] = self._kernel.gradient
 
     def losses(self, rows: int) -> np.ndarray:
         """The mean loss of each of the first rows, (rows,), without penalties."""
-        kernel, losses = self._kernel, np.empty(rows)
-        for tile in self._tiles(rows):
-            losses[tile] = kernel.loss.value(self._logits[tile], self._targets, kernel.output).sum(axis=-1)
-        return losses / kernel.n
+        kernel, targets = self._kernel, self._targets
+        costs = [kernel.loss.value(z, targets, kernel.output).sum(axis=-1) for z in tiles(self._logits[:rows])]
+        return np.concatenate(costs) / kernel.n
 
     def accuracies(self, rows: int) -> np.ndarray:
         """The share of examples classified rightly in each of the first rows, (rows,); nan where there are no classes."""
@@ -204,10 +198,9 @@ class Ring:
 
     def gradient_norms(self, rows: int) -> np.ndarray:
         """The L2 norm of each layer's gradient in each of the first rows, (rows, layers)."""
-        return np.sqrt(np.add.reduceat(self._squares[:rows], self._kernel.layer_starts, axis=1))
-
-    def _tiles(self, rows: int) -> Iterator[slice]:
-        return (slice(start, min(start + self._tile, rows)) for start in range(0, rows, self._tile))
+        starts = self._kernel.layer_starts
+        squares = [np.add.reduceat(g * g, starts, axis=1) for g in tiles(self._gradients[:rows])]
+        return np.sqrt(np.concatenate(squares))
 
 
 def _layers(network: "Network", gradient: np.ndarray, n: int) -> list[Layer]:
@@ -224,6 +217,16 @@ def layer_matrices(flat: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]
     """Views of (n_parameters,), one (fan_in + 1, fan_out) per layer: its weights, and the biases as last row."""
     shapes = [(fan_in + 1, fan_out) for fan_in, fan_out in pairwise(sizes)]
     return [part.reshape(shape) for part, shape in zip(split(flat, [a * b for a, b in shapes]), shapes, strict=True)]
+
+
+def tiles(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Views of a few rows each, 32 KiB or one row.
+
+    Temporary arrays up to this size are reused by the allocator and stay in the core's own cache; larger ones are new
+    pages from the system every time, which made a reduction three times as slow.
+    """
+    height = max(1, 2**15 // rows[0].nbytes)
+    return (rows[start : start + height] for start in range(0, len(rows), height))
 
 
 def split(array: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:

@@ -161,11 +161,12 @@ class Training:
 
     def _fill(self, epochs: Epochs, rows: range) -> None:
         """Train and record as many epochs as there are rows, at most the ring's depth, then reduce them at once."""
+        kernel, store, parameters = self._kernel, self._ring.store, self.network.parameters
         for slot, row in enumerate(rows):
             self._step()
-            self._ring.store(slot)
-            epochs.mean_activations[row] = self._kernel.means
-            epochs.parameters[row] = self.network.parameters
+            store(slot)
+            epochs.mean_activations[row] = kernel.means
+            epochs.parameters[row] = parameters
         self._reduce(epochs, slice(rows.start, rows.stop))
 
     def _step(self) -> None:

@@ -1,0 +1,80 @@
+"""Activations: laws of all of them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.activations import ACTIVATIONS, erf
+
+every_activation = pytest.mark.parametrize("name", ACTIVATIONS)
+
+# Around 0, where some have a kink, a difference quotient is no derivative.
+AWAY_FROM_KINKS = np.concatenate([np.linspace(-12, -0.01, 400), np.linspace(0.01, 12, 400)])
+HUGE = np.array([-1e3, -750.0, -40.0, 40.0, 750.0, 1e3])
+
+
+@every_activation
+def test_every_slope_is_its_functions_derivative(name):
+    f, z, h = ACTIVATIONS[name].function, AWAY_FROM_KINKS, 1e-3
+    quotient = (8 * (f(z + h) - f(z - h)) - (f(z + 2 * h) - f(z - 2 * h))) / (12 * h)
+    # Of fourth order: truncation about h^4 = 1e-12, rounding about 12 * 1e-16 / h = 1e-12.
+    np.testing.assert_allclose(ACTIVATIONS[name].slope(z), quotient, rtol=1e-10, atol=1e-11)
+
+
+@every_activation
+def test_in_place_forms_agree_with_the_formulas(name):
+    activation, z = ACTIVATIONS[name], np.linspace(-9, 9, 60).reshape(4, 15)
+    a, d, workspace = np.empty_like(z), np.full_like(z, 3.0), activation.workspace(z.shape)
+    given = z.copy() if activation.reads_z else a
+    given[...] = z
+    activation.forward(given, a, workspace)
+    np.testing.assert_allclose(a, activation.function(z), rtol=1e-15)
+    activation.backward(d, given, a, workspace)
+    # a (1 - a) and 1 - a^2 are computed from a, which is near 1 where the slope is small.
+    np.testing.assert_allclose(d, 3 * activation.slope(z), rtol=1e-12, atol=1e-15)
+
+
+@every_activation
+def test_huge_arguments_give_finite_numbers_and_no_warning(name):
+    activation = ACTIVATIONS[name]
+    assert np.isfinite(activation.function(HUGE)).all()
+    assert np.isfinite(activation.slope(HUGE)).all()
+
+
+@every_activation
+def test_the_argument_is_left_alone(name):
+    z = np.linspace(-2, 2, 9)
+    ACTIVATIONS[name].function(z)[:] = 7
+    ACTIVATIONS[name].slope(z)[:] = 7
+    np.testing.assert_array_equal(z, np.linspace(-2, 2, 9))
+
+
+def test_relu_has_slope_zero_at_zero():
+    assert ACTIVATIONS["relu"].slope(np.array([0.0, -0.0])).tolist() == [0.0, 0.0]
+
+
+def test_sigmoids_slope_is_at_most_a_quarter_and_never_rounds_to_zero():
+    slopes = ACTIVATIONS["sigmoid"].slope(np.linspace(-700, 700, 1401))
+    assert slopes.max() == 0.25
+    assert slopes.min() > 0
+
+
+def test_erf_is_the_standard_librarys():
+    x = np.concatenate([np.linspace(-7, 7, 5001), [-0.46875, 0.46875, 4.0, -4.0, 1e3]])
+    np.testing.assert_allclose(erf(x), [math.erf(v) for v in x], rtol=0, atol=5e-16)
+
+
+def test_gelu_keeps_its_digits_in_the_left_tail():
+    z = np.linspace(-30, -1, 200)
+    exact = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in z]
+    # exp(-z^2 / 2) carries the rounding of z^2 / 2 = 450, which is 6e-14.
+    np.testing.assert_allclose(ACTIVATIONS["gelu"].function(z), exact, rtol=3e-13)
+
+
+def test_softplus_is_exact_where_it_is_nearly_linear():
+    z = np.array([21.0, 30.0])
+    excess = ACTIVATIONS["softplus"].function(z) - z
+    # The sum is rounded to 4e-15.
+    np.testing.assert_allclose(excess, np.log1p(np.exp(-z)), rtol=0, atol=4e-15)
+    assert excess[0] > 0
