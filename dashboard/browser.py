@@ -15,7 +15,7 @@ class Browser(JSComponent):
 
     _busy__ignore: ClassVar[list[str]] = ["shown"]
     _esm = """
-    const TYPING = "input:not([type=range]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=option]"
+    const TYPING = "input:not([type=range], [type=checkbox]), textarea, [contenteditable], [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
     const KEYS = {" ": "space", "ArrowRight": "right", "r": "r", "R": "r"}
@@ -37,7 +37,8 @@ class Browser(JSComponent):
       const hear = (event) => {
         const key = KEYS[event.key], target = event.composedPath()[0]
         const is = (selector) => target instanceof Element && target.matches(selector)
-        if (!key || event.ctrlKey || event.metaKey || event.altKey || event.repeat && key != "right" || is(TYPING)) { return }
+        const combined = event.ctrlKey || event.metaKey || event.altKey || event.repeat && key != "right"
+        if (!key || combined || is(TYPING)) { return }
         if (key == "space" && is(PRESSING) || key == "right" && is(SLIDING)) { return }
         event.preventDefault()
         model.send_msg(key)

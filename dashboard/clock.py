@@ -1,8 +1,8 @@
 """Clock: play, pause, step, reset. The only place where time passes.
 
-All runs that play in one process are advanced by a single thread, the `Conductor`, in short turns. That keeps the server's
-loop free for controls and pictures: measured with ten runs playing, a slider is heard within 0.15 s, against 1.3 s with
-training on the loop and 5.7 s with a thread for each run.
+All runs that play in one process are advanced by a single thread, the `Conductor`, in short turns. That keeps the
+server's loop free for controls and pictures: measured with ten runs playing, a slider is heard within 0.15 s, against
+1.3 s with training on the loop and 5.7 s with a thread for each run.
 """
 
 import logging
@@ -158,7 +158,10 @@ class Pace:
         self._seconds_per_epoch = 0.001
 
     def due(self, speed: float) -> int:
-        """Whole epochs due by now at `speed` epochs a second; 0 is as fast as it goes. At most a quarter of a second is made up for."""
+        """Whole epochs due by now at `speed` epochs a second; 0 is as fast as it goes.
+
+        At most a quarter of a second is made up for.
+        """
         now = time.perf_counter()
         if not speed:
             return self.FREE

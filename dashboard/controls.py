@@ -2,27 +2,26 @@
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import panel as pn
 import panel_material_ui as pmui
 import param
 
-from dashboard.settings import MOST_LAYERS, MOST_UNITS, OPTIONS, Settings
-from engine.datasets import DATASETS
-from engine.initializers import INITIALIZERS
-from engine.optimizers import OPTIMIZERS
-from engine.ranges import options
-from engine.schedules import SCHEDULES
+from dashboard import style
+from dashboard.settings import COMMON, MOST_LAYERS, OPTIONS, Settings
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
-MARGIN = (6, 12)
+MARGIN = (3, 14)
 
 
 class Controls(pn.viewable.Viewer):
-    """Every setting as a control with its meaning as tooltip; what belongs to a chosen optimizer or dataset comes and goes with it."""
+    """Every setting as a control with its meaning as tooltip.
+
+    What belongs to a chosen optimizer, schedule, initializer or dataset comes and goes with it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -31,11 +30,14 @@ class Controls(pn.viewable.Viewer):
             ("Data", self._data()),
             ("Network", self._network()),
             ("Training", self._training()),
+            ("Start", self._start()),
+            ("Loss and penalties", self._loss()),
             ("Stop", self._stop()),
             active=[0, 1, 2],
             sizing_mode="stretch_width",
             margin=0,
             disable_gutters=True,
+            sx=style.SECTIONS,
             square=True,
         )
 
@@ -45,32 +47,36 @@ class Controls(pn.viewable.Viewer):
     def _data(self) -> pn.Column:
         return _group(
             self._menu("dataset"),
-            Family(self.settings, "dataset", DATASETS, leave_out=("n", "noise")),
-            self._slider("n"),
-            self._slider("noise"),
-            self._slider("validation"),
+            Family(self.settings, "dataset"),
+            slider(self.settings, "n"),
+            slider(self.settings, "noise"),
+            slider(self.settings, "validation"),
             self._switch("standardize"),
         )
 
     def _network(self) -> pn.Column:
-        return _group(
-            LayerEditor(self.settings),
-            self._menu("activation"),
-            self._menu("initializer"),
-            Family(self.settings, "initializer", INITIALIZERS),
-            self._slider("bias"),
-            self._switch("skip"),
-            SeedEditor(self.settings),
-        )
+        return _group(LayerEditor(self.settings), self._menu("activation"), self._switch("skip"))
 
     def _training(self) -> pn.Column:
         return _group(
-            LossMenu(self.settings),
             self._menu("optimizer"),
-            Family(self.settings, "optimizer", OPTIMIZERS),
-            self._menu("schedule"),
-            Family(self.settings, "schedule", SCHEDULES),
+            Family(self.settings, "optimizer"),
             Steps(self.settings, "batch_size", BATCHES, {0: "all"}),
+            self._menu("schedule"),
+            Family(self.settings, "schedule"),
+        )
+
+    def _start(self) -> pn.Column:
+        return _group(
+            self._menu("initializer"),
+            Family(self.settings, "initializer"),
+            slider(self.settings, "bias"),
+            SeedEditor(self.settings),
+        )
+
+    def _loss(self) -> pn.Column:
+        return _group(
+            LossMenu(self.settings),
             Steps(self.settings, "l2", PENALTIES),
             Steps(self.settings, "l1", PENALTIES),
         )
@@ -84,18 +90,13 @@ class Controls(pn.viewable.Viewer):
     def _switch(self, name: str) -> pmui.Switch:
         return pmui.Switch.from_param(self.settings.param[name], **_words(self.settings, name))
 
-    def _slider(self, name: str) -> pn.viewable.Viewable:
-        return slider(self.settings, name)
-
 
 class Family(pn.viewable.Viewer):
     """The controls of whatever member of a family is chosen: an optimizer's momentum, a dataset's gap."""
 
-    def __init__(
-        self, settings: Settings, choice: str, family: Mapping[str, Callable], leave_out: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, settings: Settings, choice: str) -> None:
         super().__init__()
-        self._settings, self._choice, self._family, self._leave_out = settings, choice, family, leave_out
+        self._settings, self._choice = settings, choice
         self._layout = pn.Column(margin=0, sizing_mode="stretch_width")
         self._fill()
         settings.param.watch(self._fill, choice)
@@ -104,8 +105,7 @@ class Family(pn.viewable.Viewer):
         return self._layout
 
     def _fill(self, *_: object) -> None:
-        member = self._family[getattr(self._settings, self._choice)]
-        self._layout.objects = [slider(self._settings, name) for name in options(member) if name not in self._leave_out]
+        self._layout.objects = [slider(self._settings, name) for name in self._settings.options(self._choice)]
         self._layout.visible = bool(self._layout.objects)
 
 
@@ -244,7 +244,7 @@ class SeedEditor(pn.viewable.Viewer):
 def slider(settings: Settings, name: str) -> pn.viewable.Viewable:
     """The control of a number with bounds: over magnitudes where its range is logarithmic."""
     option, parameter = OPTIONS.get(name), settings.param[name]
-    if option and option.range.log and name != "n":
+    if option and option.range.log and name not in COMMON:
         return Steps(settings, name, _magnitudes(option.range.low, option.range.high))
     words = _words(settings, name)
     if isinstance(parameter, param.Integer):

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import param
@@ -74,8 +75,8 @@ class Frame:
 class Run(param.Parameterized):
     """One training: change its `settings`, `advance` it, read its `history`.
 
-    A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from the
-    same seed. A setting that cannot be is taken back and explained in `message`, and the run stays as it was.
+    A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from
+    the same seed. A setting that cannot be is taken back and explained in `message`, and the run stays as it was.
     One thread at a time advances a run; any other may read it or change its settings meanwhile.
     """
 
@@ -228,7 +229,7 @@ class StopRule:
         self._best_epoch = passed.index if passed else 0
 
     def verdict(self, block: Epochs) -> str:
-        """Why to stop after this block, empty to go on. With a loss or plateau to look for, blocks are single epochs."""
+        """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
         newest, goal = block[-1], self._settings
         if goal.stop_epoch and newest.index == goal.stop_epoch:
             return f"stopped at epoch {newest.index}, as asked"
@@ -259,10 +260,11 @@ def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
 
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
     sizes = [features, *settings.hidden, outputs]
-    parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in zip(sizes, sizes[1:], strict=False))
+    parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
     if parameters > MOST_PARAMETERS:
         raise ValueError(
-            f"this network would have {parameters:,} parameters; choose fewer layers or units, {MOST_PARAMETERS:,} is the most"
+            f"this network would have {parameters:,} parameters, the most is {MOST_PARAMETERS:,}; "
+            "choose fewer layers or fewer units"
         )
     return list(settings.hidden)
 
@@ -271,6 +273,7 @@ def _batch_size(settings: Settings, setup: Setup) -> int | None:
     examples = len(setup.train.x)
     if settings.batch_size > examples:
         raise ValueError(
-            f"a batch of {settings.batch_size} is larger than the {examples} training examples; choose 1 to {examples}, or 0 for all"
+            f"a batch of {settings.batch_size} is larger than the {examples} training examples; "
+            f"choose 1 to {examples}, or 0 for all"
         )
     return settings.batch_size or None

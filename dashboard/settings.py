@@ -153,7 +153,7 @@ class Settings(param.Parameterized):
     )
 
     def __init__(self, **choices: Any) -> None:
-        """Options that are not given take the default of the optimizer, dataset, initializer or schedule they belong to."""
+        """Options that are not given take the default of the optimizer or dataset (and so on) they belong to."""
         super().__init__(**choices)
         self._adopting = True
         self._adopt(FAMILIES, given=choices)
@@ -217,7 +217,8 @@ class Settings(param.Parameterized):
         settings = cls(**choices)
         if "loss" in choices and settings.loss != choices["loss"]:
             problems.append(
-                f"loss {choices['loss']!r} does not go with {settings.dataset}; choose one of {', '.join(settings.losses())}"
+                f"loss={choices['loss']} does not go with {settings.dataset}; "
+                f"choose one of {', '.join(settings.losses())}"
             )
         return settings, problems
 

@@ -14,7 +14,7 @@ CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
 """Steps of confidence drawn for each class; five classes fill the 255 colors of an 8-bit image."""
 
-HEIGHT = 276
+HEIGHT = 296
 FONT = "12px"
 
 ACTIVATION = Viridis256
@@ -33,7 +33,7 @@ def regions() -> list[str]:
 
 
 def region_shades(probabilities: np.ndarray) -> np.ndarray:
-    """(n, classes) probabilities as (n,) positions in `regions`: the likeliest class, and how far it is ahead of a guess."""
+    """Probabilities (n, classes) as positions in `regions` (n,): the likeliest class, and its lead over a guess."""
     classes = probabilities.shape[1]
     winner = probabilities.argmax(axis=1)
     ahead = (probabilities.max(axis=1) - 1 / classes) * classes / (classes - 1)
@@ -62,9 +62,13 @@ PAGE = {
         "borderColor": "divider",
     },
     "& .MuiToolbar-root": {"minHeight": "52px !important", "margin": "0 !important"},
+    "& .MuiAppBar-root .title": {"color": "text.primary", "fontSize": "19px"},
     "& .MuiAppBar-root img": {"height": "30px", "width": "30px"},
-    "& .MuiAccordionSummary-root": {"minHeight": "40px"},
-    "& .MuiAccordionSummary-root h3": {"fontSize": "14px", "fontWeight": 600},
+}
+SECTIONS = {
+    "& .MuiAccordionSummary-root": {"minHeight": "38px"},
+    "& .MuiAccordionSummary-content": {"margin": "6px 0"},
+    "& .MuiAccordionSummary-content h3": {"fontSize": "15px", "fontWeight": 600},
 }
 ASIDE = {"display": {"xs": "none", "md": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"

@@ -1,7 +1,7 @@
 """Wire: one frame, one message.
 
-Bokeh sends a message for every change and Panel's `hold` one for all, but Panel writes it without waiting: a visitor who
-leaves meanwhile is a traceback in the log, and one who reads slowly a queue that grows. Here the sender waits.
+Bokeh sends a message for every change and Panel's `hold` one for all, but Panel writes it without waiting: a visitor
+who leaves meanwhile is a traceback in the log, and one who reads slowly a queue that grows. Here the sender waits.
 """
 
 from collections.abc import AsyncIterator

@@ -1,5 +1,7 @@
 """Activation map: the life of every hidden unit."""
 
+from itertools import pairwise
+
 import holoviews as hv
 import numpy as np
 
@@ -16,7 +18,10 @@ class ActivationMap(Instrument):
 
     title = "Activations"
     question = "Which units are at work, and which are dead?"
-    reading = "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001)."
+    reading = (
+        "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks "
+        "a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001)."
+    )
     missing = "there are no hidden layers."
     points = COLUMNS
 
@@ -30,9 +35,7 @@ class ActivationMap(Instrument):
         self._network = frame.setup.network.copy()
         self._low, self._high = np.inf, -np.inf
         tops = self._units - np.cumsum((0, *widths))
-        names = [
-            ((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(zip(tops[:-1], tops[1:], strict=True))
-        ]
+        names = [((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(pairwise(tops))]
         image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(
             cmap=style.ACTIVATION,
             clim=(0, 1),

@@ -20,7 +20,10 @@ class DecisionMap(Instrument):
     title = "Decision map"
     question = "What does the network answer, and where?"
     missing = "the inputs are not two numbers."
-    reading = "Color is the class, depth of color how sure. The line is where both classes are equally likely. Discs were trained on, rings were held out."
+    reading = (
+        "Color is the class, depth of color how sure. The line is where both classes are equally likely. "
+        "Discs were trained on, rings were held out."
+    )
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:

@@ -18,7 +18,11 @@ class GradientBars(Instrument):
 
     title = "Gradient flow"
     question = "Does the error reach the first layers?"
-    reading = "One bar a layer, input to output. Bars that shrink to the left are vanishing gradients, bars that grow to the left exploding ones. The dashed lines are epoch 0: when all bars sink together the run has come to rest, whatever their ratio."
+    reading = (
+        "One bar a layer, input to output. Bars that shrink to the left are vanishing gradients, bars that grow to the "
+        "left exploding ones. The dashed lines are epoch 0: when all bars sink together, the run has come to rest or "
+        "is stuck, whatever their ratio."
+    )
 
     def picture(self, frame: Frame) -> hv.Overlay:
         norms = self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)

@@ -25,8 +25,9 @@ hv.extension("bokeh", logo=False)
 class Instrument(pn.viewable.Viewer):
     """One picture. A subclass says what is in it (`picture`) and what a frame writes into it (`columns`).
 
-    Layers are found by their label: what `columns` returns under a name goes into the source of the element of that label.
-    Layers named in `growing` only get rows added, as long as the run goes on; of all others the changed columns are sent.
+    Layers are found by their label: what `columns` returns under a name goes into the source of the element of that
+    label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
+    by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head.
     """
 
     title: ClassVar[str] = ""
@@ -137,7 +138,7 @@ class Instrument(pn.viewable.Viewer):
         self.caption = self.describe(frame)
 
     def _write_image(self, label: str, source: ColumnDataSource, columns: Columns) -> None:
-        """Send an image: its changed columns where few have changed, the whole of it otherwise, nothing where none has."""
+        """Send an image: its changed columns where few have changed, the whole of it otherwise."""
         image, before = columns["image"], self._images.get(label)
         self._images[label] = image
         changed = _changed_columns(before, image)

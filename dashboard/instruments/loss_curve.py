@@ -18,7 +18,9 @@ class LossCurve(Instrument):
 
     title = "Loss"
     question = "Is it learning, and does it hold on examples it has not seen?"
-    reading = "Both curves fall while it learns. Where validation turns up and training goes on falling, it is learning the noise."
+    reading = (
+        "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the noise."
+    )
     growing = ("training", "validation")
     controls = ("log",)
 
@@ -86,4 +88,4 @@ class LossCurve(Instrument):
 
 
 def _line(label: str, color: str) -> hv.Curve:
-    return hv.Curve([], "epoch", "loss", label=label).opts(color=color, line_width=2)
+    return hv.Curve([], "epoch", "loss", label=label).opts(color=color, line_width=2, line_join="round")

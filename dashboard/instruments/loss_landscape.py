@@ -29,8 +29,9 @@ class LossLandscape(Instrument):
     title = "Loss landscape"
     question = "What does the loss look like around these weights?"
     reading = (
-        "A random plane through the current weights (the disc in the middle), darker is lower. The dots are earlier epochs, projected; "
-        "they are colored by their true loss and fade with their distance from the plane. The surface is drawn anew about once a second."
+        "A random plane through the current weights (the disc), darker is lower. The dots are earlier epochs, "
+        "projected; they are colored by their true loss and fade with their distance from the plane. "
+        "The surface is drawn anew about once a second."
     )
     growing = ("path",)
     points = 160
@@ -72,7 +73,7 @@ class LossLandscape(Instrument):
             clim=(0.1, 1),
             size=5,
             line_color="white",
-            line_width=0.6,
+            line_width=0.25,
             alpha="nearness",
             tools=["hover"],
             hover_tooltips=[
@@ -135,7 +136,7 @@ class LossLandscape(Instrument):
         plane, reach = random_plane(network, seed=0), self.reach
         axis = np.linspace(-reach, reach, POINTS)
         for surface in loss_surfaces(network, setup.train, plane, axis, axis, setup.loss, frame.l1, frame.l2):
-            yield
+            yield surface
         if setup is self._setup and reach == self.reach:
             self._pending = frame.epoch.index, plane, surface
             self.run.touch()

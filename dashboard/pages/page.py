@@ -14,7 +14,8 @@ from dashboard.run import Frame, Run
 
 CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
 GRID = """
-:host { display: grid !important; grid-auto-rows: max-content; gap: 12px; grid-template-columns: repeat(6, minmax(0, 1fr)); }
+:host { display: grid !important; grid-auto-rows: max-content; gap: 12px; }
+:host { grid-template-columns: repeat(6, minmax(0, 1fr)); }
 :host > .third { grid-column: span 2; }
 :host > .half { grid-column: span 3; }
 :host > .whole { grid-column: span 6; }
@@ -24,9 +25,13 @@ GRID = """
 HEADING = """
 :host { min-width: 0; }
 h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
-p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
+p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
-CAPTION = ":host { min-width: 0; } p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }"
+CAPTION = """
+:host { min-width: 0; }
+p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
+"""
 
 
 class Page(pn.viewable.Viewer):
