@@ -46,6 +46,7 @@ class App(pn.viewable.Viewer):
         self._alert = pmui.Alert(
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
+        self._document: Document | None = None
         self._drawn = -1
         self._ticks = 0
         self._chore: Chore | None = None
@@ -55,7 +56,6 @@ class App(pn.viewable.Viewer):
         if problems:
             self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         self._draw()
-        self._loop = None
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(self.controls, self._main(), sizing_mode="stretch_width")
@@ -82,7 +82,8 @@ class App(pn.viewable.Viewer):
     def start(self, document: Document) -> None:
         """Draw frames into a document as long as its session lives."""
         self._document = document
-        self._loop = document.add_periodic_callback(self._tick, PERIOD)
+        self._write_link()
+        document.add_periodic_callback(self._tick, PERIOD)
 
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher."""
@@ -126,7 +127,7 @@ class App(pn.viewable.Viewer):
 
     def _write_link(self) -> None:
         query = "?" + urlencode({"page": self.shown.slug, **self.run.settings.query()})
-        if pn.state.location and query != self._query:
+        if self._document and pn.state.location and query != self._query:
             self._query = pn.state.location.search = query
 
     def _work(self) -> None:

@@ -15,7 +15,7 @@ class Browser(JSComponent):
 
     _busy__ignore: ClassVar[list[str]] = ["shown"]
     _esm = """
-    const TYPING = "input:not([type=range], [type=checkbox]), textarea, [contenteditable], [role=combobox], [role=option]"
+    const TYPING = "input:not([type=range], [type=checkbox]), textarea, [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
     const KEYS = {" ": "space", "ArrowRight": "right", "r": "r", "R": "r"}

@@ -14,7 +14,9 @@ from dashboard.settings import COMMON, MOST_LAYERS, OPTIONS, Settings
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
+USUAL_UNITS = 64
 MARGIN = (3, 14)
+PAIRS = ":host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr)); }"
 
 
 class Controls(pn.viewable.Viewer):
@@ -170,7 +172,7 @@ class LayerEditor(pn.viewable.Viewer):
         self._add = pmui.IconButton(
             icon="add", description="Add a hidden layer", size="small", margin=(2, 12, 2, 2), on_click=self._append
         )
-        self._rows = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._rows = pn.Column(stylesheets=[PAIRS], margin=0, sizing_mode="stretch_width")
         self._fill()
         settings.param.watch(self._fill, "hidden")
 
@@ -184,21 +186,21 @@ class LayerEditor(pn.viewable.Viewer):
 
     def _fill(self, *_: object) -> None:
         hidden = self._settings.hidden
-        self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}"
+        self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}{', units:' * bool(hidden)}"
         self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MOST_LAYERS
         if len(self._rows) != len(hidden):
             self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][
                 : len(hidden)
             ]
         for row, width in zip(self._rows, hidden, strict=True):
-            row.value = width
+            row.param.update(end=max(USUAL_UNITS, width), value=width)
 
     def _row(self, layer: int) -> pmui.IntSlider:
         row = pmui.IntSlider(
-            label=f"Layer {layer + 1}, units",
+            label=f"Layer {layer + 1}",
             value=self._settings.hidden[layer],
             start=1,
-            end=64,
+            end=max(USUAL_UNITS, self._settings.hidden[layer]),
             sizing_mode="stretch_width",
             margin=MARGIN,
             size="small",

@@ -124,8 +124,9 @@ class Run(param.Parameterized):
         return min(BLOCK, remaining) if remaining > 0 else BLOCK
 
     def reset(self) -> None:
-        """Start again from the same weights."""
+        """Start again from the same weights, and let go of what was said."""
         self._start(Setup.of(self.settings))
+        self.message = ""
 
     def resume(self) -> None:
         """Go on after a stop rule has ended the run; a run that diverged has to be reset."""
@@ -165,17 +166,26 @@ class Run(param.Parameterized):
         history.extend(untrained)
         with self._lock:
             self.setup, self.history, self._training = setup, history, training
+            self._numbers, self._schedule = settings.options("optimizer"), training.schedule
             self._rule, self._ended, self._diverged = StopRule(settings), "", False
             self._check(untrained)
             self.version += 1
 
     def _advance_block(self, epochs: int) -> None:
         with self._advancing:
-            training = self._training
+            training = self._tuned()
             block = training.advance(epochs)
             with self._lock:
                 if training is self._training:
                     self._record(block)
+
+    def _tuned(self) -> Training:
+        """The training with its newest numbers; written in the midst of a block, they would be recorded for all of it."""
+        with self._lock:
+            for name, value in self._numbers.items():
+                setattr(self._training.optimizer, name, value)
+            self._training.schedule = self._schedule
+            return self._training
 
     def _record(self, block: Epochs) -> None:
         self._check(block)
@@ -207,10 +217,8 @@ class Run(param.Parameterized):
         settings, training = self.settings, self._training
         batch_size = _batch_size(settings, self.setup)
         with self._lock:
-            for name, value in settings.options("optimizer").items():
-                setattr(training.optimizer, name, value)
+            self._numbers, self._schedule = settings.options("optimizer"), settings.build("schedule")
             training.batch_size, training.l1, training.l2 = batch_size, settings.l1, settings.l2
-            training.schedule = settings.build("schedule")
             if any(name.startswith("stop_") for name in changed):
                 self.resume()
             self.version += 1
@@ -223,26 +231,22 @@ class StopRule:
 
     def __init__(self, settings: Settings, passed: Epoch | None = None) -> None:
         """passed: an epoch whose goals, where already reached, do not count again."""
-        self._settings = settings
+        self._epoch, self._loss, self._patience = settings.stop_epoch, settings.stop_loss, settings.stop_plateau
         self._passed = passed
         self._best = np.inf
         self._best_epoch = passed.index if passed else 0
 
     def verdict(self, block: Epochs) -> str:
-        """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
-        newest, goal = block[-1], self._settings
-        if goal.stop_epoch and newest.index == goal.stop_epoch:
+        """Why to stop after this block, empty to go on. With a loss or plateau to look for, blocks are single epochs."""
+        newest, passed = block[-1], self._passed
+        if self._epoch and newest.index >= self._epoch and not (passed and passed.index >= self._epoch):
             return f"stopped at epoch {newest.index}, as asked"
-        if (
-            goal.stop_loss
-            and newest.loss <= goal.stop_loss
-            and not (self._passed and self._passed.loss <= goal.stop_loss)
-        ):
-            return f"stopped at epoch {newest.index}: the loss has come down to {goal.stop_loss:g}"
+        if self._loss and newest.loss <= self._loss and not (passed and passed.loss <= self._loss):
+            return f"stopped at epoch {newest.index}: the loss has come down to {self._loss:g}"
         if newest.loss < self._best * (1 - self.FALL):
             self._best, self._best_epoch = newest.loss, newest.index
-        if goal.stop_plateau and newest.index - self._best_epoch >= goal.stop_plateau:
-            return f"stopped at epoch {newest.index}: no better for {goal.stop_plateau} epochs"
+        if self._patience and newest.index - self._best_epoch >= self._patience:
+            return f"stopped at epoch {newest.index}: no better for {self._patience} epochs"
         return ""
 
 

@@ -5,7 +5,6 @@ dataset brings its own controls along.
 """
 
 import json
-import math
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +27,10 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 50_000
 COMMON = ("n", "noise")
+ENOUGH = 20
+"""So many examples any dataset can draw, whatever its options."""
+LONGEST = 60
+"""Characters of a link that are worth repeating."""
 
 
 def _family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Option]:
@@ -48,7 +51,7 @@ class Widths(param.List):
     def _validate_value(self, val: Any, allow_None: bool) -> None:
         super()._validate_value(val, allow_None)
         for width in val:
-            if not isinstance(width, int) or not 1 <= width <= MOST_UNITS:
+            if type(width) is not int or not 1 <= width <= MOST_UNITS:
                 raise ValueError(
                     f"a hidden layer of {width!r} units is not possible; choose a whole number from 1 to {MOST_UNITS}"
                 )
@@ -141,7 +144,7 @@ class Settings(param.Parameterized):
     )
     stop_loss = param.Number(
         default=0.0,
-        bounds=(0, None),
+        bounds=(0, 1_000_000),
         label="Stop at loss",
         doc="Pause when the training loss is this small. 0 never stops.",
     )
@@ -161,8 +164,8 @@ class Settings(param.Parameterized):
 
     @property
     def task(self) -> str:
-        """`binary`, `classes` or `regression`: what the dataset asks for."""
-        return DATASETS[self.dataset](n=4, noise=0.0, seed=0).task
+        """`binary`, `classes` or `regression`: what the dataset, with its options, asks for."""
+        return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).task
 
     @property
     def output(self) -> str:
@@ -231,15 +234,14 @@ class Settings(param.Parameterized):
         parameter = cls.param[name]
         try:
             value = text if isinstance(parameter.default, str) else json.loads(text)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError
             if type(value) is not type(parameter.default) and not (
                 isinstance(parameter, param.Number) and _is_number(value, parameter)
             ):
                 raise ValueError
             cls.param[name]._validate(value)
-        except ValueError:
-            raise ValueError(f"{name}={text} is not possible; choose {bounds_in_words(parameter)}") from None
+        except (ValueError, RecursionError):
+            shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+            raise ValueError(f"{name}={shown} is not possible; choose {bounds_in_words(parameter)}") from None
         return value
 
     def _follow(self, *events: param.parameterized.Event) -> None:
@@ -271,11 +273,11 @@ def bounds_in_words(parameter: param.Parameter) -> str:
         return f"a list of at most {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}, like [16, 16]"
     low, high = parameter.bounds
     kind = "a whole number" if isinstance(parameter, param.Integer) else "a number"
-    return f"{kind} of at least {low:g}" if high is None else f"{kind} from {low:g} to {high:g}"
+    return f"{kind} from {low:.10g} to {high:.10g}"
 
 
 def _is_number(value: Any, parameter: param.Number) -> bool:
-    return isinstance(value, int) or (isinstance(value, float) and not isinstance(parameter, param.Integer))
+    return type(value) is int or (type(value) is float and not isinstance(parameter, param.Integer))
 
 
 def _parameter(option: Option) -> param.Number:

@@ -42,7 +42,7 @@ class Instrument(pn.viewable.Viewer):
     visible = param.Boolean(
         default=True, doc="Whether the picture is on the screen; where it is not, nothing is drawn."
     )
-    caption = param.String(default="", doc="What the picture says in words, right now.")
+    caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
     def __init__(self, run: Run, **params: Any) -> None:
         super().__init__(**params)
@@ -72,7 +72,7 @@ class Instrument(pn.viewable.Viewer):
         return None
 
     def describe(self, frame: Frame) -> str:
-        """The caption of a frame."""
+        """The caption of a frame, as HTML."""
         return ""
 
     def draw(self, frame: Frame) -> None:
@@ -117,9 +117,10 @@ class Instrument(pn.viewable.Viewer):
     def _dress(self, figure: Plot) -> None:
         figure.background_fill_alpha = figure.border_fill_alpha = 0
         figure.outline_line_color = None
+        figure.output_backend = "canvas"  # WebGL draws these few points slower, and stalls where it is emulated
         figure.toolbar_location = None
         figure.toolbar.tools = list(figure.select(HoverTool))
-        figure.min_border_left = 48
+        figure.min_border_left, figure.min_border_right = 48, 14
         figure.stylesheets = [f":host {{ font-size: {style.FONT}; }}"]
 
     def _write(self, frame: Frame, after: int) -> None:

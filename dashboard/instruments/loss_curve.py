@@ -42,7 +42,7 @@ class LossCurve(Instrument):
             ylim=(0.1, 1),
             xlabel="epoch",
             ylabel="loss",
-            legend_position="top_right",
+            show_legend=False,
             responsive=True,
             height=self.height,
         )
@@ -73,9 +73,10 @@ class LossCurve(Instrument):
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:
-        if frame.setup.validation is None:
-            return f"training {frame.epoch.loss:.4g}"
-        return f"training {frame.epoch.loss:.4g}, validation {frame.epoch.validation_loss:.4g}"
+        words = [_word("training", frame.epoch.loss, style.TRAIN)]
+        if frame.setup.validation is not None:
+            words.append(_word("validation", frame.epoch.validation_loss, style.VALIDATION))
+        return " &ensp; ".join(words)
 
     @param.depends("log", watch=True)
     def _change_axis(self) -> None:
@@ -89,3 +90,8 @@ class LossCurve(Instrument):
 
 def _line(label: str, color: str) -> hv.Curve:
     return hv.Curve([], "epoch", "loss", label=label).opts(color=color, line_width=2, line_join="round")
+
+
+def _word(name: str, loss: float, color: str) -> str:
+    """A line of the legend, with what the line has come to."""
+    return f'<b style="color: {color}">●</b> {name} {loss:.4g}'

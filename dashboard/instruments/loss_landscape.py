@@ -16,6 +16,7 @@ POINTS = 41
 DRAWN = 81
 CONTOURS = 12
 HIGHEST = 1e3
+TOO_HIGH = 1e30
 
 
 class LossLandscape(Instrument):
@@ -154,7 +155,7 @@ class LossLandscape(Instrument):
         ]
         return {
             "surface": {
-                "image": (10**image).astype(np.float32),
+                "image": np.minimum(10**image, TOO_HIGH).astype(np.float32),
                 "x": -self.reach,
                 "y": -self.reach,
                 "dw": 2 * self.reach,

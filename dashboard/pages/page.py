@@ -125,7 +125,7 @@ class Slot(pn.viewable.Viewer):
         self._say(self.instrument.caption if self.instrument else "")
 
     def _say(self, caption: str) -> None:
-        self._caption.object = f"<p>{escape(caption)}</p>"
+        self._caption.object = f"<p>{caption}</p>"
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
