@@ -120,26 +120,27 @@ class Clock:
 
     def take_turn(self, seconds: float) -> bool:
         """Train what is due, for about that many seconds; pause when the run has ended."""
-        until = time.perf_counter() + seconds
-        wanted = due = self._pace.due(self.run.settings.speed)
+        until, worked = time.perf_counter() + seconds, False
+        due = self._pace.due(self.run.settings.speed)
         while due > 0 and self.playing and not self.run.ended and time.perf_counter() < until:
-            due -= self._train(min(due, self._pace.fits(seconds / 2)))
+            due -= self._train(min(due, self._pace.fits(seconds / 2)), until)
+            worked = True
         self._pace.owe(due)
         if self.run.ended:
             self.pause()
-        return due < wanted
+        return worked
 
     def fail(self, error: Exception) -> None:
         """Pause and say so."""
         self.playing = False
         self.run.refuse(f"The training was stopped by an error: {error}. Change a setting or reset to start again.")
 
-    def _train(self, epochs: int) -> int:
-        epochs = min(epochs, self.run.block)
+    def _train(self, epochs: int, until: float) -> int:
+        """Train one block, or a piece of it when the time is over; how many epochs were recorded."""
         began = time.perf_counter()
-        self.run.advance(epochs)
-        self._pace.took(epochs, time.perf_counter() - began)
-        return epochs
+        done = self.run.advance(min(epochs, self.run.block), lambda: time.perf_counter() > until)
+        self._pace.took(done, time.perf_counter() - began)
+        return done
 
     def _set_playing(self, playing: bool) -> None:
         self.playing = playing

@@ -1,6 +1,7 @@
 """Run: the store of one training. Settings go in, history comes out. No Panel here."""
 
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -88,6 +89,7 @@ class Run(param.Parameterized):
         self.version = 0
         self._lock = threading.RLock()
         self._advancing = threading.Lock()
+        self._begun: tuple[Training, Iterator[Epochs | None]] | None = None
         self._start(Setup.of(self.settings))
         self._accepted = self.settings.values()
         self._watcher = self.settings.param.watch(self._follow, Settings.names())
@@ -107,12 +109,18 @@ class Run(param.Parameterized):
         with self._lock:
             return Frame(self.setup, self.history, self.history[-1], self._training.l1, self._training.l2)
 
-    def advance(self, epochs: int = 1) -> None:
-        """Train that many epochs more, or fewer if the run ends."""
-        while epochs > 0 and not self._ended:
-            block = min(epochs, self.block)
-            self._advance_block(block)
-            epochs -= block
+    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
+        """Train that many epochs more, fewer if the run ends or `enough` says so; how many were recorded.
+
+        `enough` is asked again and again, also in the midst of an epoch, which is then finished the next time.
+        """
+        done = 0
+        while done < epochs and not self._ended and not (done and enough()):
+            recorded = self._advance_block(min(epochs - done, self.block), enough)
+            if not recorded:
+                break
+            done += recorded
+        return done
 
     @property
     def block(self) -> int:
@@ -171,13 +179,25 @@ class Run(param.Parameterized):
             self._check(untrained)
             self.version += 1
 
-    def _advance_block(self, epochs: int) -> None:
+    def _advance_block(self, epochs: int, enough: Callable[[], bool]) -> int:
+        """Train a block, or go on with one that was left unfinished; how many epochs were recorded."""
         with self._advancing:
-            training = self._tuned()
-            block = training.advance(epochs)
-            with self._lock:
-                if training is self._training:
-                    self._record(block)
+            training, pieces = self._begun = self._unfinished() or self._begin(epochs)
+            for block in pieces:
+                if block is not None:
+                    self._begun = None
+                    return self._record(training, block)
+                if enough():
+                    break
+        return 0
+
+    def _unfinished(self) -> tuple[Training, Iterator[Epochs | None]] | None:
+        """The block that was begun, if it is of the present training."""
+        return self._begun if self._begun and self._begun[0] is self._training else None
+
+    def _begin(self, epochs: int) -> tuple[Training, Iterator[Epochs | None]]:
+        training = self._tuned()
+        return training, training.pieces(epochs)
 
     def _tuned(self) -> Training:
         """The training with its newest numbers; written in the midst of a block, they would be recorded for all of it."""
@@ -187,11 +207,15 @@ class Run(param.Parameterized):
             self._training.schedule = self._schedule
             return self._training
 
-    def _record(self, block: Epochs) -> None:
-        self._check(block)
-        finite = block.finite
-        self.history.extend(block if finite.all() else block.rows(slice(int(np.argmin(finite)))))
-        self.version += 1
+    def _record(self, training: Training, block: Epochs) -> int:
+        """Add what was trained to the history, unless the run has started afresh meanwhile."""
+        with self._lock:
+            if training is self._training:
+                self._check(block)
+                finite = block.finite
+                self.history.extend(block if finite.all() else block.rows(slice(int(np.argmin(finite)))))
+                self.version += 1
+        return len(block)
 
     def _check(self, block: Epochs) -> None:
         if not block.finite.all():

@@ -88,7 +88,7 @@ class Transport(pn.viewable.Viewer):
 
     def _readings(self, frame: Frame) -> dict[str, str]:
         epoch = frame.epoch
-        losses = {"loss": f"{epoch.loss:.4f}", "val. loss": f"{epoch.validation_loss:.4f}"}
+        losses = {"loss": _loss(epoch.loss), "val. loss": _loss(epoch.validation_loss)}
         shares = {"accuracy": f"{epoch.accuracy:.1%}", "val. accuracy": f"{epoch.validation_accuracy:.1%}"}
         known = {name: text for name, text in {**losses, **shares}.items() if not text.startswith("nan")}
         epochs, frames = self._rates.per_second(self.clock.playing)
@@ -120,6 +120,10 @@ class Rates:
 
 def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
     return pmui.IconButton(icon=icon, label=description, description=description, on_click=action, margin=2)
+
+
+def _loss(loss: float) -> str:
+    return f"{loss:.4f}" if loss < 1000 else f"{loss:.2e}"
 
 
 def _definitions(readings: dict[str, str]) -> str:

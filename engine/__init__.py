@@ -2,6 +2,7 @@
 
 from engine.activations import ACTIVATIONS
 from engine.datasets import DATASETS, Dataset, Standardization
+from engine.gradient_check import gradient_check
 from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
 from engine.network import Gradient, Network, Trace
@@ -28,6 +29,7 @@ __all__ = [
     "Standardization",
     "Trace",
     "Training",
+    "gradient_check",
     "options",
     "train",
 ]

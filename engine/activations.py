@@ -1,7 +1,7 @@
 """Activations: the functions that make a layer more than a matrix, and their slopes.
 
 An activation is two formulas, `function(z)` and `slope(z)`, elementwise and safe for any |z| up to 1e3 and beyond.
-The kernel calls their in-place forms, `forward` and `backward`; those that are not written out fall back on the formulas.
+The kernel calls in-place forms, `forward` and `backward`; where they are not written out, the formulas do their work.
 """
 
 import math
@@ -22,7 +22,7 @@ ONE = np.array(1.0)
 class Activation(ABC):
     """A function of one number, applied to every unit of a layer, and its derivative.
 
-    `reads_z` tells whether `backward` needs the pre-activations z; otherwise they may be overwritten by the activations.
+    `reads_z` tells whether `backward` needs the pre-activations z; if not, the activations may overwrite them.
     """
 
     reads_z: bool = True
@@ -264,7 +264,10 @@ def sigmoid_into(z: np.ndarray, a: np.ndarray) -> None:
 
 
 def erf(x: np.ndarray) -> np.ndarray:
-    """The error function, to about 1e-16. Source: Cody 1969, "Rational Chebyshev approximations for the error function"."""
+    """The error function, to about 1e-16.
+
+    Source: Cody 1969, "Rational Chebyshev approximations for the error function".
+    """
     return np.where(np.abs(x) < 0.46875, _erf_center(x), np.sign(x) * (1 - _erfc_right(np.abs(x))))
 
 
@@ -285,17 +288,25 @@ def _normal_density(z: np.ndarray) -> np.ndarray:
 
 
 def _erf_center(x: np.ndarray) -> np.ndarray:
-    """erf for |x| < 0.46875; beyond, a finite number without meaning."""
+    """The error function for |x| < 0.46875; beyond, a finite number without meaning."""
     x = np.clip(x, -0.5, 0.5)
     return x * _ratio(CENTER, x * x)
 
 
 def _erfc_right(x: np.ndarray) -> np.ndarray:
-    """1 - erf(x) for x >= 0.46875."""
+    """1 - erf(x) for x >= 0.46875; below, a finite number without meaning."""
     y = np.clip(x, 0.46875, 30.0)
-    t = 1 / (y * y)
-    scaled = np.where(y < 4, _ratio(MIDDLE, np.minimum(y, 4.0)), (1 / math.sqrt(math.pi) - t * _ratio(TAIL, t)) / y)
+    scaled = _ratio(MIDDLE, y)
+    far = y > 4
+    if far.any():
+        scaled[far] = _erfc_tail(y[far])
     return np.exp(-y * y) * scaled
+
+
+def _erfc_tail(y: np.ndarray) -> np.ndarray:
+    """(1 - erf(y)) exp(y^2) for y > 4."""
+    t = 1 / (y * y)
+    return (1 / math.sqrt(math.pi) - t * _ratio(TAIL, t)) / y
 
 
 def _ratio(polynomials: tuple[Sequence[float], Sequence[float]], x: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Initializers: where the weights start.
 
-An initializer is called `(rng, fan_in, fan_out)` and returns weights (fan_in, fan_out): fan_in numbers come into each of
-fan_out units. Too small, and all units are alike and the gradient vanishes; too large, and they saturate or explode.
+An initializer is called `(rng, fan_in, fan_out)` and returns weights (fan_in, fan_out): fan_in numbers come into each
+of fan_out units. Too small, and all units are alike and the gradient vanishes; too large, and they saturate or explode.
 """
 
 import math
@@ -26,7 +26,10 @@ class Initializer(ABC):
 
 @dataclass(frozen=True)
 class He(Initializer):
-    """Normal with variance 2 / fan_in: ReLU units, half of which are off, neither fade nor grow. Source: He et al. 2015."""
+    """Normal with variance 2 / fan_in: ReLU units, half of which are off, neither fade nor grow.
+
+    Source: He et al. 2015, equation 10.
+    """
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
         return math.sqrt(2 / fan_in) * rng.standard_normal((fan_in, fan_out))
@@ -34,7 +37,10 @@ class He(Initializer):
 
 @dataclass(frozen=True)
 class Xavier(Initializer):
-    """Normal with variance 2 / (fan_in + fan_out): a compromise between forward and backward. Source: Glorot & Bengio 2010."""
+    """Normal with variance 2 / (fan_in + fan_out): a compromise between forward and backward.
+
+    Source: Glorot & Bengio 2010, equation 12.
+    """
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
         return math.sqrt(2 / (fan_in + fan_out)) * rng.standard_normal((fan_in, fan_out))
@@ -42,7 +48,10 @@ class Xavier(Initializer):
 
 @dataclass(frozen=True)
 class LeCun(Initializer):
-    """Normal with variance 1 / fan_in: pre-activations vary as much as what comes in. Source: LeCun et al. 1998."""
+    """Normal with variance 1 / fan_in: pre-activations vary as much as what comes in.
+
+    Source: LeCun et al. 1998, "Efficient BackProp", equation 16.
+    """
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
         return math.sqrt(1 / fan_in) * rng.standard_normal((fan_in, fan_out))
@@ -50,7 +59,10 @@ class LeCun(Initializer):
 
 @dataclass(frozen=True)
 class Orthogonal(Initializer):
-    """A random rotation, cut to size: all its singular values are 1. Source: Saxe, McClelland & Ganguli 2014."""
+    """A random rotation, cut to size: all its singular values are 1.
+
+    Source: Saxe, McClelland & Ganguli 2014.
+    """
 
     def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
         long, short = max(fan_in, fan_out), min(fan_in, fan_out)

@@ -1,7 +1,7 @@
 """Losses: what training makes small; and outputs: what the network's last numbers mean.
 
 All arrays are feature-major: logits z and outputs p (..., outputs, n), targets y (outputs, n), with any axes in front.
-Losses start from the logits, not from the outputs, so that none overflows or loses its digits however sure the network is.
+Losses start from the logits, not the outputs, so that none overflows or loses its digits however sure the network is.
 """
 
 from abc import ABC, abstractmethod
@@ -65,6 +65,8 @@ class SigmoidOutput(Output):
             raise ValueError(f"a sigmoid output of {size} units is unknown; choose 1 unit, or the output 'softmax'")
 
     def targets(self, y: np.ndarray, size: int) -> np.ndarray:
+        if size != 1:
+            raise ValueError(f"{size} outputs cannot give one yes or no; choose 1 output, or 'softmax'")
         labels = _one_column(y, "labels 0 and 1")
         wrong = labels[(labels != 0) & (labels != 1)]
         if wrong.size:
@@ -98,7 +100,9 @@ class SoftmaxOutput(Output):
         classes = np.arange(size)[:, None]
         wrong = labels[~(labels == classes).any(axis=0)]
         if wrong.size:
-            raise ValueError(f"class {wrong[0]} does not fit {size} outputs; classes must be whole, from 0 to {size - 1}")
+            raise ValueError(
+                f"class {wrong[0]} does not fit {size} outputs; classes must be whole, from 0 to {size - 1}"
+            )
         return (labels == classes).astype(np.float64)
 
     def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -177,7 +181,7 @@ class CrossEntropy(Loss):
 
 
 class MeanSquaredError(Loss):
-    """(p - y)^2, averaged over the outputs too. On a sigmoid its slope carries the factor p (1 - p), small when sure."""
+    """(p - y)^2, averaged over the outputs too. On a sigmoid its slope has the factor p (1 - p), small when sure."""
 
     outputs = ("sigmoid", "softmax", "linear")
 

@@ -108,16 +108,15 @@ class Network:
 
     def trace(self, x: np.ndarray) -> Trace:
         """The whole forward pass for examples (n, features), every array of it."""
-        a, trace = self._inputs(x)[:-1].T, Trace([], [], np.empty(0), np.empty(0))
+        a, pre_activations, activations = self._inputs(x)[:-1].T, [], []
         with np.errstate(all="ignore"):
             for w, b, activation, skip in zip(self.weights, self.biases, self.functions, self.skips, strict=False):
                 z = a @ w + b
                 a = activation.function(z) + (a if skip else 0.0)
-                trace.pre_activations.append(z)
-                trace.activations.append(a)
+                pre_activations.append(z)
+                activations.append(a)
             logits = a @ self.weights[-1] + self.biases[-1]
-            outputs = OUTPUTS[self.output].function(logits.T).T
-        return Trace(trace.pre_activations, trace.activations, logits, outputs)
+            return Trace(pre_activations, activations, logits, OUTPUTS[self.output].function(logits.T).T)
 
     def loss(self, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> float:
         """The mean loss over the data plus l2/2 |W|^2 + l1 |W|_1; biases are not penalized.
@@ -204,7 +203,7 @@ def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         raise ValueError(f"sizes {list(sizes)} are too few; give at least the features and the outputs, such as [2, 1]")
     for size in sizes:
         if int(size) != size or size < 1:
-            raise ValueError(f"size {size} in {list(sizes)} is impossible; every layer needs a whole number of units, 1 or more")
+            raise ValueError(f"size {size} in {list(sizes)} is impossible; choose a whole number of 1 or more")
     return tuple(int(size) for size in sizes)
 
 
@@ -213,5 +212,5 @@ def _one_per_layer(activation: str | Sequence[str], depth: int) -> tuple[str, ..
         choose(ACTIVATIONS, activation, "activation")
         return (activation,) * depth
     if len(activation) != depth:
-        raise ValueError(f"{len(activation)} activations were given for {depth} hidden layers; give one name, or one per layer")
+        raise ValueError(f"{len(activation)} activations for {depth} hidden layers; give one name, or one per layer")
     return tuple(activation)

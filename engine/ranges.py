@@ -1,7 +1,7 @@
 """Ranges: what can be chosen by name, and what can be adjusted by a number.
 
-A number that a person may adjust says so in its annotation, `learning_rate: Annotated[float, Range(1e-4, 10, log=True)]`,
-and `options` finds it there: sliders, error messages and tests all read the same line.
+A number that a person may adjust says so in its annotation, `std: Annotated[float, Range(1e-3, 10, log=True)]`, and
+`options` finds it there: sliders and tests read the same line.
 """
 
 import inspect
@@ -46,7 +46,7 @@ class Option:
 def options(thing: Callable) -> dict[str, Option]:
     """The adjustable parameters of a dataclass or a function, by name, in the order of its signature.
 
-    These are the parameters annotated `Annotated[int, Range(...)]` or `Annotated[float, Range(...)]`; others are left out.
+    These are the parameters annotated `Annotated[int, Range(...)]` or `Annotated[float, Range(...)]`, and no others.
     """
     hints = get_type_hints(thing, include_extras=True)
     return {

@@ -17,11 +17,11 @@ class History(Sequence[Epoch]):
 
     Of the older ones the multiples of `stride` are kept. The stride is a power of two that doubles whenever
     `capacity` rows are full, so a longer run is seen more coarsely, at the same cost in memory and time.
-    As a sequence it is sorted by `Epoch.index`; an epoch that is gone is simply not in it. One thread may extend it while
-    others read: what they get are copies.
+    As a sequence it is sorted by `Epoch.index`; an epoch that is gone is simply not in it. One thread may extend it
+    while others read: what they get are copies.
 
-    capacity: how many thinned rows at most; fewer, but at least 64, where the parameters are so many that the rows would take
-    more than 32 MiB.
+    capacity: how many thinned rows at most; fewer, but at least 64, where the parameters are so many that the rows
+    would take more than 32 MiB.
     """
 
     def __init__(self, capacity: int = 1024, recent: int = 200) -> None:

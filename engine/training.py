@@ -2,9 +2,11 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, fields
+from itertools import islice
 
 import numpy as np
 
+from engine.buffers import buffer
 from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
 from engine.network import Data, Network
@@ -72,7 +74,7 @@ class Epochs:
 
     def rows(self, selection: slice | np.ndarray) -> "Epochs":
         """The epochs at these positions, a slice, a mask or an array of them, as a block of their own."""
-        columns = {column.name: getattr(self, column.name)[selection] for column in fields(self) if column.name != "widths"}
+        columns = {field.name: getattr(self, field.name)[selection] for field in fields(self) if field.name != "widths"}
         return Epochs(**columns, widths=self.widths)
 
     @property
@@ -104,7 +106,8 @@ class Training:
     schedule          an instance that multiplies the learning rate, or None
 
     `optimizer` and its numbers, `batch_size`, `l1`, `l2` and `schedule` may be written at any time between two calls
-    of `advance`; they take hold at the next update. The path does not depend on how the epochs are divided into calls.
+    of `advance`; they take hold at the next update. The network itself may not: the next update's gradient is known
+    already. The path does not depend on how the epochs are divided into calls.
     A training that diverges goes on, silently, with infinities and nans: see `Epochs.finite`.
     Raises ValueError when loss, data, batch size or penalties do not fit.
     """
@@ -130,7 +133,7 @@ class Training:
         self._data = network.batch(data, self._loss)
         self._kernel = Kernel(network, self._loss, self._data.n)
         self._ring = Ring(self._kernel, self._data.targets, _depth(self._kernel))
-        self._validation = None if validation is None else _Validation(network, validation, self._loss, self._ring.depth)
+        self._validation = None if validation is None else _Validation(network, validation, self._loss, self._ring)
         self._in_use: Optimizer | None = None
         self._penalty: Penalty = network.penalty(l1, l2)
         self._minibatches = _Minibatches(network, self._data, self._loss, batch_size)
@@ -140,14 +143,27 @@ class Training:
 
         Raises ValueError when k is less than 1, or when an attribute was given a value that does not fit.
         """
+        *_, epochs = self.pieces(k, updates=None)
+        return epochs
+
+    def pieces(self, k: int = 1, updates: int | None = 64) -> Iterator[Epochs | None]:
+        """What `advance` does, in pieces of at most so many updates: yields None after each, and the epochs in the end.
+
+        For sharing a thread with others: an epoch in small batches may be long. Take the last piece before asking for
+        anything else of this training.
+        """
         if k < 1:
             raise ValueError(f"{k} epochs cannot be trained; choose 1 or more")
         epochs = _blank(k, self.network)
+        work = self._work(epochs)
+        while self._some(work, updates):
+            yield None
+        yield epochs
+
+    def _some(self, work: Iterator[None], updates: int | None) -> bool:
+        """Do that many updates, or all; whether there may be more to do."""
         with np.errstate(all="ignore"):
-            self._retune()
-            for start in range(0, k, self._ring.depth):
-                self._fill(epochs, range(start, min(start + self._ring.depth, k)))
-        return epochs
+            return sum(1 for _ in islice(work, updates)) == updates
 
     def _retune(self) -> None:
         """Take up what was written to the attributes since the last call."""
@@ -159,35 +175,42 @@ class Training:
             self._penalty = self.network.penalty(self.l1, self.l2)
             self._measure()
 
-    def _fill(self, epochs: Epochs, rows: range) -> None:
+    def _work(self, epochs: Epochs) -> Iterator[None]:
+        """Train and record as many epochs as there are rows; yields after every update."""
+        self._retune()
+        k, depth = len(epochs), self._ring.depth
+        for start in range(0, k, depth):
+            yield from self._fill(epochs, range(start, min(start + depth, k)))
+
+    def _fill(self, epochs: Epochs, rows: range) -> Iterator[None]:
         """Train and record as many epochs as there are rows, at most the ring's depth, then reduce them at once."""
         kernel, store, parameters = self._kernel, self._ring.store, self.network.parameters
         for slot, row in enumerate(rows):
-            self._step()
+            if self._index >= 0:
+                yield from self._updates()
+            self._index += 1
+            self._measure()
+            kernel.average()
             store(slot)
             epochs.mean_activations[row] = kernel.means
             epochs.parameters[row] = parameters
         self._reduce(epochs, slice(rows.start, rows.stop))
 
-    def _step(self) -> None:
-        """From the epoch last measured to the next."""
-        if self._index >= 0:
-            self._update()
-        self._index += 1
-        self._measure()
-        self._kernel.average()
-
     def _measure(self) -> None:
         """The whole data's logits and the objective's gradient at the present parameters."""
         self._kernel.gradient_of(self._data, self._penalty)
 
-    def _update(self) -> None:
+    def _updates(self) -> Iterator[None]:
+        """From the epoch last measured to the next, update by update."""
         parameters, rate = self.network.parameters, self._rate(self._index)
         if not self._minibatches.parts:
             self.optimizer.step(parameters, self._kernel.gradient, self._state, rate)
+            yield
+            return
         for kernel, batch in self._minibatches.shuffled(self._rng):
             kernel.gradient_of(batch, self._penalty)
             self.optimizer.step(parameters, kernel.gradient, self._state, rate)
+            yield
 
     def _rate(self, index: int) -> float:
         factor = 1.0 if self.schedule is None else self.schedule.factor(index)
@@ -220,12 +243,12 @@ def train(
     validation: Data | None = None,
     schedule: Schedule | None = None,
     block: int = 64,
-) -> Generator[Epoch]:
-    """Train without end: `for epoch in train(network, data): ...` yields every epoch from 0, the untrained network, on.
+) -> Generator[Epoch, None, None]:
+    """Every epoch from 0, the untrained network, on: an iterator without end.
 
-    The arguments are those of `Training`. Epochs are trained ahead in blocks that grow to `block`; the network mirrors
-    the epoch in hand, and numbers written to the optimizer take hold at the next block. The path does not depend on `block`.
-    Raises ValueError, at the first epoch, when the arguments do not fit.
+    The arguments are those of `Training`. Epochs are trained ahead in blocks that grow to `block`, on which the path
+    does not depend: the network mirrors the epoch in hand, and numbers written to the optimizer take hold at the next
+    block. Raises ValueError, at the first epoch, when the arguments do not fit.
     """
     if block < 1:
         raise ValueError(f"a block of {block} epochs is impossible; choose 1 or more")
@@ -243,29 +266,31 @@ class _Minibatches:
 
     def __init__(self, network: Network, data: Batch, loss: Loss, size: int | None) -> None:
         if size is not None and (int(size) != size or size < 1):
-            raise ValueError(f"batch size {size} is impossible; choose a whole number of 1 or more, or None for all the data")
+            raise ValueError(f"batch size {size} is impossible; choose a whole number of 1 or more, or None for all")
         self.size, self._data = size, data
-        self._order = Batch(np.empty_like(data.x), np.empty_like(data.targets))
-        starts = range(0, data.n, data.n if size is None else size)
-        batches = [self._order.part(start, min(start + starts.step, data.n)) for start in starts]
-        kernels = {n: Kernel(network, loss, n) for n in {batch.n for batch in batches}}
-        self.parts = [(kernels[batch.n], batch) for batch in batches] if len(batches) > 1 else []
+        self.parts = [] if size is None or size >= data.n else self._cut(network, loss, int(size))
 
     def shuffled(self, rng: np.random.Generator) -> list[tuple[Kernel, Batch]]:
         """All batches in a new order of the examples, each with the kernel for its size."""
-        if self.parts:
-            self._data.take(rng.permutation(self._data.n), out=self._order)
+        self._data.take(rng.permutation(self._data.n), out=self._order)
         return self.parts
+
+    def _cut(self, network: Network, loss: Loss, size: int) -> list[tuple[Kernel, Batch]]:
+        self._order = Batch(*(buffer(array.shape) for array in self._data))
+        n = self._data.n
+        batches = [self._order.part(start, min(start + size, n)) for start in range(0, n, size)]
+        kernels = {n: Kernel(network, loss, n) for n in {batch.n for batch in batches}}
+        return [(kernels[batch.n], batch) for batch in batches]
 
 
 class _Validation:
     """Data that is measured at parameters of the past."""
 
-    def __init__(self, network: Network, data: Data, loss: Loss, depth: int) -> None:
+    def __init__(self, network: Network, data: Data, loss: Loss, trained: Ring) -> None:
         self._network = network.copy()
         self._batch = self._network.batch(data, loss)
         self._kernel = Kernel(self._network, loss, self._batch.n)
-        self.ring = Ring(self._kernel, self._batch.targets, depth)
+        self.ring = Ring(self._kernel, self._batch.targets, trained.depth)
 
     def measure(self, rows: np.ndarray) -> None:
         """Fill the ring with the logits at each row of parameters, (at most depth, n_parameters)."""
@@ -276,7 +301,7 @@ class _Validation:
 
 
 def _depth(kernel: Kernel) -> int:
-    """How many epochs to record before reducing them: up to 64, as long as they take no more than 512 KiB, half a core's cache."""
+    """How many epochs to keep raw: up to 64, as long as they take no more than 256 KiB, a quarter of a core's cache."""
     return int(np.clip(2**18 // (kernel.logits.nbytes + kernel.gradient.nbytes), 1, 64))
 
 

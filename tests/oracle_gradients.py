@@ -37,7 +37,7 @@ def wave(*shape: int, seed: int) -> np.ndarray:
 
 
 def cases() -> list[Case]:
-    """Every activation with every loss on every output it goes with; depth 0 to 8, every third with skip connections."""
+    """Every activation with every loss on every output it goes with; depth 0 to 8, a third with skip connections."""
     pairs = [(loss, output) for loss, output in product(LOSSES, OUTPUTS) if output in LOSSES[loss].outputs]
     return [case(i, *which) for i, which in enumerate(product(ACTIVATIONS, pairs))]
 
@@ -48,7 +48,7 @@ def case(i: int, activation: str, pair: tuple[str, str]) -> Case:
     outputs = {"sigmoid": 1, "softmax": 3, "linear": 1 if loss == "hinge" else 2}[output]
     hidden = [3 + (i + layer // 2) % 3 for layer in range(i % 9)]
     network = Network([2, *hidden, outputs], activation, output, "zeros", skip=i % 3 == 0)
-    network.parameters = 0.9 * wave(network.n_parameters, seed=i)
+    network.parameters = 0.9 * wave(network.n_parameters, seed=i + 3) + 0.1
     n = 5 + i % 4
     y = wave(n, outputs, seed=i + 2)
     if output == "softmax":

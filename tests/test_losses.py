@@ -107,6 +107,7 @@ def test_huber_pulls_no_harder_than_one():
     [
         ("sigmoid", 1, [0, 2], "label 2 does not fit one yes-or-no output; labels must be 0 or 1"),
         ("sigmoid", 1, [[0, 1], [1, 0]], r"y has the shape \(2, 2\); one column of labels 0 and 1 was expected"),
+        ("sigmoid", 2, [0, 1], "2 outputs cannot give one yes or no; choose 1 output, or 'softmax'"),
         ("softmax", 3, [0, 3], "class 3 does not fit 3 outputs; classes must be whole, from 0 to 2"),
         ("softmax", 3, [0.5, 1], "class 0.5 does not fit 3 outputs"),
         ("linear", 2, [0.5, 1], "y has 1 values per example; the network has 2 outputs"),

@@ -11,6 +11,8 @@ from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame
 
 TINY = 1e-12
+EXPLODED = 20
+"""How many times the loss of epoch 0 a linear axis reaches; beyond, a loss that explodes would flatten all before it."""
 
 
 class LossCurve(Instrument):
@@ -27,6 +29,7 @@ class LossCurve(Instrument):
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
     def picture(self, frame: Frame) -> hv.Overlay:
+        self._first = frame.history.at(0).loss
         self._low, self._high = math.inf, -math.inf
         layers = [_line("training", style.TRAIN)]
         if frame.setup.validation is not None:
@@ -65,11 +68,8 @@ class LossCurve(Instrument):
         }
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        y = (
-            (max(self._low, TINY) / 1.3, max(self._high, TINY) * 1.3)
-            if self.log
-            else (0.0, max(self._high, TINY) * 1.06)
-        )
+        low, high = max(self._low, TINY), max(self._high, TINY)
+        y = (low / 1.3, high * 1.3) if self.log else (0.0, 1.06 * min(high, EXPLODED * max(self._first, TINY)))
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:

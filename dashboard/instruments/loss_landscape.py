@@ -57,8 +57,6 @@ class LossLandscape(Instrument):
             clim=(0.1, 1),
             logz=True,
             clipping_colors={"NaN": "#00000000"},
-            colorbar=True,
-            colorbar_opts={"width": 8, "padding": 2},
             tools=["hover"],
             hover_tooltips=[("loss on the plane", "@image{0.0000}")],
             alpha=0.9,
@@ -117,11 +115,9 @@ class LossLandscape(Instrument):
     def describe(self, frame: Frame) -> str:
         if self._surface is None:
             return "surveying the surface…"
-        behind = frame.epoch.index - self._surface_epoch
+        low, high = np.nanmin(self._surface), np.nanmax(self._surface)
         return (
-            f"surface at epoch {self._surface_epoch:,}"
-            + (f", {behind:,} behind" if behind else "")
-            + f"; loss here {frame.epoch.loss:.4g}"
+            f"{low:.3g} (dark) to {high:.3g} around epoch {self._surface_epoch:,}; {frame.epoch.loss:.4g} here and now"
         )
 
     def work(self, frame: Frame) -> Iterator[object] | None:

@@ -1,0 +1,225 @@
+"""Laws of the settings: links that come back as they went, bad wishes that are explained, defaults that follow a choice."""
+
+import json
+import math
+from typing import Any
+
+import param
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Settings, Widths, bounds_in_words
+from engine.losses import LOSSES
+from engine.optimizers import OPTIMIZERS
+from engine.ranges import options
+from engine.schedules import SCHEDULES
+
+every_setting = pytest.mark.parametrize("name", Settings.names())
+every_member = pytest.mark.parametrize(
+    ("choice", "member"), [(choice, member) for choice, family in FAMILIES.items() for member in family]
+)
+every_option = pytest.mark.parametrize(
+    ("choice", "member", "name"),
+    [(c, m, name) for c, family in FAMILIES.items() for m, thing in family.items() for name in options(thing)],
+)
+
+
+def valid(name: str) -> st.SearchStrategy:
+    """Any value that a setting may have."""
+    parameter = Settings.param[name]
+    if isinstance(parameter, param.Selector):
+        return st.sampled_from(list(parameter.objects))
+    if isinstance(parameter, param.Boolean):
+        return st.booleans()
+    if isinstance(parameter, Widths):
+        return st.lists(st.integers(1, MOST_UNITS), max_size=MOST_LAYERS)
+    low, high = parameter.bounds
+    if isinstance(parameter, param.Integer):
+        return st.integers(low, high)
+    return st.floats(low, high, allow_nan=False, allow_infinity=False)
+
+
+any_choices = st.fixed_dictionaries({}, optional={name: valid(name) for name in Settings.names()})
+
+
+def bad_texts(name: str) -> list[str]:
+    """What may stand in a link that somebody typed."""
+    parameter = Settings.param[name]
+    texts = ["NaN", "Infinity", "-Infinity", "1e999", "null", "{}", '"quoted"', "nonsense", "", "[[" * 50_000, "é\0"]
+    if isinstance(parameter, Widths):
+        wrong = (f"[{MOST_UNITS + 1}]", "[0]", "[-3]", "[2.5]", "[true]", "[NaN]", "[null]", "16", "true", '["16"]')
+        return [*texts, *wrong, json.dumps([2] * (MOST_LAYERS + 1)), json.dumps([10**12])]
+    if isinstance(parameter, param.Boolean):
+        return [*texts, "1", "0", "True", "[]"]
+    if isinstance(parameter, param.Selector):
+        return [*texts, "true", "7.5", "-1", "[]"]
+    low, high = parameter.bounds
+    texts = [*texts, "true", "[]", repr(low - 1), repr(high * 2 + 1), "-1e300", "1" + "0" * 400, "9" * 5000]
+    return [*texts, f"{low}.5"] if isinstance(parameter, param.Integer) else texts
+
+
+@given(any_choices)
+def test_settings_come_back_from_their_own_link(choices):
+    settings = Settings(**choices)
+    again, problems = Settings.from_query(settings.query())
+    assert problems == []
+    assert again.values() == settings.values()
+
+
+@given(any_choices)
+def test_what_is_asked_for_is_what_is_set(choices):
+    settings = Settings(**choices)
+    for name, value in choices.items():
+        assert getattr(settings, name) == value or name == "loss"
+
+
+@given(any_choices)
+def test_the_loss_always_goes_with_the_output(choices):
+    settings = Settings(**choices)
+    assert settings.loss in settings.losses()
+    assert settings.output in LOSSES[settings.loss].outputs
+
+
+@given(any_choices, any_choices)
+def test_restoring_brings_everything_back(before, after):
+    settings = Settings(**before)
+    values = settings.values()
+    settings.param.update(**after)
+    settings.restore(values)
+    assert settings.values() == values
+
+
+@every_setting
+def test_a_bad_wish_is_answered_with_what_would_be_right(name):
+    for text in bad_texts(name):
+        settings, problems = Settings.from_query({name: text})
+        assert len(problems) == 1, f"{name}={text[:40]} was taken for {getattr(settings, name)!r}"
+        assert problems[0].startswith(f"{name}=")
+        assert problems[0].endswith(f"choose {bounds_in_words(Settings.param[name])}")
+        assert len(problems[0]) < 500
+        assert settings.values() == Settings().values()
+
+
+@every_setting
+def test_a_bad_value_cannot_be_set_in_python_either(name):
+    parameter, settings = Settings.param[name], Settings()
+    numbers = [math.nan, math.inf, -math.inf] if isinstance(parameter, param.Number) else ["nonsense", 7.5]
+    wrong = [None, {}, [[3]], [True], [math.nan], *numbers]
+    for value in wrong:
+        with pytest.raises(ValueError):
+            setattr(settings, name, value)
+    assert settings.values() == Settings().values()
+
+
+def test_one_bad_part_does_not_spoil_the_rest_of_a_link():
+    settings, problems = Settings.from_query({"n": "NaN", "dataset": "circles", "noise": "0.3", "l2": "-1"})
+    assert (settings.n, settings.dataset, settings.noise, settings.l2) == (Settings().n, "circles", 0.3, 0)
+    assert [problem.split("=")[0] for problem in problems] == ["n", "l2"]
+
+
+def test_what_is_not_a_setting_is_none_of_its_business():
+    settings, problems = Settings.from_query({"page": "playground", "name": "x", "utm_source": "mail"})
+    assert problems == []
+    assert settings.values() == Settings().values()
+
+
+@every_setting
+def test_every_setting_says_what_it_means_and_what_it_accepts(name):
+    parameter = Settings.param[name]
+    assert parameter.doc.rstrip().endswith((".", ")"))
+    assert bounds_in_words(parameter)
+    assert "None" not in bounds_in_words(parameter)
+
+
+@every_option
+def test_every_option_of_every_family_has_a_setting_with_its_bounds(choice, member, name):
+    option = options(FAMILIES[choice][member])[name]
+    parameter = Settings.param[name]
+    assert isinstance(parameter, param.Integer) == (option.kind is int)
+    if name not in ("n", "noise"):
+        assert parameter.bounds == (option.range.low, option.range.high)
+        assert option.range.doc in parameter.doc
+
+
+@every_member
+def test_options_adopt_the_default_of_what_is_newly_chosen(choice, member):
+    family = FAMILIES[choice]
+    settings = Settings(**{choice: next(other for other in family if other != member)})
+    mine = {name: option for name, option in options(family[member]).items() if name not in ("n", "noise")}
+    for name in mine:
+        low, high = Settings.param[name].bounds
+        setattr(settings, name, low if getattr(settings, name) != low else high)
+    setattr(settings, choice, member)
+    assert settings.options(choice) == {name: option.default for name, option in mine.items()}
+    assert Settings(**{choice: member}).options(choice) == settings.options(choice)
+
+
+@every_member
+def test_what_is_given_together_with_a_choice_is_not_overwritten_by_its_defaults(choice, member):
+    names = [name for name in options(FAMILIES[choice][member]) if name not in ("n", "noise")]
+    given = {name: Settings.param[name].bounds[0] for name in names}
+    assert Settings(**{choice: member}, **given).options(choice) == given
+    settings = Settings(**{choice: next(other for other in FAMILIES[choice] if other != member)})
+    settings.param.update(**{choice: member}, **given)
+    assert settings.options(choice) == given
+
+
+def test_the_number_of_examples_and_the_noise_stay_when_the_dataset_changes():
+    settings = Settings(n=321, noise=0.07)
+    settings.dataset = "spirals"
+    assert (settings.n, settings.noise) == (321, 0.07)
+
+
+@every_member
+def test_every_member_can_be_built_with_its_settings(choice, member):
+    arguments = {"n": 20, "noise": 0.1, "seed": 0} if choice == "dataset" else {}
+    assert Settings(**{choice: member}).build(choice, **arguments) is not None
+
+
+@pytest.mark.parametrize("dataset", FAMILIES["dataset"])
+def test_the_task_is_that_of_the_data(dataset):
+    has_classes = "classes" in options(FAMILIES["dataset"][dataset])
+    for extra in [{"classes": 2}, {"classes": 3}, {"classes": 5}] if has_classes else [{}]:
+        settings = Settings(dataset=dataset, **extra)
+        data = settings.build("dataset", n=20, noise=0.0, seed=0)
+        assert settings.task == data.task
+        assert settings.loss in settings.losses()
+
+
+def test_the_loss_follows_the_dataset_and_its_classes():
+    settings = Settings()
+    path: list[tuple[dict[str, Any], str]] = [
+        ({"dataset": "blobs"}, "cross-entropy"),
+        ({"classes": 2}, "binary cross-entropy"),
+        ({"dataset": "sine"}, "mse"),
+        ({"dataset": "spirals"}, "mse"),
+        ({"loss": "binary cross-entropy"}, "binary cross-entropy"),
+        ({"classes": 4}, "cross-entropy"),
+        ({"dataset": "moons"}, "binary cross-entropy"),
+    ]
+    for change, loss in path:
+        settings.param.update(**change)
+        assert settings.loss == loss
+
+
+def test_a_loss_that_does_not_fit_the_data_is_explained():
+    settings, problems = Settings.from_query({"dataset": "sine", "loss": "cross-entropy"})
+    assert settings.loss == "mse"
+    assert len(problems) == 1
+    assert all(word in problems[0] for word in ("cross-entropy", "sine", "mse", "huber"))
+
+
+def test_nothing_of_data_or_weights_is_live():
+    of_start = {name for choice in ("dataset", "initializer") for thing in FAMILIES[choice].values() for name in options(thing)}
+    of_updates = {name for family in (OPTIMIZERS, SCHEDULES) for thing in family.values() for name in options(thing)}
+    assert set(Settings.names()) >= LIVE
+    assert not LIVE & of_start
+    assert of_updates <= LIVE
+    assert set(OPTIONS) == of_start | of_updates
+
+
+def test_two_settings_share_no_list():
+    first, second = Settings(), Settings()
+    first.hidden.append(3)
+    assert second.hidden == Settings().hidden == [16, 16]
