@@ -15,7 +15,7 @@ from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore, Clock
 from dashboard.controls import Controls
 from dashboard.pages import PAGES
-from dashboard.run import Run
+from dashboard.run import Run, Setup
 from dashboard.settings import Settings
 from dashboard.transport import Transport
 from dashboard.wire import one_message
@@ -49,7 +49,8 @@ class App(pn.viewable.Viewer):
         self._document: Document | None = None
         self._drawn = -1
         self._ticks = 0
-        self._chore: Chore | None = None
+        self._chore = Chore(iter(()))
+        self._worked_on: Setup | None = None
         self._chore_began = 0.0
         self._said = ""
         self._query = ""
@@ -88,8 +89,7 @@ class App(pn.viewable.Viewer):
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher."""
         self.clock.pause()
-        if self._chore:
-            self._chore.drop()
+        self._chore.drop()
         self.run.close()
 
     def _main(self) -> pn.viewable.Viewable:
@@ -131,16 +131,16 @@ class App(pn.viewable.Viewer):
             self._query = pn.state.location.search = query
 
     def _work(self) -> None:
-        """Have at most one piece of heavy work done beside the training, and begin one a second."""
-        now = time.perf_counter()
-        if (self._chore and self._chore.busy) or now - self._chore_began < CHORE_EVERY:
+        """Have heavy work done beside the training, one at a time, begun once a second and at a fresh start."""
+        now, frame = time.perf_counter(), self.run.frame()
+        if frame.setup is self._worked_on and (self._chore.busy or now - self._chore_began < CHORE_EVERY):
             return
-        frame = self.run.frame()
         work = next(
             filter(None, (instrument.work(frame) for instrument in self.shown.shown if instrument.visible)), None
         )
         if work:
-            self._chore, self._chore_began = Chore(work), now
+            self._chore.drop()
+            self._chore, self._chore_began, self._worked_on = Chore(work), now, frame.setup
 
 
 def serve() -> None:

@@ -18,6 +18,9 @@ BLOCK = 64
 """Epochs trained ahead before they are recorded together; see engine/kernel.py for what that saves."""
 
 
+PIECE = 16
+"""Updates between two looks at the clock, in an epoch of many: less than 5 ms for the largest network."""
+
 FEWEST_TO_SPLIT = 40
 """Data of fewer examples, such as the four points of XOR, are all trained on."""
 
@@ -196,11 +199,12 @@ class Run(param.Parameterized):
         return self._begun if self._begun and self._begun[0] is self._training else None
 
     def _begin(self, epochs: int) -> tuple[Training, Iterator[Epochs | None]]:
+        """Only a single epoch is cut into pieces: of several, some would be trained and none recorded after a pause."""
         training = self._tuned()
-        return training, training.pieces(epochs)
+        return training, training.pieces(epochs, updates=PIECE if epochs == 1 else None)
 
     def _tuned(self) -> Training:
-        """The training with its newest numbers; written in the midst of a block, they would be recorded for all of it."""
+        """The training with its newest numbers; written amid a block, they would be recorded for all of it."""
         with self._lock:
             for name, value in self._numbers.items():
                 setattr(self._training.optimizer, name, value)
@@ -261,7 +265,7 @@ class StopRule:
         self._best_epoch = passed.index if passed else 0
 
     def verdict(self, block: Epochs) -> str:
-        """Why to stop after this block, empty to go on. With a loss or plateau to look for, blocks are single epochs."""
+        """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
         newest, passed = block[-1], self._passed
         if self._epoch and newest.index >= self._epoch and not (passed and passed.index >= self._epoch):
             return f"stopped at epoch {newest.index}, as asked"

@@ -1,5 +1,6 @@
 """Activation map: the life of every hidden unit."""
 
+from collections.abc import Hashable
 from itertools import pairwise
 
 import holoviews as hv
@@ -29,11 +30,16 @@ class ActivationMap(Instrument):
     def suits(cls, frame: Frame) -> bool:
         return bool(frame.setup.network.widths)
 
+    def begin(self, frame: Frame) -> None:
+        self._network = frame.setup.network.copy()
+        self._units = sum(self._network.widths)
+        self._low, self._high = np.inf, -np.inf
+
+    def outline(self, frame: Frame) -> Hashable:
+        return frame.setup.network.widths
+
     def picture(self, frame: Frame) -> hv.Overlay:
         widths = frame.setup.network.widths
-        self._units = sum(widths)
-        self._network = frame.setup.network.copy()
-        self._low, self._high = np.inf, -np.inf
         tops = self._units - np.cumsum((0, *widths))
         names = [((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(pairwise(tops))]
         image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(

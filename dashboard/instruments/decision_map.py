@@ -1,17 +1,20 @@
 """Decision map: what the network answers, everywhere in the plane."""
 
+from collections.abc import Hashable
+
 import contourpy
 import holoviews as hv
 import numpy as np
 from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.run import Frame
 from engine.datasets import Dataset
 
 RESOLUTION = 64
 MARGIN = 0.12
+MANY = 400
 
 
 class DecisionMap(Instrument):
@@ -29,30 +32,28 @@ class DecisionMap(Instrument):
     def suits(cls, frame: Frame) -> bool:
         return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2
 
-    def picture(self, frame: Frame) -> hv.Overlay:
-        setup = frame.setup
-        (left, right), (bottom, top) = self._box = _box(setup.train, setup.validation)
+    def begin(self, frame: Frame) -> None:
+        (left, right), (bottom, top) = self._box = _box(frame.setup.train, frame.setup.validation)
         self._x, self._y = np.linspace(left, right, RESOLUTION), np.linspace(bottom, top, RESOLUTION)
         self._grid = np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2)
-        self._network = setup.network.copy()
-        classes = max(2, setup.train.n_classes)
-        regions = hv.Image(np.zeros((2, 2)), bounds=(left, bottom, right, top), label="regions").opts(
-            cmap=style.regions(), clim=(0, 254), tools=[_hover(classes)]
+        self._network = frame.setup.network.copy()
+
+    def outline(self, frame: Frame) -> Hashable:
+        setup = frame.setup
+        return setup.train.n_classes, setup.validation is None, len(setup.train) > MANY
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        setup = frame.setup
+        regions = hv.Image(np.zeros((2, 2)), label="regions").opts(
+            cmap=style.regions(), clim=(0, 254), tools=[_hover(setup.train.n_classes)]
         )
-        boundary = hv.Contours([], vdims="level", label="boundary").opts(
-            color=style.GHOST, line_width=2, show_legend=False
-        )
-        layers = [regions, boundary, _examples(setup.train, "training", filled=True)]
+        boundary = hv.Contours([], label="boundary").opts(color=style.GHOST, line_width=2, show_legend=False)
+        size = 4 if len(setup.train) > MANY else 7
+        layers = [regions, boundary, _points("training", size, line_color="white", line_width=0.8)]
         if setup.validation is not None:
-            layers.append(_examples(setup.validation, "validation", filled=False))
+            layers.append(_points("validation", size, fill_alpha=0, line_width=1.8))
         return hv.Overlay(layers).opts(
-            xlim=(left, right),
-            ylim=(bottom, top),
-            xlabel="x₁",
-            ylabel="x₂",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
+            xlim=(0, 1), ylim=(0, 1), xlabel="x₁", ylabel="x₂", show_legend=False, responsive=True, height=self.height
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
@@ -63,17 +64,25 @@ class DecisionMap(Instrument):
         (left, right), (bottom, top) = self._box
         shades = style.region_shades(probabilities).reshape(RESOLUTION, RESOLUTION)
         place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
-        return {"regions": {"image": shades, **place}, "boundary": self._boundary(answers)}
+        moving = {"regions": {"image": shades, **place}, "boundary": self._boundary(answers)}
+        return moving if after >= 0 else {**moving, **self._examples(frame)}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        return dict(zip("xy", self._box, strict=True))
 
     def describe(self, frame: Frame) -> str:
         return f"{frame.epoch.accuracy:.1%} of the training examples on the right side"
 
+    def _examples(self, frame: Frame) -> dict[str, Columns]:
+        parts = {"training": frame.setup.train, "validation": frame.setup.validation}
+        return {label: _columns(part) for label, part in parts.items() if part is not None}
+
     def _boundary(self, answers: np.ndarray) -> Columns:
         if answers.shape[1] > 1:
-            return {"xs": [], "ys": [], "level": []}
+            return {"xs": [], "ys": []}
         surface = answers.reshape(RESOLUTION, RESOLUTION)
         lines = contourpy.contour_generator(self._x, self._y, surface).lines(0.5)
-        return {"xs": [line[:, 0] for line in lines], "ys": [line[:, 1] for line in lines], "level": [0.5] * len(lines)}
+        return lines_as_columns(lines)
 
 
 def _box(*parts: Dataset | None) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -81,15 +90,23 @@ def _box(*parts: Dataset | None) -> tuple[tuple[float, float], tuple[float, floa
     x = np.concatenate([part.x for part in parts if part is not None])
     low, high = x.min(axis=0), x.max(axis=0)
     margin = MARGIN * np.maximum(high - low, 1e-6)
-    return tuple(zip(low - margin, high + margin, strict=True))
+    return tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
 
 
-def _examples(data: Dataset, label: str, filled: bool) -> hv.Points:
-    colors = np.array(style.CLASSES)[data.y.astype(int)]
-    marks = {"fill_color": "color", "line_color": "white"} if filled else {"fill_alpha": 0, "line_color": "color"}
-    points = hv.Points((data.x[:, 0], data.x[:, 1], data.y, colors), ["x₁", "x₂"], ["class", "color"], label=label)
-    hover = HoverTool(tooltips=[(label, "class @class"), ("x₁, x₂", "@{x₁}{0.00}, @{x₂}{0.00}")])
-    return points.opts(size=7 if len(data.x) <= 400 else 4, line_width=0.8 if filled else 1.8, tools=[hover], **marks)
+def _columns(data: Dataset) -> Columns:
+    return {
+        "x1": data.x[:, 0],
+        "x2": data.x[:, 1],
+        "class": data.y,
+        "color": np.array(style.CLASSES)[data.y.astype(int)],
+    }
+
+
+def _points(label: str, size: int, **marks: object) -> hv.Points:
+    rows = [(0, 0, 0, color) for color in style.CLASSES]
+    hover = HoverTool(tooltips=[(label, "class @class"), ("x₁, x₂", "@x1{0.00}, @x2{0.00}")])
+    points = hv.Points(rows, ["x1", "x2"], ["class", "color"], label=label)
+    return points.opts(color="color", size=size, tools=[hover], **marks)
 
 
 def _hover(classes: int) -> HoverTool:

@@ -1,5 +1,7 @@
 """Fitted curve: what the network answers along the line, for a regression."""
 
+from collections.abc import Hashable
+
 import holoviews as hv
 import numpy as np
 
@@ -23,24 +25,34 @@ class FittedCurve(Instrument):
     def suits(cls, frame: Frame) -> bool:
         return frame.setup.task == "regression" and frame.setup.train.x.shape[1] == 1
 
-    def picture(self, frame: Frame) -> hv.Overlay:
-        setup = frame.setup
-        parts = [part for part in (setup.train, setup.validation) if part is not None]
+    def begin(self, frame: Frame) -> None:
+        parts = [part for part in (frame.setup.train, frame.setup.validation) if part is not None]
         x, y = np.concatenate([part.x[:, 0] for part in parts]), np.concatenate([part.y.ravel() for part in parts])
-        xlim, ylim = _padded(x, MARGIN), _padded(y, 3 * MARGIN)
-        self._x = np.linspace(*xlim, RESOLUTION)
-        self._network = setup.network.copy()
-        layers = [_examples(setup.train, "training", filled=True)]
-        if setup.validation is not None:
-            layers.append(_examples(setup.validation, "validation", filled=False))
+        self._window = {"x": _padded(x, MARGIN), "y": _padded(y, 3 * MARGIN)}
+        self._x = np.linspace(*self._window["x"], RESOLUTION)
+        self._network = frame.setup.network.copy()
+
+    def outline(self, frame: Frame) -> Hashable:
+        return frame.setup.validation is None
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        layers = [_points("training", style.TRAIN, line_color="white")]
+        if frame.setup.validation is not None:
+            layers.append(_points("validation", style.VALIDATION, fill_alpha=0))
         layers.append(hv.Curve([], "x", "y", label="network").opts(color=style.CURSOR, line_width=2.5))
         return hv.Overlay(layers).opts(
-            xlim=xlim, ylim=ylim, xlabel="x", ylabel="y", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 1), ylim=(0, 1), xlabel="x", ylabel="y", show_legend=False, responsive=True, height=self.height
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         self._network.parameters[:] = frame.epoch.parameters
-        return {"network": {"x": self._x, "y": self._network.predict(self._x[:, None])[:, 0]}}
+        curve = {"network": {"x": self._x, "y": self._network.predict(self._x[:, None])[:, 0]}}
+        parts = {"training": frame.setup.train, "validation": frame.setup.validation}
+        examples = {label: _columns(part) for label, part in parts.items() if part is not None}
+        return curve if after >= 0 else {**curve, **examples}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        return self._window
 
     def describe(self, frame: Frame) -> str:
         return f"loss {frame.epoch.loss:.4g} on the training examples"
@@ -51,9 +63,9 @@ def _padded(values: np.ndarray, share: float) -> tuple[float, float]:
     return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _examples(data: Dataset, label: str, filled: bool) -> hv.Points:
-    points = hv.Points((data.x[:, 0], data.y.ravel()), ["x", "y"], label=label)
-    color = style.TRAIN if filled else style.VALIDATION
-    return points.opts(
-        size=7, line_color="white" if filled else color, color=color, fill_alpha=0.9 if filled else 0, tools=["hover"]
-    )
+def _columns(data: Dataset) -> Columns:
+    return {"x": data.x[:, 0], "y": data.y.ravel()}
+
+
+def _points(label: str, color: str, **marks: object) -> hv.Points:
+    return hv.Points([(0, 0)], ["x", "y"], label=label).opts(color=color, size=7, tools=["hover"], **marks)

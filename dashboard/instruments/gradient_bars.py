@@ -1,6 +1,7 @@
 """Gradient bars: how strongly each layer is asked to change."""
 
 import math
+from collections.abc import Hashable
 
 import holoviews as hv
 import numpy as np
@@ -24,14 +25,19 @@ class GradientBars(Instrument):
         "is stuck, whatever their ratio."
     )
 
+    def begin(self, frame: Frame) -> None:
+        self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)
+        self._places = np.arange(len(self._first))
+        self._colors = [style.layer_color(i, len(self._first)) for i in self._places]
+
+    def outline(self, frame: Frame) -> Hashable:
+        return len(self._first)
+
     def picture(self, frame: Frame) -> hv.Overlay:
-        norms = self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)
-        layers = len(norms)
+        layers = len(self._first)
         names = [(i, "output" if i == layers - 1 else str(i + 1)) for i in range(layers)]
-        self._colors = [style.layer_color(i, layers) for i in range(layers)]
         rows = [
-            (i - HALF, FLOOR, i + HALF, norm, color, norm, "")
-            for i, (norm, color) in enumerate(zip(norms, self._colors, strict=True))
+            (i - HALF, FLOOR, i + HALF, 1, color, 1, "") for i, color in zip(self._places, self._colors, strict=True)
         ]
         bars = hv.Rectangles(rows, vdims=["color", "norm", "layer"], label="bars").opts(
             color="color",
@@ -40,9 +46,7 @@ class GradientBars(Instrument):
             tools=["hover"],
             hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")],
         )
-        ghost = hv.Segments([(i - HALF, norm, i + HALF, norm) for i, norm in enumerate(norms)], label="epoch 0").opts(
-            color=style.GHOST, line_width=2, line_dash="dashed"
-        )
+        ghost = hv.Segments([(0, 1, 1, 1)], label="epoch 0").opts(color=style.GHOST, line_width=2, line_dash="dashed")
         return hv.Overlay([bars, ghost]).opts(
             logy=True,
             xlim=(-0.6, layers - 0.4),
@@ -57,18 +61,18 @@ class GradientBars(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        norms = frame.epoch.gradient_norms
-        places = np.arange(len(norms))
+        norms, left, right = frame.epoch.gradient_norms, self._places - HALF, self._places + HALF
         bars = {
-            "left": places - HALF,
-            "right": places + HALF,
+            "left": left,
+            "right": right,
             "bottom": np.full(len(norms), FLOOR),
             "top": np.maximum(norms, FLOOR),
             "color": self._colors,
             "norm": norms,
-            "layer": [str(i + 1) for i in places],
+            "layer": [str(i + 1) for i in self._places],
         }
-        return {"bars": bars}
+        ghost = {"x0": left, "x1": right, "y0": self._first, "y1": self._first}
+        return {"bars": bars} if after >= 0 else {"bars": bars, "epoch 0": ghost}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         both = np.append(np.maximum(frame.epoch.gradient_norms, FLOOR), self._first)

@@ -1,6 +1,7 @@
 """Loss curve: the loss over the epochs."""
 
 import math
+from collections.abc import Hashable
 
 import holoviews as hv
 import numpy as np
@@ -12,7 +13,7 @@ from dashboard.run import Frame
 
 TINY = 1e-12
 EXPLODED = 20
-"""How many times the loss of epoch 0 a linear axis reaches; beyond, a loss that explodes would flatten all before it."""
+"""How many times the loss of epoch 0 a linear axis reaches: a loss that explodes would flatten all before it."""
 
 
 class LossCurve(Instrument):
@@ -28,9 +29,14 @@ class LossCurve(Instrument):
 
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
-    def picture(self, frame: Frame) -> hv.Overlay:
+    def begin(self, frame: Frame) -> None:
         self._first = frame.history.at(0).loss
         self._low, self._high = math.inf, -math.inf
+
+    def outline(self, frame: Frame) -> Hashable:
+        return frame.setup.validation is None, self.log
+
+    def picture(self, frame: Frame) -> hv.Overlay:
         layers = [_line("training", style.TRAIN)]
         if frame.setup.validation is not None:
             layers.append(_line("validation", style.VALIDATION))

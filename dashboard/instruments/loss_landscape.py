@@ -1,6 +1,6 @@
 """Loss landscape: the loss around the current weights, and the way the run came."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import contourpy
 import holoviews as hv
@@ -8,15 +8,15 @@ import numpy as np
 import param
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.run import Frame
 from engine.landscape import Plane, loss_surfaces, random_plane
 
 POINTS = 41
 DRAWN = 81
 CONTOURS = 12
-HIGHEST = 1e3
-TOO_HIGH = 1e30
+SPAN = 1e3
+LOWEST, HIGHEST = 1e-12, 1e30
 
 
 class LossLandscape(Instrument):
@@ -45,11 +45,16 @@ class LossLandscape(Instrument):
         doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
     )
 
-    def picture(self, frame: Frame) -> hv.Overlay:
+    def begin(self, frame: Frame) -> None:
         self._plane = random_plane(frame.network(), seed=0)
         self._surface: np.ndarray | None = None
         self._surface_epoch = -1
         self._pending: tuple[int, Plane, np.ndarray] | None = None
+
+    def outline(self, frame: Frame) -> Hashable:
+        return self.reach
+
+    def picture(self, frame: Frame) -> hv.Overlay:
         surface = hv.Image(
             np.ones((2, 2)), bounds=(-self.reach, -self.reach, self.reach, self.reach), vdims="loss", label="surface"
         ).opts(
@@ -61,9 +66,7 @@ class LossLandscape(Instrument):
             hover_tooltips=[("loss on the plane", "@image{0.0000}")],
             alpha=0.9,
         )
-        contours = hv.Contours([], vdims="level", label="contours").opts(
-            color="white", alpha=0.35, line_width=1, show_legend=False
-        )
+        contours = hv.Contours([], label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
         start = (0, 0, frame.epoch.index, frame.epoch.loss, 0, 1)
         path = hv.Points([start], ["a", "b"], ["epoch", "loss", "distance", "nearness"], label="path").opts(
             color="loss",
@@ -99,26 +102,26 @@ class LossLandscape(Instrument):
             height=self.height,
         )
 
-    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        if self._pending:
+    def draw(self, frame: Frame) -> None:
+        if self._pending and frame.setup is self._setup:
             self._surface_epoch, self._plane, self._surface = self._pending
-            self._pending, after = None, -1
+            self._pending = None
+            self._write(frame, -1)
+        else:
+            super().draw(frame)
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         layers = {"here": self._here(frame), "path": self._path(frame, after)}
-        return {**layers, **self._relief()} if after < 0 and self._surface is not None else layers
+        return layers if after >= 0 else {**layers, **self._relief()}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        if self._surface is None:
-            return {}
-        low = float(np.nanmin(self._surface))
-        return {"color": (low, float(min(np.nanmax(self._surface), low * HIGHEST)))}
+        return {} if self._surface is None else {"color": self._scale()}
 
     def describe(self, frame: Frame) -> str:
         if self._surface is None:
             return "surveying the surface…"
         low, high = np.nanmin(self._surface), np.nanmax(self._surface)
-        return (
-            f"{low:.3g} (dark) to {high:.3g} around epoch {self._surface_epoch:,}; {frame.epoch.loss:.4g} here and now"
-        )
+        return f"{low:.3g} (dark) to {high:.3g} around epoch {self._surface_epoch:,}; now {frame.epoch.loss:.4g}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if frame.epoch.index == self._surface_epoch else self._survey(frame)
@@ -134,35 +137,36 @@ class LossLandscape(Instrument):
         axis = np.linspace(-reach, reach, POINTS)
         for surface in loss_surfaces(network, setup.train, plane, axis, axis, setup.loss, frame.l1, frame.l2):
             yield surface
-        if setup is self._setup and reach == self.reach:
+        if setup is self._setup and reach == self.reach and np.isfinite(surface).any():
             self._pending = frame.epoch.index, plane, surface
             self.run.touch()
 
     def _relief(self) -> dict[str, Columns]:
-        """The surface as an image, smoothed between its points, and its contour lines."""
-        heights = np.log10(np.clip(self._surface, 1e-12, None))
+        """The surface as an image, smoothed between its points, and its contour lines; empty before there is one."""
+        place = {"x": -self.reach, "y": -self.reach, "dw": 2 * self.reach, "dh": 2 * self.reach}
+        if self._surface is None:
+            return {
+                "surface": {"image": np.full((2, 2), np.nan, np.float32), **place},
+                "contours": {"xs": [], "ys": []},
+            }
+        heights = np.log10(np.clip(self._surface, LOWEST, HIGHEST))
         axis, fine = np.linspace(-self.reach, self.reach, POINTS), np.linspace(-self.reach, self.reach, DRAWN)
         along = np.array([np.interp(fine, axis, row) for row in heights])
         image = np.array([np.interp(fine, axis, column) for column in along.T]).T
-        low, high = np.nanmin(heights), min(np.nanmax(heights), np.nanmin(heights) + np.log10(HIGHEST))
-        generator = contourpy.contour_generator(axis, axis, np.ma.masked_invalid(heights))
-        lines = [
-            (level, line) for level in np.linspace(low, high, CONTOURS + 2)[1:-1] for line in generator.lines(level)
-        ]
         return {
-            "surface": {
-                "image": np.minimum(10**image, TOO_HIGH).astype(np.float32),
-                "x": -self.reach,
-                "y": -self.reach,
-                "dw": 2 * self.reach,
-                "dh": 2 * self.reach,
-            },
-            "contours": {
-                "xs": [line[:, 0] for _, line in lines],
-                "ys": [line[:, 1] for _, line in lines],
-                "level": [10**level for level, _ in lines],
-            },
+            "surface": {"image": (10**image).astype(np.float32), **place},
+            "contours": lines_as_columns(self._contours(axis, heights)),
         }
+
+    def _contours(self, axis: np.ndarray, heights: np.ndarray) -> list[np.ndarray]:
+        low, high = np.log10(self._scale())
+        generator = contourpy.contour_generator(axis, axis, np.ma.masked_invalid(heights))
+        return [line for level in np.linspace(low, high, CONTOURS + 2)[1:-1] for line in generator.lines(level)]
+
+    def _scale(self) -> tuple[float, float]:
+        """The losses the colors go from and to."""
+        low = max(LOWEST, float(np.nanmin(self._surface)))
+        return low, min(float(np.nanmax(self._surface)), low * SPAN) * (1 + 1e-9)
 
     def _path(self, frame: Frame, after: int) -> Columns:
         rows = self.rows(frame, after)
