@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 from panel.util import edit_readonly
+from threadpoolctl import threadpool_limits
 
 from dashboard import style
 from dashboard.browser import Browser
@@ -18,7 +19,7 @@ from dashboard.pages import PAGES
 from dashboard.run import Run, Setup
 from dashboard.settings import Settings
 from dashboard.transport import Transport
-from dashboard.wire import one_message
+from dashboard.wire import collected, send
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class App(pn.viewable.Viewer):
         self._worked_on: Setup | None = None
         self._chore_began = 0.0
         self._said = ""
-        self._query = ""
+        self._link_is_old = True
+        self._watcher = self.run.settings.param.watch(self._age_link, Settings.names())
         if problems:
             self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         self._draw()
@@ -90,6 +92,7 @@ class App(pn.viewable.Viewer):
         """Leave nothing behind: no clock, no work, no watcher."""
         self.clock.pause()
         self._chore.drop()
+        self.run.settings.param.unwatch(self._watcher)
         self.run.close()
 
     def _main(self) -> pn.viewable.Viewable:
@@ -104,9 +107,10 @@ class App(pn.viewable.Viewer):
         if self._ticks % (1 + CONDUCTOR.players // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
         if self.run.version != self._drawn:
-            async with one_message(self._document):
+            with CONDUCTOR.still(), collected(self._document) as changes:
                 self._draw()
                 self.browser.frame += 1
+            await send(self._document, changes, CONDUCTOR.still)
         self._work()
 
     def _draw(self) -> None:
@@ -115,11 +119,14 @@ class App(pn.viewable.Viewer):
         self.shown.draw(frame)
         self.transport.draw(frame)
         self._say()
-        self._write_link()
+        if self._link_is_old:
+            self._write_link()
 
     def _say(self) -> None:
         """What there is to be told: why the run has ended, or what was wrong with a wish."""
         said = self.run.message or self.run.ended
+        if "diverged" in self.run.ended and not self.run.message:
+            said += ". The last finite epoch is shown. Lower the learning rate, then reset."
         if said != self._said:
             self._said = said
             severity = "warning" if self.run.message else "error" if "diverged" in said else "info"
@@ -127,8 +134,12 @@ class App(pn.viewable.Viewer):
 
     def _write_link(self) -> None:
         query = "?" + urlencode({"page": self.shown.slug, **self.run.settings.query()})
-        if self._document and pn.state.location and query != self._query:
-            self._query = pn.state.location.search = query
+        if self._document and pn.state.location:
+            pn.state.location.search = query
+            self._link_is_old = False
+
+    def _age_link(self, *_: object) -> None:
+        self._link_is_old = True
 
     def _work(self) -> None:
         """Have heavy work done beside the training, one at a time, begun once a second and at a fresh start."""
@@ -151,6 +162,7 @@ def serve() -> None:
     if page not in PAGES:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
         page = "playground"
+    threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     app = App(_run(settings, problems), page, problems)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc

@@ -253,9 +253,7 @@ class Settings(param.Parameterized):
         members = [FAMILIES[name][getattr(self, name)] for name in chosen]
         defaults = {name: option.default for member in members for name, option in options(member).items()}
         with param.parameterized.batch_call_watchers(self):
-            self.param.update(
-                **{name: value for name, value in defaults.items() if name not in given and name not in COMMON}
-            )
+            self.param.update(**{name: value for name, value in defaults.items() if name not in given})
             self._fit_loss()
 
     def _fit_loss(self) -> None:

@@ -5,6 +5,7 @@ from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
+from bokeh.models import Div
 
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
@@ -52,12 +53,13 @@ class Transport(pn.viewable.Viewer):
             margin=(4, 10),
             description="",
         )
-        self._numbers = pn.pane.HTML(stylesheets=[STYLE], margin=(4, 8), styles={"flex": "1 1 300px"})
+        self._numbers = Div(stylesheets=[STYLE], margin=0)
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
         buttons = pn.Row(self._reset, self._play, self._step, self._roll, margin=0)
-        bar = pn.Column(buttons, self._speed, self._numbers, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
+        numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
+        bar = pn.Column(buttons, self._speed, numbers, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
         return pmui.Paper(
             bar, elevation=0, variant="outlined", margin=(0, 0, 12, 0), sizing_mode="stretch_width", sx=CARD
         )
@@ -84,7 +86,7 @@ class Transport(pn.viewable.Viewer):
         if (self._play.label == "Pause") != playing:
             self._play.param.update(label="Pause" if playing else "Play", icon="pause" if playing else "play_arrow")
         self._rates.count(frame.epoch.index)
-        self._numbers.object = _definitions(self._readings(frame))
+        self._numbers.text = _definitions(self._readings(frame))
 
     def _readings(self, frame: Frame) -> dict[str, str]:
         epoch = frame.epoch

@@ -12,6 +12,7 @@ from dashboard.run import Frame
 
 FLOOR = 1e-30
 HALF = 0.36
+HIGHEST = 12
 
 
 class GradientBars(Instrument):
@@ -52,7 +53,6 @@ class GradientBars(Instrument):
             xlim=(-0.6, layers - 0.4),
             ylim=(1e-3, 1),
             xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
-            yticks=style.DECADES,
             xlabel="layer",
             ylabel="gradient norm",
             show_legend=False,
@@ -77,7 +77,8 @@ class GradientBars(Instrument):
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         both = np.append(np.maximum(frame.epoch.gradient_norms, FLOOR), self._first)
         low, high = np.log10(both.min()), np.log10(both.max())
-        return {"y": (10.0 ** math.floor(low - 0.15), 10.0 ** math.ceil(high + 0.05))}
+        bottom = math.floor(low - 0.15)
+        return {"y": (10.0**bottom, 10.0 ** max(bottom + 2, min(math.ceil(high + 0.05), HIGHEST)))}
 
     def describe(self, frame: Frame) -> str:
         norms = frame.epoch.gradient_norms

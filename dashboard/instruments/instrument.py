@@ -18,7 +18,7 @@ from dashboard.run import Frame, Run
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
-SHORT = 16
+SHORT = 48
 
 hv.extension("bokeh", logo=False)
 
@@ -134,7 +134,7 @@ class Instrument(pn.viewable.Viewer):
         plot = hv.renderer("bokeh").get_plot(self.picture(frame))
         self.figure: Plot = plot.state
         self._dress(self.figure)
-        self._sources = _sources(plot)
+        self._sources, self._mappers = _sources(plot), list(self.figure.select(ColorMapper))
         self._images: dict[str, tuple[np.ndarray, Columns]] = {}
         self._limits: dict[str, tuple[float, float]] = {}
 
@@ -177,7 +177,7 @@ class Instrument(pn.viewable.Viewer):
         if self._limits.get(axis) != (low, high):
             self._limits[axis] = low, high
             if axis == "color":
-                for mapper in self.figure.select(ColorMapper):
+                for mapper in self._mappers:
                     mapper.update(low=low, high=high)
             else:
                 getattr(self.figure, f"{axis}_range").update(start=low, end=high)

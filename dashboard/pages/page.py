@@ -7,6 +7,7 @@ from typing import ClassVar
 import panel as pn
 import panel_material_ui as pmui
 import param
+from bokeh.models import Div
 
 from dashboard.browser import InView
 from dashboard.instruments.instrument import Instrument
@@ -81,7 +82,7 @@ class Slot(pn.viewable.Viewer):
         self._switches = pn.Row(margin=0)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0)
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width")
-        self._caption = pn.pane.HTML(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
+        self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
         self._fit(run.frame())
 
@@ -102,7 +103,7 @@ class Slot(pn.viewable.Viewer):
         return pmui.Paper(
             head,
             self._picture,
-            self._caption,
+            pn.pane.Bokeh(self._caption, margin=0, sizing_mode="stretch_width"),
             elevation=0,
             variant="outlined",
             sx=CARD,
@@ -125,7 +126,7 @@ class Slot(pn.viewable.Viewer):
         self._say(self.instrument.caption if self.instrument else "")
 
     def _say(self, caption: str) -> None:
-        self._caption.object = f"<p>{caption}</p>"
+        self._caption.text = f"<p>{caption}</p>"
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
