@@ -5,12 +5,14 @@ who leaves meanwhile is a traceback in the log, and one who reads slowly a queue
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from bokeh.document import Document
 from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent
-from panel.io.document import dispatch_tornado
+from bokeh.protocol.message import Message
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 
 @contextmanager
@@ -40,6 +42,20 @@ async def send(
             change.cols = None
     session = document.session_context.session if document.session_context else None
     for connection in list(session._subscribed_connections) if changes and session else ():
-        with await connection._socket.write_lock.acquire(), alone():
-            sent = dispatch_tornado(connection, changes)
+        socket = connection._socket
+        with await socket.write_lock.acquire(), alone():
+            sent = (
+                [] if socket.ws_connection is None else _write(socket, connection.protocol.create("PATCH-DOC", changes))
+            )
         await asyncio.gather(*sent, return_exceptions=True)
+
+
+def _write(socket: WebSocketHandler, message: Message) -> list[Awaitable[None]]:
+    """Write all parts of a message at once; what to wait for until they are sent, or the visitor has left."""
+    parts = [message.header_json, message.metadata_json, message.content_json]
+    for buffer in message._buffers:
+        parts += [json.dumps(buffer.ref), buffer.to_bytes()]
+    sent = []
+    with suppress(WebSocketClosedError):
+        sent.extend(WebSocketHandler.write_message(socket, part, binary=isinstance(part, bytes)) for part in parts)
+    return sent
