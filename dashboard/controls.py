@@ -136,9 +136,10 @@ class Steps(pn.viewable.Viewer):
     def _choose(self, event: param.parameterized.Event) -> None:
         setattr(self._settings, self._name, event.new)
 
-    def _follow(self, event: param.parameterized.Event) -> None:
-        if event.new != self._widget.value:
-            self._widget.param.update(options=self._options(), value=event.new)
+    def _follow(self, _: object) -> None:
+        value = getattr(self._settings, self._name)
+        if value != self._widget.value:
+            self._widget.param.update(options=self._options(), value=value)
 
 
 class LossMenu(pn.viewable.Viewer):
@@ -252,7 +253,7 @@ def slider(settings: Settings, name: str) -> pn.viewable.Viewable:
     if isinstance(parameter, param.Integer):
         return pmui.IntSlider.from_param(parameter, step=parameter.step or 1, **words)
     low, high = parameter.bounds
-    return pmui.FloatSlider.from_param(parameter, step=parameter.step or (high - low) / 100, **words)
+    return pmui.FloatSlider.from_param(parameter, step=parameter.step or (high - low) / 100, format="0.[0000]", **words)
 
 
 def _magnitudes(low: float, high: float) -> tuple[float, ...]:

@@ -18,6 +18,9 @@ BLOCK = 64
 """Epochs trained ahead before they are recorded together; see engine/kernel.py for what that saves."""
 
 
+LAST = 10
+"""A run follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
+
 PIECE = 16
 """Updates between two looks at the clock, in an epoch of many: less than 5 ms for the largest network."""
 
@@ -95,7 +98,7 @@ class Run(param.Parameterized):
         self._begun: tuple[Training, Iterator[Epochs | None]] | None = None
         self._start(Setup.of(self.settings))
         self._accepted = self.settings.values()
-        self._watcher = self.settings.param.watch(self._follow, Settings.names())
+        self._watcher = self.settings.param.watch(self._follow, Settings.names(), precedence=LAST)
 
     @property
     def ended(self) -> str:
@@ -227,6 +230,8 @@ class Run(param.Parameterized):
             self._ended = f"diverged at epoch {block.index[np.argmin(block.finite)]}"
         else:
             self._ended = self._rule.verdict(block)
+        if self._ended:
+            self.message = ""
 
     def _follow(self, *events: param.parameterized.Event) -> None:
         changed = {name for name, value in self.settings.values().items() if value != self._accepted[name]}

@@ -66,7 +66,7 @@ class Settings(param.Parameterized):
     n = param.Integer(
         default=200,
         bounds=(4, 2000),
-        step=10,
+        step=4,
         label="Examples",
         doc="How many examples are drawn, training and validation together.",
     )

@@ -40,7 +40,7 @@ class LossLandscape(Instrument):
 
     reach = param.Selector(
         default=0.3,
-        objects={"reach 1": 1.0, "reach 0.3": 0.3, "reach 0.1": 0.1},
+        objects={"1": 1.0, "0.3": 0.3, "0.1": 0.1},
         label="Reach",
         doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
     )
