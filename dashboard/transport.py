@@ -125,7 +125,7 @@ def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
 
 
 def _loss(loss: float) -> str:
-    return f"{loss:.4f}" if loss < 1000 else f"{loss:.2e}"
+    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
 
 
 def _definitions(readings: dict[str, str]) -> str:

@@ -167,8 +167,9 @@ def test_nothing_is_printed(module):
 @every_module
 def test_no_chance_comes_from_a_state_shared_by_all(module):
     """In the engine a Generator is passed in; `np.random.seed` and `np.random.rand` are nobody's."""
-    calls = {ast.unparse(node.func) for node in ast.walk(tree(FILES[module])) if isinstance(node, ast.Call)}
-    assert not {call for call in calls if call.startswith("np.random.") and call != "np.random.default_rng"}
+    names = [ast.unparse(node) for node in ast.walk(tree(FILES[module])) if isinstance(node, ast.Attribute)]
+    used = {name.split(".")[2] for name in names if name.startswith("np.random.") and "(" not in name}
+    assert used <= {"default_rng", "Generator"}
     if module.startswith("engine"):
         assert "random" not in imports(module)
 
@@ -176,7 +177,8 @@ def test_no_chance_comes_from_a_state_shared_by_all(module):
 @every_test_file
 def test_tests_lie_flat_but_for_those_of_the_browser(path):
     assert path.parent in (ROOT / "tests", ROOT / "tests" / "ui")
-    assert path.name == "conftest.py" or path.name.startswith(("test_", "oracle_"))
+    if path.parent.name == "tests":
+        assert path.name == "conftest.py" or path.name.startswith(("test_", "oracle_"))
 
 
 @pytest.mark.parametrize("module", ["dashboard", "dashboard.settings", "dashboard.run", "dashboard.clock", "engine"])
@@ -197,6 +199,7 @@ def test_the_engine_needs_nothing_but_numpy():
 
 def test_the_front_door_offers_what_it_lists():
     code = "import dashboard\nfor name in dashboard.__all__: getattr(dashboard, name)\n"
-    code += "try: dashboard.Nothing\nexcept AttributeError as error: assert 'Settings' in str(error)\nelse: raise SystemExit(1)"
+    code += "try: dashboard.Nothing\nexcept AttributeError as error: assert 'Settings' in str(error)\n"
+    code += "else: raise SystemExit('it offers Nothing')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -301,7 +301,7 @@ def test_a_run_that_diverged_does_not_play():
 
 def test_an_error_in_training_pauses_and_is_told(conductor, monkeypatch):
     run = small_run()
-    monkeypatch.setattr(run, "advance", lambda epochs: boom())
+    monkeypatch.setattr(run, "advance", lambda *_: boom())
     clock = Clock(run, conductor)
     clock.play()
     join(conductor)
@@ -369,7 +369,7 @@ def test_after_a_long_silence_no_more_than_a_quarter_of_a_second_is_made_up_for(
 def test_a_turn_is_bounded_in_time_however_slow_the_epochs_are(time, monkeypatch):
     """Once a few epochs have been timed, a turn takes no longer than it may and one block more."""
     clock = Clock(small_run(speed=0), Stand())
-    monkeypatch.setattr(clock.run, "advance", lambda epochs: time.sleep(0.003 * epochs))
+    monkeypatch.setattr(clock.run, "advance", lambda epochs, _: time.sleep(0.003 * epochs) or epochs)
     clock.play()
     took = []
     for _ in range(20):

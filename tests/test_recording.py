@@ -119,9 +119,7 @@ def test_at_finds_the_nearest_kept_epoch_from_below(epochs, index):
 def test_kept_and_latest_are_what_lies_between_two_epochs(epochs, after, until):
     history = history_of(epochs, capacity=64, recent=20)
     last = epochs if until is None else until
-    assert list(history.kept(after, until).index) == [
-        i for i in range(0, epochs, history.stride) if after < i <= last
-    ]
+    assert list(history.kept(after, until).index) == [i for i in range(0, epochs, history.stride) if after < i <= last]
     assert list(history.latest(after, until).index) == [
         i for i in range(max(0, epochs - 20), epochs) if after < i <= last
     ]

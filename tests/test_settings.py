@@ -1,4 +1,4 @@
-"""Laws of the settings: links that come back as they went, bad wishes that are explained, defaults that follow a choice."""
+"""Laws of the settings: links come back as they went, bad wishes are explained, defaults follow a choice."""
 
 import json
 import math
@@ -107,7 +107,7 @@ def test_a_bad_value_cannot_be_set_in_python_either(name):
     numbers = [math.nan, math.inf, -math.inf] if isinstance(parameter, param.Number) else ["nonsense", 7.5]
     wrong = [None, {}, [[3]], [True], [math.nan], *numbers]
     for value in wrong:
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=rf"{name}|hidden layer"):
             setattr(settings, name, value)
     assert settings.values() == Settings().values()
 
@@ -165,10 +165,14 @@ def test_what_is_given_together_with_a_choice_is_not_overwritten_by_its_defaults
     assert settings.options(choice) == given
 
 
-def test_the_number_of_examples_and_the_noise_stay_when_the_dataset_changes():
+def test_the_number_of_examples_and_the_noise_follow_the_dataset_unless_they_are_given():
     settings = Settings(n=321, noise=0.07)
-    settings.dataset = "spirals"
     assert (settings.n, settings.noise) == (321, 0.07)
+    settings.dataset = "spirals"
+    spirals = options(FAMILIES["dataset"]["spirals"])
+    assert (settings.n, settings.noise) == (spirals["n"].default, spirals["noise"].default)
+    settings.param.update(dataset="moons", n=123)
+    assert settings.n == 123
 
 
 @every_member
@@ -211,8 +215,10 @@ def test_a_loss_that_does_not_fit_the_data_is_explained():
 
 
 def test_nothing_of_data_or_weights_is_live():
-    of_start = {name for choice in ("dataset", "initializer") for thing in FAMILIES[choice].values() for name in options(thing)}
-    of_updates = {name for family in (OPTIMIZERS, SCHEDULES) for thing in family.values() for name in options(thing)}
+    def names(*families: Any) -> set[str]:
+        return {name for family in families for thing in family.values() for name in options(thing)}
+
+    of_start, of_updates = names(FAMILIES["dataset"], FAMILIES["initializer"]), names(OPTIMIZERS, SCHEDULES)
     assert set(Settings.names()) >= LIVE
     assert not LIVE & of_start
     assert of_updates <= LIVE

@@ -32,6 +32,7 @@ p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 CAPTION = """
 :host { min-width: 0; }
 p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
+p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
 
 
@@ -134,7 +135,7 @@ def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
     parameter = instrument.param[name]
     if isinstance(parameter, param.Boolean):
         return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
-    return pmui.Select.from_param(parameter, size="small", margin=0, width=84, variant="standard", description="")
+    return pmui.Select.from_param(parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description="")
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:
