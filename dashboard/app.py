@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from dashboard import style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore, Clock
-from dashboard.controls import Controls
+from dashboard.controls import Controls, Watchers
 from dashboard.pages import PAGES
 from dashboard.run import Run, Setup
 from dashboard.settings import Settings
@@ -40,8 +40,12 @@ class App(pn.viewable.Viewer):
         super().__init__()
         self.run = run or Run()
         self.clock = Clock(self.run)
-        self.controls = Controls(self.run.settings)
-        self.transport = Transport(self.clock)
+        self._link_is_old = True
+        self._watchers = Watchers(self.run.settings)
+        with self._watchers.noted():
+            self.controls = Controls(self.run.settings, self._watchers)
+            self.transport = Transport(self.clock)
+            self.run.settings.param.watch(self._age_link, Settings.names())
         self.browser = Browser(self._press)
         self.shown = PAGES[page](self.run)
         self._alert = pmui.Alert(
@@ -54,8 +58,6 @@ class App(pn.viewable.Viewer):
         self._worked_on: Setup | None = None
         self._chore_began = 0.0
         self._said = ""
-        self._link_is_old = True
-        self._watcher = self.run.settings.param.watch(self._age_link, Settings.names())
         if problems:
             self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         self._draw()
@@ -79,7 +81,7 @@ class App(pn.viewable.Viewer):
             meta_description="A laboratory to see why a neural network trains, or does not.",
         )
         with edit_readonly(page):
-            page.busy = False  # else a watcher on the whole server's state holds the page after its session
+            page.busy = pn.rx(False)  # else a watcher on the whole server's state holds the page after its session
         return page
 
     def start(self, document: Document) -> None:
@@ -89,11 +91,10 @@ class App(pn.viewable.Viewer):
         document.add_periodic_callback(self._tick, PERIOD)
 
     def close(self) -> None:
-        """Leave nothing behind: no clock, no work, no watcher."""
+        """Leave nothing behind: no clock, no work, no watcher. The run and its settings may live on."""
         self.clock.pause()
         self._chore.drop()
-        self.run.settings.param.unwatch(self._watcher)
-        self.run.close()
+        self._watchers.close()
 
     def _main(self) -> pn.viewable.Viewable:
         return pn.Column(self._alert, self.transport, self.shown, self.browser, sizing_mode="stretch_width", margin=12)
@@ -163,11 +164,12 @@ def serve() -> None:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
         page = "playground"
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
-    app = App(_run(settings, problems), page, problems)
+    run = _run(settings, problems)
+    app = App(run, page, problems)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
     pn.state.onload(lambda: app.start(document))
-    pn.state.on_session_destroyed(lambda _: app.close())
+    pn.state.on_session_destroyed(lambda _: (app.close(), run.close()))
 
 
 def _run(settings: Settings, problems: list[str]) -> Run:

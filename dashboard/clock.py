@@ -79,7 +79,7 @@ class Conductor:
 
     def _conduct(self) -> None:
         while self._any_left():
-            worked = [self._give_turn(player) for player in self._players]
+            worked = [self._give_turn(player) for player in self._players if player in self._players]
             time.sleep(0 if any(worked) else self.REST)
 
     def _any_left(self) -> bool:
@@ -110,6 +110,7 @@ class Clock:
         self.playing = False
         self._conductor = conductor
         self._pace = Pace()
+        self._hand = threading.RLock()
 
     def play(self) -> None:
         """Go on, also after a stop rule; a run that diverged stays where it is."""
@@ -156,13 +157,17 @@ class Clock:
 
     def _train(self, epochs: int, until: float) -> int:
         """Train one block, or a piece of it when the time is over; how many epochs were recorded."""
-        began = time.perf_counter()
-        done = self.run.advance(min(epochs, self.run.block), lambda: time.perf_counter() > until)
-        self._pace.took(done, time.perf_counter() - began)
-        return done
+        with self._hand:
+            if not self.playing:
+                return 0
+            began = time.perf_counter()
+            done = self.run.advance(min(epochs, self.run.block), lambda: time.perf_counter() > until)
+            self._pace.took(done, time.perf_counter() - began)
+            return done
 
     def _set_playing(self, playing: bool) -> None:
-        self.playing = playing
+        with self._hand:
+            self.playing = playing
         self.run.touch()
         (self._conductor.add if playing else self._conductor.remove)(self)
 

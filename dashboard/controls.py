@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import panel as pn
@@ -10,7 +11,8 @@ import panel_material_ui as pmui
 import param
 
 from dashboard import style
-from dashboard.settings import COMMON, MOST_LAYERS, OPTIONS, Settings
+from dashboard.settings import COMMON, MOST_LAYERS, OPTIONS, Settings, family_options
+from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
@@ -25,9 +27,9 @@ class Controls(pn.viewable.Viewer):
     What belongs to a chosen optimizer, schedule, initializer or dataset comes and goes with it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, watchers: "Watchers | None" = None) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self._watchers = settings, watchers or Watchers(settings)
         self._layout = pmui.Accordion(
             ("Data", self._data()),
             ("Network", self._network()),
@@ -49,7 +51,7 @@ class Controls(pn.viewable.Viewer):
     def _data(self) -> pn.Column:
         return _group(
             self._menu("dataset"),
-            Family(self.settings, "dataset"),
+            Family(self.settings, "dataset", self._watchers),
             slider(self.settings, "n"),
             slider(self.settings, "noise"),
             slider(self.settings, "validation"),
@@ -62,16 +64,16 @@ class Controls(pn.viewable.Viewer):
     def _training(self) -> pn.Column:
         return _group(
             self._menu("optimizer"),
-            Family(self.settings, "optimizer"),
+            Family(self.settings, "optimizer", self._watchers),
             Steps(self.settings, "batch_size", BATCHES, {0: "all"}),
             self._menu("schedule"),
-            Family(self.settings, "schedule"),
+            Family(self.settings, "schedule", self._watchers),
         )
 
     def _start(self) -> pn.Column:
         return _group(
             self._menu("initializer"),
-            Family(self.settings, "initializer"),
+            Family(self.settings, "initializer", self._watchers),
             slider(self.settings, "bias"),
             SeedEditor(self.settings),
         )
@@ -93,12 +95,39 @@ class Controls(pn.viewable.Viewer):
         return pmui.Switch.from_param(self.settings.param[name], **_words(self.settings, name))
 
 
+class Watchers:
+    """Remembers the watchers that are set on the settings in its bodies, and takes them away together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._noted: list[param.parameterized.Watcher] = []
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Remember what is set in the body."""
+        before = {id(watcher) for watcher in self._all()}
+        yield
+        self._noted += [watcher for watcher in self._all() if id(watcher) not in before]
+
+    def close(self) -> None:
+        """Take away what was remembered."""
+        for watcher in self._noted:
+            self._settings.param.unwatch(watcher)
+        self._noted = []
+
+    def _all(self) -> list[param.parameterized.Watcher]:
+        """Every watcher of the settings, once."""
+        kinds = self._settings.param.watchers.values()
+        return list({id(one): one for kind in kinds for watchers in kind.values() for one in watchers}.values())
+
+
 class Family(pn.viewable.Viewer):
     """The controls of whatever member of a family is chosen: an optimizer's momentum, a dataset's gap."""
 
-    def __init__(self, settings: Settings, choice: str) -> None:
+    def __init__(self, settings: Settings, choice: str, watchers: Watchers) -> None:
         super().__init__()
-        self._settings, self._choice = settings, choice
+        self._settings, self._choice, self._watchers = settings, choice, watchers
+        self._sliders: dict[str, pn.viewable.Viewable] = {}
         self._layout = pn.Column(margin=0, sizing_mode="stretch_width")
         self._fill()
         settings.param.watch(self._fill, choice)
@@ -107,8 +136,10 @@ class Family(pn.viewable.Viewer):
         return self._layout
 
     def _fill(self, *_: object) -> None:
-        self._layout.objects = [slider(self._settings, name) for name in self._settings.options(self._choice)]
-        self._layout.visible = bool(self._layout.objects)
+        names = list(self._settings.options(self._choice))
+        with self._watchers.noted():
+            self._sliders |= {name: slider(self._settings, name) for name in names if name not in self._sliders}
+        self._layout.param.update(objects=[self._sliders[name] for name in names], visible=bool(names))
 
 
 class Steps(pn.viewable.Viewer):
@@ -151,7 +182,7 @@ class LossMenu(pn.viewable.Viewer):
         self._widget = pmui.Select.from_param(
             settings.param.loss, options=settings.losses(), **_words(settings, "loss")
         )
-        settings.param.watch(self._fit, "dataset", precedence=1)
+        settings.param.watch(self._fit, ["dataset", *family_options([DATASETS])], precedence=1)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._widget

@@ -64,6 +64,7 @@ class Frame:
 
     setup: Setup
     history: History
+    stride: int
     epoch: Epoch
     l1: float
     l2: float
@@ -113,7 +114,9 @@ class Run(param.Parameterized):
     def frame(self) -> Frame:
         """The newest recorded epoch with all that belongs to it."""
         with self._lock:
-            return Frame(self.setup, self.history, self.history[-1], self._training.l1, self._training.l2)
+            return Frame(
+                self.setup, self.history, self.history.stride, self.history[-1], self._training.l1, self._training.l2
+            )
 
     def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
         """Train that many epochs more, fewer if the run ends or `enough` says so; how many were recorded.

@@ -25,7 +25,7 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
     "schedule": SCHEDULES,
 }
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
-MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 50_000
+MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
 COMMON = ("n", "noise")
 ENOUGH = 20
 """So many examples any dataset can draw, whatever its options."""
@@ -33,7 +33,7 @@ LONGEST = 60
 """Characters of a link that are worth repeating."""
 
 
-def _family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Option]:
+def family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Option]:
     """Every option of every member; the first member that has it gives its default."""
     found: dict[str, Option] = {}
     for family in families:
@@ -42,7 +42,7 @@ def _family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Opt
     return found
 
 
-OPTIONS = _family_options(FAMILIES.values())
+OPTIONS = family_options(FAMILIES.values())
 
 
 class Widths(param.List):
@@ -296,5 +296,5 @@ for _name, _option in OPTIONS.items():
 
 LIVE = frozenset(
     ["batch_size", "l1", "l2", "schedule", "speed", "stop_epoch", "stop_loss", "stop_plateau"]
-) | frozenset(_family_options([OPTIMIZERS, SCHEDULES]))
+) | frozenset(family_options([OPTIMIZERS, SCHEDULES]))
 """What changes the running run in place; everything else starts it afresh."""

@@ -10,6 +10,8 @@ from engine.training import Epoch, Epochs
 
 COLUMNS = tuple(field.name for field in fields(Epochs) if field.name != "widths")
 BYTES = 32 * 2**20
+SHIFT = 64
+"""How many epochs are added before the latest are moved up to make room."""
 
 
 class History(Sequence[Epoch]):
@@ -79,7 +81,7 @@ class History(Sequence[Epoch]):
     def _make_room(self, epochs: Epochs) -> None:
         self.capacity = min(self.capacity, max(64, BYTES // _bytes_per_row(epochs)))
         self._kept = _Rows(epochs, self.capacity)
-        self._latest = _Rows(epochs, 2 * self.recent)
+        self._latest = _Rows(epochs, self.recent + SHIFT)
 
     def _filled(self, rows: "_Rows | None") -> "_Rows":
         if rows is None:
@@ -96,8 +98,8 @@ class History(Sequence[Epoch]):
         return int(np.searchsorted(self._filled(self._kept).index, self._first_latest()))
 
     def _remember(self, rows: "_Rows", epochs: Epochs) -> None:
-        for start in range(0, len(epochs), self.recent):
-            block = epochs.rows(slice(start, start + self.recent))
+        for start in range(0, len(epochs), SHIFT):
+            block = epochs.rows(slice(start, start + SHIFT))
             if rows.size + len(block) > rows.room:
                 rows.select(np.arange(rows.size - self.recent, rows.size))
             rows.append(block)

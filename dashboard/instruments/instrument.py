@@ -105,7 +105,7 @@ class Instrument(pn.viewable.Viewer):
 
     def stride(self, frame: Frame) -> int:
         """The distance between the epochs that are drawn, so that there are at most `points`; a power of two."""
-        stride = frame.history.stride
+        stride = frame.stride
         while frame.epoch.index // stride >= self.points:
             stride *= 2
         return stride

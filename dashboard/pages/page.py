@@ -135,7 +135,9 @@ def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
     parameter = instrument.param[name]
     if isinstance(parameter, param.Boolean):
         return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
-    return pmui.Select.from_param(parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description="")
+    return pmui.Select.from_param(
+        parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description=""
+    )
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:

@@ -1,0 +1,165 @@
+"""The whole laboratory without a server: it is built, it listens to its controls, and it leaves nothing behind."""
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+from bokeh.document import Document
+from panel.viewable import Viewable
+
+from dashboard.app import App
+from dashboard.clock import CONDUCTOR
+from dashboard.pages import PAGES
+from dashboard.pages.page import Page
+from dashboard.run import Run
+from dashboard.settings import Settings
+
+PATIENCE = 60
+"""Seconds after which a thread that should have ended is taken for one that never will."""
+
+RUNS: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "four points": {"dataset": "xor4"},
+    "classes": {"dataset": "spirals", "classes": 4},
+    "regression": {"dataset": "chebyshev", "n": 20},
+    "no hidden layer": {"hidden": []},
+    "wide layers": {"hidden": [100, 128]},
+    "values between the steps of sliders": {"l2": 0.0123, "batch_size": 37, "learning_rate": 0.12345, "n": 123},
+}
+
+
+def watchers(settings: Settings) -> int:
+    """How many callbacks wait for a change of the settings."""
+    return sum(len(found) for kinds in settings.param.watchers.values() for found in kinds.values())
+
+
+def conductor_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "conductor"]
+
+
+def wait_for_silence() -> None:
+    for thread in conductor_threads():
+        thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_gets_a_page_with_controls_and_pictures(name):
+    settings = Settings(**RUNS[name])
+    values = settings.values()
+    app = App(Run(settings))
+    app.page().get_root(Document())
+    assert app.shown.shown
+    assert settings.values() == values, "building the controls changed a setting"
+    app.close()
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_every_page_asks_a_question_and_opens(slug):
+    page = PAGES[slug]
+    assert issubclass(page, Page)
+    assert page.title
+    assert page.question.endswith("?")
+    assert page.look_for
+    app = App(Run(Settings(n=40, hidden=[3])), slug)
+    assert app.shown.slug == slug
+    app.close()
+
+
+def test_in_a_notebook_the_app_is_its_controls_beside_its_page():
+    app = App(Run(Settings(n=40, hidden=[3])))
+    assert isinstance(app.__panel__(), Viewable)
+    app.close()
+
+
+def test_keys_move_time():
+    app = App(Run(Settings(n=40, hidden=[3])))
+    app.browser._handle_msg("right")
+    app.browser._handle_msg("right")
+    assert app.run.history[-1].index == 2
+    app.browser._handle_msg("space")
+    assert app.clock.playing
+    app.browser._handle_msg("space")
+    assert not app.clock.playing
+    app.browser._handle_msg("r")
+    assert app.run.history[-1].index == 0
+    app.close()
+
+
+def test_what_could_not_be_followed_is_told():
+    app = App(Run(Settings(n=40, hidden=[3])), problems=["noise=NaN is not possible; choose a number from 0 to 1"])
+    assert app._alert.visible
+    assert "noise=NaN" in app._alert.object
+    app.run.settings.noise = 0.3
+    app._draw()
+    assert not app._alert.visible
+    app.close()
+
+
+def test_a_run_that_ends_says_why():
+    app = App(Run(Settings(n=40, hidden=[3], stop_epoch=2)))
+    app.run.advance(5)
+    app._draw()
+    assert app._alert.visible
+    assert app._alert.object == "Stopped at epoch 2, as asked"
+    app.close()
+
+
+def test_the_pictures_change_with_the_task():
+    app = App(Run(Settings(n=40, hidden=[3])))
+    before = [type(instrument).__name__ for instrument in app.shown.shown]
+    app.run.settings.dataset = "sine"
+    app._draw()
+    after = [type(instrument).__name__ for instrument in app.shown.shown]
+    assert ("DecisionMap" in before, "FittedCurve" in before) == (True, False)
+    assert ("DecisionMap" in after, "FittedCurve" in after) == (False, True)
+    app.close()
+
+
+def test_twenty_apps_leave_no_thread_no_player_and_no_watcher_on_settings_they_shared():
+    settings = Settings(n=40, hidden=[3], speed=0)
+    before = watchers(settings)
+    wait_for_silence()
+    threads = threading.active_count()
+    for _ in range(20):
+        app = App(Run(settings))
+        app.clock.play()
+        app._work()
+        app.close()
+        app.run.close()
+    wait_for_silence()
+    assert CONDUCTOR.players == 0
+    assert conductor_threads() == []
+    assert threading.active_count() <= threads
+    assert watchers(settings) == before
+
+
+def test_a_closed_app_is_forgotten():
+    gone = []
+    for _ in range(3):
+        app = App(Run(Settings(n=40, hidden=[3])))
+        app.page()
+        app.clock.play()
+        gone += [weakref.ref(app), weakref.ref(app.run), weakref.ref(app.shown)]
+        app.close()
+        del app
+    wait_for_silence()
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * len(gone)
+
+
+def test_an_app_that_closes_does_not_close_a_run_that_others_watch():
+    run = Run(Settings(n=40, hidden=[3]))
+    staying, leaving = App(run), App(run)
+    leaving.close()
+    setup = run.setup
+    run.settings.seed = 7
+    assert run.setup is not setup
+    staying.close()
+
+
+def test_an_app_can_be_closed_twice():
+    app = App(Run(Settings(n=40, hidden=[3])))
+    app.close()
+    app.close()

@@ -1,0 +1,191 @@
+"""The project's files agree: what is installed, what is imported, and what the README says can be typed."""
+
+import ast
+import importlib.util
+import inspect
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from dashboard.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+COMMANDS = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
+PYTHON = [block for language, block in BLOCKS if language == "python"]
+ELSEWHERE = {"playwright-python": "playwright"}
+"""What conda-forge calls by another name."""
+
+
+def bounds(requirements: list[str]) -> dict[str, str]:
+    """The bounds of every requirement, by its name on PyPI."""
+    parsed = [Requirement(text) for text in requirements]
+    names = [canonicalize_name(one.name) for one in parsed]
+    return {ELSEWHERE.get(name, name): str(one.specifier) for name, one in zip(names, parsed, strict=True)}
+
+
+def conda() -> list[str]:
+    """The lines of environment.yml's list of dependencies."""
+    listed = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:\n")[1]
+    return re.findall(r"^  - ([^:\n]+)$", listed, flags=re.MULTILINE)
+
+
+def imported(package: str) -> set[str]:
+    """The distributions that a package imports from, by their canonical names."""
+    nodes = [node for path in (ROOT / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"engine", "dashboard"}
+    return {canonicalize_name(packages_distributions()[name][0]) for name in others}
+
+
+def test_conda_and_pip_install_the_same():
+    wanted = bounds([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
+    listed = bounds([line for line in conda() if line != "pip"])
+    assert listed.pop("python") == PROJECT["requires-python"]
+    assert listed == wanted
+
+
+def test_conda_installs_this_project_itself():
+    assert re.search(r"^  - pip:\n +- (.* )?-e \.$", (ROOT / "environment.yml").read_text("utf-8"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("package", ["engine", "dashboard"])
+def test_whatever_is_imported_is_a_dependency(package):
+    """Also what another dependency would bring along today."""
+    assert imported(package) <= bounds(PROJECT["dependencies"]).keys()
+
+
+def test_every_dependency_is_imported():
+    assert bounds(PROJECT["dependencies"]).keys() <= imported("engine") | imported("dashboard")
+
+
+def test_the_next_major_version_of_a_dependency_is_not_taken_on_trust():
+    assert [name for name, bound in bounds(PROJECT["dependencies"]).items() if "<" not in bound] == []
+
+
+def test_a_test_run_does_not_install_the_rivals():
+    test, bench = (bounds(PROJECT["optional-dependencies"][extra]).keys() for extra in ("test", "bench"))
+    assert {"torch", "scikit-learn"} <= bench
+    assert not test & bench
+
+
+def test_every_package_is_installed():
+    """A folder that is missing from the list works here, where the project is editable, and nowhere else."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {path.parent for name in ("engine", "dashboard") for path in (ROOT / name).rglob("*.py")}
+    assert set(listed) == {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+
+
+def test_every_file_of_a_package_that_is_not_python_is_installed():
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["package-data"]
+    for package in ("engine", "dashboard"):
+        files = [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        for path in (path for path in files if path.suffix != ".py"):
+            assert any(path.match(pattern) for pattern in data.get(package, [])), path
+
+
+def test_the_readme_opens_with_a_sentence_and_a_picture():
+    title, sentence, picture = README.split("\n\n")[:3]
+    assert title.startswith("# ")
+    assert sentence.count(".") == 1
+    assert picture.startswith("![")
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", PROSE))
+def test_every_link_of_the_readme_leads_somewhere(target):
+    assert (ROOT / target).exists()
+
+
+def test_two_commands_of_the_readme_start_the_laboratory_and_pass_its_tests():
+    start, test = COMMANDS
+    assert start.startswith("python3 -m venv .venv && ")
+    assert "pip install -e ." in start
+    assert start.endswith("panel serve dashboard --show")
+    assert test.startswith("python3 -m venv .venv && ")
+    assert 'pip install -e ".[test]"' in test
+    assert test.endswith("pytest -n 2")
+
+
+@pytest.mark.parametrize("step", [step for line in COMMANDS for step in line.split(" && ")])
+def test_every_step_of_the_readmes_commands_names_what_exists(step):
+    match shlex.split(step):
+        case ["python3", "-m", module, _]:
+            assert importlib.util.find_spec(module)
+        case [".", path]:
+            assert path == ".venv/bin/activate"
+        case ["pip", "install", "-e", target]:
+            extra = re.fullmatch(r"\.(?:\[(\w+)\])?", target)
+            assert extra
+            assert extra[1] in (None, *PROJECT["optional-dependencies"])
+        case ["panel", "serve", folder, "--show"]:
+            assert (ROOT / folder / "main.py").exists()
+        case ["pytest", "-n", _]:
+            assert "pytest-xdist" in bounds(PROJECT["optional-dependencies"]["test"])
+        case _:
+            pytest.fail(f"{step!r} is a new kind of step; say here how to check it")
+
+
+@pytest.mark.parametrize("module", re.findall(r"`python -m ([\w.]+)`", README))
+def test_every_module_of_the_readme_can_be_run(module):
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert path.exists()
+    assert '__name__ == "__main__"' in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", re.findall(r"`((?:engine|dashboard|tests|benchmarks|notebooks)/[\w./]*)`", README))
+def test_every_file_of_the_readme_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_the_readmes_registries_and_methods_exist():
+    engine, instrument = importlib.import_module("engine"), importlib.import_module("dashboard.instruments.instrument")
+    for registry in re.findall(r"`([A-Z]{4,})` in `engine/(\w+)\.py`", README):
+        assert getattr(engine, registry[0]) is getattr(importlib.import_module(f"engine.{registry[1]}"), registry[0])
+    for method in ("picture", "columns"):
+        assert f"`{method}`" in README
+        assert inspect.isfunction(getattr(instrument.Instrument, method))
+
+
+@pytest.mark.parametrize("block", PYTHON)
+def test_the_readmes_python_runs(block):
+    """As it stands there, in a Python of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", block],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_keys_are_those_the_page_listens_to():
+    browser = (ROOT / "dashboard" / "browser.py").read_text("utf-8")
+    keys = dict(re.findall(r'"([^"]+)": "(\w+)"', re.search(r"const KEYS = \{(.*?)\}", browser)[1]))
+    assert set(keys.values()) == {"space", "right", "r"}
+    assert re.findall(r"^\| (\S+) \|", README, flags=re.MULTILINE)[1:] == ["space", "→", "R"]
+
+
+def test_the_first_thing_the_readme_trains_is_what_the_page_opens_with():
+    assert (Settings().dataset, Settings().hidden, Settings().activation) == ("moons", [16, 16], "relu")
+
+
+def test_the_check_of_the_project_can_be_started():
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    text = script.read_text("utf-8")
+    assert "set -euo pipefail" in text
+    assert f"torch{bounds(PROJECT['optional-dependencies']['bench'])['torch']}" in text
+    assert subprocess.run(["bash", "-n", str(script)], check=False).returncode == 0

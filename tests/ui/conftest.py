@@ -1,0 +1,336 @@
+"""The served laboratory in Chromium: the real server as a subprocess, one browser, and pages that must stay free of errors."""
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+PATIENCE = 30_000
+"""Milliseconds until a condition that never comes true fails its test; pages are painted in software, on few cores."""
+
+LONGEST = 4000
+"""Letters of a server's log that a failed test quotes."""
+
+PICTURES = {"x₂": "decision", "loss": "loss", "direction 2": "landscape", "gradient norm": "gradients"} | {
+    "layer": "activations",
+    "y": "fitted",
+}
+"""Every picture by what its y axis says."""
+
+LAB = """
+window.lab = {
+  pictures: PICTURES,
+  // Every figure on the page, by name; what has been taken off it stays in a document's list of models for a while.
+  figures() {
+    const found = {}
+    const roots = (window.Bokeh?.documents ?? []).flatMap((document) => document.roots())
+    for (const model of new Set(roots.flatMap((root) => [...root.references()]))) {
+      if (!(model.type ?? "").endsWith("Figure")) { continue }
+      for (const axis of model.left) { if (axis.axis_label in this.pictures) { found[this.pictures[axis.axis_label]] = model } }
+    }
+    return found
+  },
+  // The data of a layer of a figure, by its name or the kind of its glyph.
+  layer(figure, layer) {
+    const renderers = this.figures()[figure]?.renderers ?? []
+    return renderers.find((one) => one.name == layer || !one.name && one.glyph.type == layer)?.data_source.data
+  },
+  flat(value) { return typeof value == "object" ? Array.from(value, (part) => this.flat(part)).flat(Infinity) : value },
+  column(figure, layer, name) { const data = this.layer(figure, layer); return data ? this.flat(data[name]) : null },
+  // A number that changes with anything in any source of a figure.
+  digest(figure) {
+    const bits = new DataView(new ArrayBuffer(8))
+    let hash = 2166136261
+    const mix = (value) => {
+      if (typeof value == "number") {
+        bits.setFloat64(0, value)
+        hash = Math.imul(Math.imul(hash ^ bits.getInt32(0), 16777619) ^ bits.getInt32(4), 16777619)
+      } else if (typeof value == "string") { for (const letter of value) { mix(letter.charCodeAt(0)) } }
+      else if (value != null) { mix(value.length); for (const part of value) { mix(part) } }
+    }
+    for (const renderer of this.figures()[figure]?.renderers ?? []) { Object.values(renderer.data_source.data).forEach(mix) }
+    return hash
+  },
+  // The epoch a picture has been brought to.
+  drawn() { return this.column("loss", "Scatter", "epoch")?.[0] ?? -1 },
+}
+""".replace("PICTURES", str(PICTURES))
+
+
+class Server:
+    """`panel serve dashboard` from the repository's root, with its log."""
+
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.url = f"http://localhost:{self.port}/dashboard"
+        self._log = folder / f"server-{self.port}.log"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [
+            sys.executable,
+            "-c",
+            "from panel.command import main; main()",
+            "serve",
+            "--port",
+            str(self.port),
+            "dashboard",
+        ]
+        self._process = start(command, self._log)
+        wait_until(self._answers, lambda: f"the server to answer:\n{self.log()}")
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def complaints(self, since: int = 0) -> list[str]:
+        """The lines of the log after its first `since` letters that tell of an error."""
+        return [line for line in self.log()[since:].splitlines() if re.search(r"Traceback|ERROR|Error", line)]
+
+    def _answers(self) -> bool:
+        assert self._process.poll() is None, f"the server has ended:\n{self.log()}"
+        return answer(self.url) is not None
+
+
+@dataclass
+class Visit:
+    """A page as a visitor has it: what it shows, what can be done, and what it complained about."""
+
+    window: Any
+    troubles: list[str] = field(default_factory=list)
+
+    def button(self, name: str) -> Any:
+        return self.window.get_by_role("button", name=re.compile(f"^{name}")).first
+
+    def press(self, name: str) -> None:
+        """Click the button whose name begins so."""
+        self.button(name).click()
+
+    def slider(self, name: str) -> Any:
+        return self.window.get_by_role("slider", name=re.compile(f"^{name}"))
+
+    def choose(self, menu: str, option: str) -> None:
+        """Take an option of a menu."""
+        self.window.get_by_role("combobox", name=re.compile(f"^{menu}")).click()
+        self.window.get_by_role("menuitem", name=option, exact=True).click()
+
+    def key(self, key: str) -> None:
+        """Press a key with nothing focused that would take it."""
+        self.window.evaluate(
+            "() => { let a = document.activeElement; while (a?.shadowRoot?.activeElement) { a = a.shadowRoot.activeElement } a?.blur() }"
+        )
+        self.window.keyboard.press(key)
+
+    def wait(self, condition: str, argument: Any = None) -> Any:
+        """Wait until JavaScript, a function's body or an expression with `lab` and `x` (the argument), is true; its value."""
+        return self.window.wait_for_function(f"(x) => {condition}", arg=argument, polling=50).json_value()
+
+    def ask(self, expression: str, argument: Any = None) -> Any:
+        """The value of such an expression now."""
+        return self.window.evaluate(f"(x) => {expression}", argument)
+
+    def ready(self, pictures: int = 5) -> "Visit":
+        """Wait until the page can be used and all its pictures are there."""
+        self.button("(Play|Pause)").wait_for()
+        self.wait("Object.keys(lab.figures()).length >= x", pictures)
+        return self
+
+    def number(self, name: str) -> str:
+        """A number of the bar on top, as it is written there."""
+        return (
+            self.window.locator("dl > div", has=self.window.locator(f"dt:text-is('{name}')")).locator("dd").inner_text()
+        )
+
+    def epoch(self) -> int:
+        """The epoch that the bar shows."""
+        return int(self.number("epoch").replace(",", ""))
+
+    def reach(self, epoch: int) -> int:
+        """Wait until bar and pictures show exactly this epoch."""
+        self.until(lambda: self.epoch() == epoch == self.ask("lab.drawn()"), lambda: f"epoch {epoch}: {self.where()}")
+        return epoch
+
+    def pass_by(self, epoch: int) -> int:
+        """Wait until an epoch after this one is shown; that epoch."""
+        self.until(lambda: self.epoch() > epoch, lambda: f"an epoch after {epoch}: {self.where()}")
+        return self.epoch()
+
+    def playing(self) -> bool:
+        return self.window.get_by_role("button", name="Pause", exact=True).count() == 1
+
+    def stand(self) -> int:
+        """Pause, wait until it stands, and say where."""
+        self.press("Pause")
+        self.until(lambda: not self.playing(), "Play is offered")
+        self.until(lambda: self.ask("lab.drawn()") == self.epoch(), "pictures and bar agree")
+        return self.epoch()
+
+    def where(self) -> str:
+        """Where the page stands, for a message."""
+        drawn, alerts = self.ask("lab.drawn()"), self.alerts()
+        return f"the bar says {self.epoch()}, the pictures {drawn}, playing {self.playing()}, alerts {alerts}"
+
+    def loss(self) -> float:
+        """The training loss, in all its digits."""
+        return self.ask("lab.column('loss', 'Scatter', 'loss')")[0]
+
+    def digests(self) -> dict[str, int]:
+        """A number for each picture that changes with what it shows."""
+        return self.ask("Object.fromEntries(Object.keys(lab.figures()).map((name) => [name, lab.digest(name)]))")
+
+    def link(self) -> dict[str, str]:
+        """What the address bar holds."""
+        return {name: values[0] for name, values in parse_qs(self.ask("location.search.slice(1)"), True).items()}
+
+    def press_hidden(self, name: str) -> None:
+        """Press the button of that name without scrolling to it."""
+        self.button(name).dispatch_event("click")
+
+    def alerts(self) -> list[str]:
+        """What the page tells at present."""
+        return self.window.get_by_role("alert").all_inner_texts()
+
+    def alert(self) -> str:
+        """What the page tells, once it tells something."""
+        found = self.window.get_by_role("alert").first
+        found.wait_for()
+        return found.inner_text()
+
+    def until(self, true: Callable[[], bool], what: "str | Callable[[], str]") -> None:
+        """Wait for something that takes more than one look."""
+        wait_until(true, what)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("server"))
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -e '.[test]'"
+    )
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("there is no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens windows; those of one kind share their cache, which spares the loading of scripts for every test."""
+    contexts: dict[tuple, Any] = {}
+
+    def window(**kind: Any) -> Any:
+        key = tuple(sorted((name, str(value)) for name, value in kind.items()))
+        if key not in contexts:
+            contexts[key] = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **kind})
+            contexts[key].set_default_timeout(PATIENCE)
+            contexts[key].add_init_script(LAB)
+        return contexts[key].new_page()
+
+    yield window
+    for context in contexts.values():
+        context.close()
+
+
+@pytest.fixture
+def visit(browser: Any, server: Server, windows: Callable[..., Any]) -> Iterator[Callable[..., Visit]]:
+    """Opens pages of the laboratory; neither they nor the server may have had anything to complain about in the end."""
+    said = len(server.log())
+    visits: list[Visit] = []
+
+    def open_page(query: str = "", wait: bool = True, **kind: Any) -> Visit:
+        window = windows(**kind)
+        found = Visit(window)
+        visits.append(found)
+        listen(found, server)
+        window.goto(server.url + query, wait_until="commit", timeout=2 * PATIENCE)
+        return found.ready() if wait else found
+
+    yield open_page
+    for one in visits:
+        if not one.window.is_closed():
+            if one.window.url.startswith(server.url):
+                one.window.evaluate("() => localStorage.clear()")
+            one.window.close()
+    assert [trouble for one in visits for trouble in one.troubles] == []
+    assert server.complaints(said) == [], server.log()[said:][:LONGEST]
+
+
+@pytest.fixture
+def page(visit: Callable[..., Visit]) -> Visit:
+    """The laboratory as it opens."""
+    return visit()
+
+
+def listen(visit: Visit, server: Server) -> None:
+    """Note down all that should not happen on a page."""
+    own = urlsplit(server.url).netloc
+    window, troubles = visit.window, visit.troubles
+
+    def hear(request: Any) -> None:
+        host = urlsplit(request.url).netloc
+        if host and host != own:
+            troubles.append(f"asked another host: {request.url}")
+
+    window.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
+    window.on("console", lambda told: told.type == "error" and troubles.append(f"console: {told.text}"))
+    window.on("request", hear)
+
+
+def start(command: list[str], log: Path) -> subprocess.Popen:
+    """A process at the repository's root that writes what it says into a log."""
+    with log.open("a") as out:
+        return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+
+
+def answer(url: str) -> str | None:
+    """What a server answers; None while there is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return response.read().decode()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+def wait_until(true: Callable[[], bool], what: str | Callable[[], str], seconds: float = PATIENCE / 1000) -> None:
+    """Ask again and again until it is true; `what` says what was waited for."""
+    until = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > until:
+            pytest.fail(f"waited {seconds:.0f} s in vain for {what if isinstance(what, str) else what()}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]

@@ -1,0 +1,116 @@
+"""Screens and senses: a phone, the dark, a keyboard, a screen reader, pictures out of view."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.ui
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+NAMED = "button|slider|combobox|switch|textbox|spinbutton|checkbox|radio|link"
+FOCUSED = """(() => {
+  let found = document.activeElement
+  while (found?.shadowRoot?.activeElement) { found = found.shadowRoot.activeElement }
+  if (!found || found == document.body) { return null }
+  const around = found.matches("input[type=range], input[type=checkbox]") ? found.parentElement : found
+  const box = around.getBoundingClientRect()
+  return {what: found.getAttribute("aria-label") || found.innerText || found.outerHTML.slice(0, 120),
+          x: box.x - 8, y: box.y - 8, width: box.width + 16, height: box.height + 16}
+})()"""
+BRIGHTNESS = """(() => {
+  const [red, green, blue] = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number)
+  return (red + green + blue) / 765
+})()"""
+
+
+def test_a_phone_has_no_overflow_and_a_drawer_that_opens(visit):
+    page = visit(**PHONE)
+    menu = page.window.get_by_role("combobox", name=re.compile("^Dataset"))
+    page.until(lambda: not menu.is_visible() or off_screen(menu), "the drawer to be closed")
+    assert page.ask(OVERFLOW) <= 0
+    page.press("Play")
+    page.pass_by(page.pass_by(0))
+    assert page.ask(OVERFLOW) <= 0
+    page.press("Open drawer")
+    page.until(lambda: menu.is_visible() and not off_screen(menu), "the drawer to be open")
+    assert page.ask(OVERFLOW) <= 0
+    page.choose("Dataset", "circles")
+    page.until(lambda: page.link().get("dataset") == "circles", "the dataset in the link")
+
+
+def off_screen(locator):
+    box = locator.bounding_box()
+    return box is None or box["x"] + box["width"] <= 0
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_the_visitors_scheme_is_followed_and_can_be_changed_for_good(visit, scheme, dark):
+    page = visit(color_scheme=scheme)
+    page.until(lambda: (page.ask(BRIGHTNESS) < 0.3) == dark, f"a page that is {scheme}")
+    page.press("Toggle theme")
+    page.until(lambda: (page.ask(BRIGHTNESS) < 0.3) != dark, f"a page that is not {scheme}")
+    page.window.reload(wait_until="commit")
+    page.ready()
+    page.until(lambda: (page.ask(BRIGHTNESS) < 0.3) != dark, f"a page that is still not {scheme}")
+
+
+def test_everything_that_can_be_used_has_a_name(page):
+    for section in ("Start", "Loss and penalties", "Stop"):
+        header = page.button(f"{section}$")
+        if header.count() and header.get_attribute("aria-expanded") != "true":
+            header.click()
+    page.window.get_by_label("Stop at epoch").first.wait_for()
+    said = page.window.locator("body").aria_snapshot()
+    assert len(re.findall(r"slider", said)) > 6, "the snapshot sees the controls"
+    nameless = [line.strip() for line in said.splitlines() if re.match(rf"\s*- '?({NAMED})(?! *\")", line)]
+    assert nameless == []
+
+
+def test_keyboard_focus_can_be_seen(page):
+    page.window.mouse.move(1399, 899)
+    invisible, seen = [], []
+    page.window.keyboard.press("Tab")
+    for _ in range(45):
+        here = page.ask(FOCUSED)
+        if here is None:
+            break
+        clip = {name: here[name] for name in ("x", "y", "width", "height")}
+        inside = clip["y"] >= 0 and clip["y"] + clip["height"] <= 900 and clip["width"] > 16
+        focused = page.window.screenshot(clip=clip) if inside else None
+        page.window.keyboard.press("Tab")
+        if focused:
+            seen.append(here["what"])
+            if page.window.screenshot(clip=clip) == focused:
+                invisible.append(here["what"])
+    assert len(seen) > 15, seen
+    assert invisible == []
+
+
+def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_back(visit):
+    page = visit(viewport={"width": 1400, "height": 420})
+    page.press("Play")
+    page.pass_by(0)
+    last, first = (page.window.get_by_role("heading", name=name) for name in ("Activations", "Decision map"))
+    last.scroll_into_view_if_needed()
+    page.window.mouse.move(700, 300)
+    page.window.mouse.wheel(0, 3000)
+    page.wait("lab.drawn() >= 0")
+    page.until(lambda: page.epoch() - page.ask("lab.drawn()") > 20, "the loss curve to stay behind")
+    above, below = ("decision", "loss", "landscape"), ("gradients", "activations")
+    before = page.digests()
+    page.pass_by(page.epoch() + 50)
+    after = page.digests()
+    assert {name: after[name] for name in above} == {name: before[name] for name in above}
+    assert all(after[name] != before[name] for name in below)
+    page.press_hidden("Pause")
+    page.until(lambda: not page.playing(), "Play is offered")
+    first.scroll_into_view_if_needed()
+    page.until(
+        lambda: page.ask("lab.drawn()") == page.epoch(), lambda: f"the loss curve to be up to date: {page.where()}"
+    )
+    assert page.ask("lab.column('landscape', 'here', 'epoch')") == [page.epoch()]
+    page.until(
+        lambda: page.window.get_by_text(f"surface at epoch {page.epoch():,}; loss here").count() == 1,
+        "the surface to be that of the epoch shown",
+    )
