@@ -26,6 +26,8 @@ SPEEDS = {"100 epochs/s": 100, "as fast as it goes": 0}
 WARM_UP = 3.0
 LEARNING_RATE = "Learning rate"
 NOISE = "Noise"
+MEANING = {"examples": "afresh, other examples painted", "link": "retuned, the frame after it painted"}
+FRAME_PARTS = ("drawing", "Bokeh serialization", "JSON encoding", "writing to the websocket")
 
 Rows = list[Sequence[object]]
 
@@ -69,7 +71,7 @@ def viewer(seconds: float) -> None:
         "training|ms a frame, by the clock|ms a frame, the thread's work|ms of work hearing the browser|kB a frame|"
         "messages a frame|websocket parts|frames/s painted|epochs/s shown, of unshown",
         frames,
-        "Median / 95th percentile. By the clock a frame also waits for the training's thread to let go of the interpreter.",
+        "Median / 95th percentile. By the clock a frame also waits for the training's thread and for other processes.",
     )
     names = sorted({name for column in spans.values() for name in column})
     table(
@@ -125,10 +127,7 @@ def slider(seconds: float) -> None:
                     key = "ArrowLeft" if len(delays) % 2 else "ArrowRight"
                     tab.wait(random.uniform(0.1, 0.4))
                     delays.append(1000 * tab.press_on(moved, key, changes))
-                meaning = (
-                    "afresh, other examples painted" if changes == "examples" else "retuned, the frame after it painted"
-                )
-                rows.append((name, f"{moved}: {meaning}", len(delays), *percentiles(delays)))
+                rows.append((name, f"{moved}: {MEANING[changes]}", len(delays), *percentiles(delays)))
             tab.close()
             tab_rest(server)
     table(
@@ -149,9 +148,11 @@ def crowd(seconds: float, crowds: Sequence[int] = (10, 20)) -> None:
         say(f"crowd: {rows[-1]}")
     table(
         "Many sessions, all training as fast as it goes",
-        "sessions|frames/s each, median|least|kB a frame|slider afresh p50 ms|p95|slider retuned p50 ms|p95|epochs/s, all together|ms of the loop's work a frame|moves without an answer",
+        "sessions|frames/s each, median|least|kB a frame|slider afresh p50 ms|p95|slider retuned p50 ms|p95|"
+        "epochs/s, all together|ms of the loop's work a frame|moves without an answer",
         rows,
-        "Light clients over real websockets that answer every frame at once. From the patch of a widget's value to the frame that shows it.",
+        "Light clients over real websockets that answer every frame at once. "
+        "From the patch of a widget's value to the frame that shows it.",
     )
 
 
@@ -166,23 +167,20 @@ async def _crowd(server: Server, sessions: int, seconds: float) -> Sequence[obje
     await asyncio.sleep(seconds)
     rates = [(len(v.arrivals) - before) / seconds for v, before in zip(visitors, counts, strict=True)]
     sizes = [one.bytes / 1000 for v in visitors for one in v.arrivals[-20:]]
-    after, frames = (
-        await asyncio.to_thread(server.ask, "runs"),
-        (await asyncio.to_thread(server.ask, "frames"))["frames"],
-    )
+    after, measured = await asyncio.to_thread(server.ask, "runs"), await asyncio.to_thread(server.ask, "frames")
     epochs = sum(index for index, _ in after["runs"]) - sum(index for index, _ in server_before["runs"])
     afresh, lost = await _delays(visitors, _remake, seconds)
     retuned, more = await _delays(visitors, _retune, seconds)
     for visitor in visitors:
         await visitor.close()
-    work = np.median([one["work"]["frame"] for one in frames]) if frames else np.nan
+    work = [sum(one["work"].get(part, 0) for part in FRAME_PARTS) for one in measured["frames"]]
     return (
         *(f"{rate:.1f}" for rate in (np.median(rates), min(rates))),
         f"{np.median(sizes):.1f}",
         *percentiles(afresh)[:2],
         *percentiles(retuned)[:2],
         f"{epochs / (after['time'] - server_before['time']):,.0f}",
-        f"{work:.1f}",
+        both(work),
         f"{lost + more} of {len(afresh) + len(retuned) + lost + more}",
     )
 
@@ -224,36 +222,28 @@ async def _retune(visitor: Visitor, turn: int) -> float:
 def page(visits: int = 6) -> None:
     """From the request to the first picture, server and browser warm."""
     say("page")
-    with Server() as server, Chromium() as chromium:
-        visited = []
-        for _ in range(visits + 1):
-            tab = chromium.open(server.url)
-            visited.append((tab.first_picture, tab.all_pictures))
-            tab.close()
+    with Server() as server:
+        with Chromium() as chromium:
+            visited = [_visited(chromium, server.url) for _ in range(visits + 1)]
         asked = asyncio.run(_opened(server, visits))
         made = server.ask("runs")["opened"][1:]
     firsts, alls = zip(*visited[1:], strict=True)
+    html, sizes = zip(*asked, strict=True)
     rows = [
-        (
-            "first visit of a new browser and server: first picture, all",
-            f"{visited[0][0]:.2f}, {visited[0][1]:.2f}",
-            "",
-        ),
+        ("first picture, first visit of a new browser and server", f"{visited[0][0]:.2f}", ""),
         ("first picture", f"{np.median(firsts):.2f}", f"{max(firsts):.2f}"),
         ("all five pictures", f"{np.median(alls):.2f}", f"{max(alls):.2f}"),
-        (
-            "the page's HTML, in which the session is made",
-            f"{np.median([a[0] for a in asked]):.2f}",
-            f"{max(a[0] for a in asked):.2f}",
-        ),
+        ("the page's HTML, in which the session is made", f"{np.median(html):.2f}", f"{max(html):.2f}"),
         ("of which App()", f"{np.median(made) / 1000:.2f}", f"{max(made) / 1000:.2f}"),
     ]
-    table(
-        "Page to picture, warm, in Chromium",
-        "what|median s|most s",
-        rows,
-        f"The document is {asked[0][1] / 1000:.0f} kB.",
-    )
+    note = f"The document is {sizes[0] / 1000:.0f} kB."
+    table("Page to picture, warm, in Chromium", "what|median s|most s", rows, note)
+
+
+def _visited(chromium: Chromium, url: str) -> tuple[float, float]:
+    tab = chromium.open(url)
+    tab.close()
+    return tab.first_picture, tab.all_pictures
 
 
 async def _opened(server: Server, visits: int) -> list[tuple[float, int]]:
@@ -335,10 +325,12 @@ def table(title: str, columns: str, rows: Iterable[Sequence[object]], note: str 
 
 
 def say(progress: str) -> None:
+    """Tell on stderr what is being measured."""
     print(f"{time.strftime('%H:%M:%S')} {progress}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
+    """Measure the wanted parts, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(PARTS), action="append", help="run this part; may be given again")
     parser.add_argument("--seconds", type=float, default=6, help="how long each measurement lasts")

@@ -37,16 +37,19 @@ lab.watch = () => lab.browser().properties.shown.change.connect(() => {
   if (lab.armed && lab.pressed != null && lab.changed()) { lab.armed = false; lab.answered = performance.now() }
 })
 // The examples in the decision map, as text: they change when a run of other data has been drawn.
-lab.examples = () => models().filter((model) => (model.type || "").endsWith("ColumnDataSource") && model.data && model.data.class)
+const sources = () => models().filter((model) => (model.type || "").endsWith("ColumnDataSource") && model.data)
+lab.examples = () => sources().filter((source) => source.data.class)
   .map((model) => Array.from(Object.values(model.data)[0]).slice(0, 4).join()).sort().join(" ")
-lab.link = () => models().filter((model) => (model.type || "").endsWith("Location")).map((model) => model.search).join()
+const places = () => models().filter((model) => (model.type || "").endsWith("Location"))
+lab.link = () => places().map((place) => place.search).join()
 lab.arm = (what) => {
   const before = lab[what]()
   lab.pressed = lab.answered = null
   lab.changed = () => lab[what]() != before
   lab.armed = true
 }
-window.addEventListener("keydown", (event) => { if (lab.armed && lab.pressed == null) { lab.pressed = event.timeStamp } }, true)
+const press = (event) => { if (lab.armed && lab.pressed == null) { lab.pressed = event.timeStamp } }
+window.addEventListener("keydown", press, true)
 """
 
 
@@ -95,7 +98,7 @@ class Tab:
         return [milliseconds / 1000 for milliseconds in self._ask("lab.painted.splice(0)")]
 
     def press_on(self, slider: str, key: str, changes: str) -> float:
-        """Press a key on a slider; the seconds from the browser's key event until a painted frame has changed something.
+        """Press a key on a slider; the seconds from its event until a painted frame has changed something.
 
         changes: `examples`, what the decision map shows of the data, or `link`, the settings in the address.
         """

@@ -1,7 +1,7 @@
 """Visitor: a session without a browser, light enough for twenty of them beside the server.
 
-It speaks Bokeh's protocol over a real websocket, paints nothing, and answers every frame at once as the page's Browser does:
-`shown` follows `frame`.
+It speaks Bokeh's protocol over a real websocket, paints nothing, and answers every frame at once as the page's Browser
+does: `shown` follows `frame`.
 """
 
 import asyncio

@@ -167,7 +167,7 @@ class Steps(pn.viewable.Viewer):
     def _choose(self, event: param.parameterized.Event) -> None:
         setattr(self._settings, self._name, event.new)
 
-    def _follow(self, _: object) -> None:
+    def _follow(self, *_: object) -> None:
         value = getattr(self._settings, self._name)
         if value != self._widget.value:
             self._widget.param.update(options=self._options(), value=value)
@@ -187,7 +187,7 @@ class LossMenu(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return self._widget
 
-    def _fit(self, _: object) -> None:
+    def _fit(self, *_: object) -> None:
         self._widget.param.update(options=self._settings.losses(), value=self._settings.loss)
 
 

@@ -14,7 +14,7 @@ CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
 """Steps of confidence drawn for each class; five classes fill the 255 colors of an 8-bit image."""
 
-HEIGHT = 296
+HEIGHT = 290
 FONT = "12px"
 
 ACTIVATION = Viridis256
