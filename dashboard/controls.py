@@ -16,6 +16,7 @@ from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
+NO_ARROWS = {"& button": {"display": "none"}}
 USUAL_UNITS = 64
 MARGIN = (3, 14)
 PAIRS = ":host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr)); }"
@@ -297,7 +298,7 @@ def _magnitudes(low: float, high: float) -> tuple[float, ...]:
 def _number(settings: Settings, name: str) -> pn.viewable.Viewable:
     parameter = settings.param[name]
     kind = pmui.IntInput if isinstance(parameter, param.Integer) else pmui.FloatInput
-    return kind.from_param(parameter, **_words(settings, name))
+    return kind.from_param(parameter, sx=NO_ARROWS, **_words(settings, name))
 
 
 def _words(settings: Settings, name: str) -> dict[str, object]:

@@ -173,8 +173,9 @@ class Settings(param.Parameterized):
         return OUTPUT[self.task]
 
     def losses(self) -> list[str]:
-        """The losses that go with the task's output."""
-        return [name for name, loss in LOSSES.items() if self.output in loss.outputs]
+        """The losses that go with the task's output and its answers: labels for classes, values for a regression."""
+        output = OUTPUTS[self.output]
+        return [name for name, loss in LOSSES.items() if self.output in loss.outputs and loss.labels(output) is output]
 
     def options(self, choice: str) -> dict[str, Any]:
         """The options of the chosen `dataset`, `initializer`, `optimizer` or `schedule`, with their values."""
@@ -257,7 +258,7 @@ class Settings(param.Parameterized):
             self._fit_loss()
 
     def _fit_loss(self) -> None:
-        if self.output not in LOSSES[self.loss].outputs:
+        if self.loss not in self.losses():
             self.loss = OUTPUTS[self.output].loss
 
 

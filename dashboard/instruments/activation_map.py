@@ -12,6 +12,7 @@ from dashboard.run import Frame
 from engine.measures import unit_fates
 
 COLUMNS = 200
+HUGE = 1e30
 
 
 class ActivationMap(Instrument):
@@ -72,12 +73,10 @@ class ActivationMap(Instrument):
         if after < 0:
             self._image = np.full((self._units, COLUMNS), np.nan, np.float32)
         rows = self.rows(frame, after)
-        self._image[:, rows.index // stride] = rows.mean_activations.T[::-1]
-        if len(rows):
-            self._low, self._high = (
-                min(self._low, rows.mean_activations.min()),
-                max(self._high, rows.mean_activations.max()),
-            )
+        means = np.clip(rows.mean_activations, -HUGE, HUGE)
+        self._image[:, rows.index // stride] = means.T[::-1]
+        if len(means):
+            self._low, self._high = min(self._low, means.min()), max(self._high, means.max())
         place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
         return {"means": {"image": self._image.copy(), **place}, **self._fates(frame)}
 
