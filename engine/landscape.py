@@ -7,6 +7,7 @@ distance.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -25,6 +26,11 @@ class Plane:
     origin: np.ndarray
     directions: np.ndarray
 
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """(n_parameters, 2) the directions' pseudoinverse."""
+        return np.linalg.pinv(self.directions)
+
     def point(self, a: float, b: float) -> np.ndarray:
         """The parameters at the coordinates (a, b), (n_parameters,)."""
         return self.origin + a * self.directions[0] + b * self.directions[1]
@@ -36,7 +42,7 @@ class Plane:
         Returns coordinates (..., 2), and how far the parameters are from that point, (...).
         """
         away = parameters - self.origin
-        coordinates = away @ np.linalg.pinv(self.directions)
+        coordinates = away @ self._inverse
         return coordinates, np.linalg.norm(away - coordinates @ self.directions, axis=-1)
 
 

@@ -13,7 +13,7 @@ from dashboard.run import Frame
 from engine.landscape import Plane, loss_surfaces, random_plane
 
 POINTS = 41
-DRAWN = 81
+DRAWN = 61
 CONTOURS = 12
 SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
