@@ -36,7 +36,10 @@ class App(pn.viewable.Viewer):
     Served, `page()` is the whole window; in a notebook the App itself is shown.
     """
 
-    def __init__(self, run: Run | None = None, page: str = "playground", problems: list[str] | None = None) -> None:
+    def __init__(
+        self, run: Run | None = None, page: str = "playground", problems: list[str] | None = None, lazy: bool = False
+    ) -> None:
+        """problems: what was wrong with a link. lazy: leave the pictures to the ticks of a served session."""
         super().__init__()
         self.run = run or Run()
         self.clock = Clock(self.run)
@@ -60,7 +63,8 @@ class App(pn.viewable.Viewer):
         self._said = ""
         if problems:
             self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
-        self._draw()
+        while not lazy and self._is_behind():
+            self._draw()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(self.controls, self._main(), sizing_mode="stretch_width")
@@ -107,17 +111,20 @@ class App(pn.viewable.Viewer):
         self._ticks += 1
         if self._ticks % (1 + CONDUCTOR.players // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
-        if self.run.version != self._drawn:
+        if self._is_behind():
             with CONDUCTOR.still(), collected(self._document) as changes:
                 self._draw()
                 self.browser.frame += 1
             await send(self._document, changes, CONDUCTOR.still)
         self._work()
 
+    def _is_behind(self) -> bool:
+        return self.run.version != self._drawn or self.shown.behind(self._drawn)
+
     def _draw(self) -> None:
         self._drawn = self.run.version
         frame = self.run.frame()
-        self.shown.draw(frame)
+        self.shown.draw(frame, self._drawn)
         self.transport.draw(frame)
         self._say()
         if self._link_is_old:
@@ -147,9 +154,7 @@ class App(pn.viewable.Viewer):
         now, frame = time.perf_counter(), self.run.frame()
         if frame.setup is self._worked_on and (self._chore.busy or now - self._chore_began < CHORE_EVERY):
             return
-        work = next(
-            filter(None, (instrument.work(frame) for instrument in self.shown.shown if instrument.visible)), None
-        )
+        work = next(filter(None, (instrument.work(frame) for instrument in self.shown.in_view)), None)
         if work:
             self._chore.drop()
             self._chore, self._chore_began, self._worked_on = Chore(work), now, frame.setup
@@ -165,7 +170,7 @@ def serve() -> None:
         page = "playground"
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     run = _run(settings, problems)
-    app = App(run, page, problems)
+    app = App(run, page, problems, lazy=True)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
     pn.state.onload(lambda: app.start(document))

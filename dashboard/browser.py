@@ -74,20 +74,20 @@ class InView(JSComponent):
     """Knows whether what it holds is on the visitor's screen."""
 
     content = Child()
-    visible = param.Boolean(default=True, doc="False while scrolled out of view or in a hidden tab.")
+    near = param.Boolean(default=True, doc="False while scrolled out of view or in a hidden tab.")
 
     _esm = """
     export function render({model, el}) {
       el.style.minWidth = "0"
       el.append(model.get_child("content"))
       // Told a moment later: a page that is being closed is hidden first, and has gone before the answer.
-      let near = true, later
+      let scrolled = true, later
       const tell = () => {
-        const visible = near && !document.hidden
-        if (visible != model.visible) { model.visible = visible }
+        const near = scrolled && !document.hidden
+        if (near != model.near) { model.near = near }
       }
       const soon = () => { clearTimeout(later); later = setTimeout(tell, 150) }
-      const look = (entries) => { near = entries[entries.length - 1].isIntersecting; soon() }
+      const look = (entries) => { scrolled = entries[entries.length - 1].isIntersecting; soon() }
       const observer = new IntersectionObserver(look, {rootMargin: "60px"})
       observer.observe(el)
       document.addEventListener("visibilitychange", soon)

@@ -42,6 +42,7 @@ class Controls(pn.viewable.Viewer):
             sizing_mode="stretch_width",
             margin=0,
             disable_gutters=True,
+            dynamic=True,
             sx=style.SECTIONS,
             square=True,
         )

@@ -53,6 +53,7 @@ class GradientBars(Instrument):
             xlim=(-0.6, layers - 0.4),
             ylim=(1e-3, 1),
             xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
+            yticks=style.DECADES,
             xlabel="layer",
             ylabel="gradient norm",
             show_legend=False,

@@ -43,9 +43,6 @@ class Instrument(pn.viewable.Viewer):
     controls: ClassVar[tuple[str, ...]] = ()
     height: ClassVar[int] = style.HEIGHT
 
-    visible = param.Boolean(
-        default=True, doc="Whether the picture is on the screen; where it is not, nothing is drawn."
-    )
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
     def __init__(self, run: Run, **params: Any) -> None:

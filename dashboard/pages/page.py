@@ -9,6 +9,7 @@ import panel_material_ui as pmui
 import param
 from bokeh.models import Div
 
+from dashboard import style
 from dashboard.browser import InView
 from dashboard.instruments.instrument import Instrument
 from dashboard.run import Frame, Run
@@ -66,10 +67,25 @@ class Page(pn.viewable.Viewer):
         """The instruments that suit the run at present."""
         return [slot.instrument for slot in self._slots if slot.instrument]
 
-    def draw(self, frame: Frame) -> None:
-        """Bring every picture in view to a frame."""
-        for slot in self._slots:
-            slot.draw(frame)
+    @property
+    def in_view(self) -> list[Instrument]:
+        """Those of them that are on the visitor's screen."""
+        return [slot.instrument for slot in self._slots if slot.instrument and slot.view.near]
+
+    def draw(self, frame: Frame, version: int) -> None:
+        """Bring every picture in view to a frame, which is that of the run's `version`.
+
+        Pictures not seen before are made one at a time, so that no visitor waits long for another's page.
+        """
+        in_view = [slot for slot in self._slots if slot.view.near]
+        unmade = [slot for slot in in_view if not slot.made]
+        for slot in in_view:
+            if slot not in unmade[1:]:
+                slot.draw(frame, version)
+
+    def behind(self, version: int) -> bool:
+        """Whether a picture in view does not show that version of the run yet."""
+        return any(slot.view.near and slot.version != version for slot in self._slots)
 
 
 class Slot(pn.viewable.Viewer):
@@ -78,26 +94,26 @@ class Slot(pn.viewable.Viewer):
     def __init__(self, run: Run, choices: Sequence[type[Instrument]]) -> None:
         super().__init__()
         self._run, self._choices = run, choices
+        self._kind: type[Instrument] | None = choices[0]
         self.instrument: Instrument | None = None
+        self.made, self.version = False, -1
         self._heading = pn.pane.HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0)
-        self._picture = pn.Column(margin=0, sizing_mode="stretch_width")
+        self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
         self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
-        self._fit(run.frame())
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.view
 
-    def draw(self, frame: Frame) -> None:
-        """Bring the picture to a frame if it is in view, choosing another if the run has become of another kind."""
-        if not self.view.visible:
-            return
+    def draw(self, frame: Frame, version: int) -> None:
+        """Bring the picture to a frame, choosing another if the run has become of another kind."""
         self._fit(frame)
         if self.instrument:
             self.instrument.draw(frame)
-            self._say(self.instrument.caption)
+        self._caption.text = f"<p>{self.instrument.caption if self.instrument else ''}</p>"
+        self.version = version
 
     def _card(self) -> pmui.Paper:
         head = pn.Row(self._heading, self._switches, self._reading, sizing_mode="stretch_width", margin=0)
@@ -114,8 +130,9 @@ class Slot(pn.viewable.Viewer):
 
     def _fit(self, frame: Frame) -> None:
         kind = next((choice for choice in self._choices if choice.suits(frame)), None)
-        if kind is not None and type(self.instrument) is kind:
+        if self.made and kind is self._kind:
             return
+        self._kind, self.made = kind, True
         title = (kind or self._choices[0]).title
         self.instrument = kind(self._run) if kind else None
         self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(kind.question if kind else '')}</p>"
@@ -124,10 +141,6 @@ class Slot(pn.viewable.Viewer):
         )
         self._switches.objects = [_choice(self.instrument, name) for name in kind.controls] if kind else []
         self._picture.objects = [self.instrument] if self.instrument else [_nothing(self._choices[0])]
-        self._say(self.instrument.caption if self.instrument else "")
-
-    def _say(self, caption: str) -> None:
-        self._caption.text = f"<p>{caption}</p>"
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
