@@ -300,7 +300,7 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "slider": lambda wanted: slider(wanted.seconds),
     "crowd": lambda wanted: crowd(wanted.seconds, wanted.sessions),
     "page": lambda _: page(),
-    "memory": lambda _: memory(),
+    "memory": lambda wanted: memory(wanted.opened),
 }
 
 
@@ -335,6 +335,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(PARTS), action="append", help="run this part; may be given again")
     parser.add_argument("--seconds", type=float, default=6, help="how long each measurement lasts")
     parser.add_argument("--sessions", type=int, nargs="+", default=[10, 20], help="how many sessions each crowd has")
+    parser.add_argument("--opened", type=int, default=100, help="how many sessions come and go for the memory")
     wanted = parser.parse_args()
     busy = Path("/proc/loadavg").read_text().split()[0] if Path("/proc/loadavg").exists() else "unknown"
     print(f"Load of the machine before: {busy}.")

@@ -135,7 +135,7 @@ def loss_on_plane(
     l1: float = 0.0,
     l2: float = 0.0,
 ) -> np.ndarray:
-    """The loss at every pair of coordinates, (len(y), len(x)): row r, column c is the loss at `plane.point(x[c], y[r])`.
+    """The loss at all pairs of coordinates, (len(y), len(x)): row r, column c is the loss at `plane.point(x[c], y[r])`.
 
     The other arguments are those of `Network.loss`. The network stays as it is.
     """

@@ -162,6 +162,6 @@ def test_an_impossible_hyperparameter_is_refused_by_name(name, option, wrong):
 
 def test_an_impossible_hyperparameter_is_refused_mid_run_too():
     optimizer = OPTIMIZERS["momentum"]()
-    with pytest.raises(ValueError, match="momentum 1.0 is out of bounds"):
+    with pytest.raises(ValueError, match=r"momentum 1.0 is out of bounds"):
         optimizer.momentum = 1.0
     assert optimizer.momentum == 0.9

@@ -17,7 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 PATIENCE = 30_000
 """Milliseconds until a condition that never comes true fails its test; pages are painted in software, on few cores."""
 
@@ -63,6 +71,12 @@ window.lab = {
     }
     for (const renderer of this.figures()[figure]?.renderers ?? []) { Object.values(renderer.data_source.data).forEach(mix) }
     return hash
+  },
+  // What has the keyboard, inside all shadows.
+  focused() {
+    let found = document.activeElement
+    while (found?.shadowRoot?.activeElement) { found = found.shadowRoot.activeElement }
+    return found == document.body ? null : found
   },
   // The epoch a picture has been brought to.
   drawn() { return this.column("loss", "Scatter", "epoch")?.[0] ?? -1 },
@@ -136,13 +150,11 @@ class Visit:
 
     def key(self, key: str) -> None:
         """Press a key with nothing focused that would take it."""
-        self.window.evaluate(
-            "() => { let a = document.activeElement; while (a?.shadowRoot?.activeElement) { a = a.shadowRoot.activeElement } a?.blur() }"
-        )
+        self.ask("lab.focused()?.blur()")
         self.window.keyboard.press(key)
 
     def wait(self, condition: str, argument: Any = None) -> Any:
-        """Wait until JavaScript, a function's body or an expression with `lab` and `x` (the argument), is true; its value."""
+        """Wait until an expression of JavaScript in `lab` and `x`, the argument, is true; its value."""
         return self.window.wait_for_function(f"(x) => {condition}", arg=argument, polling=50).json_value()
 
     def ask(self, expression: str, argument: Any = None) -> Any:
@@ -212,9 +224,8 @@ class Visit:
 
     def alert(self) -> str:
         """What the page tells, once it tells something."""
-        found = self.window.get_by_role("alert").first
-        found.wait_for()
-        return found.inner_text()
+        self.until(lambda: any(text.strip() for text in self.alerts()), lambda: f"an alert: {self.where()}")
+        return "\n".join(self.alerts())
 
     def until(self, true: Callable[[], bool], what: "str | Callable[[], str]") -> None:
         """Wait for something that takes more than one look."""

@@ -39,19 +39,37 @@ def test_closed_pages_leave_no_document_no_thread_and_no_timer(windows, tmp_path
     process = start([sys.executable, str(Path(__file__).parent / "counting_server.py"), str(port)], log)
     try:
         wait_until(lambda: answer(f"http://localhost:{port}/count") is not None, "the server to answer")
+        look_in(windows(), port)
+        settle(port)
+        first = count(port)
+        assert first["App"] <= 1, first
         for _ in range(PAGES):
-            page = Visit(windows())
-            page.window.goto(f"http://localhost:{port}/dashboard", wait_until="commit")
-            page.press("Play")
-            page.pass_by(0)
-            page.window.close()
+            look_in(windows(), port)
         wait_until(
-            lambda: not any(count(port).values()), lambda: f"nothing to be left of {PAGES} pages; left: {count(port)}"
+            lambda: count(port) == first,
+            lambda: f"nothing more to be left than {first}; left of {PAGES} pages: {count(port)}",
         )
+        assert first["players"] == first["conductor threads"] == 0
         assert not any(word in log.read_text() for word in ("Traceback", "ERROR")), log.read_text()
     finally:
         process.terminate()
         process.wait(10)
+
+
+def look_in(window: object, port: int) -> None:
+    """Open a page, play, and close it."""
+    page = Visit(window)
+    page.window.goto(f"http://localhost:{port}/dashboard", wait_until="commit")
+    page.press("Play")
+    page.pass_by(0)
+    page.window.close()
+
+
+def settle(port: int) -> None:
+    """Wait until no more than one page's objects live: the very first page's are kept by a timer of Panel's own."""
+    wait_until(
+        lambda: count(port)["App"] <= 1 and not count(port)["players"], lambda: f"sessions to expire: {count(port)}"
+    )
 
 
 def count(port: int) -> dict[str, int]:
