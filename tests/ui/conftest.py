@@ -1,4 +1,4 @@
-"""The served laboratory in Chromium: the real server as a subprocess, one browser, and pages that must stay free of errors."""
+"""The served laboratory in Chromium: the real server as a subprocess, one browser, pages that must stay free of errors."""
 
 import re
 import shutil
@@ -47,7 +47,8 @@ window.lab = {
     const roots = (window.Bokeh?.documents ?? []).flatMap((document) => document.roots())
     for (const model of new Set(roots.flatMap((root) => [...root.references()]))) {
       if (!(model.type ?? "").endsWith("Figure")) { continue }
-      for (const axis of model.left) { if (axis.axis_label in this.pictures) { found[this.pictures[axis.axis_label]] = model } }
+      const axis = model.left.find((axis) => axis.axis_label in this.pictures)
+      if (axis) { found[this.pictures[axis.axis_label]] = model }
     }
     return found
   },
@@ -69,7 +70,8 @@ window.lab = {
       } else if (typeof value == "string") { for (const letter of value) { mix(letter.charCodeAt(0)) } }
       else if (value != null) { mix(value.length); for (const part of value) { mix(part) } }
     }
-    for (const renderer of this.figures()[figure]?.renderers ?? []) { Object.values(renderer.data_source.data).forEach(mix) }
+    const renderers = this.figures()[figure]?.renderers ?? []
+    renderers.forEach((renderer) => Object.values(renderer.data_source.data).forEach(mix))
     return hash
   },
   // What has the keyboard, inside all shadows.
@@ -95,15 +97,7 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [
-            sys.executable,
-            "-c",
-            "from panel.command import main; main()",
-            "serve",
-            "--port",
-            str(self.port),
-            "dashboard",
-        ]
+        command = [sys.executable, "-m", "panel", "serve", "dashboard", "--port", str(self.port)]
         self._process = start(command, self._log)
         wait_until(self._answers, lambda: f"the server to answer:\n{self.log()}")
 
