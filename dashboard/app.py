@@ -60,7 +60,7 @@ class App(pn.viewable.Viewer):
         self._chore = Chore(iter(()))
         self._worked_on: Setup | None = None
         self._chore_began = 0.0
-        self._said = ""
+        self._said = "", 0
         if problems:
             self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         while not lazy and self._is_behind():
@@ -135,10 +135,12 @@ class App(pn.viewable.Viewer):
         said = self.run.message or self.run.ended
         if "diverged" in self.run.ended and not self.run.message:
             said += ". The last finite epoch is shown. Lower the learning rate, then reset."
-        if said != self._said:
-            self._said = said
+        if (said, self.run.refusals) != self._said:
+            self._said = said, self.run.refusals
             severity = "warning" if self.run.message else "error" if "diverged" in said else "info"
-            self._alert.param.update(object=said[:1].upper() + said[1:], severity=severity, visible=bool(said))
+            self._alert.param.update(
+                object=said[:1].upper() + said[1:], severity=severity, visible=bool(said), closed=False
+            )
 
     def _write_link(self) -> None:
         query = "?" + urlencode({"page": self.shown.slug, **self.run.settings.query()})

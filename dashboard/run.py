@@ -92,7 +92,7 @@ class Run(param.Parameterized):
 
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(settings=settings or Settings())
-        self.message = ""
+        self.message, self.refusals = "", 0
         self.version = 0
         self._lock = threading.RLock()
         self._advancing = threading.Lock()
@@ -158,6 +158,7 @@ class Run(param.Parameterized):
     def refuse(self, message: str) -> None:
         """Say on the page what was wrong with something that was asked for."""
         self.message = message
+        self.refusals += 1
         self.touch()
 
     def close(self) -> None:

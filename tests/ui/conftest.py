@@ -1,4 +1,4 @@
-"""The served laboratory in Chromium: the real server as a subprocess, one browser, pages that must stay free of errors."""
+"""The served laboratory in Chromium: the real server in a subprocess, one browser, pages free of errors."""
 
 import re
 import shutil
@@ -272,13 +272,13 @@ def visit(browser: Any, server: Server, windows: Callable[..., Any]) -> Iterator
     said = len(server.log())
     visits: list[Visit] = []
 
-    def open_page(query: str = "", wait: bool = True, **kind: Any) -> Visit:
+    def open_page(query: str = "", wait: bool = True, pictures: int = 5, **kind: Any) -> Visit:
         window = windows(**kind)
         found = Visit(window)
         visits.append(found)
         listen(found, server)
         window.goto(server.url + query, wait_until="commit", timeout=2 * PATIENCE)
-        return found.ready() if wait else found
+        return found.ready(pictures) if wait else found
 
     yield open_page
     for one in visits:

@@ -24,7 +24,7 @@ BRIGHTNESS = """(() => {
 
 
 def test_a_phone_has_no_overflow_and_a_drawer_that_opens(visit):
-    page = visit(**PHONE)
+    page = visit(pictures=1, **PHONE)
     menu = page.window.get_by_role("combobox", name=re.compile("^Dataset"))
     page.until(lambda: not menu.is_visible() or off_screen(menu), "the drawer to be closed")
     assert page.ask(OVERFLOW) <= 0
@@ -95,7 +95,7 @@ def looks_different_with_focus(window, clip):
 
 
 def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_back(visit):
-    page = visit(viewport={"width": 1400, "height": 420})
+    page = visit(pictures=3, viewport={"width": 1400, "height": 420})
     page.press("Play")
     page.pass_by(0)
     last, first = (page.window.get_by_role("heading", name=name) for name in ("Activations", "Decision map"))

@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Server, Visit, answer, free_port, start, wait_until
+from conftest import PATIENCE, Server, Visit, answer, free_port, start, wait_until
 
 pytestmark = pytest.mark.ui
 
 PAGES = 10
 
 
-def test_a_page_works_again_after_the_server_was_started_anew(windows, tmp_path):
+def test_a_page_comes_back_by_itself_when_its_server_does_and_can_be_reloaded(windows, tmp_path):
     server = Server(tmp_path)
     server.start()
     try:
@@ -21,8 +21,11 @@ def test_a_page_works_again_after_the_server_was_started_anew(windows, tmp_path)
         page.ready()
         page.press("Play")
         page.pass_by(0)
-        server.stop()
-        server.start()
+        with page.window.expect_event("load", timeout=2 * PATIENCE):
+            server.stop()
+            server.start()
+        page.ready()
+        page.reach(0)
         page.window.reload(wait_until="commit")
         page.ready()
         page.reach(0)
