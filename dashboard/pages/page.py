@@ -103,6 +103,7 @@ class Slot(pn.viewable.Viewer):
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
         self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
+        self._name(self._kind_for(run.frame()))
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.view
@@ -129,18 +130,24 @@ class Slot(pn.viewable.Viewer):
         )
 
     def _fit(self, frame: Frame) -> None:
-        kind = next((choice for choice in self._choices if choice.suits(frame)), None)
+        kind = self._kind_for(frame)
         if self.made and kind is self._kind:
             return
         self._kind, self.made = kind, True
-        title = (kind or self._choices[0]).title
+        self._name(kind)
         self.instrument = kind(self._run) if kind else None
-        self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(kind.question if kind else '')}</p>"
-        self._reading.param.update(
-            label=f"How to read {title}", description=kind.reading if kind else "", visible=bool(kind)
-        )
         self._switches.objects = [_choice(self.instrument, name) for name in kind.controls] if kind else []
         self._picture.objects = [self.instrument] if self.instrument else [_nothing(self._choices[0])]
+
+    def _kind_for(self, frame: Frame) -> type[Instrument] | None:
+        """The first choice that suits the run; None where none does."""
+        return next((choice for choice in self._choices if choice.suits(frame)), None)
+
+    def _name(self, kind: type[Instrument] | None) -> None:
+        title = (kind or self._choices[0]).title
+        question, reading = (kind.question, kind.reading) if kind else ("", "")
+        self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(question)}</p>"
+        self._reading.param.update(label=f"How to read {title}", description=reading, visible=bool(kind))
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:

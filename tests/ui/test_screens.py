@@ -98,11 +98,9 @@ def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_bac
     page = visit(pictures=3, viewport={"width": 1400, "height": 420})
     page.press("Play")
     page.pass_by(0)
-    last, first = (page.window.get_by_role("heading", name=name) for name in ("Activations", "Decision map"))
-    last.scroll_into_view_if_needed()
     page.window.mouse.move(700, 300)
     page.window.mouse.wheel(0, 3000)
-    page.wait("lab.drawn() >= 0")
+    page.wait("'gradients' in lab.figures() && 'activations' in lab.figures()")
     page.until(lambda: page.epoch() - page.ask("lab.drawn()") > 20, "the loss curve to stay behind")
     above, below = ("decision", "loss", "landscape"), ("gradients", "activations")
     before = page.digests()
@@ -112,12 +110,12 @@ def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_bac
     assert all(after[name] != before[name] for name in below)
     page.press_hidden("Pause")
     page.until(lambda: not page.playing(), "Play is offered")
-    first.scroll_into_view_if_needed()
+    page.window.mouse.wheel(0, -3000)
     page.until(
         lambda: page.ask("lab.drawn()") == page.epoch(), lambda: f"the loss curve to be up to date: {page.where()}"
     )
     assert page.ask("lab.column('landscape', 'here', 'epoch')") == [page.epoch()]
     page.until(
-        lambda: page.window.get_by_text(f"surface at epoch {page.epoch():,}; loss here").count() == 1,
+        lambda: page.window.get_by_text(f"around epoch {page.epoch():,};").count() == 1,
         "the surface to be that of the epoch shown",
     )
