@@ -23,7 +23,7 @@ from dashboard.wire import collected, send
 
 log = logging.getLogger(__name__)
 
-PERIOD = 100
+PERIOD = 90
 CROWD = 10
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
