@@ -221,3 +221,13 @@ def test_data_that_does_not_fit_is_refused_with_a_remedy(data, message):
 def test_parameters_of_another_network_are_refused():
     with pytest.raises(ValueError, match=r"parameters have the shape \(3,\); this network has 13"):
         Network([2, 3, 1]).parameters = np.ones(3)
+
+
+@pytest.mark.parametrize(("output", "outputs"), [("sigmoid", 1), ("softmax", 3), ("linear", 2)])
+def test_a_predictor_follows_the_parameters_and_gives_what_predict_gives(output, outputs):
+    network = Network([2, 5, 5, outputs], activation="tanh", output=output, skip=True, seed=1)
+    x = np.random.default_rng(0).normal(size=(37, 2))
+    predict = network.predictor(x, block=10)
+    for factor in (1.0, 0.5):
+        network.parameters *= factor
+        np.testing.assert_allclose(predict(), network.predict(x), rtol=1e-12)

@@ -35,8 +35,8 @@ class DecisionMap(Instrument):
     def begin(self, frame: Frame) -> None:
         (left, right), (bottom, top) = self._box = _box(frame.setup.train, frame.setup.validation)
         self._x, self._y = np.linspace(left, right, RESOLUTION), np.linspace(bottom, top, RESOLUTION)
-        self._grid = np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2)
         self._network = frame.setup.network.copy()
+        self._predict = self._network.predictor(np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2))
 
     def outline(self, frame: Frame) -> Hashable:
         setup = frame.setup
@@ -59,7 +59,7 @@ class DecisionMap(Instrument):
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         self._network.parameters[:] = frame.epoch.parameters
         with np.errstate(all="ignore"):
-            answers = np.nan_to_num(self._network.predict(self._grid))
+            answers = np.nan_to_num(self._predict())
         probabilities = np.hstack([1 - answers, answers]) if answers.shape[1] == 1 else answers
         (left, right), (bottom, top) = self._box
         shades = style.region_shades(probabilities).reshape(RESOLUTION, RESOLUTION)

@@ -31,6 +31,7 @@ class FittedCurve(Instrument):
         self._window = {"x": _padded(x, MARGIN), "y": _padded(y, 3 * MARGIN)}
         self._x = np.linspace(*self._window["x"], RESOLUTION)
         self._network = frame.setup.network.copy()
+        self._predict = self._network.predictor(self._x[:, None])
 
     def outline(self, frame: Frame) -> Hashable:
         return frame.setup.validation is None
@@ -46,7 +47,7 @@ class FittedCurve(Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         self._network.parameters[:] = frame.epoch.parameters
-        curve = {"network": {"x": self._x, "y": self._network.predict(self._x[:, None])[:, 0]}}
+        curve = {"network": {"x": self._x, "y": self._predict()[:, 0]}}
         parts = {"training": frame.setup.train, "validation": frame.setup.validation}
         examples = {label: _columns(part) for label, part in parts.items() if part is not None}
         return curve if after >= 0 else {**curve, **examples}

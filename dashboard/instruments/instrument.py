@@ -134,6 +134,7 @@ class Instrument(pn.viewable.Viewer):
         self._sources, self._mappers = _sources(plot), list(self.figure.select(ColorMapper))
         self._images: dict[str, tuple[np.ndarray, Columns]] = {}
         self._limits: dict[str, tuple[float, float]] = {}
+        plot.cleanup()  # from now on Bokeh's figure is enough; the document would hold HoloViews' plot
 
     def _dress(self, figure: Plot) -> None:
         figure.background_fill_alpha = figure.border_fill_alpha = 0
