@@ -1,6 +1,7 @@
 """App: the controls beside one page, under one clock."""
 
 import logging
+import sys
 import time
 from pathlib import Path
 from urllib.parse import urlencode
@@ -109,7 +110,7 @@ class App(pn.viewable.Viewer):
     async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
-        if self._ticks % (1 + CONDUCTOR.players // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
+        if self._ticks % (1 + CONDUCTOR.runs // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
         if self._is_behind():
             with CONDUCTOR.still(), collected(self._document) as changes:
@@ -171,6 +172,7 @@ def serve() -> None:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
         page = "playground"
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
+    sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
     run = _run(settings, problems)
     app = App(run, page, problems, lazy=True)
     app.page().servable(title="Descent Lab")

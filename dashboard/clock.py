@@ -74,8 +74,13 @@ class Conductor:
 
     @property
     def players(self) -> int:
-        """How many are playing."""
+        """How many are given turns."""
         return len(self._players)
+
+    @property
+    def runs(self) -> int:
+        """How many of them are runs that train, and not chores."""
+        return sum(isinstance(player, Clock) for player in self._players)
 
     def _conduct(self) -> None:
         while self._any_left():
