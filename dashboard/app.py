@@ -1,6 +1,5 @@
 """App: the controls beside one page, under one clock."""
 
-import logging
 import sys
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ from dashboard.run import Run, Setup
 from dashboard.settings import Settings
 from dashboard.transport import Transport
 from dashboard.wire import collected, send
-
-log = logging.getLogger(__name__)
 
 PERIOD = 90
 CROWD = 10
@@ -75,7 +72,7 @@ class App(pn.viewable.Viewer):
         page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
-            header=[pmui.Typography(self.shown.question, variant="body2", margin=(0, 20), sx=style.ASIDE)],
+            header=[pmui.Typography(self._asks(), variant="body2", margin=(0, 20), sx=style.ASIDE)],
             sidebar=[self.controls],
             main=[self._main()],
             sidebar_width=300,
@@ -103,6 +100,9 @@ class App(pn.viewable.Viewer):
 
     def _main(self) -> pn.viewable.Viewable:
         return pn.Column(self._alert, self.transport, self.shown, self.browser, sizing_mode="stretch_width", margin=12)
+
+    def _asks(self) -> str:
+        return f"{self.shown.question} {self.shown.look_for}"
 
     def _press(self, key: str) -> None:
         self.transport.press(key)

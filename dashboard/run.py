@@ -17,7 +17,6 @@ from engine.training import Epoch, Epochs, Training
 BLOCK = 64
 """Epochs trained ahead before they are recorded together; see engine/kernel.py for what that saves."""
 
-
 LAST = 10
 """A run follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
 

@@ -8,7 +8,6 @@ from bokeh.palettes import Cividis256, Viridis256
 TRAIN = "#1f77d0"
 VALIDATION = "#e0731d"
 GHOST = "#8b95a3"
-PATH = "#8b95a3"
 CURSOR = "#d6336c"
 CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
@@ -70,5 +69,5 @@ SECTIONS = {
     "& .MuiAccordionSummary-content": {"margin": "6px 0"},
     "& .MuiAccordionSummary-content h3": {"fontSize": "15px", "fontWeight": 600},
 }
-ASIDE = {"display": {"xs": "none", "md": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
+ASIDE = {"display": {"xs": "none", "lg": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"

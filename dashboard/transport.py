@@ -18,8 +18,6 @@ dl > div { min-width: 56px; }
 dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
 """
-
-
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 18px; }"
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
