@@ -9,7 +9,7 @@ from engine.network import Gradient, Network, Trace
 from engine.optimizers import OPTIMIZERS
 from engine.ranges import Option, Range, options
 from engine.schedules import SCHEDULES
-from engine.training import Epoch, Epochs, Training, train
+from engine.training import Checkpoint, Epoch, Epochs, Training, train
 
 __all__ = [
     "ACTIVATIONS",
@@ -19,6 +19,7 @@ __all__ = [
     "OPTIMIZERS",
     "OUTPUTS",
     "SCHEDULES",
+    "Checkpoint",
     "Dataset",
     "Epoch",
     "Epochs",

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from engine.buffers import buffer
 from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
 from engine.network import Data, Network
-from engine.optimizers import SGD, Optimizer
+from engine.optimizers import SGD, Optimizer, State
 from engine.schedules import Schedule
 
 NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
@@ -93,6 +94,22 @@ class Epochs:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that a training needs to go on from where it was, bit for bit.
+
+    index             of the epoch measured last, -1 before the first
+    parameters        (n_parameters,) at that epoch
+    optimizer_state   the optimizer's arrays, empty before the first epoch
+    rng_state         of the generator that shuffles minibatches
+    """
+
+    index: int
+    parameters: np.ndarray
+    optimizer_state: State
+    rng_state: dict[str, Any]
+
+
 class Training:
     """A network in training on data: `advance(k)` gives the next k epochs.
 
@@ -159,6 +176,27 @@ class Training:
         while self._some(work, updates):
             yield None
         yield epochs
+
+    def checkpoint(self) -> Checkpoint:
+        """Where the training is now, as copies."""
+        state = _copied(self._state) if self._in_use else {}
+        return Checkpoint(self._index, self.network.parameters.copy(), state, self._rng.bit_generator.state)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of this training, or of another one with the same arguments.
+
+        The optimizer is the present one, so it must be of the kind that the checkpoint's was.
+        Raises ValueError when the checkpoint is of another network.
+        """
+        self.network.parameters = checkpoint.parameters
+        self._index = checkpoint.index
+        self._rng.bit_generator.state = checkpoint.rng_state
+        self._in_use = None
+        if checkpoint.optimizer_state:
+            self._in_use, self._state = self.optimizer, _copied(checkpoint.optimizer_state)
+        self._retune()
+        with np.errstate(all="ignore"):
+            self._measure()
 
     def _some(self, work: Iterator[None], updates: int | None) -> bool:
         """Do that many updates, or all; whether there may be more to do."""
@@ -298,6 +336,10 @@ class _Validation:
             self._network.parameters = parameters
             self._kernel.forward(self._batch.x)
             self.ring.store(slot)
+
+
+def _copied(state: State) -> State:
+    return {name: array.copy() for name, array in state.items()}
 
 
 def _depth(kernel: Kernel) -> int:

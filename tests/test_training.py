@@ -299,3 +299,24 @@ def test_no_epochs_cannot_be_trained(k):
 def test_a_block_of_nothing_is_refused():
     with pytest.raises(ValueError, match="a block of 0 epochs is impossible; choose 1 or more"):
         next(train(Network([2, 3, 1]), MOONS, block=0))
+
+
+@every_setup
+@pytest.mark.parametrize("done", [0, 1, 40])
+def test_restored_from_a_checkpoint_goes_on_bit_for_bit(setup, done):
+    whole, first, second = (SETUPS[setup]() for _ in range(3))
+    expected = joined([whole.advance(done + 30)])
+    if done:
+        first.advance(done)
+    checkpoint = first.checkpoint()
+    first.advance(9)
+    second.advance(3)
+    for training in (first, second):
+        training.restore(checkpoint)
+        rest = joined([training.advance(30)])
+        assert_same_bits({name: column[done:] for name, column in expected.items()}, rest)
+
+
+def test_checkpoint_of_another_network_is_refused():
+    with pytest.raises(ValueError, match="this network has"):
+        SETUPS["momentum"]().restore(SETUPS["softmax"]().checkpoint())
