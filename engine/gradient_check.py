@@ -1,14 +1,18 @@
 """The gradient check: backpropagation against a difference of losses, parameter by parameter."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from engine.backpropagation import Backpropagation
+from engine.kernel import Kernel
 from engine.losses import OUTPUTS, Loss, Output, matching_loss
 from engine.network import Data, Network
 
 TOLERANCE = 1e-5
+EPSILONS = np.logspace(-12, -1, 23)
 
 # A loss carries an error of a few times 1e-16 of itself, and a difference over 2e-5 one of about 1e-11. Of a gradient
 # of RESOLUTION times the loss, that is 1e-6: safely within TOLERANCE.
@@ -43,37 +47,189 @@ class GradientCheck:
         return float(smooth.max()) if smooth.size else float("nan")
 
     @property
+    def median_relative_error(self) -> float:
+        """The median relative error, kinks set aside; nan if there is nothing but kinks."""
+        smooth = self.relative_errors[~self.kinks]
+        return float(np.median(smooth)) if smooth.size else float("nan")
+
+    @property
     def passed(self) -> bool:
         """Whether every relative error is below 1e-5, kinks set aside."""
         return self.max_relative_error < TOLERANCE
 
 
+@dataclass(frozen=True, eq=False)
+class EpsilonCurve:
+    """How well the check can know, epsilon by epsilon; arrays (k,) alike.
+
+    largest, median   of the relative errors, kinks set aside; nan if there is nothing but kinks
+    kinks             how many parameters were set aside
+    """
+
+    epsilons: np.ndarray
+    largest: np.ndarray
+    median: np.ndarray
+    kinks: np.ndarray
+
+    @property
+    def best(self) -> float:
+        """The epsilon whose largest relative error is the smallest; nan if there is none."""
+        known = ~np.isnan(self.largest)
+        return float(self.epsilons[known][self.largest[known].argmin()]) if known.any() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """One parameter's way through the check, in four steps: start, add epsilon, subtract it twice, restore.
+
+    name      one of `parameter_names`
+    values    (4,) the parameter at each step
+    losses    (4,) the loss at each step
+    kink      whether a kink lies within epsilon
+    drift     how far from its start the parameter would be, had it been taken back by arithmetic, w + epsilon -
+              2 epsilon + epsilon; the check saves the number and writes it back, which is exact
+    """
+
+    name: str
+    epsilon: float
+    values: np.ndarray
+    losses: np.ndarray
+    numeric: float
+    analytic: float
+    relative_error: float
+    kink: bool
+    drift: float
+
+
+@dataclass(frozen=True, eq=False)
+class BugCheck:
+    """What the gradient check says to a gradient with a mistake in it.
+
+    check     the check of the wrong gradient
+    changes   (n_parameters,) how far the mistake moves the gradient, relative like the check's errors
+    """
+
+    check: GradientCheck
+    changes: np.ndarray
+
+    @property
+    def verdict(self) -> str:
+        """What became of the mistake: "caught", "harmless" if it changes nothing, "hidden" if it changes kinks only.
+
+        A mistake is harmless where it moves no parameter's gradient by 1e-5 of itself: a forgotten 1/n with a single
+        example, a dropped slope of linear units. A diverged network hides everything.
+        """
+        if (self.changes < TOLERANCE).all():
+            return "harmless"
+        return "caught" if self.check.max_relative_error >= TOLERANCE else "hidden"
+
+
 def gradient_check(
-    network: Network, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0, epsilon: float = 1e-5
+    network: Network,
+    data: Data,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    epsilon: float = 1e-5,
+    analytic: np.ndarray | None = None,
 ) -> GradientCheck:
-    """Compare the network's gradient with central differences of its loss.
+    """Compare the network's gradient, or the one given as `analytic`, with central differences of its loss.
 
     Each parameter in turn is moved up and down by epsilon and put back, exactly, whatever happens on the way. A larger
     epsilon sees the loss bend, a smaller one sees it rounded; 1e-5 is the best of both.
 
     A ReLU network often disagrees at kinks, where one of its units is just about to switch on or off for an example.
     That is no mistake in the gradient: these parameters are found and set aside. So are those of other functions with
-    a kink at 0, of losses with a kink, and weights within epsilon of 0 under an L1 penalty.
+    a kink at 0, of losses with a kink, and weights within epsilon of 0 under an L1 penalty. Of 300 networks 2-16-16-1
+    on 200 examples of moons, 13 % disagree somewhere, and none once kinks are set aside.
 
-    Takes two passes forward per parameter, and two more if there can be kinks. Other arguments are those of
-    `Network.loss`.
-    Raises ValueError when epsilon is not above 0.
+    Takes two passes forward per parameter, and two more if there can be kinks. `analytic` is (n_parameters,); other
+    arguments are those of `Network.loss`.
+    Raises ValueError when epsilon is not above 0, or `analytic` has another shape.
     """
-    if not epsilon > 0:
-        raise ValueError(f"epsilon = {epsilon} moves nothing; choose more than 0, such as 1e-5")
-    analytic = network.gradient(data, loss, l1, l2).flat
-    above, below = _around(network.parameters, epsilon, lambda: network.loss(data, loss, l1, l2))
-    with np.errstate(all="ignore"):
-        numeric = (above - below) / (2 * epsilon)
-        size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), RESOLUTION * np.abs(above))
-        relative_errors = np.abs(analytic - numeric) / np.where(size > 0, size, 1.0)
-    kinks = _kinks_within(network, data, loss, epsilon) | _corners_of_l1(network, l1, epsilon)
-    return GradientCheck(numeric, analytic, relative_errors, kinks, epsilon)
+    mine = network.gradient(data, loss, l1, l2).flat if analytic is None else _laid_out(analytic, network)
+    return _Prober(network, data, loss, l1, l2).check(mine, _above_zero(epsilon))
+
+
+def epsilon_curve(
+    network: Network,
+    data: Data,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    epsilons: Sequence[float] = EPSILONS,
+) -> EpsilonCurve:
+    """The relative errors of the gradient check against epsilon: a U between rounding and curvature.
+
+    To the left the two losses are so close that their difference is mostly rounding, and grows like 1 / epsilon; to
+    the right the loss bends within epsilon, and the error grows like its square. Where the loss is a polynomial of
+    degree two, there is no right side. With large epsilons a ReLU network has little left but kinks.
+
+    epsilons (k,), from 1e-12 to 0.1 unless given; each takes as long as a `gradient_check`. Other arguments are those
+    of `Network.loss`. Raises ValueError when an epsilon is not above 0.
+    """
+    prober, analytic = _Prober(network, data, loss, l1, l2), network.gradient(data, loss, l1, l2).flat
+    checks = [prober.check(analytic, _above_zero(epsilon)) for epsilon in epsilons]
+    return EpsilonCurve(
+        np.array(epsilons, dtype=np.float64),
+        np.array([check.max_relative_error for check in checks]),
+        np.array([check.median_relative_error for check in checks]),
+        np.array([np.count_nonzero(check.kinks) for check in checks]),
+    )
+
+
+def walk(
+    network: Network,
+    data: Data,
+    i: int,
+    epsilon: float = 1e-5,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+) -> Walk:
+    """The gradient check of parameter i alone, step by step.
+
+    Arguments are those of `gradient_check`. Raises ValueError when epsilon is not above 0 or there is no parameter i.
+    """
+    if not 0 <= i < network.n_parameters:
+        raise ValueError(f"there is no parameter {i}; choose one from 0 to {network.n_parameters - 1}")
+    prober, w = _Prober(network, data, loss, l1, l2), float(network.parameters[i])
+    values = np.array([w, w + _above_zero(epsilon), w - epsilon, w])
+    losses = np.array([_with(network.parameters, i, value, prober.objective) for value in values])
+    numeric, analytic = _difference(losses[1], losses[2], epsilon), network.gradient(data, loss, l1, l2).flat[i]
+    error = _relative_errors(analytic, numeric, losses[1])
+    kink = bool(prober.kinks(range(i, i + 1), epsilon)[0])
+    drift = w + epsilon - 2 * epsilon + epsilon - w
+    name = parameter_names(network)[i]
+    return Walk(name, epsilon, values, losses, float(numeric), float(analytic), float(error), kink, drift)
+
+
+def bug_check(
+    network: Network,
+    data: Data,
+    bug: str,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    epsilon: float = 1e-5,
+) -> BugCheck:
+    """Plant one of `BUGS` in the backward pass and see whether the gradient check catches it.
+
+    Other arguments are those of `gradient_check`. Raises ValueError when there is no such bug.
+    """
+    wrong = Backpropagation(network, data, loss, l1, l2, bug).gradient.flat
+    right = Backpropagation(network, data, loss, l1, l2)
+    changes = _relative_errors(wrong, right.gradient.flat, right["loss"])
+    return BugCheck(gradient_check(network, data, loss, l1, l2, epsilon, wrong), changes)
+
+
+def parameter_names(network: Network) -> list[str]:
+    """What each parameter is called, such as "W1[0, 2]" or "b2[0]": layers count from 1, rows and columns from 0."""
+    names = []
+    for layer, (fan_in, fan_out) in enumerate(pairwise(network.sizes), start=1):
+        names += [f"W{layer}[{row}, {column}]" for row, column in np.ndindex(fan_in, fan_out)]
+        names += [f"b{layer}[{column}]" for column in range(fan_out)]
+    return names
 
 
 class JumpingSlopes:
@@ -95,10 +251,52 @@ class JumpingSlopes:
         return np.concatenate([np.empty(0), *slopes])
 
 
-def _around(parameters: np.ndarray, epsilon: float, measure: Callable) -> tuple[np.ndarray, np.ndarray]:
-    """What is measured with each parameter raised, and with it lowered, by epsilon: two arrays (n_parameters, ...)."""
-    above = [_with(parameters, i, parameters[i] + epsilon, measure) for i in range(len(parameters))]
-    below = [_with(parameters, i, parameters[i] - epsilon, measure) for i in range(len(parameters))]
+class _Prober:
+    """A network whose parameters can be moved about one by one to see what becomes of its loss."""
+
+    def __init__(self, network: Network, data: Data, loss: str | None, l1: float, l2: float) -> None:
+        self._network, self._l1 = network, l1
+        self._loss, self._penalty = matching_loss(loss, network.output), network.penalty(l1, l2)
+        self._batch = network.batch(data, self._loss)
+        self._kernel = Kernel(network, self._loss, self._batch.n)
+        self._slopes = JumpingSlopes(network, data, loss)
+
+    def objective(self) -> float:
+        """What `Network.loss` gives, in 16 us instead of 110 for 200 examples and layers 2-16-16-1."""
+        with np.errstate(all="ignore"):
+            self._kernel.forward(self._batch.x)
+            costs = self._loss.value(self._kernel.logits, self._batch.targets, self._kernel.output)
+            return float(costs.sum() / self._batch.n + self._penalty.value(self._network.parameters))
+
+    def check(self, analytic: np.ndarray, epsilon: float) -> GradientCheck:
+        everything = range(self._network.n_parameters)
+        above, below = _around(self._network.parameters, everything, epsilon, self.objective)
+        numeric = _difference(above, below, epsilon)
+        relative_errors = _relative_errors(analytic, numeric, above)
+        return GradientCheck(numeric, analytic, relative_errors, self.kinks(everything, epsilon), epsilon)
+
+    def kinks(self, which: range, epsilon: float) -> np.ndarray:
+        """For each of these parameters, whether a slope jumps or |w| bends within epsilon."""
+        return self._jumps(which, epsilon) | self._corners_of_l1(epsilon)[which.start : which.stop]
+
+    def _jumps(self, which: range, epsilon: float) -> np.ndarray:
+        """Whether the slope of an activation or of the loss jumps, for some example."""
+        here = self._slopes()
+        if not here.size:
+            return np.zeros(len(which), bool)
+        above, below = _around(self._network.parameters, which, epsilon, lambda: _differ(self._slopes(), here))
+        return above | below
+
+    def _corners_of_l1(self, epsilon: float) -> np.ndarray:
+        """(n_parameters,) which weights have 0, where |w| bends, within epsilon."""
+        is_weight = self._penalty.is_weight > 0
+        return is_weight & (np.abs(self._network.parameters) <= epsilon) & (self._l1 > 0)
+
+
+def _around(parameters: np.ndarray, which: range, epsilon: float, measure: Callable) -> tuple[np.ndarray, np.ndarray]:
+    """What is measured with each of these parameters raised, and with it lowered, by epsilon: two arrays (k, ...)."""
+    above = [_with(parameters, i, parameters[i] + epsilon, measure) for i in which]
+    below = [_with(parameters, i, parameters[i] - epsilon, measure) for i in which]
     return np.array(above), np.array(below)
 
 
@@ -112,20 +310,29 @@ def _with(parameters: np.ndarray, i: int, value: float, measure: Callable) -> ob
         parameters[i] = before
 
 
-def _kinks_within(network: Network, data: Data, loss: str | None, epsilon: float) -> np.ndarray:
-    """(n_parameters,) where the slope of an activation or of the loss jumps, for some example, within epsilon."""
-    slopes = JumpingSlopes(network, data, loss)
-    here = slopes()
-    if not here.size:
-        return np.zeros(network.n_parameters, bool)
-    above, below = _around(network.parameters, epsilon, lambda: _differ(slopes(), here))
-    return above | below
+def _difference(above: np.ndarray, below: np.ndarray, epsilon: float) -> np.ndarray:
+    """The central difference."""
+    with np.errstate(all="ignore"):
+        return (above - below) / (2 * epsilon)
 
 
-def _corners_of_l1(network: Network, l1: float, epsilon: float) -> np.ndarray:
-    """(n_parameters,) which weights have 0, where |w| bends, within epsilon."""
-    is_weight = network.penalty(l1, 0.0).is_weight > 0
-    return is_weight & (np.abs(network.parameters) <= epsilon) & (l1 > 0)
+def _relative_errors(analytic: np.ndarray, numeric: np.ndarray, losses: np.ndarray) -> np.ndarray:
+    """How far two gradients are apart, as a share of the larger one or of the least that can be resolved."""
+    with np.errstate(all="ignore"):
+        size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), RESOLUTION * np.abs(losses))
+        return np.abs(analytic - numeric) / np.where(size > 0, size, 1.0)
+
+
+def _above_zero(epsilon: float) -> float:
+    if not epsilon > 0:
+        raise ValueError(f"epsilon = {epsilon} moves nothing; choose more than 0, such as 1e-5")
+    return epsilon
+
+
+def _laid_out(gradient: np.ndarray, network: Network) -> np.ndarray:
+    if np.shape(gradient) != network.parameters.shape:
+        raise ValueError(f"analytic has the shape {np.shape(gradient)}; this network has {network.n_parameters}")
+    return np.asarray(gradient, dtype=np.float64)
 
 
 def _has_kink(loss: Loss, output: Output, size: int) -> bool:

@@ -1,8 +1,8 @@
-"""Landscapes: the loss on a plane through the space of all parameters.
+"""Landscapes: the loss on a plane or a line through the space of all parameters.
 
 A plane shows two directions out of hundreds. What looks like a wall or a valley is one only as far as the plane
-reaches: a path that leaves the plane has another loss than the surface beneath it, which `Plane.project` tells by the
-distance.
+reaches: a path that leaves the plane has another loss than the surface beneath it. `path_on_plane` gives both, and
+the distance between.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,9 +11,15 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.kernel import Kernel
+from engine.kernel import Kernel, tiles
 from engine.losses import matching_loss
 from engine.network import Data, Network
+
+WIDTH = 512
+"""How many parameters of a path are compared at a time."""
+
+ROUNDING = 1e-12
+"""A share of the variance that may be rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +52,46 @@ class Plane:
         return coordinates, np.linalg.norm(away - coordinates @ self.directions, axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class PrincipalPlane(Plane):
+    """The plane in which a path moves most; its directions are of length 1 and at right angles.
+
+    variance_explained   (2,) the share of the path's variance along each direction; their sum is the plane's. Near 1
+                         does not mean that the losses agree: what is left may lie where the loss is steep.
+    """
+
+    variance_explained: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """All parameters in a row: `start` at 0, `end` at 1, and beyond on both sides. Both are (n_parameters,)."""
+
+    start: np.ndarray
+    end: np.ndarray
+
+    def point(self, t: float | np.ndarray) -> np.ndarray:
+        """The parameters at each t (...), as (..., n_parameters); at 0 and 1 they are the ends bit for bit."""
+        t = np.asarray(t)[..., None]
+        return (1 - t) * self.start + t * self.end
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePath:
+    """A path of k epochs next to a plane.
+
+    coordinates   (k, 2) of each epoch's nearest point of the plane
+    distances     (k,) from there to the epoch's own parameters
+    losses        (k,) the true loss at the epoch's parameters
+    beneath       (k,) the loss at the nearest point, where the picture of the plane shows the epoch
+    """
+
+    coordinates: np.ndarray
+    distances: np.ndarray
+    losses: np.ndarray
+    beneath: np.ndarray
+
+
 class Survey:
     """The loss of one network at any parameters, without touching the network: its copy visits them all.
 
@@ -73,6 +119,11 @@ class Survey:
         """The loss at each of k pairs of coordinates, a (k,) and b (k,), as (k,)."""
         a, b = np.asarray(a)[:, None], np.asarray(b)[:, None]
         return self._in_parts(len(a), lambda part: plane.point(a[part], b[part]))
+
+    def losses_along(self, line: Line, t: np.ndarray) -> np.ndarray:
+        """The loss at each coordinate t (k,) of a line, as (k,)."""
+        t = np.asarray(t)
+        return self._in_parts(len(t), lambda part: line.point(t[part]))
 
     def _in_parts(self, k: int, points: Callable[[slice], np.ndarray]) -> np.ndarray:
         """The losses at k points, `depth` at a time."""
@@ -123,6 +174,95 @@ def weight_plane(network: Network, i: int, j: int) -> Plane:
     origin[[i, j]] = 0.0
     directions[[0, 1], [i, j]] = 1.0
     return Plane(origin, directions)
+
+
+def pca_plane(path: np.ndarray, center: np.ndarray | None = None) -> PrincipalPlane:
+    """The plane of the two directions in which a path varies most, its principal components.
+
+    It runs through the path's last point, so that the surface is exact where the run stands; through
+    `path.mean(axis=0)` it would come nearest to the path as a whole, and be exact nowhere. The path leads towards
+    higher coordinates, from its first point to its last. Directions in which it does not move at all are those of
+    single parameters, and explain nothing.
+
+    A path of random steps has a plane like this too, in which it looks like a smooth curve (Antognini & Sohl-Dickstein
+    2018): the shape of the path says less than the loss along it.
+
+    path     (k, n_parameters), such as a history's `kept().parameters`; 1024 x 25,000 numbers take 1 s and 21 MB
+    center   (n_parameters,) the parameters that the plane runs through instead
+    Raises ValueError for a path that is empty or not finite, or of a single parameter.
+    Source: Li et al. 2018, "Visualizing the loss landscape of neural nets", section 7.
+    """
+    path = np.asarray(path, dtype=np.float64)
+    if path.ndim != 2 or not len(path) or path.shape[1] < 2:
+        raise ValueError(f"a path of the shape {path.shape} has no plane; give (k, n_parameters), both at least (1, 2)")
+    directions, variances = _principal(path)
+    travelled = directions @ (path[-1] - path[0])
+    directions[travelled < 0] *= -1
+    return PrincipalPlane(np.array(path[-1] if center is None else center, dtype=np.float64), directions, variances)
+
+
+def plane_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Plane:
+    """The plane through the parameters of three runs, each (n_parameters,).
+
+    `a` is at (0, 0), b to its right, c above: the directions are of length 1 and at right angles, so that distances
+    in a picture are distances between parameters. `plane.project(np.stack([a, b, c]))` tells where the three are.
+    Raises ValueError when they lie on one line.
+    Source: Garipov et al. 2018, "Loss surfaces, mode connectivity, and fast ensembling of DNNs", appendix A.1.
+    """
+    origin = np.array(a, dtype=np.float64)
+    sides = np.stack([b, c]) - origin
+    if np.linalg.matrix_rank(sides, rtol=ROUNDING) < 2:
+        raise ValueError("the three runs lie on one line; choose three that differ in more than one direction")
+    return Plane(origin, _completed(sides))
+
+
+def line(start: np.ndarray, end: np.ndarray) -> Line:
+    """The straight line between the parameters of two runs, both (n_parameters,).
+
+    A wall between two good runs need not be one: hidden units have no order, and the same network with its units
+    listed otherwise lies elsewhere (Entezari et al. 2022).
+    Raises ValueError when the runs are of different networks.
+    Source: Goodfellow, Vinyals & Saxe 2015, "Qualitatively characterizing neural network optimization problems".
+    """
+    start, end = np.array(start, dtype=np.float64), np.array(end, dtype=np.float64)
+    if start.ndim != 1 or start.shape != end.shape:
+        raise ValueError(f"no line joins parameters of the shapes {start.shape} and {end.shape}; both must be the same")
+    return Line(start, end)
+
+
+def loss_on_line(
+    network: Network,
+    data: Data,
+    line: Line,
+    t: np.ndarray,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+) -> np.ndarray:
+    """The loss at each coordinate t (k,) of the line, as (k,).
+
+    The other arguments are those of `Network.loss`. The network stays as it is.
+    """
+    return Survey(network, data, loss, l1, l2).losses_along(line, t)
+
+
+def path_on_plane(
+    network: Network,
+    data: Data,
+    plane: Plane,
+    path: np.ndarray,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+) -> PlanePath:
+    """A path (k, n_parameters) as a picture of the plane shows it, and what it hides: true losses and distances.
+
+    The plane of one run says nothing certain about another run's path, and little about the beginning of its own:
+    compare `losses` with `beneath`. The other arguments are those of `Network.loss`. The network stays as it is.
+    """
+    survey, path = Survey(network, data, loss, l1, l2), np.asarray(path)
+    coordinates, distances = (np.concatenate(parts) for parts in zip(*map(plane.project, tiles(path)), strict=True))
+    return PlanePath(coordinates, distances, survey.losses(path), survey.losses_on(plane, *coordinates.T))
 
 
 def loss_on_plane(
@@ -178,6 +318,62 @@ def _filter_normalized(network: Network, rng: np.random.Generator) -> np.ndarray
         drawn *= np.where(size > 0, size, 1.0) / np.linalg.norm(drawn, axis=0)
         biases[...] = 0.0
     return direction.parameters
+
+
+def _principal(path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two leading principal directions of a path, (2, n_parameters), and the share of variance along each, (2,).
+
+    They are eigenvectors of the smaller of two matrices of inner products, between parameters or between epochs.
+    """
+    span = np.ptp(path, axis=0).max()
+    if not np.isfinite(span):
+        raise ValueError("the path holds numbers that are not finite; leave out the epochs that have diverged")
+    if span == 0:
+        return _completed(np.empty((0, path.shape[1]))), np.zeros(2)
+    k, n_parameters = path.shape
+    if n_parameters <= k:
+        away = (path - path.mean(axis=0)) / span
+        squares, vectors = np.linalg.eigh(away.T @ away)
+        directions = vectors.T[:-3:-1]
+    else:
+        squares, vectors = np.linalg.eigh(sum(part @ part.T for part in _differences(path, span)))
+        directions = np.hstack([vectors.T[:-3:-1] @ part for part in _differences(path, span)])
+    moves = squares[:-3:-1] > ROUNDING * squares[-1]
+    shares = np.zeros(2)
+    shares[: moves.sum()] = squares[:-3:-1][moves] / squares.clip(0).sum()
+    return _completed(directions[moves]), shares
+
+
+def _differences(path: np.ndarray, span: float) -> Iterator[np.ndarray]:
+    """A path less its mean, in units of the span, a few parameters at a time: (k, at most WIDTH)."""
+    for start in range(0, path.shape[1], WIDTH):
+        part = path[:, start : start + WIDTH]
+        yield (part - part.mean(axis=0)) / span
+
+
+def _completed(directions: np.ndarray) -> np.ndarray:
+    """Two directions of length 1 at right angles: those given, at most two, then those of single parameters."""
+    chosen: list[np.ndarray] = []
+    for direction in directions:
+        # Twice, since what is left of nearly parallel directions is rounded as coarsely as they were.
+        chosen.append(_unit(_across(_unit(_across(direction, chosen)), chosen)))
+    while len(chosen) < 2:
+        axis = np.zeros(directions.shape[1])
+        axis[np.argmin(sum(np.abs(other) for other in chosen))] = 1.0
+        chosen.append(_unit(_across(axis, chosen)))
+    return np.stack(chosen)
+
+
+def _across(direction: np.ndarray, others: list[np.ndarray]) -> np.ndarray:
+    """What is left of a direction at right angles to others of length 1."""
+    for other in others:
+        direction = direction - (direction @ other) * other
+    return direction
+
+
+def _unit(direction: np.ndarray) -> np.ndarray:
+    """The direction with length 1."""
+    return direction / np.linalg.norm(direction)
 
 
 def _coarse_to_fine(height: int, width: int, block: int) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:

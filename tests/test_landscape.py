@@ -1,11 +1,27 @@
-"""Surfaces are the network's own losses, planes are where they say, and nothing is left changed."""
+"""Surfaces are the network's own losses, planes and lines are where they say, and nothing is left changed."""
+
+import tracemalloc
 
 import numpy as np
 import pytest
+from oracle_surfaces import REFERENCES, recorded_paths, sklearn_components
 
 from engine.datasets import DATASETS
-from engine.landscape import Plane, Survey, loss_on_plane, loss_surfaces, random_plane, weight_plane
+from engine.landscape import (
+    Plane,
+    Survey,
+    line,
+    loss_on_line,
+    loss_on_plane,
+    loss_surfaces,
+    path_on_plane,
+    pca_plane,
+    plane_through,
+    random_plane,
+    weight_plane,
+)
 from engine.network import Network
+from engine.training import Training
 
 MOONS = DATASETS["moons"](n=50)
 X, Y = np.linspace(-1, 1, 9), np.linspace(-0.5, 2, 6)
@@ -192,3 +208,212 @@ def test_blocks_of_nothing_are_refused():
     network = Network([2, 1])
     with pytest.raises(ValueError, match="blocks of 0 points"):
         next(loss_surfaces(network, MOONS, random_plane(network), X, Y, block=0))
+
+
+every_path = pytest.mark.parametrize("path", ["long", "wide"])
+
+
+def trained_path(epochs: int, sizes: tuple[int, ...] = (2, 5, 1)) -> tuple[Network, np.ndarray]:
+    """A network as it was at first, and the parameters of its training."""
+    network = Network(sizes)
+    return network.copy(), Training(network, MOONS).advance(epochs).parameters
+
+
+def assert_components(path: np.ndarray, expected: np.ndarray) -> None:
+    """Either direction of each component will do."""
+    plane = pca_plane(path)
+    np.testing.assert_allclose(plane.variance_explained, expected[:, -1], rtol=1e-12)
+    components = expected[:, :-1]
+    signs = np.sign((components * plane.directions).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(plane.directions, signs * components, atol=1e-12)
+
+
+@every_path
+def test_principal_directions_are_scikit_learns(path):
+    """One path of more epochs than parameters, and one of fewer."""
+    assert_components(recorded_paths()[path], np.load(REFERENCES / "surfaces.npz")[f"components, {path}"])
+
+
+@pytest.mark.torch
+@every_path
+def test_principal_directions_are_scikit_learns_live(path):
+    pytest.importorskip("sklearn")
+    assert_components(recorded_paths()[path], sklearn_components(path))
+
+
+@every_path
+def test_what_the_principal_plane_explains_is_what_its_distances_leave(path):
+    """Pythagoras, about the mean."""
+    path = recorded_paths()[path]
+    plane = pca_plane(path, path.mean(axis=0))
+    left = (plane.project(path)[1] ** 2).sum() / ((path - path.mean(axis=0)) ** 2).sum()
+    assert plane.variance_explained.sum() == pytest.approx(1 - left, rel=1e-12)
+
+
+@every_path
+@pytest.mark.parametrize("scale", [1e-150, 1e-9, 1e150])
+def test_principal_directions_do_not_depend_on_the_scale_of_the_path(path, scale):
+    path = recorded_paths()[path]
+    plane, scaled = pca_plane(path), pca_plane(path * scale)
+    np.testing.assert_allclose(scaled.directions, plane.directions, atol=1e-12)
+    np.testing.assert_allclose(scaled.variance_explained, plane.variance_explained, rtol=1e-12)
+
+
+@every_path
+def test_the_principal_plane_runs_through_the_last_point_and_the_path_leads_upwards(path):
+    path = recorded_paths()[path]
+    coordinates, distances = pca_plane(path).project(path)
+    assert distances[-1] == 0
+    assert (coordinates[-1] == 0).all()
+    assert (coordinates[0] < 0).all()
+
+
+@every_path
+def test_the_principal_plane_runs_through_the_center_it_is_given(path):
+    path = recorded_paths()[path]
+    center = path.mean(axis=0)
+    plane = pca_plane(path, center)
+    np.testing.assert_array_equal(plane.point(0.0, 0.0), center)
+    np.testing.assert_array_equal(plane.directions, pca_plane(path).directions)
+
+
+@pytest.mark.parametrize("n_parameters", [2, 3, 50])
+@pytest.mark.parametrize("epochs", [1, 2, 3, 30])
+@pytest.mark.parametrize("kind", ["still", "straight", "along one parameter", "barely curved"])
+def test_a_path_without_a_plane_still_gets_one(kind, epochs, n_parameters):
+    """Whatever cannot be explained is 0, the directions are of length 1 and at right angles, and nothing is nan."""
+    rng, t = np.random.default_rng(epochs), np.linspace(0, 1, epochs)[:, None]
+    start, along, across = rng.normal(size=(3, n_parameters))
+    path = {
+        "still": start + 0 * t,
+        "straight": start + t * along,
+        "along one parameter": start + t * np.eye(n_parameters)[0],
+        "barely curved": start + t * along + 1e-9 * t**2 * across,
+    }[kind]
+    plane = pca_plane(path)
+    np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-12)
+    moved = kind != "still" and epochs > 1
+    assert plane.variance_explained.sum() == pytest.approx(float(moved), abs=1e-9)
+    assert plane.variance_explained[1] < 1e-9
+    np.testing.assert_allclose(plane.project(path)[1], 0, atol=1e-6)
+
+
+def test_a_long_path_of_many_parameters_is_never_copied():
+    """A path of 32 MB; a copy of it would show."""
+    network = Network([2, 100, 200, 1])
+    path = np.random.default_rng(0).normal(size=(200, network.n_parameters)).cumsum(axis=0)
+    tracemalloc.start()
+    path_on_plane(network, MOONS, pca_plane(path), path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.nbytes / 4
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_the_path_of_a_diverged_run_is_refused(wrong):
+    path = recorded_paths()["long"].copy()
+    path[7, 3] = wrong
+    with pytest.raises(ValueError, match="leave out the epochs that have diverged"):
+        pca_plane(path)
+
+
+@pytest.mark.parametrize("shape", [(5,), (0, 5), (5, 1), (2, 2, 2)])
+def test_what_is_no_path_has_no_principal_plane(shape):
+    with pytest.raises(ValueError, match="has no plane"):
+        pca_plane(np.zeros(shape))
+
+
+@every_case
+def test_a_path_on_a_plane_has_its_true_losses_and_those_beneath(network, data, options):
+    """To 1e-12, as for surfaces. The plane is oblique, and the path far from it."""
+    rng = np.random.default_rng(0)
+    plane = Plane(network.parameters.copy(), rng.normal(size=(2, network.n_parameters)))
+    path = network.parameters + rng.normal(size=(7, network.n_parameters))
+    seen, visitor = path_on_plane(network, data, plane, path, **options), network.copy()
+    coordinates, distances = plane.project(path)
+    np.testing.assert_allclose(seen.coordinates, coordinates, rtol=1e-12)
+    np.testing.assert_allclose(seen.distances, distances, rtol=1e-12)
+    for parameters, place, true, beneath in zip(path, coordinates, seen.losses, seen.beneath, strict=True):
+        visitor.parameters = parameters
+        assert true == pytest.approx(visitor.loss(data, **options), rel=1e-12)
+        visitor.parameters = plane.point(*place)
+        assert beneath == pytest.approx(visitor.loss(data, **options), rel=1e-12)
+
+
+def test_on_its_own_principal_plane_a_run_is_true_at_its_end_and_wrong_at_its_start():
+    """Measured elsewhere: 98.6 % of the variance explained, and yet the plane is wrong by .46 at the start."""
+    network = Network([2, 16, 16, 1])
+    path = Training(network.copy(), DATASETS["moons"]()).advance(2000).parameters
+    plane = pca_plane(path)
+    seen = path_on_plane(network, DATASETS["moons"](), plane, path)
+    assert plane.variance_explained.sum() > 0.97
+    assert seen.beneath[-1] == pytest.approx(seen.losses[-1], rel=1e-12)
+    assert abs(seen.beneath[0] - seen.losses[0]) > 0.2
+
+
+def test_the_slice_of_another_run_is_wrong_even_at_the_end():
+    """A 2-2-1 network, sliced over two weights of the first layer."""
+    (network, path), other = trained_path(2000, (2, 2, 1)), Network([2, 2, 1], seed=1)
+    Training(other, MOONS).advance(2000)
+    own = network.copy()
+    own.parameters = path[-1]
+    for sliced, exact in ((own, True), (other, False)):
+        seen = path_on_plane(network, MOONS, weight_plane(sliced, 0, 2), path)
+        assert (abs(seen.beneath[-1] - seen.losses[-1]) < 1e-12) == exact
+        assert abs(seen.beneath[0] - seen.losses[0]) > 0.05
+
+
+@every_case
+def test_losses_on_a_line_are_the_networks_own(network, data, options):
+    other = network.copy()
+    other.parameters = -network.parameters
+    between, t = line(network.parameters, other.parameters), np.linspace(-0.5, 1.5, 9)
+    visitor, expected = network.copy(), []
+    for place in t:
+        visitor.parameters = between.point(place)
+        expected.append(visitor.loss(data, **options))
+    np.testing.assert_allclose(loss_on_line(network, data, between, t, **options), expected, rtol=1e-12)
+
+
+def test_a_line_starts_and_ends_exactly_at_its_runs_and_keeps_them():
+    start, end = Network([2, 3, 1], seed=0), Network([2, 3, 1], seed=1)
+    between = line(start.parameters, end.parameters)
+    first, last = start.parameters.copy(), end.parameters.copy()
+    start.parameters[...] = end.parameters[...] = 0.0
+    np.testing.assert_array_equal(between.point(0), first)
+    np.testing.assert_array_equal(between.point(1.0), last)
+    np.testing.assert_allclose(between.point(2.0), 2 * last - first)
+    assert between.point(np.zeros((4, 5))).shape == (4, 5, first.size)
+
+
+@pytest.mark.parametrize(("start", "end"), [(np.zeros(3), np.zeros(4)), (np.zeros((2, 3)), np.zeros((2, 3)))])
+def test_no_line_joins_different_networks(start, end):
+    with pytest.raises(ValueError, match="no line joins"):
+        line(start, end)
+
+
+def test_three_runs_lie_on_their_plane_as_far_apart_as_they_are():
+    runs = np.random.default_rng(0).normal(size=(3, 20))
+    plane = plane_through(*runs)
+    coordinates, distances = plane.project(runs)
+    np.testing.assert_allclose(distances, 0, atol=1e-14)
+    np.testing.assert_array_equal(coordinates[0], [0, 0])
+    assert coordinates[1] == pytest.approx([np.linalg.norm(runs[1] - runs[0]), 0])
+    assert coordinates[2, 1] > 0
+    for i, j in [(0, 1), (0, 2), (1, 2)]:
+        there, here = np.linalg.norm(runs[i] - runs[j]), np.linalg.norm(coordinates[i] - coordinates[j])
+        assert here == pytest.approx(there)
+
+
+def test_nearly_parallel_runs_still_have_right_angles():
+    runs = np.random.default_rng(0).normal(size=(3, 20))
+    runs[2] = runs[0] + 3 * (runs[1] - runs[0]) + 1e-9 * runs[2]
+    directions = plane_through(*runs).directions
+    np.testing.assert_allclose(directions @ directions.T, np.eye(2), atol=1e-14)
+
+
+@pytest.mark.parametrize("shares", [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)])
+def test_three_runs_on_one_line_are_refused(shares):
+    a, step = np.random.default_rng(0).normal(size=(2, 20))
+    with pytest.raises(ValueError, match="lie on one line"):
+        plane_through(a, a + shares[0] * step, a + shares[1] * step)
