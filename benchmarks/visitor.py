@@ -38,7 +38,7 @@ class Arrival:
 class Visitor:
     """One session: `open` it, `press` keys, `set` controls, `answer` waits for what comes of it."""
 
-    def __init__(self, address: str, query: str = "") -> None:
+    def __init__(self, address: str, query: str = "?page=playground") -> None:
         self._address, self._query = address, query
         self.arrivals: list[Arrival] = []
         self._awaited: tuple[Matches, asyncio.Future] | None = None

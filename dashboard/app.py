@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,9 +16,11 @@ from dashboard import style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore, Clock
 from dashboard.controls import Controls, Watchers
+from dashboard.job import Job
+from dashboard.navigation import Gallery
 from dashboard.pages import PAGES
-from dashboard.run import Run, Setup
-from dashboard.settings import Settings
+from dashboard.pages.page import Page
+from dashboard.store import Store
 from dashboard.transport import Transport
 from dashboard.wire import collected, send
 
@@ -29,51 +32,57 @@ LOGO = Path(__file__).parent / "logo.svg"
 
 
 class App(pn.viewable.Viewer):
-    """The laboratory for one visitor: a run, its clock, its controls, and the page that shows it.
+    """The laboratory for one visitor: a page and what it shows, its clock and its controls, one page at a time.
 
     Served, `page()` is the whole window; in a notebook the App itself is shown.
     """
 
     def __init__(
-        self, run: Run | None = None, page: str = "playground", problems: list[str] | None = None, lazy: bool = False
+        self, run: Store | None = None, page: str = "home", problems: Sequence[str] = (), lazy: bool = False
     ) -> None:
         """problems: what was wrong with a link. lazy: leave the pictures to the ticks of a served session."""
         super().__init__()
-        self.run = run or Run()
-        self.clock = Clock(self.run)
-        self._link_is_old = True
-        self._watchers = Watchers(self.run.settings)
-        with self._watchers.noted():
-            self.controls = Controls(self.run.settings, self._watchers)
-            self.transport = Transport(self.clock)
-            self.run.settings.param.watch(self._age_link, Settings.names())
-        self.browser = Browser(self._press)
-        self.shown = PAGES[page](self.run)
+        self._lazy, self._document = lazy, None
+        self._left: dict[str, dict[str, str]] = {}
+        self._side, self._body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
+        self._body.sizing_mode = "stretch_width"
         self._alert = pmui.Alert(
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
-        self._document: Document | None = None
-        self._drawn = -1
-        self._ticks = 0
-        self._chore = Chore(iter(()))
-        self._worked_on: Setup | None = None
-        self._chore_began = 0.0
-        self._said = "", 0
-        if problems:
-            self.run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
-        while not lazy and self._is_behind():
-            self._draw()
+        self.browser = Browser(self._press)
+        self._pages = pmui.Dialog(
+            title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
+        )
+        self._ticks, self._said = 0, ("", 0)
+        self._chore: Chore | Job = Chore(iter(()))
+        self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Row(self.controls, self._main(), sizing_mode="stretch_width")
+        return pn.Row(self._side, self._main(), sizing_mode="stretch_width")
+
+    def open(self, slug: str) -> None:
+        """Swap the page for another one; each comes back as it was left.
+
+        Raises ValueError when there is no such page.
+        """
+        if slug not in PAGES:
+            raise ValueError(f"page {slug!r} does not exist; choose one of {', '.join(PAGES)}")
+        self._pages.open = False
+        if slug == self.shown.slug:
+            return
+        self._left[self.shown.slug] = self.shown.query()
+        self._leave()
+        run, problems = PAGES[slug].opened(self._left.get(slug))
+        self._show(PAGES[slug], run, problems)
 
     def page(self) -> pmui.Page:
         """The whole window, for a server."""
         page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
-            header=[pmui.Typography(self._asks(), variant="body2", margin=(0, 20), sx=style.ASIDE)],
-            sidebar=[self.controls],
+            header=[self._menu()],
+            site_url="?page=home",
+            sidebar=[self._side],
             main=[self._main()],
             sidebar_width=300,
             busy_indicator=None,
@@ -93,16 +102,59 @@ class App(pn.viewable.Viewer):
         document.add_periodic_callback(self._tick, PERIOD)
 
     def close(self) -> None:
-        """Leave nothing behind: no clock, no work, no watcher. The run and its settings may live on."""
+        """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""
         self.clock.pause()
         self._chore.drop()
         self._watchers.close()
 
-    def _main(self) -> pn.viewable.Viewable:
-        return pn.Column(self._alert, self.transport, self.shown, self.browser, sizing_mode="stretch_width", margin=12)
+    def _leave(self) -> None:
+        """Let go of the page that is shown."""
+        self.close()
+        self.run.close()
 
-    def _asks(self) -> str:
-        return f"{self.shown.question} {self.shown.look_for}"
+    def _show(self, kind: type[Page], run: Store, problems: Sequence[str]) -> None:
+        """Show a page of this kind on a run."""
+        self.run, self.clock = run, Clock(run)
+        self._watchers = Watchers(run.settings)
+        with self._watchers.noted():
+            self.shown = kind(run)
+            others = [run.view, run.study] if run.study else [run.view]
+            self.controls = Controls(run.settings, others, kind.controls, self._watchers)
+            self.transport = Transport(self.clock)
+            for choices in (run.settings, *others):
+                choices.param.watch(self._age_link, choices.names())
+        self.shown.play, self.shown.open = self.clock.play, self.open
+        self._link_is_old, self._drawn = True, -1
+        self._worked_on, self._chore_began = None, 0.0
+        self._side.objects = [self.controls]
+        self._body.objects = [self.shown.heading, self.transport, self.shown]
+        if problems:
+            run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
+        while not self._lazy and self._is_behind():
+            self._draw()
+
+    def _main(self) -> pn.viewable.Viewable:
+        return pn.Column(
+            self._alert, self._body, self._pages, self.browser, sizing_mode="stretch_width", margin=(10, 12)
+        )
+
+    def _menu(self) -> pmui.Button:
+        return pmui.Button(
+            label="Experiments",
+            icon="apps",
+            variant="outlined",
+            stylesheets=[".MuiButton-root { color: #5c7cfa !important; border-color: #5c7cfa66 !important; }"],
+            margin=(4, 8, 4, 24),
+            on_click=self._open_menu,
+        )
+
+    def _open_menu(self, _: object) -> None:
+        """Show all pages; their cards are made when they are first asked for."""
+        if not self._pages.objects:
+            self._gallery = Gallery(PAGES, self.open, sizing_mode="stretch_width")
+            self._pages.objects = [self._gallery]
+        self._gallery.shown = self.shown.slug
+        self._pages.open = True
 
     def _press(self, key: str) -> None:
         self.transport.press(key)
@@ -144,7 +196,7 @@ class App(pn.viewable.Viewer):
             )
 
     def _write_link(self) -> None:
-        query = "?" + urlencode({"page": self.shown.slug, **self.run.settings.query()})
+        query = "?" + urlencode(self.shown.query())
         if self._document and pn.state.location:
             pn.state.location.search = query
             self._link_is_old = False
@@ -157,34 +209,27 @@ class App(pn.viewable.Viewer):
         now, frame = time.perf_counter(), self.run.frame()
         if frame.setup is self._worked_on and (self._chore.busy or now - self._chore_began < CHORE_EVERY):
             return
-        work = next(filter(None, (instrument.work(frame) for instrument in self.shown.in_view)), None)
-        if work:
-            self._chore.drop()
-            self._chore, self._chore_began, self._worked_on = Chore(work), now, frame.setup
+        for instrument in self.shown.in_view:
+            work = instrument.work(frame)
+            if work:
+                self._chore.drop()
+                self._chore = Job(work) if instrument.heavy else Chore(work)
+                self._chore_began, self._worked_on = now, frame.setup
+                return
 
 
 def serve() -> None:
     """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
-    settings, problems = Settings.from_query(query)
-    page = query.get("page", "playground")
+    page, problems = query.get("page", "playground" if query else "home"), []
     if page not in PAGES:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
         page = "playground"
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
-    run = _run(settings, problems)
-    app = App(run, page, problems, lazy=True)
+    run, more = PAGES[page].opened(query)
+    app = App(run, page, problems + more, lazy=True)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
     pn.state.onload(lambda: app.start(document))
-    pn.state.on_session_destroyed(lambda _: (app.close(), run.close()))
-
-
-def _run(settings: Settings, problems: list[str]) -> Run:
-    """A run of these settings, or of the defaults where they do not go together."""
-    try:
-        return Run(settings)
-    except ValueError as error:
-        problems.append(str(error))
-        return Run()
+    pn.state.on_session_destroyed(lambda _: (app.close(), app.run.close()))

@@ -18,7 +18,7 @@ class Browser(JSComponent):
     const TYPING = "input:not([type=range], [type=checkbox]), textarea, [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
-    const KEYS = {" ": "space", "ArrowRight": "right", "r": "r", "R": "r"}
+    const KEYS = {" ": "space", "ArrowRight": "right", "ArrowLeft": "left", "r": "r", "R": "r"}
 
     // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
     const suit = () => {
@@ -45,9 +45,10 @@ class Browser(JSComponent):
       const hear = (event) => {
         const key = KEYS[event.key], target = event.composedPath()[0]
         const is = (selector) => target instanceof Element && target.matches(selector)
-        const combined = event.ctrlKey || event.metaKey || event.altKey || event.repeat && key != "right"
+        const along = key == "right" || key == "left"
+        const combined = event.ctrlKey || event.metaKey || event.altKey || event.repeat && !along
         if (!key || combined || is(TYPING)) { return }
-        if (key == "space" && is(PRESSING) || key == "right" && is(SLIDING)) { return }
+        if (key == "space" && is(PRESSING) || along && is(SLIDING)) { return }
         event.preventDefault()
         model.send_msg(key)
       }

@@ -8,11 +8,12 @@ server's loop free for controls and pictures: measured with ten runs playing, a 
 import logging
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dashboard.run import Run
+from dashboard.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,9 @@ CONDUCTOR = Conductor()
 
 
 class Clock:
-    """Play, pause, step and reset for one run, at the speed its settings ask for."""
+    """Play, pause, step, look back and reset for one run, at the speed its settings ask for."""
 
-    def __init__(self, run: Run, conductor: Conductor = CONDUCTOR) -> None:
+    def __init__(self, run: Store, conductor: Conductor = CONDUCTOR) -> None:
         self.run = run
         self.playing = False
         self._conductor = conductor
@@ -118,7 +119,8 @@ class Clock:
         self._hand = threading.RLock()
 
     def play(self) -> None:
-        """Go on, also after a stop rule; a run that diverged stays where it is."""
+        """Go on from the newest epoch, also after a stop rule; a run that diverged stays where it is."""
+        self.run.look_at(None)
         self.run.resume()
         if not self.run.ended:
             self._pace = Pace()
@@ -133,10 +135,23 @@ class Clock:
         self.pause() if self.playing else self.play()
 
     def step(self) -> None:
-        """Train exactly one epoch, then stand still."""
+        """Go one epoch on and stand still: to the next one kept when looking back, else train one."""
         self.pause()
+        if self.run.looked_at is not None:
+            self._look(1)
+            return
         self.run.resume()
         self.run.advance(1)
+
+    def back(self) -> None:
+        """Look at the epoch kept before the one that is shown."""
+        self.pause()
+        self._look(-1)
+
+    def look_at(self, epoch: int) -> None:
+        """Stand still and look at an epoch; from the newest on, at the newest."""
+        self.pause()
+        self.run.look_at(epoch if epoch < self.run.history[-1].index else None)
 
     def reset(self) -> None:
         """Stand at epoch 0 with the same weights."""
@@ -159,6 +174,11 @@ class Clock:
         """Pause and say so."""
         self.playing = False
         self.run.refuse(f"The training was stopped by an error: {error}. Change a setting or reset to start again.")
+
+    def _look(self, steps: int) -> None:
+        history, shown = self.run.history, self.run.frame().epoch.index
+        place = bisect_left(history, shown, key=lambda moment: moment.index) + steps
+        self.look_at(history[min(max(place, 0), len(history) - 1)].index)
 
     def _train(self, epochs: int, until: float) -> int:
         """Train one block, or a piece of it when the time is over; how many epochs were recorded."""

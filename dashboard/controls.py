@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,96 +11,86 @@ import panel_material_ui as pmui
 import param
 
 from dashboard import style
-from dashboard.settings import COMMON, MOST_LAYERS, OPTIONS, Settings, family_options
+from dashboard.choices import Choices
+from dashboard.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
 from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
+STEPS = {"batch_size": (BATCHES, {0: "all"}), "l2": (PENALTIES,), "l1": (PENALTIES,)}
 NO_ARROWS = {"& button": {"display": "none"}}
 USUAL_UNITS = 64
 MARGIN = (3, 14)
+ACCORDION = {
+    "sizing_mode": "stretch_width",
+    "margin": 0,
+    "disable_gutters": True,
+    "sx": style.SECTIONS,
+    "square": True,
+}
 PAIRS = ":host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr)); }"
 
 
+SECTIONS = {
+    "Data": ("dataset", "n", "noise", "validation", "standardize", "data_seed"),
+    "Network": ("hidden", "activation", "skip"),
+    "Training": ("optimizer", "batch_size", "schedule"),
+    "Start": ("initializer", "bias", "seed"),
+    "Loss and penalties": ("loss", "l2", "l1"),
+    "Stop": ("stop_epoch", "stop_loss", "stop_plateau"),
+}
+NUMBERS = ("data_seed", *SECTIONS["Stop"])
+"""Settings that are typed in."""
+
+
 class Controls(pn.viewable.Viewer):
-    """Every setting as a control with its meaning as tooltip.
+    """The choices of a page as controls with their meaning as tooltips: those named, and below them all settings.
 
     What belongs to a chosen optimizer, schedule, initializer or dataset comes and goes with it.
     """
 
-    def __init__(self, settings: Settings, watchers: "Watchers | None" = None) -> None:
+    def __init__(
+        self,
+        settings: Choices,
+        others: Sequence[Choices] = (),
+        names: Sequence[str] = (),
+        watchers: "Watchers | None" = None,
+    ) -> None:
+        """others: choices besides the settings, of the page's own. names: which controls come first."""
         super().__init__()
         self.settings, self._watchers = settings, watchers or Watchers(settings)
-        self._layout = pmui.Accordion(
-            ("Data", self._data()),
-            ("Network", self._network()),
-            ("Training", self._training()),
-            ("Start", self._start()),
-            ("Loss and penalties", self._loss()),
-            ("Stop", self._stop()),
-            active=[0, 1, 2],
-            sizing_mode="stretch_width",
-            margin=0,
-            disable_gutters=True,
-            dynamic=True,
-            sx=style.SECTIONS,
-            square=True,
-        )
+        picked = [self._control(_owner(name, settings, *others), name) for name in names]
+        sections = [self._sections(active=[] if picked else [0, 1, 2])] if isinstance(settings, Settings) else []
+        if picked and sections:
+            sections = [pmui.Accordion(("All settings", sections[0]), active=[], dynamic=True, **ACCORDION)]
+        self._layout = pn.Column(*picked, *sections, sizing_mode="stretch_width", margin=(14 if picked else 0, 0, 8, 0))
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
-    def _data(self) -> pn.Column:
-        return _group(
-            self._menu("dataset"),
-            Family(self.settings, "dataset", self._watchers),
-            slider(self.settings, "n"),
-            slider(self.settings, "noise"),
-            slider(self.settings, "validation"),
-            self._switch("standardize"),
-        )
+    def _sections(self, active: list[int]) -> pmui.Accordion:
+        groups = [(title, self._group(names)) for title, names in SECTIONS.items()]
+        return pmui.Accordion(*groups, active=active, dynamic=True, **ACCORDION)
 
-    def _network(self) -> pn.Column:
-        return _group(LayerEditor(self.settings), self._menu("activation"), self._switch("skip"))
+    def _group(self, names: Sequence[str]) -> pn.Column:
+        controls = [self._control(self.settings, name) for name in names]
+        return pn.Column(*controls, sizing_mode="stretch_width", margin=(0, 0, 8, 0))
 
-    def _training(self) -> pn.Column:
-        return _group(
-            self._menu("optimizer"),
-            Family(self.settings, "optimizer", self._watchers),
-            Steps(self.settings, "batch_size", BATCHES, {0: "all"}),
-            self._menu("schedule"),
-            Family(self.settings, "schedule", self._watchers),
-        )
-
-    def _start(self) -> pn.Column:
-        return _group(
-            self._menu("initializer"),
-            Family(self.settings, "initializer", self._watchers),
-            slider(self.settings, "bias"),
-            SeedEditor(self.settings),
-        )
-
-    def _loss(self) -> pn.Column:
-        return _group(
-            LossMenu(self.settings),
-            Steps(self.settings, "l2", PENALTIES),
-            Steps(self.settings, "l1", PENALTIES),
-        )
-
-    def _stop(self) -> pn.Column:
-        return _group(*(_number(self.settings, name) for name in ("stop_epoch", "stop_loss", "stop_plateau")))
-
-    def _menu(self, name: str) -> pmui.Select:
-        return pmui.Select.from_param(self.settings.param[name], **_words(self.settings, name))
-
-    def _switch(self, name: str) -> pmui.Switch:
-        return pmui.Switch.from_param(self.settings.param[name], **_words(self.settings, name))
+    def _control(self, choices: Choices, name: str) -> pn.viewable.Viewable:
+        """The control of one choice."""
+        special = {"hidden": LayerEditor, "loss": LossMenu, "seed": SeedEditor}
+        if name in FAMILIES and choices is self.settings:
+            parts = _menu(choices, name), Family(choices, name, self._watchers)
+            return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
+        if name in special and isinstance(choices, Settings):
+            return special[name](choices)
+        return control(choices, name)
 
 
 class Watchers:
     """Remembers the watchers that are set on the settings in its bodies, and takes them away together."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Choices) -> None:
         self._settings = settings
         self._noted: list[param.parameterized.Watcher] = []
 
@@ -140,7 +130,7 @@ class Family(pn.viewable.Viewer):
     def _fill(self, *_: object) -> None:
         names = list(self._settings.options(self._choice))
         with self._watchers.noted():
-            self._sliders |= {name: slider(self._settings, name) for name in names if name not in self._sliders}
+            self._sliders |= {name: control(self._settings, name) for name in names if name not in self._sliders}
         self._layout.param.update(objects=[self._sliders[name] for name in names], visible=bool(names))
 
 
@@ -148,7 +138,7 @@ class Steps(pn.viewable.Viewer):
     """A slider over chosen values, for what is better chosen by magnitude; a value from a link joins them."""
 
     def __init__(
-        self, settings: Settings, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None
+        self, settings: Choices, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None
     ) -> None:
         super().__init__()
         self._settings, self._name, self._names = settings, name, names or {}
@@ -277,16 +267,35 @@ class SeedEditor(pn.viewable.Viewer):
         self._settings.seed = random.randrange(1, 10_000)
 
 
-def slider(settings: Settings, name: str) -> pn.viewable.Viewable:
-    """The control of a number with bounds: over magnitudes where its range is logarithmic."""
-    option, parameter = OPTIONS.get(name), settings.param[name]
+def control(choices: Choices, name: str) -> pn.viewable.Viewable:
+    """The control that suits a choice by its kind: over magnitudes where its range is logarithmic."""
+    option, parameter = OPTIONS.get(name), choices.param[name]
+    if name in STEPS:
+        return Steps(choices, name, *STEPS[name])
+    if name in NUMBERS:
+        return _number(choices, name)
     if option and option.range.log and name not in COMMON:
-        return Steps(settings, name, _magnitudes(option.range.low, option.range.high))
-    words = _words(settings, name)
+        return Steps(choices, name, _magnitudes(option.range.low, option.range.high))
+    words = _words(choices, name)
+    if isinstance(parameter, param.ListSelector):
+        return pmui.MultiChoice.from_param(parameter, **words)
+    if isinstance(parameter, param.Selector):
+        return pmui.Select.from_param(parameter, **words)
+    if isinstance(parameter, param.Boolean):
+        return pmui.Switch.from_param(parameter, **words)
     if isinstance(parameter, param.Integer):
         return pmui.IntSlider.from_param(parameter, step=parameter.step or 1, **words)
     low, high = parameter.bounds
     return pmui.FloatSlider.from_param(parameter, step=parameter.step or (high - low) / 100, format="0.[0000]", **words)
+
+
+def _menu(choices: Choices, name: str) -> pmui.Select:
+    return pmui.Select.from_param(choices.param[name], **_words(choices, name))
+
+
+def _owner(name: str, *all_choices: Choices) -> Choices:
+    """Which of them has a choice of that name."""
+    return next(choices for choices in all_choices if name in choices.names())
 
 
 def _magnitudes(low: float, high: float) -> tuple[float, ...]:
@@ -296,13 +305,13 @@ def _magnitudes(low: float, high: float) -> tuple[float, ...]:
     return tuple(values[(values >= low * (1 - 1e-9)) & (values <= high * (1 + 1e-9))].tolist())
 
 
-def _number(settings: Settings, name: str) -> pn.viewable.Viewable:
+def _number(settings: Choices, name: str) -> pn.viewable.Viewable:
     parameter = settings.param[name]
     kind = pmui.IntInput if isinstance(parameter, param.Integer) else pmui.FloatInput
     return kind.from_param(parameter, sx=NO_ARROWS, **_words(settings, name))
 
 
-def _words(settings: Settings, name: str) -> dict[str, object]:
+def _words(settings: Choices, name: str) -> dict[str, object]:
     parameter = settings.param[name]
     return {
         "label": parameter.label,
@@ -311,7 +320,3 @@ def _words(settings: Settings, name: str) -> dict[str, object]:
         "margin": MARGIN,
         "size": "small",
     }
-
-
-def _group(*controls: object) -> pn.Column:
-    return pn.Column(*controls, sizing_mode="stretch_width", margin=(0, 0, 8, 0))

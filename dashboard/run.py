@@ -9,6 +9,8 @@ import numpy as np
 import param
 
 from dashboard.settings import LIVE, MOST_PARAMETERS, Settings
+from dashboard.store import Companion, Store
+from dashboard.view import View
 from engine.datasets import Dataset, Standardization
 from engine.network import Network
 from engine.recording import History
@@ -79,7 +81,7 @@ class Frame:
         return self.history.kept(after, self.epoch.index)
 
 
-class Run(param.Parameterized):
+class Run(Store):
     """One training: change its `settings`, `advance` it, read its `history`.
 
     A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from
@@ -87,22 +89,26 @@ class Run(param.Parameterized):
     One thread at a time advances a run; any other may read it or change its settings meanwhile.
     """
 
-    settings = param.ClassSelector(class_=Settings, doc="What is trained, on what and how.")
+    settings: Settings
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        super().__init__(settings=settings or Settings())
-        self.message, self.refusals = "", 0
-        self.version = 0
+    def __init__(
+        self, settings: Settings | None = None, view: View | None = None, study: Companion | None = None
+    ) -> None:
+        super().__init__(settings or Settings(), view, study)
         self._lock = threading.RLock()
         self._advancing = threading.Lock()
         self._begun: tuple[Training, Iterator[Epochs | None]] | None = None
         self._start(Setup.of(self.settings))
         self._accepted = self.settings.values()
-        self._watcher = self.settings.param.watch(self._follow, Settings.names(), precedence=LAST)
+        watcher = self.settings.param.watch(self._follow, Settings.names(), precedence=LAST)
+        self._watchers.append((self.settings, watcher))
+
+    @property
+    def history(self) -> History:
+        return self._history
 
     @property
     def ended(self) -> str:
-        """Why the run does not go on, as a sentence; empty while it can."""
         return self._ended
 
     @property
@@ -111,11 +117,20 @@ class Run(param.Parameterized):
         return self.frame().network()
 
     def frame(self) -> Frame:
-        """The newest recorded epoch with all that belongs to it."""
         with self._lock:
-            return Frame(
-                self.setup, self.history, self.history.stride, self.history[-1], self._training.l1, self._training.l2
-            )
+            history, index = self.history, self.looked_at
+            epoch = history[-1] if index is None else history.at(index)
+            return Frame(self.setup, history, history.stride, epoch, self._training.l1, self._training.l2)
+
+    def readings(self, frame: Frame) -> dict[str, str]:
+        epoch = frame.epoch
+        losses = {"loss": epoch.loss, "val. loss": epoch.validation_loss}
+        shares = {"accuracy": epoch.accuracy, "val. accuracy": epoch.validation_accuracy}
+        return {
+            "epoch": f"{epoch.index:,}",
+            **{name: _in_digits(loss) for name, loss in losses.items() if not np.isnan(loss)},
+            **{name: f"{share:.1%}" for name, share in shares.items() if not np.isnan(share)},
+        }
 
     def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
         """Train that many epochs more, fewer if the run ends or `enough` says so; how many were recorded.
@@ -132,7 +147,7 @@ class Run(param.Parameterized):
 
     @property
     def block(self) -> int:
-        """How many epochs may be trained before looking at them again, so that a stop rule stops exactly."""
+        """As many as a stop rule allows that is to stop exactly."""
         settings = self.settings
         if settings.stop_loss or settings.stop_plateau:
             return 1
@@ -146,23 +161,9 @@ class Run(param.Parameterized):
 
     def resume(self) -> None:
         """Go on after a stop rule has ended the run; a run that diverged has to be reset."""
-        if not self._diverged:
-            self._rule = StopRule(self.settings, passed=self.history[-1])
-            self._ended = ""
-
-    def touch(self) -> None:
-        """Have everything that shows this run drawn again."""
-        self.version += 1
-
-    def refuse(self, message: str) -> None:
-        """Say on the page what was wrong with something that was asked for."""
-        self.message = message
-        self.refusals += 1
-        self.touch()
-
-    def close(self) -> None:
-        """Let go of the settings, which may outlive this run."""
-        self.settings.param.unwatch(self._watcher)
+        if self.study:
+            self.study.start(self.settings)
+        self._renew_rule()
 
     def _start(self, setup: Setup) -> None:
         settings = self.settings
@@ -182,7 +183,8 @@ class Run(param.Parameterized):
         untrained = training.advance(1)
         history.extend(untrained)
         with self._lock:
-            self.setup, self.history, self._training = setup, history, training
+            self.setup, self._history, self._training = setup, history, training
+            self._looked_at = None
             self._numbers, self._schedule = settings.options("optimizer"), training.schedule
             self._rule, self._ended, self._diverged = StopRule(settings), "", False
             self._check(untrained)
@@ -248,6 +250,13 @@ class Run(param.Parameterized):
             return
         self._accepted = self.settings.values()
         self.message = ""
+        if self.study:
+            self.study.follow(self.settings)
+
+    def _renew_rule(self) -> None:
+        if not self._diverged:
+            self._rule = StopRule(self.settings, passed=self.history[-1])
+            self._ended = ""
 
     def _retune(self, changed: set[str]) -> None:
         settings, training = self.settings, self._training
@@ -256,7 +265,7 @@ class Run(param.Parameterized):
             self._numbers, self._schedule = settings.options("optimizer"), settings.build("schedule")
             training.batch_size, training.l1, training.l2 = batch_size, settings.l1, settings.l2
             if any(name.startswith("stop_") for name in changed):
-                self.resume()
+                self._renew_rule()
             self.version += 1
 
 
@@ -286,10 +295,14 @@ class StopRule:
         return ""
 
 
+def _in_digits(loss: float) -> str:
+    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
+
+
 def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
-    data = settings.build("dataset", n=settings.n, noise=settings.noise, seed=settings.seed)
+    data = settings.build("dataset", n=settings.n, noise=settings.noise, seed=settings.data_from)
     if settings.validation and len(data) >= FEWEST_TO_SPLIT:
-        train, validation = data.split(settings.validation, seed=settings.seed)
+        train, validation = data.split(settings.validation, seed=settings.data_from)
     else:
         train, validation = data, None
     if settings.standardize:

@@ -4,12 +4,12 @@ The families of the engine fill the menus, and their `Range`d fields become para
 dataset brings its own controls along.
 """
 
-import json
 from collections.abc import Callable, Container, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import param
 
+from dashboard.choices import Choices
 from engine.activations import ACTIVATIONS
 from engine.datasets import DATASETS
 from engine.initializers import INITIALIZERS
@@ -29,8 +29,6 @@ MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
 COMMON = ("n", "noise")
 ENOUGH = 20
 """So many examples any dataset can draw, whatever its options."""
-LONGEST = 60
-"""Characters of a link that are worth repeating."""
 
 
 def family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Option]:
@@ -48,6 +46,10 @@ OPTIONS = family_options(FAMILIES.values())
 class Widths(param.List):
     """A list of hidden layer widths, each a whole number of units."""
 
+    def in_words(self) -> str:
+        """What is possible, as the end of a sentence."""
+        return f"a list of at most {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}, like [16, 16]"
+
     def _validate_value(self, val: Any, allow_None: bool) -> None:
         super()._validate_value(val, allow_None)
         for width in val:
@@ -59,7 +61,7 @@ class Widths(param.List):
             raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MOST_LAYERS}")
 
 
-class Settings(param.Parameterized):
+class Settings(Choices):
     """What is to be trained, on what and how. The same settings give the same run, bit for bit."""
 
     dataset = param.Selector(default="moons", objects=list(DATASETS), doc="The examples to learn from.")
@@ -133,6 +135,12 @@ class Settings(param.Parameterized):
     seed = param.Integer(
         default=0, bounds=(0, 2**31 - 1), doc="The number all chance comes from: data, split, weights, batches."
     )
+    data_seed = param.Integer(
+        default=-1,
+        bounds=(-1, 2**31 - 1),
+        label="Data seed",
+        doc="The number that data and split come from, to see other weights on the same data. -1 follows the seed.",
+    )
 
     speed = param.Selector(
         default=100,
@@ -172,6 +180,11 @@ class Settings(param.Parameterized):
         """The output layer that suits the task."""
         return OUTPUT[self.task]
 
+    @property
+    def data_from(self) -> int:
+        """The seed that data and split come from."""
+        return self.seed if self.data_seed < 0 else self.data_seed
+
     def losses(self) -> list[str]:
         """The losses that go with the task's output and its answers: labels for classes, values for a regression."""
         output = OUTPUTS[self.output]
@@ -186,64 +199,23 @@ class Settings(param.Parameterized):
         """The chosen member of a family, made with its options."""
         return FAMILIES[choice][getattr(self, choice)](**arguments, **self.options(choice))
 
-    def query(self) -> dict[str, str]:
-        """Every setting as text, defaults included: what stands in a link."""
-        return {
-            name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()
-        }
-
     def restore(self, values: Mapping[str, Any]) -> None:
         """Go back to values that were there before, all of them as they were."""
         self._adopting = False
         try:
-            self.param.update(**values)
+            super().restore(values)
         finally:
             self._adopting = True
 
-    def values(self) -> dict[str, Any]:
-        """Every setting by name."""
-        return {name: getattr(self, name) for name in self.names()}
-
     @classmethod
-    def names(cls) -> list[str]:
-        return [name for name in cls.param if name != "name"]
-
-    @classmethod
-    def from_query(cls, query: Mapping[str, str]) -> tuple["Settings", list[str]]:
-        """The settings a link asks for, and a sentence about each part of it that could not be followed."""
-        choices: dict[str, Any] = {}
-        problems: list[str] = []
-        for name in (name for name in query if name in cls.names()):
-            try:
-                choices[name] = cls.read(name, query[name])
-            except ValueError as error:
-                problems.append(str(error))
-        settings = cls(**choices)
-        if "loss" in choices and settings.loss != choices["loss"]:
+    def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
+        settings, problems = super().from_query(query, defaults)
+        if query.get("loss") in LOSSES and settings.loss != query["loss"]:
             problems.append(
-                f"loss={choices['loss']} does not go with {settings.dataset}; "
+                f"loss={query['loss']} does not go with {settings.dataset}; "
                 f"choose one of {', '.join(settings.losses())}"
             )
         return settings, problems
-
-    @classmethod
-    def read(cls, name: str, text: str) -> Any:
-        """The value that `text` means for the setting `name`.
-
-        Raises ValueError naming the setting, the text, and what would have been right.
-        """
-        parameter = cls.param[name]
-        try:
-            value = text if isinstance(parameter.default, str) else json.loads(text)
-            if type(value) is not type(parameter.default) and not (
-                isinstance(parameter, param.Number) and _is_number(value, parameter)
-            ):
-                raise ValueError
-            cls.param[name]._validate(value)
-        except (ValueError, RecursionError):
-            shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
-            raise ValueError(f"{name}={shown} is not possible; choose {bounds_in_words(parameter)}") from None
-        return value
 
     def _follow(self, *events: param.parameterized.Event) -> None:
         if self._adopting:
@@ -260,23 +232,6 @@ class Settings(param.Parameterized):
     def _fit_loss(self) -> None:
         if self.loss not in self.losses():
             self.loss = OUTPUTS[self.output].loss
-
-
-def bounds_in_words(parameter: param.Parameter) -> str:
-    """What a parameter accepts, as the end of a sentence."""
-    if isinstance(parameter, param.Selector):
-        return "one of " + ", ".join(str(value) for value in parameter.objects)
-    if isinstance(parameter, param.Boolean):
-        return "true or false"
-    if isinstance(parameter, Widths):
-        return f"a list of at most {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}, like [16, 16]"
-    low, high = parameter.bounds
-    kind = "a whole number" if isinstance(parameter, param.Integer) else "a number"
-    return f"{kind} from {low:.10g} to {high:.10g}"
-
-
-def _is_number(value: Any, parameter: param.Number) -> bool:
-    return type(value) is int or (type(value) is float and not isinstance(parameter, param.Integer))
 
 
 def _parameter(option: Option) -> param.Number:

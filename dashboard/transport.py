@@ -5,11 +5,12 @@ from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 from bokeh.models import Div
 
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
-from dashboard.run import Frame
+from dashboard.store import Frame
 
 STYLE = """
 :host { min-width: 0; }
@@ -19,17 +20,18 @@ dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
 """
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 18px; }"
+NO_LABEL = ".MuiFormLabel-root { display: none; }"
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
 class Transport(pn.viewable.Viewer):
-    """Play, pause, step, reset, a new seed and the speed, beside epoch, losses, accuracy and rates."""
+    """Play, pause, step, reset, the speed and a way back in time, beside what the run has come to."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock = clock
         settings = clock.run.settings
-        self._seed = SeedEditor(settings)
+        self._seed = SeedEditor(settings) if "seed" in settings.param else None
         self._play = pmui.Button(
             label="Play",
             icon="play_arrow",
@@ -41,7 +43,12 @@ class Transport(pn.viewable.Viewer):
         )
         self._step = _icon("skip_next", "Step one epoch (arrow right)", self.step)
         self._reset = _icon("replay", "Reset to the same weights (R)", self.reset)
-        self._roll = _icon("casino", "Roll a new seed: other data, other weights", self._seed.roll)
+        self._roll = _icon(
+            "casino", "Roll a new seed: other data, other weights", self._seed.roll if self._seed else None
+        )
+        self._roll.visible = self._seed is not None
+        self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
+        self._scrubber = Scrubber(clock)
         self._speed = pmui.Select.from_param(
             settings.param.speed,
             label="Epochs per second",
@@ -55,9 +62,10 @@ class Transport(pn.viewable.Viewer):
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        buttons = pn.Row(self._reset, self._play, self._step, self._roll, margin=0)
+        buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, margin=0)
         numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
-        bar = pn.Column(buttons, self._speed, numbers, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
+        parts = buttons, self._speed, numbers, self._scrubber
+        bar = pn.Column(*parts, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
         return pmui.Paper(
             bar, elevation=0, variant="outlined", margin=(0, 0, 12, 0), sizing_mode="stretch_width", sx=CARD
         )
@@ -70,13 +78,21 @@ class Transport(pn.viewable.Viewer):
         """One epoch."""
         self.clock.step()
 
+    def back(self, _: object = None) -> None:
+        """Look one epoch back."""
+        self.clock.back()
+
+    def roll(self, _: object = None) -> None:
+        """Choose another seed."""
+        self._seed.roll()
+
     def reset(self, _: object = None) -> None:
         """Back to epoch 0, same weights."""
         self.clock.reset()
 
     def press(self, key: str) -> None:
         """Do what a key stands for."""
-        {"space": self.toggle, "right": self.step, "r": self.reset}[key]()
+        {"space": self.toggle, "right": self.step, "left": self.back, "r": self.reset}[key]()
 
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""
@@ -84,15 +100,53 @@ class Transport(pn.viewable.Viewer):
         if (self._play.label == "Pause") != playing:
             self._play.param.update(label="Pause" if playing else "Play", icon="pause" if playing else "play_arrow")
         self._rates.count(frame.epoch.index)
-        self._numbers.text = _definitions(self._readings(frame))
+        epochs, frames = self._rates.per_second(playing)
+        readings = self.clock.run.readings(frame)
+        self._numbers.text = _definitions({**readings, "epochs/s": epochs, "frames/s": frames})
+        self._scrubber.draw(frame)
 
-    def _readings(self, frame: Frame) -> dict[str, str]:
-        epoch = frame.epoch
-        losses = {"loss": _loss(epoch.loss), "val. loss": _loss(epoch.validation_loss)}
-        shares = {"accuracy": f"{epoch.accuracy:.1%}", "val. accuracy": f"{epoch.validation_accuracy:.1%}"}
-        known = {name: text for name, text in {**losses, **shares}.items() if not text.startswith("nan")}
-        epochs, frames = self._rates.per_second(self.clock.playing)
-        return {"epoch": f"{epoch.index:,}", **known, "epochs/s": epochs, "frames/s": frames}
+
+class Scrubber(pn.viewable.Viewer):
+    """A slider over all epochs: it follows the run, and takes all pictures back to any epoch that is kept."""
+
+    EVERY = 0.4
+    """Seconds from one move of the slider to the next while the run plays."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock, self._moved, self._shown = clock, 0.0, 0
+        self._slider = pmui.IntSlider(
+            label="Epoch",
+            start=0,
+            end=1,
+            value=0,
+            disabled=True,
+            size="small",
+            show_value=False,
+            margin=(0, 18, 0, 18),
+            stylesheets=[NO_LABEL],
+            sizing_mode="stretch_width",
+            styles={"flex": "1 1 100%"},
+        )
+        self._slider.param.watch(self._look, "value")
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._slider
+
+    def draw(self, frame: Frame) -> None:
+        """Follow the run."""
+        newest, shown = self._clock.run.history[-1].index, frame.epoch.index
+        now = time.perf_counter()
+        if self._clock.playing and now < self._moved + self.EVERY:
+            return
+        self._moved, self._shown = now, shown
+        if (self._slider.end, self._slider.value) != (max(1, newest), shown):
+            self._slider.param.update(end=max(1, newest), value=shown, disabled=not newest)
+
+    def _look(self, event: param.parameterized.Event) -> None:
+        if event.new != self._shown:
+            self._shown = event.new
+            self._clock.look_at(event.new)
 
 
 class Rates:
@@ -120,10 +174,6 @@ class Rates:
 
 def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
     return pmui.IconButton(icon=icon, label=description, description=description, on_click=action, margin=2)
-
-
-def _loss(loss: float) -> str:
-    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
 
 
 def _definitions(readings: dict[str, str]) -> str:

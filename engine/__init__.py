@@ -1,6 +1,7 @@
 """The engine: small networks trained and measured exactly, on NumPy alone."""
 
 from engine.activations import ACTIVATIONS
+from engine.backpropagation import BUGS, Backpropagation
 from engine.datasets import DATASETS, Dataset, Standardization
 from engine.gradient_check import gradient_check
 from engine.initializers import INITIALIZERS
@@ -9,16 +10,20 @@ from engine.network import Gradient, Network, Trace
 from engine.optimizers import OPTIMIZERS
 from engine.ranges import Option, Range, options
 from engine.schedules import SCHEDULES
+from engine.surfaces import SURFACES
 from engine.training import Checkpoint, Epoch, Epochs, Training, train
 
 __all__ = [
     "ACTIVATIONS",
+    "BUGS",
     "DATASETS",
     "INITIALIZERS",
     "LOSSES",
     "OPTIMIZERS",
     "OUTPUTS",
     "SCHEDULES",
+    "SURFACES",
+    "Backpropagation",
     "Checkpoint",
     "Dataset",
     "Epoch",

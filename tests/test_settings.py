@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Settings, Widths, bounds_in_words
+from dashboard.choices import bounds_in_words
+from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Settings, Widths
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
 from engine.ranges import options

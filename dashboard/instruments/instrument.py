@@ -10,11 +10,12 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 import param
+from bokeh.events import Tap
 from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
-from dashboard.run import Frame, Run
+from dashboard.store import Frame, Store
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
@@ -28,7 +29,8 @@ class Instrument(pn.viewable.Viewer):
 
     Layers are found by their label: what `columns` returns under a name goes into the source of the element of that
     label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
-    by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head.
+    by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head,
+    `heavy` says that pieces of its `work` may take long.
 
     A picture is declared once and kept from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
@@ -41,11 +43,12 @@ class Instrument(pn.viewable.Viewer):
     growing: ClassVar[tuple[str, ...]] = ()
     points: ClassVar[int] = 512
     controls: ClassVar[tuple[str, ...]] = ()
+    heavy: ClassVar[bool] = False
     height: ClassVar[int] = style.HEIGHT
 
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
-    def __init__(self, run: Run, **params: Any) -> None:
+    def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
         self.pane = pn.pane.Bokeh(sizing_mode="stretch_width", height=self.height, margin=0)
@@ -82,6 +85,9 @@ class Instrument(pn.viewable.Viewer):
     def work(self, frame: Frame) -> Iterator[object] | None:
         """Heavy work to be done beside the training, in small pieces; None where there is none to do now."""
         return None
+
+    def tapped(self, x: float, y: float) -> None:
+        """Hear that a visitor has clicked at these coordinates: pick what is there."""
 
     def describe(self, frame: Frame) -> str:
         """The caption of a frame, as HTML."""
@@ -131,6 +137,8 @@ class Instrument(pn.viewable.Viewer):
         plot = hv.renderer("bokeh").get_plot(self.picture(frame))
         self.figure: Plot = plot.state
         self._dress(self.figure)
+        if type(self).tapped is not Instrument.tapped:
+            self.figure.on_event(Tap, lambda tap: self.tapped(tap.x, tap.y))
         self._sources, self._mappers = _sources(plot), list(self.figure.select(ColorMapper))
         self._images: dict[str, tuple[np.ndarray, Columns]] = {}
         self._limits: dict[str, tuple[float, float]] = {}

@@ -1,4 +1,4 @@
-"""Pages: one question per file. `PAGES` maps each page's slug to its class, in the order of the file names."""
+"""Pages: one question per file. `PAGES` maps each page's slug to its class, in the order of their places."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -8,4 +8,6 @@ from dashboard.pages.page import Page
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-PAGES: dict[str, type[Page]] = {page.slug: page for page in Page.__subclasses__()}
+PAGES: dict[str, type[Page]] = {
+    page.slug: page for page in sorted(Page.__subclasses__(), key=lambda page: (page.place, page.slug))
+}

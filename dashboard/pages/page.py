@@ -1,18 +1,26 @@
 """Page: one question, and the pictures that answer it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 from bokeh.models import Div
+from latex2mathml.converter import convert
 
 from dashboard import style
 from dashboard.browser import InView
+from dashboard.choices import Choices
 from dashboard.instruments.instrument import Instrument
-from dashboard.run import Frame, Run
+from dashboard.run import Run
+from dashboard.settings import Settings
+from dashboard.store import Frame, Store
+from dashboard.study import Plan, Study
+from dashboard.study_bar import StudyBar
+from dashboard.view import View
 
 CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
 GRID = """
@@ -37,30 +45,142 @@ p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
 
 
+ASK = """
+:host { display: grid !important; grid-template-columns: minmax(0, 1fr) auto; gap: 4px 28px; align-items: start; }
+h1 { font-size: 21px; font-weight: 650; letter-spacing: -.01em; margin: 0; line-height: 1.25; }
+p { font-size: 13.5px; margin: 4px 0 0; line-height: 1.45; opacity: .85; max-width: 78ch; }
+.trap { border-left: 3px solid #e8590c; padding-left: 10px; margin-top: 8px; opacity: 1; }
+.trap b { color: #e8590c; font-weight: 600; }
+.formulas { display: flex; flex-flow: column; gap: 8px; align-items: flex-end; padding-top: 4px; }
+math { font-size: 16px; }
+@media (max-width: 799px) { :host { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
+"""
+PRESETS = ":host { display: flex !important; flex-flow: row wrap; gap: 6px; align-items: center; }"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A setting of the page in which an effect shows, by one click.
+
+    changes   settings that differ from the page's own
+    view      likewise for what is looked at
+    doc       what there will be to see
+    plays     whether the run starts at once
+    """
+
+    label: str
+    doc: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    view: Mapping[str, Any] = field(default_factory=dict)
+    plays: bool = True
+
+
 class Page(pn.viewable.Viewer):
     """A question, what to look for, and a grid of instruments. Subclasses name theirs; a new file here is a new page.
 
-    `instruments` lists the slots of the grid: in each the first class that suits the run is shown.
+    place         where it comes among the pages
+    formulas      in LaTeX
+    trap          where the textbook's sentence is wrong, as HTML; the page shows what happens instead
+    defaults      settings that differ from the usual ones
+    presets       buttons; each starts from the page's defaults
+    controls      names of settings, of what `view` offers, and of the study's, for the side bar; without any, all
+                  settings
+    instruments   the slots of the grid: in each the first class that suits the run is shown
+    plan          variants to be trained for comparison, from many seeds each
+    settings, store, view   the kinds of what the page shows
     """
 
     slug: ClassVar[str] = ""
     title: ClassVar[str] = ""
+    place: ClassVar[int] = 100
     question: ClassVar[str] = ""
     look_for: ClassVar[str] = ""
+    formulas: ClassVar[Sequence[str]] = ()
+    trap: ClassVar[str] = ""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    presets: ClassVar[Sequence[Preset]] = ()
+    controls: ClassVar[Sequence[str]] = ()
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
+    plan: ClassVar[Plan | None] = None
+    settings: ClassVar[type[Choices]] = Settings
+    store: ClassVar[type[Store]] = Run
+    view: ClassVar[type[View]] = View
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Store) -> None:
         super().__init__()
         self.run = run
+        self.play: Callable[[], None] = lambda: None
         self._slots = [Slot(run, choices) for choices in self.instruments]
         for slot, share in zip(self._slots, _shares(len(self._slots)), strict=True):
             slot.view.css_classes = [share]
+        self._study_bar = StudyBar(run) if run.study else None
+        self.heading = self._heading()
         self._layout = pn.Column(
             *(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
         )
 
+    @classmethod
+    def opened(cls, query: Mapping[str, str] | None = None) -> tuple[Store, list[str]]:
+        """What the page shows when it is opened by a link, and a sentence on each part that could not be followed."""
+        query = query or {}
+        settings, problems = cls.settings.from_query(query, cls.defaults)
+        view, more = cls.view.from_query(query)
+        study, still_more = Study.from_query(query, {"plan": cls.plan}) if cls.plan else (None, [])
+        problems += more + still_more
+        try:
+            return cls.store(settings, view, study), problems
+        except ValueError as error:
+            return cls.store(cls.settings(**cls.defaults), view, study), [*problems, str(error)]
+
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def query(self) -> dict[str, str]:
+        """What a link to the page as it is now says."""
+        study = self.run.study.query() if self.run.study else {}
+        return {"page": self.slug, **self.run.settings.query(), **self.run.view.query(), **study}
+
+    def choose(self, preset: Preset) -> None:
+        """Set everything as a preset has it, and begin again."""
+        run, speed = self.run, self.run.settings.speed
+        fresh = self.settings(**{**self.defaults, "speed": speed, **preset.changes})
+        run.settings.restore(fresh.values())
+        run.view.restore({**self.view().values(), **preset.view})
+        run.reset()
+        self._hint.object = preset.doc
+        if preset.plays:
+            self.play()
+
+    def _heading(self) -> pn.viewable.Viewable:
+        trap = f'<p class="trap"><b>Not as the textbook has it.</b> {self.trap}</p>' if self.trap else ""
+        words = f"<div><h1>{escape(self.question)}</h1><p>{escape(self.look_for)}</p>{trap}</div>"
+        formulas = "".join(convert(formula, display="block") for formula in self.formulas)
+        ask = pn.pane.HTML(
+            f'{words}<div class="formulas">{formulas}</div>',
+            stylesheets=[ASK],
+            margin=(2, 4, 10, 4),
+            sizing_mode="stretch_width",
+        )
+        self._hint = pmui.Typography("", variant="body2", margin=(0, 8), sx={"opacity": 0.8})
+        buttons = pn.Row(
+            *map(self._button, self.presets),
+            self._hint,
+            stylesheets=[PRESETS],
+            margin=(0, 4, 10, 4),
+            visible=bool(self.presets),
+            sizing_mode="stretch_width",
+        )
+        parts = [ask, buttons, self._study_bar] if self._study_bar else [ask, buttons]
+        return pn.Column(*parts, margin=0, sizing_mode="stretch_width")
+
+    def _button(self, preset: Preset) -> pmui.Button:
+        return pmui.Button(
+            label=preset.label,
+            variant="outlined",
+            size="small",
+            margin=0,
+            on_click=lambda _: self.choose(preset),
+        )
 
     @property
     def shown(self) -> list[Instrument]:
@@ -82,6 +202,8 @@ class Page(pn.viewable.Viewer):
         for slot in in_view:
             if slot not in unmade[1:]:
                 slot.draw(frame, version)
+        if self._study_bar:
+            self._study_bar.draw()
 
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet."""
@@ -91,7 +213,7 @@ class Page(pn.viewable.Viewer):
 class Slot(pn.viewable.Viewer):
     """A card for one instrument: its title, how to read it, the picture, its caption."""
 
-    def __init__(self, run: Run, choices: Sequence[type[Instrument]]) -> None:
+    def __init__(self, run: Store, choices: Sequence[type[Instrument]]) -> None:
         super().__init__()
         self._run, self._choices = run, choices
         self._kind: type[Instrument] | None = choices[0]

@@ -14,6 +14,7 @@ class Playground(Page):
 
     slug = "playground"
     title = "Playground"
+    place = 90
     question = "What does this network do with this data, and why?"
     look_for = "Change one thing at a time and watch which picture moves first."
     instruments = ((DecisionMap, FittedCurve), (LossCurve,), (LossLandscape,), (GradientBars,), (ActivationMap,))

@@ -272,7 +272,7 @@ def visit(browser: Any, server: Server, windows: Callable[..., Any]) -> Iterator
     said = len(server.log())
     visits: list[Visit] = []
 
-    def open_page(query: str = "", wait: bool = True, pictures: int = 5, **kind: Any) -> Visit:
+    def open_page(query: str = "?page=playground", wait: bool = True, pictures: int = 5, **kind: Any) -> Visit:
         window = windows(**kind)
         found = Visit(window)
         visits.append(found)

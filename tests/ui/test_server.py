@@ -17,7 +17,7 @@ def test_a_page_comes_back_by_itself_when_its_server_does_and_can_be_reloaded(wi
     server.start()
     try:
         page = Visit(windows())
-        page.window.goto(server.url, wait_until="commit")
+        page.window.goto(server.url + "?page=playground", wait_until="commit")
         page.ready()
         page.press("Play")
         page.pass_by(0)

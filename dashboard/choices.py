@@ -1,0 +1,88 @@
+"""Choices: parameters that a person sets and a link carries. No Panel here."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+import param
+
+LONGEST = 60
+"""Characters of a link that are worth repeating."""
+
+
+class Choices(param.Parameterized):
+    """Parameters with bounds and meaning that can be written into a link and read back, exactly."""
+
+    def query(self) -> dict[str, str]:
+        """Every choice as text, defaults included: what stands in a link."""
+        return {
+            name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()
+        }
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Go back to values that were there before, all of them as they were."""
+        self.param.update(**values)
+
+    def values(self) -> dict[str, Any]:
+        """Every choice by name."""
+        return {name: getattr(self, name) for name in self.names()}
+
+    @classmethod
+    def names(cls) -> list[str]:
+        return [name for name in cls.param if name != "name"]
+
+    @classmethod
+    def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
+        """The choices a link asks for, and a sentence about each part of it that could not be followed.
+
+        defaults: what counts where the link says nothing.
+        """
+        choices, problems = dict(defaults or {}), []
+        for name in (name for name in query if name in cls.names()):
+            try:
+                choices[name] = cls.read(name, query[name])
+            except ValueError as error:
+                problems.append(str(error))
+        return cls(**choices), problems
+
+    @classmethod
+    def read(cls, name: str, text: str) -> Any:
+        """The value that `text` means for the choice `name`.
+
+        Raises ValueError naming the choice, the text, and what would have been right.
+        """
+        parameter = cls.param[name]
+        try:
+            value = text if isinstance(parameter.default, str) else json.loads(text)
+            if not _is_of_kind(value, parameter):
+                raise ValueError
+            parameter._validate(value)
+        except (ValueError, TypeError, RecursionError):
+            shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+            raise ValueError(f"{name}={shown} is not possible; choose {bounds_in_words(parameter)}") from None
+        return value
+
+
+def bounds_in_words(parameter: param.Parameter) -> str:
+    """What a parameter accepts, as the end of a sentence; its own words where it has some (`in_words`)."""
+    if hasattr(parameter, "in_words"):
+        return parameter.in_words()
+    if isinstance(parameter, param.ListSelector):
+        return f"a list of some of {json.dumps(list(parameter.objects))}"
+    if isinstance(parameter, param.Selector):
+        return "one of " + ", ".join(str(value) for value in parameter.objects)
+    if isinstance(parameter, param.Boolean):
+        return "true or false"
+    if isinstance(parameter, param.Number) and parameter.bounds:
+        low, high = parameter.bounds
+        kind = "a whole number" if isinstance(parameter, param.Integer) else "a number"
+        return f"{kind} from {low:.10g}" + ("" if high is None else f" to {high:.10g}")
+    return parameter.doc
+
+
+def _is_of_kind(value: Any, parameter: param.Parameter) -> bool:
+    if value is None:
+        return bool(parameter.allow_None)
+    if isinstance(parameter, param.Number):
+        return type(value) is int or (type(value) is float and not isinstance(parameter, param.Integer))
+    return parameter.default is None or type(value) is type(parameter.default)

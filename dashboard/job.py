@@ -1,0 +1,46 @@
+"""Job: long work in a thread of its own, piece by piece, that can be dropped at any time. No Panel here."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+
+class Job:
+    """Runs through an iterator, beside everything else, until it ends or is dropped.
+
+    For pieces that wait, for other processes say, or that take long without holding the interpreter's lock, such as
+    large matrices. Short pieces of Python are better done as a `Chore` of the conductor.
+    """
+
+    def __init__(self, pieces: Iterator[object], failed: Callable[[Exception], None] = lambda error: None) -> None:
+        """failed: hears of an error that ended the work; it has been logged."""
+        self._pieces, self._failed = pieces, failed
+        self._dropped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="job", daemon=True)
+        self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is still at work."""
+        return self._thread.is_alive() and not self._dropped.is_set()
+
+    def drop(self) -> None:
+        """Leave the rest undone, after the piece in hand."""
+        self._dropped.set()
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until it has ended, or for so long."""
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        try:
+            while not self._dropped.is_set() and next(self._pieces, self) is not self:
+                pass
+        except Exception as error:
+            log.exception("a job was stopped by an error")
+            self._failed(error)
+        finally:
+            if hasattr(self._pieces, "close"):
+                self._pieces.close()

@@ -1,0 +1,128 @@
+"""Store: what a page shows, as it stands: choices go in, a history comes out. No Panel here."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from typing import Protocol
+
+import param
+
+from dashboard.choices import Choices
+from dashboard.view import View
+
+
+class Moment(Protocol):
+    """One recorded step of a store's history."""
+
+    index: int
+
+
+class Frame(Protocol):
+    """What one drawing shows: `setup` is the same object until a fresh start, `epoch` the moment all pictures show.
+
+    `stride` is a power of two that the older moments of the history are apart.
+    """
+
+    setup: Hashable
+    stride: int
+    epoch: Moment
+
+
+class Companion(Protocol):
+    """What is computed beside a store, for comparison: it says when there is something new, and can be stopped."""
+
+    on_change: Callable[[], None]
+
+    def start(self, settings: Choices) -> None:
+        """Compute for these settings, unless that is known or under way."""
+
+    def follow(self, settings: Choices) -> None:
+        """Start anew if these settings ask for it and it has ever been started."""
+
+    def cancel(self) -> None:
+        """Stop computing; what there is stays."""
+
+
+class Store(param.Parameterized):
+    """What a clock advances and pictures show. `version` grows with every change, so whoever draws knows when to.
+
+    settings   what is computed
+    view       what a visitor has picked to look at; a change of it computes nothing
+    study      variants trained beside it for comparison, if the page has any
+    """
+
+    def __init__(self, settings: Choices, view: View | None = None, study: Companion | None = None) -> None:
+        super().__init__()
+        self.settings, self.view, self.study = settings, view or View(), study
+        self.message, self.refusals = "", 0
+        self.version = 0
+        self._looked_at: int | None = None
+        self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
+        if study:
+            study.on_change = self.touch
+
+    @property
+    @abstractmethod
+    def history(self) -> Sequence[Moment]:
+        """What was recorded and is still kept."""
+
+    @property
+    @abstractmethod
+    def ended(self) -> str:
+        """Why it does not go on, as a sentence; empty while it can."""
+
+    @property
+    @abstractmethod
+    def block(self) -> int:
+        """How many epochs may be computed before looking at them again."""
+
+    @abstractmethod
+    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
+        """Compute that many epochs more, fewer if it ends or `enough` says so; how many were recorded."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start again from the same place."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Go on after a stop rule, if that is possible."""
+
+    @abstractmethod
+    def frame(self) -> Frame:
+        """The moment that is looked at, with all that belongs to it."""
+
+    @abstractmethod
+    def readings(self, frame: Frame) -> dict[str, str]:
+        """The numbers of a frame for the bar on top, by name."""
+
+    @property
+    def looked_at(self) -> int | None:
+        """The epoch that all pictures show; None for the newest."""
+        return self._looked_at
+
+    def look_at(self, index: int | None) -> None:
+        """Take all pictures to an epoch, or None for the newest from now on."""
+        if index != self._looked_at:
+            self._looked_at = index
+            self.touch()
+
+    def touch(self) -> None:
+        """Have everything that shows this store drawn again."""
+        self.version += 1
+
+    def refuse(self, message: str) -> None:
+        """Say on the page what was wrong with something that was asked for."""
+        self.message = message
+        self.refusals += 1
+        self.touch()
+
+    def close(self) -> None:
+        """Let go of settings and view, which may outlive this store, and of what is computed beside it."""
+        for choices, watcher in self._watchers:
+            choices.param.unwatch(watcher)
+        self._watchers = []
+        if self.study:
+            self.study.cancel()
+
+    def _look(self, *_: param.parameterized.Event) -> None:
+        self.touch()
