@@ -57,7 +57,7 @@ def test_variants_bring_the_defaults_of_their_own_kind():
 
 
 def test_quantiles_count_what_diverged_as_worst():
-    plan = Plan({"wild": {"learning_rate": 10.0}}, seeds=3, epochs=20)
+    plan = Plan({"wild": {"learning_rate": 10.0}}, seeds=3, epochs=400)
     study = computed(Study(plan), Settings(dataset="sine", n=30, validation=0.0, hidden=[4], activation="relu"))
     result = study.results["wild"]
     assert result.diverged.all()

@@ -60,7 +60,8 @@ window.lab = {
   flat(value) { return typeof value == "object" ? Array.from(value, (part) => this.flat(part)).flat(Infinity) : value },
   column(figure, layer, name) { const data = this.layer(figure, layer); return data ? this.flat(data[name]) : null },
   // A number that changes with anything in any source of a figure.
-  digest(figure) {
+  digest(figure) { return this.digest_of(this.figures()[figure]) },
+  digest_of(figure) {
     const bits = new DataView(new ArrayBuffer(8))
     let hash = 2166136261
     const mix = (value) => {
@@ -70,9 +71,20 @@ window.lab = {
       } else if (typeof value == "string") { for (const letter of value) { mix(letter.charCodeAt(0)) } }
       else if (value != null) { mix(value.length); for (const part of value) { mix(part) } }
     }
-    const renderers = this.figures()[figure]?.renderers ?? []
+    const renderers = figure?.renderers ?? []
     renderers.forEach((renderer) => Object.values(renderer.data_source.data).forEach(mix))
     return hash
+  },
+  // Every figure on the page, whatever it is called.
+  everything() {
+    const roots = (window.Bokeh?.documents ?? []).flatMap((document) => document.roots())
+    const models = new Set(roots.flatMap((root) => [...root.references()]))
+    return [...models].filter((model) => (model.type ?? "").endsWith("Figure"))
+  },
+  // A number that changes with anything in any figure's sources, and how many figures there are.
+  state() {
+    const figures = this.everything()
+    return [figures.length, figures.map((figure) => this.digest_of(figure)).join()]
   },
   // What has the keyboard, inside all shadows.
   focused() {
