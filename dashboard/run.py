@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 import param
 
-from dashboard.settings import LIVE, MOST_PARAMETERS, Settings
+from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.store import Companion, Store
 from dashboard.view import View
 from engine.datasets import Dataset, Standardization
 from engine.network import Network
+from engine.optimizers import OPTIMIZERS
 from engine.recording import History
 from engine.training import Epoch, Epochs, Training
 
@@ -314,9 +315,10 @@ def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
     sizes = [features, *settings.hidden, outputs]
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-    if parameters > MOST_PARAMETERS:
+    most = MOST_CURVED if OPTIMIZERS[settings.optimizer].second_order else MOST_PARAMETERS
+    if parameters > most:
         raise ValueError(
-            f"this network would have {parameters:,} parameters, the most is {MOST_PARAMETERS:,}; "
+            f"this network would have {parameters:,} parameters, the most with {settings.optimizer} is {most:,}; "
             "choose fewer layers or fewer units"
         )
     return list(settings.hidden)

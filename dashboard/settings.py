@@ -26,6 +26,9 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
 }
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
+MOST_CURVED = 600
+"""Parameters an optimizer may have that solves for the Hessian at every step: about 30 ms each."""
+
 COMMON = ("n", "noise")
 ENOUGH = 20
 """So many examples any dataset can draw, whatever its options."""

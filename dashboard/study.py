@@ -4,19 +4,18 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 import param
 
-import engine.ensemble
 from dashboard.choices import Choices
 from dashboard.job import Job
 from dashboard.run import Setup
 from dashboard.settings import Settings
 from engine.ensemble import Ensemble
-
-processes = getattr(engine.ensemble, "processes", lambda: None)
+from engine.processes import processes
 
 FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "data_seed"])
 """Settings on which a study does not depend; the data's own seed is looked up."""
@@ -108,7 +107,7 @@ class Study(Choices):
             self._finish(self._known[key])
             return
         self.results, self.progress = {}, 0.0
-        self._job = Job(self.pieces(settings, processes()), self._fail)
+        self._job = Job(self.pieces(settings, _workers()), self._fail)
         self.on_change()
 
     def follow(self, settings: Settings) -> None:
@@ -166,6 +165,7 @@ class Study(Choices):
         self.on_change()
 
     def _fail(self, error: Exception) -> None:
+        _workers.cache_clear()  # one that has lost a process takes no more tasks
         self.message = f"The comparison was stopped by an error: {error}. Change a setting to start it again."
         self.on_change()
 
@@ -224,6 +224,12 @@ class _Part:
             parameters=ensemble.parameters.copy(),
             diverged=ensemble.diverged.copy(),
         )
+
+
+@cache
+def _workers() -> Executor:
+    """The processes that all studies of this one share."""
+    return processes()
 
 
 def _stages(epochs: int) -> list[int]:

@@ -1,7 +1,8 @@
-"""Activations: the functions that make a layer more than a matrix, and their slopes.
+"""Activations: the functions that make a layer more than a matrix, their slopes and their curvatures.
 
-An activation is two formulas, `function(z)` and `slope(z)`, elementwise and safe for any |z| up to 1e3 and beyond.
-The kernel calls in-place forms, `forward` and `backward`; where they are not written out, the formulas do their work.
+An activation is three formulas, `function(z)`, `slope(z)` and `curvature(z)`, elementwise and safe for any |z| up to
+1e3 and beyond. The kernels call in-place forms, `forward`, `backward` and `bend`; where they are not written out, the
+formulas do their work.
 """
 
 import math
@@ -20,12 +21,14 @@ ONE = np.array(1.0)
 
 
 class Activation(ABC):
-    """A function of one number, applied to every unit of a layer, and its derivative.
+    """A function of one number, applied to every unit of a layer, and its two derivatives.
 
     `reads_z` tells whether `backward` needs the pre-activations z; if not, the activations may overwrite them.
+    `curved` is False for what consists of straight lines, whose second derivative is 0 wherever there is one.
     """
 
     reads_z: bool = True
+    curved: bool = True
 
     @abstractmethod
     def function(self, z: np.ndarray) -> np.ndarray:
@@ -35,17 +38,25 @@ class Activation(ABC):
     def slope(self, z: np.ndarray) -> np.ndarray:
         """The derivative f'(z)."""
 
+    @abstractmethod
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        """The second derivative f''(z)."""
+
     def workspace(self, shape: tuple[int, ...]) -> Workspace:
         """Whatever `forward` and `backward` want to keep for arrays of this shape, allocated once."""
         return None
 
     def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
-        """Write f(z) into `a`, which is `z` itself unless `reads_z`."""
+        """Write f(z) into `a`, which unless `reads_z` may be `z` itself."""
         a[...] = self.function(z)
 
     def backward(self, d: np.ndarray, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         """Multiply `d` by f'(z), with `z`, `a` and `workspace` as the latest `forward` left them."""
         d *= self.slope(z)
+
+    def bend(self, slope: np.ndarray, z: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
+        """Write f''(z) into `out`, with `slope` = f'(z), and `z` and `a` = f(z) apart from each other."""
+        out[...] = self.curvature(z)
 
 
 class Sigmoid(Activation):
@@ -57,9 +68,10 @@ class Sigmoid(Activation):
         return _sigmoid(z)
 
     def slope(self, z: np.ndarray) -> np.ndarray:
-        # exp(-|z|) rather than a (1 - a), which is 0 from z = 37 on.
-        e = np.exp(-np.abs(z))
-        return e / (1 + e) ** 2
+        return sigmoid_slope(z)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return sigmoid_curvature(z)
 
     def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
@@ -71,6 +83,11 @@ class Sigmoid(Activation):
         np.multiply(a, a, out=workspace)
         np.subtract(a, workspace, out=workspace)
         d *= workspace
+
+    def bend(self, slope: np.ndarray, z: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
+        np.multiply(a, -2.0, out=out)
+        np.add(out, ONE, out=out)
+        out *= slope
 
 
 class Tanh(Activation):
@@ -85,6 +102,9 @@ class Tanh(Activation):
         e = np.exp(-2 * np.abs(z))
         return 4 * e / (1 + e) ** 2
 
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return -2 * np.tanh(z) * self.slope(z)
+
     def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
 
@@ -96,17 +116,25 @@ class Tanh(Activation):
         np.subtract(ONE, workspace, out=workspace)
         d *= workspace
 
+    def bend(self, slope: np.ndarray, z: np.ndarray, a: np.ndarray, out: np.ndarray) -> None:
+        np.multiply(a, -2.0, out=out)
+        out *= slope
+
 
 class ReLU(Activation):
     """max(0, z): slope 1 where it is on, 0 where it is off, and 0 at z = 0."""
 
     reads_z = False
+    curved = False
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.maximum(z, 0.0)
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.where(z > 0, 1.0, 0.0)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
 
     def workspace(self, shape: tuple[int, ...]) -> Workspace:
         on = buffer(shape, bool)
@@ -128,6 +156,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """z where z > 0, else z / 100: the slope is never 0, so a unit can come back."""
 
+    curved = False
     leak = 0.01
 
     def function(self, z: np.ndarray) -> np.ndarray:
@@ -135,6 +164,9 @@ class LeakyReLU(Activation):
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.where(z > 0, 1.0, self.leak)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
 
     def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         np.multiply(z, self.leak, out=a)
@@ -150,6 +182,9 @@ class ELU(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.exp(np.minimum(z, 0.0))
 
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return np.where(z > 0, 0.0, np.exp(np.minimum(z, 0.0)))
+
 
 class GELU(Activation):
     """z P(Z < z) for a standard normal Z, the exact form: z (1 + erf(z / sqrt 2)) / 2.
@@ -162,6 +197,9 @@ class GELU(Activation):
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         return _normal_cdf(z) + z * _normal_density(z)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return (2 - z * z) * _normal_density(z)
 
     def workspace(self, shape: tuple[int, ...]) -> Workspace:
         return buffer(shape)
@@ -185,6 +223,10 @@ class SiLU(Activation):
         s = _sigmoid(z)
         return s * (1 + z * _sigmoid(-z))
 
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        # s'(z) (2 + z (1 - 2 s(z))), and 1 - 2 s(z) = -tanh(z / 2).
+        return (2 - z * np.tanh(z / 2)) * sigmoid_slope(z)
+
 
 class Softplus(Activation):
     """log(1 + exp(z)): a smooth ReLU whose slope is the sigmoid.
@@ -197,6 +239,9 @@ class Softplus(Activation):
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         return _sigmoid(z)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return sigmoid_slope(z)
 
 
 class Sine(Activation):
@@ -211,17 +256,24 @@ class Sine(Activation):
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.cos(z)
 
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return -np.sin(z)
+
 
 class Linear(Activation):
     """z itself: layers of it collapse into a single matrix."""
 
     reads_z = False
+    curved = False
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return z.copy()
 
     def slope(self, z: np.ndarray) -> np.ndarray:
         return np.ones_like(z)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return np.zeros_like(z)
 
     def forward(self, z: np.ndarray, a: np.ndarray, workspace: Workspace) -> None:
         if a is not z:
@@ -261,6 +313,17 @@ def sigmoid_into(z: np.ndarray, a: np.ndarray) -> None:
     np.exp(a, out=a)
     np.add(a, ONE, out=a)
     np.reciprocal(a, out=a)
+
+
+def sigmoid_slope(z: np.ndarray) -> np.ndarray:
+    """The sigmoid's derivative, by exp(-|z|) rather than a (1 - a), which is 0 from z = 37 on."""
+    e = np.exp(-np.abs(z))
+    return e / (1 + e) ** 2
+
+
+def sigmoid_curvature(z: np.ndarray) -> np.ndarray:
+    """The sigmoid's second derivative, a' (1 - 2 a)."""
+    return -np.tanh(z / 2) * sigmoid_slope(z)
 
 
 def erf(x: np.ndarray) -> np.ndarray:

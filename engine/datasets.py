@@ -85,7 +85,9 @@ class Standardization:
     def of(cls, x: np.ndarray) -> "Standardization":
         """The standardization of these examples, (n, features)."""
         constant = np.ptp(x, axis=0) == 0
-        return cls(np.where(constant, 0.0, x.mean(axis=0)), np.where(constant, 1.0, x.std(axis=0)))
+        largest = np.where(constant, 1.0, np.abs(x).max(axis=0))  # so that no square overflows or vanishes
+        mean, std = (x / largest).mean(axis=0) * largest, (x / largest).std(axis=0) * largest
+        return cls(np.where(constant, 0.0, mean), np.where(constant, 1.0, std))
 
     def apply(self, data: Dataset) -> Dataset:
         """The same examples with shifted and scaled features; what is to be predicted is left as it is.

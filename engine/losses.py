@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from engine.activations import sigmoid_into, softplus
+from engine.activations import sigmoid_curvature, sigmoid_into, sigmoid_slope, softplus
 from engine.ranges import choose
 
 
@@ -29,6 +29,17 @@ class Output(ABC):
     @abstractmethod
     def backward(self, d: np.ndarray, p: np.ndarray) -> None:
         """Turn d from a derivative with respect to the outputs into one with respect to the logits, in place."""
+
+    @abstractmethod
+    def jacobian(self, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """The derivative of every output (first axis) in every logit (second), (outputs, outputs, n)."""
+
+    @abstractmethod
+    def curvature(self, g: np.ndarray, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        """The second derivative in the logits of each example's sum of g times its outputs, (outputs, outputs, n).
+
+        g is (outputs, n), and does not change with the logits.
+        """
 
     @abstractmethod
     def check_size(self, size: int) -> None:
@@ -59,6 +70,12 @@ class SigmoidOutput(Output):
 
     def backward(self, d: np.ndarray, p: np.ndarray) -> None:
         d *= p * (1 - p)
+
+    def jacobian(self, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return sigmoid_slope(z)[None]
+
+    def curvature(self, g: np.ndarray, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return (g * sigmoid_curvature(z))[None]
 
     def check_size(self, size: int) -> None:
         if size != 1:
@@ -91,6 +108,20 @@ class SoftmaxOutput(Output):
         d -= (d * p).sum(axis=-2, keepdims=True)
         d *= p
 
+    def jacobian(self, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        # diag(p) - p p', whose rows sum to 0: that gives p (1 - p) its digits where p is nearly 1.
+        jacobian = -p[:, None] * p
+        _diagonal(jacobian)[...] = 0.0
+        _diagonal(jacobian)[...] = -jacobian.sum(axis=1)
+        return jacobian
+
+    def curvature(self, g: np.ndarray, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        # With t = p (g - p'g), the softmax's derivative along g: diag(t) - t p' - p t'.
+        t = p * (g - (g * p).sum(axis=0))
+        curvature = -(t[:, None] * p + p[:, None] * t)
+        _diagonal(curvature)[...] += t
+        return curvature
+
     def check_size(self, size: int) -> None:
         if size < 2:
             raise ValueError(f"a softmax output of {size} unit is always 1; choose 2 units or more, or 'sigmoid'")
@@ -120,6 +151,12 @@ class LinearOutput(Output):
     def backward(self, d: np.ndarray, p: np.ndarray) -> None:
         pass
 
+    def jacobian(self, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return _diagonal_matrices(np.ones_like(z))
+
+    def curvature(self, g: np.ndarray, z: np.ndarray, p: np.ndarray) -> np.ndarray:
+        return np.zeros((len(z), *z.shape))
+
     def check_size(self, size: int) -> None:
         pass
 
@@ -134,7 +171,7 @@ OUTPUTS: dict[str, Output] = {"sigmoid": SigmoidOutput(), "softmax": SoftmaxOutp
 
 
 class Loss(ABC):
-    """What one example costs, and the slope of that in the logits. A network's loss is the mean over its examples.
+    """What one example costs, and that cost's derivatives in the logits. A network's loss is the mean over examples.
 
     outputs   the names of the outputs that this loss goes with
     """
@@ -148,6 +185,10 @@ class Loss(ABC):
     @abstractmethod
     def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
         """Write the derivative of each example's cost with respect to its logits into d, (outputs, n)."""
+
+    @abstractmethod
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        """The second derivative of each example's cost in its logits, symmetric matrices (outputs, outputs, n)."""
 
     def labels(self, output: Output) -> Output:
         """The output whose labels this loss reads, by default the network's own."""
@@ -166,6 +207,9 @@ class BinaryCrossEntropy(Loss):
     def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
         np.subtract(p, y, out=d)
 
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return output.jacobian(z, p)
+
 
 class CrossEntropy(Loss):
     """Minus the log of the probability given to the true class: logsumexp(z) - z_true, with slope p - y."""
@@ -178,6 +222,9 @@ class CrossEntropy(Loss):
 
     def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
         np.subtract(p, y, out=d)
+
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return output.jacobian(z, p)
 
 
 class MeanSquaredError(Loss):
@@ -192,6 +239,9 @@ class MeanSquaredError(Loss):
         np.subtract(p, y, out=d)
         d *= 2 / len(y)
         output.backward(d, p)
+
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return _chain(output, z, p, 2 / len(y) * (p - y), np.full_like(p, 2 / len(y)))
 
 
 class Huber(Loss):
@@ -212,6 +262,10 @@ class Huber(Loss):
         d /= len(y)
         output.backward(d, p)
 
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        e = p - y
+        return _chain(output, z, p, np.clip(e, -1.0, 1.0) / len(y), (np.abs(e) < 1) / len(y))
+
 
 class Hinge(Loss):
     """What the logit lacks of a margin of 1 on the right side: an example beyond the margin does not pull at all.
@@ -231,6 +285,9 @@ class Hinge(Loss):
             np.multiply(lacks, 1 - 2 * y, out=d)
         else:
             d[...] = (lacks - y * lacks.sum(axis=0)) / len(y)
+
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return np.zeros((len(z), *z.shape))
 
     def labels(self, output: Output) -> Output:
         return OUTPUTS["sigmoid"] if isinstance(output, LinearOutput) else output
@@ -296,6 +353,26 @@ class Penalty:
             gradient += self.l2 * self.is_weight * parameters
         if self.l1:
             gradient += self.l1 * self.is_weight * np.sign(parameters)
+
+
+def _chain(output: Output, z: np.ndarray, p: np.ndarray, slopes: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
+    """The second derivative in the logits of a cost that is a sum over the outputs.
+
+    slopes (outputs, n) and curvatures (outputs, n) are each term's derivatives in its output.
+    """
+    jacobian = output.jacobian(z, p)
+    return np.einsum("kin,kn,kjn->ijn", jacobian, curvatures, jacobian) + output.curvature(slopes, z, p)
+
+
+def _diagonal(matrices: np.ndarray) -> np.ndarray:
+    """A view of the diagonals of (k, k, n), as (k, n)."""
+    return np.einsum("iin->in", matrices)
+
+
+def _diagonal_matrices(diagonals: np.ndarray) -> np.ndarray:
+    matrices = np.zeros((len(diagonals), *diagonals.shape))
+    _diagonal(matrices)[...] = diagonals
+    return matrices
 
 
 def _one_column(y: np.ndarray, wanted: str) -> np.ndarray:

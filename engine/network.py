@@ -96,7 +96,9 @@ class Network:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The outputs, (n, outputs), for examples (n, features): probabilities or values."""
-        return OUTPUTS[self.output].function(self.logits(x).T).T
+        logits = self.logits(x).T
+        with np.errstate(all="ignore"):
+            return OUTPUTS[self.output].function(logits).T
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """What goes into the output function, (n, outputs), for examples (n, features)."""

@@ -6,20 +6,25 @@ to step lives in a state that the caller keeps:
     state = optimizer.start(parameters)                             a dict of arrays
     optimizer.step(parameters, gradient, state, learning_rate)      changes parameters and state in place
 
-A step allocates no arrays and leaves the gradient as it is; `learning_rate` is the optimizer's own times whatever a
-schedule makes of it. The formulas below write p for the parameters, g for the gradient and r for the learning rate.
+A step leaves the gradient as it is and allocates no arrays, unless it solves equations; `learning_rate` is the
+optimizer's own times whatever a schedule makes of it. An optimizer that is `second_order` finds the Hessian in
+`state["hessian"]`, where the caller writes it before every step. The formulas below write p for the parameters, g for
+the gradient, H for the Hessian and r for the learning rate.
 """
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
+from engine.curvature import check_size
 from engine.ranges import Range
 
 State = dict[str, np.ndarray]
+OVERWRITTEN = ("scratch", "hessian")
+"""What a state holds only to spare allocations: every step writes it before it reads it."""
 
 LearningRate = Annotated[float, Range(1e-4, 10.0, log=True, doc="Length of a step, as a multiple of the gradient.")]
 Epsilon = Annotated[
@@ -32,9 +37,11 @@ SHARES = ("momentum", "smoothing", "beta1", "beta2")
 class Optimizer(ABC):
     """What all optimizers have: a learning rate, and numbers that are checked whenever they are written.
 
+    second_order   whether a step wants the Hessian in `state["hessian"]`, (n_parameters, n_parameters)
     Raises ValueError for a number below 0, or a share of 1 and more.
     """
 
+    second_order: ClassVar[bool] = False
     learning_rate: LearningRate = 0.1
 
     def __setattr__(self, name: str, value: float) -> None:
@@ -45,7 +52,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
-        """The state before the first step, all zeros: shaped like the parameters, but for the count of steps."""
+        """The state before the first step, all zeros: shaped like the parameters, but for a count or a Hessian."""
 
     @abstractmethod
     def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
@@ -183,6 +190,34 @@ class AdamW(Adam):
         super().step(parameters, gradient, state, learning_rate)
 
 
+@dataclass
+class Newton(Optimizer):
+    """Newton's method, a step to where the slope would be 0 if the surface were the parabola it is here: p -= r s.
+
+    The step s solves (H + damping I) s = g. It is blind to up and down: near a saddle or a maximum, where H has
+    negative eigenvalues, it goes there, unless the damping is larger than they are; from a random start that takes
+    about 1. Where the equations have no single solution, s is the shortest of those that solve them best; where H or g
+    is not finite, s is nan.
+    For small networks only: raises ValueError for more than 2000 parameters.
+    Source: Nocedal & Wright 2006, section 3.3; the damping is Levenberg's, 1944.
+    """
+
+    second_order: ClassVar[bool] = True
+    learning_rate: LearningRate = 1.0
+    damping: Annotated[float, Range(0.0, 10.0, doc="Added to the curvature in every direction: short, safe steps.")] = (
+        1.0
+    )
+
+    def start(self, parameters: np.ndarray) -> State:
+        check_size(parameters.size)
+        return {"hessian": np.zeros((parameters.size, parameters.size))}
+
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+        matrix = state["hessian"].copy()
+        matrix.flat[:: len(matrix) + 1] += self.damping
+        parameters -= learning_rate * _solution(matrix, gradient)
+
+
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "momentum": Momentum,
@@ -191,6 +226,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "rmsprop": RMSProp,
     "adam": Adam,
     "adamw": AdamW,
+    "newton": Newton,
 }
 
 
@@ -227,3 +263,28 @@ def _descend_scaled(
     scratch += epsilon
     np.divide(direction, scratch, out=scratch)
     _descend(parameters, scratch, rate, scratch)
+
+
+def _solution(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """What a symmetric matrix turns into `right`; of many answers, or of none, the shortest that comes closest."""
+    if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
+        return np.full_like(right, np.nan)
+    try:
+        solution = np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return _least_squares(matrix, right)
+    # A solution as long as this has found an eigenvalue that is 0 but for rounding.
+    trustworthy = np.linalg.norm(solution) * _rounding(matrix) <= np.linalg.norm(right)
+    return solution if trustworthy else _least_squares(matrix, right)
+
+
+def _least_squares(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """By eigenvectors, those left out whose eigenvalue is 0 but for rounding."""
+    values, vectors = np.linalg.eigh(matrix)
+    kept = np.abs(values) > _rounding(matrix)
+    return vectors[:, kept] @ (right @ vectors[:, kept] / values[kept])
+
+
+def _rounding(matrix: np.ndarray) -> float:
+    """What an eigenvalue of 0 may come out as."""
+    return float(np.finfo(float).eps * len(matrix) * np.linalg.norm(matrix))

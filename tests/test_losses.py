@@ -30,6 +30,10 @@ def slope(loss: str, output: str, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     return d
 
 
+def curvature(loss: str, output: str, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return LOSSES[loss].curvature(z, OUTPUTS[output].function(z), y, OUTPUTS[output])
+
+
 @every_pair
 def test_every_slope_is_its_losss_derivative(loss, output):
     z, y = example(loss, output)
@@ -44,11 +48,31 @@ def test_every_slope_is_its_losss_derivative(loss, output):
 
 
 @every_pair
+def test_every_curvature_is_its_slopes_derivative_and_symmetric(loss, output):
+    z, y = example(loss, output)
+    h, matrices = 1e-5, curvature(loss, output, z, y)
+    for unit in range(len(z)):
+        step = np.zeros_like(z)
+        step[unit] = h
+        numeric = (slope(loss, output, z + step, y) - slope(loss, output, z - step, y)) / (2 * h)
+        np.testing.assert_allclose(matrices[:, unit], numeric, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(matrices, matrices.swapaxes(0, 1), rtol=1e-13, atol=1e-16)
+
+
+@pytest.mark.parametrize(("output", "logits"), [("sigmoid", [[50.0]]), ("softmax", [[50.0], [0.0]])])
+def test_a_sure_output_keeps_the_digits_of_its_curvature(output, logits):
+    """p (1 - p) is exp(-50), where 1 - p has none of its digits left."""
+    matrices = curvature(OUTPUTS[output].loss, output, np.array(logits), np.array([[1.0], [0.0]])[: len(logits)])
+    np.testing.assert_allclose(np.abs(matrices), np.exp(-50), rtol=1e-13)
+
+
+@every_pair
 def test_huge_logits_give_finite_losses_and_no_warning(loss, output):
     z, y = example(loss, output, scale=1e3)
     with np.errstate(over="ignore", under="ignore"):
         assert np.isfinite(LOSSES[loss].value(z, y, OUTPUTS[output])).all()
         assert np.isfinite(slope(loss, output, z, y)).all()
+        assert np.isfinite(curvature(loss, output, z, y)).all()
 
 
 @every_pair

@@ -2,9 +2,11 @@
 
 import tracemalloc
 from copy import deepcopy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from oracle_gradients import L2, logistic_data
 from oracle_optimizers import (
     LEARNING_RATE,
     OPTIMIZER_CASES,
@@ -13,7 +15,9 @@ from oracle_optimizers import (
     torch_path,
 )
 
-from engine.optimizers import OPTIMIZERS, Optimizer
+from engine import DATASETS, Network, Training
+from engine.curvature import hessian
+from engine.optimizers import OPTIMIZERS, Newton, Optimizer, State
 from engine.ranges import Option, options
 
 CURVATURES = np.array([1.0, 2.0, 3.0])
@@ -24,8 +28,33 @@ ADJUSTABLE = [
     if option.name != "learning_rate"
 ]
 
+FIRST_ORDER = [name for name, kind in OPTIMIZERS.items() if not kind.second_order]
+MOONS = DATASETS["moons"](n=30)
+
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 every_option = pytest.mark.parametrize(("name", "option"), ADJUSTABLE, ids=lambda value: getattr(value, "name", value))
+
+
+def started(optimizer: Optimizer, parameters: np.ndarray, curvatures: np.ndarray | float = 1.0) -> State:
+    """The state before the first step; a second-order optimizer is told that the axes curve like this."""
+    state = optimizer.start(parameters)
+    if optimizer.second_order:
+        np.fill_diagonal(state["hessian"], curvatures)
+    return state
+
+
+def rotation(size: int) -> np.ndarray:
+    """Columns at right angles and of length 1."""
+    return np.linalg.qr(np.random.default_rng(3).normal(size=(size, size)))[0]
+
+
+def newtons_step(matrix: np.ndarray, gradient: np.ndarray, damping: float = 0.0, rate: float = 1.0) -> np.ndarray:
+    """How far a step of Newton's method goes, from 0 and against the gradient."""
+    parameters, optimizer = np.zeros(len(gradient)), Newton(damping=damping)
+    state = optimizer.start(parameters)
+    state["hessian"][...] = matrix
+    optimizer.step(parameters, gradient, state, rate)
+    return -parameters
 
 
 def given_path(name: str, hyperparameters: dict[str, float]) -> np.ndarray:
@@ -43,7 +72,7 @@ def given_path(name: str, hyperparameters: dict[str, float]) -> np.ndarray:
 def descend(optimizer: Optimizer, steps: int) -> np.ndarray:
     """Where the optimizer ends that starts at (1, 1, 1) of a bowl with its minimum at 0."""
     parameters = np.ones(3)
-    state = optimizer.start(parameters)
+    state = started(optimizer, parameters, CURVATURES)
     for _ in range(steps):
         optimizer.step(parameters, CURVATURES * parameters, state, optimizer.learning_rate)
     return parameters
@@ -69,8 +98,8 @@ def test_fifty_steps_are_pytorchs_live(case):
     np.testing.assert_allclose(given_path(*OPTIMIZER_CASES[case]), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_every_optimizer_is_compared_with_pytorch():
-    assert {name for name, _ in OPTIMIZER_CASES.values()} == set(OPTIMIZERS)
+def test_every_first_order_optimizer_is_compared_with_pytorch():
+    assert {name for name, _ in OPTIMIZER_CASES.values()} == set(FIRST_ORDER)
 
 
 @every_optimizer
@@ -88,7 +117,7 @@ def test_the_same_start_gives_the_same_path_bit_for_bit(name):
 def test_a_hyperparameter_written_mid_run_takes_hold_at_the_next_step(name, option):
     parameters, gradients = parameters_and_gradients()
     optimizer = OPTIMIZERS[name]()
-    state = optimizer.start(parameters)
+    state = started(optimizer, parameters)
     for gradient in gradients[:10]:
         optimizer.step(parameters, gradient, state, LEARNING_RATE)
     unchanged, rewritten = parameters.copy(), parameters.copy()
@@ -102,7 +131,7 @@ def test_a_hyperparameter_written_mid_run_takes_hold_at_the_next_step(name, opti
 def test_a_copied_state_continues_the_same_path(name):
     parameters, gradients = parameters_and_gradients()
     optimizer = OPTIMIZERS[name]()
-    state = optimizer.start(parameters)
+    state = started(optimizer, parameters)
     for gradient in gradients[:10]:
         optimizer.step(parameters, gradient, state, LEARNING_RATE)
     resumed, kept = parameters.copy(), deepcopy(state)
@@ -113,8 +142,8 @@ def test_a_copied_state_continues_the_same_path(name):
     assert np.array_equal(parameters, resumed)
 
 
-@every_optimizer
-def test_a_step_allocates_no_array(name):
+@pytest.mark.parametrize("name", FIRST_ORDER)
+def test_a_step_that_solves_no_equations_allocates_no_array(name):
     parameters, gradient = np.ones(10_000), np.ones(10_000)
     optimizer = OPTIMIZERS[name]()
     state = optimizer.start(parameters)
@@ -130,8 +159,15 @@ def test_a_step_allocates_no_array(name):
 def test_a_step_leaves_the_gradient_as_it_is(name):
     parameters, gradient = np.ones(3), np.arange(3.0)
     optimizer = OPTIMIZERS[name]()
-    optimizer.step(parameters, gradient, optimizer.start(parameters), 0.1)
+    optimizer.step(parameters, gradient, started(optimizer, parameters), 0.1)
     assert np.array_equal(gradient, np.arange(3.0))
+
+
+def test_a_step_leaves_the_hessian_as_it_is():
+    optimizer, parameters = Newton(damping=0.5), np.ones(3)
+    state = started(optimizer, parameters, CURVATURES)
+    optimizer.step(parameters, np.ones(3), state, 0.1)
+    assert np.array_equal(state["hessian"], np.diag(CURVATURES))
 
 
 @every_optimizer
@@ -165,3 +201,75 @@ def test_an_impossible_hyperparameter_is_refused_mid_run_too():
     with pytest.raises(ValueError, match=r"momentum 1.0 is out of bounds"):
         optimizer.momentum = 1.0
     assert optimizer.momentum == 0.9
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.01, 0.7])
+def test_newton_divides_each_eigenvectors_share_of_the_gradient_by_its_damped_eigenvalue(damping):
+    axes, eigenvalues, shares = rotation(4), np.array([3.0, 0.5, -2.0, 40.0]), np.array([1.0, -2.0, 3.0, 0.1])
+    step = newtons_step(axes * eigenvalues @ axes.T, axes @ shares, damping, rate=0.3)
+    np.testing.assert_allclose(axes.T @ step, 0.3 * shares / (eigenvalues + damping), rtol=1e-11)
+
+
+def test_newton_solves_a_linear_regression_in_one_step():
+    data, network = DATASETS["sine"](n=40), Network([1, 1], output="linear")
+    Training(network, data, optimizer=Newton(damping=0.0)).advance(2)
+    x = np.column_stack([data.x, np.ones(40)])
+    np.testing.assert_allclose(network.parameters, np.linalg.lstsq(x, data.y.ravel())[0], rtol=1e-12, atol=1e-14)
+
+
+def test_newton_finds_scikit_learns_logistic_regression_in_ten_steps():
+    network, data = Network([2, 1], initializer="zeros"), logistic_data()
+    Training(network, data, optimizer=Newton(damping=0.0), l2=L2).advance(11)
+    # scikit-learn stops at a gradient of 1e-12, at a smallest curvature of L2.
+    expected = np.load(REFERENCES / "gradients.npz")["logistic"]
+    np.testing.assert_allclose(network.parameters, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("batch_size", [None, 30, 8])
+def test_newton_in_training_uses_the_hessian_of_the_gradients_own_examples(batch_size, monkeypatch):
+    """The same batches in the same order as another optimizer's, whose gradients tell which they are."""
+    seen = []
+    step = Newton.step
+
+    def spy(self: Newton, parameters: np.ndarray, gradient: np.ndarray, state: State, rate: float) -> None:
+        seen.append((parameters.copy(), gradient.copy(), state["hessian"].copy()))
+        step(self, parameters, gradient, state, rate)
+
+    monkeypatch.setattr(Newton, "step", spy)
+    network = Network([2, 4, 1], "tanh")
+    Training(network, MOONS, optimizer=Newton(damping=1.0), batch_size=batch_size, l1=0.01, l2=0.1).advance(3)
+    assert len(seen) == (8 if batch_size == 8 else 2)
+    for (here, gradient, matrix), order in zip(seen, batches(batch_size), strict=True):
+        network.parameters = here
+        part = SimpleNamespace(x=MOONS.x[order], y=MOONS.y[order])
+        np.testing.assert_allclose(gradient, network.gradient(part, l1=0.01, l2=0.1).flat, rtol=1e-11, atol=1e-14)
+        np.testing.assert_allclose(matrix, hessian(network, part, l1=0.01, l2=0.1), rtol=1e-11, atol=1e-14)
+
+
+def batches(size: int | None) -> list[np.ndarray]:
+    """Which examples each update of two epochs sees."""
+    if size != 8:
+        return 2 * [np.arange(30)]
+    rng = np.random.default_rng(0)
+    return [part for _ in range(2) for part in np.split(rng.permutation(30), [8, 16, 24])]
+
+
+def test_newtons_singular_equations_are_solved_by_least_squares():
+    """Zero rows as of a dead ReLU, and a direction without curvature that rounding hides."""
+    axes = rotation(5)
+    for matrix in (np.diag([2.0, 0.0, 1.0, 0.0, 3.0]), axes * [1.0, 2.0, 0.0, 3.0, 1e-17] @ axes.T, np.zeros((5, 5))):
+        gradient = np.arange(1.0, 6.0)
+        expected = np.linalg.pinv(matrix, rcond=1e-13, hermitian=True) @ gradient
+        np.testing.assert_allclose(newtons_step(matrix, gradient), expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_newton_turns_what_is_not_finite_into_nan(bad):
+    assert np.isnan(newtons_step(np.diag([1.0, bad]), np.ones(2))).all()
+    assert np.isnan(newtons_step(np.eye(2), np.array([1.0, bad]))).all()
+
+
+def test_newton_is_for_small_networks():
+    with pytest.raises(ValueError, match="a Hessian for 2001 parameters is too large; choose 2000 or fewer"):
+        Newton().start(np.zeros(2001))
+    assert Newton().start(np.zeros(2))["hessian"].tolist() == [[0.0, 0.0], [0.0, 0.0]]

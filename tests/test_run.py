@@ -418,3 +418,12 @@ def test_validation_examples_are_never_trained_on():
     assert not {tuple(x) for x in train.x} & {tuple(x) for x in validation.x}
     np.testing.assert_allclose(train.x.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(train.x.std(axis=0), 1)
+
+
+def test_an_optimizer_that_solves_for_the_hessian_is_refused_a_network_too_large_for_it():
+    run = Run(Settings(n=40, hidden=[32, 32]))
+    run.settings.optimizer = "newton"
+    assert "the most with newton is 600" in run.message
+    assert run.settings.optimizer == "sgd"
+    run.settings.param.update(hidden=[8], optimizer="newton")
+    assert run.advance(3) == 3
