@@ -10,6 +10,10 @@ LONGEST = 60
 """Characters of a link that are worth repeating."""
 
 
+class Magnitude(param.Number):
+    """A number that is chosen by its order of magnitude: its bounds are many times apart, the lower one above 0."""
+
+
 class Choices(param.Parameterized):
     """Parameters with bounds and meaning that can be written into a link and read back, exactly."""
 

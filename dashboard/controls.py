@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 import param
 
 from dashboard import style
-from dashboard.choices import Choices
+from dashboard.choices import Choices, Magnitude
 from dashboard.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
 from engine.datasets import DATASETS
 
@@ -274,8 +274,8 @@ def control(choices: Choices, name: str) -> pn.viewable.Viewable:
         return Steps(choices, name, *STEPS[name])
     if name in NUMBERS:
         return _number(choices, name)
-    if option and option.range.log and name not in COMMON:
-        return Steps(choices, name, _magnitudes(option.range.low, option.range.high))
+    if (option and option.range.log and name not in COMMON) or isinstance(parameter, Magnitude):
+        return Steps(choices, name, _magnitudes(*parameter.bounds))
     words = _words(choices, name)
     if isinstance(parameter, param.ListSelector):
         return pmui.MultiChoice.from_param(parameter, **words)

@@ -40,7 +40,7 @@ class Result:
     settings    those of the run with the first seed
     index       (k,) the recorded epochs
     loss, accuracy, validation_loss   (runs, k); a run that has diverged has infinite loss from there on
-    gradient_norms   (runs, k, layers)
+    gradient_norms, weight_norms   (runs, k, layers)
     parameters  (runs, n_parameters) at the newest epoch
     """
 
@@ -52,6 +52,7 @@ class Result:
     accuracy: np.ndarray
     validation_loss: np.ndarray
     gradient_norms: np.ndarray
+    weight_norms: np.ndarray
     parameters: np.ndarray
     diverged: np.ndarray
 
@@ -221,6 +222,7 @@ class _Part:
             accuracy=ensemble.accuracy.copy(),
             validation_loss=ensemble.validation_loss.copy(),
             gradient_norms=ensemble.gradient_norms.copy(),
+            weight_norms=ensemble.weight_norms.copy(),
             parameters=ensemble.parameters.copy(),
             diverged=ensemble.diverged.copy(),
         )

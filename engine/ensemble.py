@@ -25,6 +25,7 @@ import numpy as np
 
 from engine.initializers import INITIALIZERS, Initializer
 from engine.losses import LOSSES
+from engine.measures import weight_norms
 from engine.network import Data, Network
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.processes import processes
@@ -32,7 +33,8 @@ from engine.ranges import choose
 from engine.schedules import SCHEDULES, Schedule
 from engine.training import Checkpoint, Epochs, Training
 
-SERIES = ("loss", "accuracy", "validation_loss", "validation_accuracy", "gradient_norms")
+NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+SERIES = (*NUMBERS, "gradient_norms", "weight_norms")
 """What is recorded of every run."""
 
 FAMILIES = {"optimizer": OPTIMIZERS, "initializer": INITIALIZERS, "schedule": SCHEDULES}
@@ -274,6 +276,11 @@ class Ensemble:
     def gradient_norms(self) -> np.ndarray:
         """(runs, k, layers) the L2 norm of each layer's gradient."""
         return self.series("gradient_norms")
+
+    @property
+    def weight_norms(self) -> np.ndarray:
+        """(runs, k, layers) the L2 norm of each layer's weights."""
+        return self.series("weight_norms")
 
     def series(self, name: str) -> np.ndarray:
         """What was recorded under this name of every run, (runs, k) or (runs, k, layers), as a copy.
@@ -527,11 +534,11 @@ class _Part:
     best_accuracy: float = -math.inf
     ending: str = ""
 
-    def extend(self, epochs: Epochs, every: int) -> None:
+    def extend(self, epochs: Epochs, every: int, sizes: tuple[int, ...]) -> None:
         """Add epochs that count."""
         rows = _multiples(epochs.index, every)
-        self.blocks.append({name: getattr(epochs, name)[rows] for name in ("index", *SERIES)})
-        self.newest = _numbers_at(epochs, -1)
+        self.blocks.append({"index": epochs.index[rows], **_measured(epochs.rows(rows), sizes)})
+        self.newest = _newest(epochs, -1, sizes)
         self.least_loss = min(self.least_loss, float(epochs.loss.min()))
         self.best_accuracy = max(self.best_accuracy, float(epochs.accuracy.max()))
 
@@ -588,9 +595,9 @@ class _Trainer:
             epochs = training.advance(size)
             count, part.ending = self._end(epochs)
             if count:
-                part.extend(epochs.rows(slice(count)), job.every)
+                part.extend(epochs.rows(slice(count)), job.every, self.sizes)
             elif epochs.index[0] == 0:
-                part.newest = _numbers_at(epochs, 0)
+                part.newest = _newest(epochs, 0, self.sizes)
             if part.ending:
                 part.checkpoint = _frozen(part.checkpoint, epochs, count)
                 break
@@ -626,8 +633,8 @@ class _Records:
 
     def __init__(self, runs: int, layers: int, every: int, validated: bool) -> None:
         self.every, self._validated = every, validated
-        shapes = {name: (layers,) if name == "gradient_norms" else () for name in SERIES}
-        room = int(np.clip(BYTES // (8 * runs * (len(SERIES) - 1 + layers)), 16, ROOM))
+        shapes = {name: () if name in NUMBERS else (layers,) for name in SERIES}
+        room = int(np.clip(BYTES // (8 * runs * (len(NUMBERS) + 2 * layers)), 16, ROOM))
         self._kept = {name: np.empty((runs, room, *shape)) for name, shape in shapes.items()}
         self._newest = {name: np.full((runs, *shape), np.nan) for name, shape in shapes.items()}
         self.last = np.full(runs, -1)
@@ -780,8 +787,16 @@ def _multiples(index: np.ndarray, every: int) -> slice:
     return slice(-int(index[0]) % every, None, every)
 
 
-def _numbers_at(epochs: Epochs, row: int) -> dict[str, np.ndarray]:
-    return {name: getattr(epochs, name)[row].copy() for name in SERIES}
+def _measured(epochs: Epochs, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The recorded series of some epochs."""
+    recorded = {name: getattr(epochs, name) for name in SERIES if name != "weight_norms"}
+    with np.errstate(over="ignore"):
+        return {**recorded, "weight_norms": weight_norms(epochs.parameters, sizes)}
+
+
+def _newest(epochs: Epochs, row: int, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Those of one epoch."""
+    return {name: column[0] for name, column in _measured(epochs.rows(np.array([row])), sizes).items()}
 
 
 def _combinations(axes: dict[str, tuple]) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ Most are pure functions of arrays that were recorded or traced, one row per exam
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,6 +30,18 @@ def gradient_norms(weights: Sequence[np.ndarray], biases: Sequence[np.ndarray]) 
     Takes one array per layer, as in `Gradient.weights` and `Gradient.biases`. Returns (layers,).
     """
     return np.array([np.hypot(_norm(w), _norm(b)) for w, b in zip(weights, biases, strict=True)])
+
+
+def weight_norms(parameters: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """How large each layer's weights are: their L2 norm, biases left out.
+
+    parameters (..., n_parameters), laid out like `Network.parameters` of a network of these sizes.
+    Returns (..., layers).
+    """
+    squares = np.square(parameters)
+    ends = np.cumsum([0, *((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))])
+    weights = [(start, stop - fan_out) for (start, stop), fan_out in zip(pairwise(ends), sizes[1:], strict=True)]
+    return np.sqrt(np.stack([squares[..., start:stop].sum(axis=-1) for start, stop in weights], axis=-1))
 
 
 def update_ratios(before: Sequence[np.ndarray], after: Sequence[np.ndarray]) -> np.ndarray:

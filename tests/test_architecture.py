@@ -48,6 +48,7 @@ SCREENLESS = (
     "dashboard.view",
     "dashboard.store",
     "dashboard.run",
+    "dashboard.race",
     "dashboard.job",
     "dashboard.study",
     "dashboard.clock",
@@ -208,7 +209,7 @@ def test_a_run_needs_no_screen(module):
 
 
 def test_the_engine_needs_nothing_but_numpy():
-    code = "import sys, engine, engine.landscape, engine.metrics, engine.measures, engine.recording\n"
+    code = "import sys, engine, engine.landscape, engine.metrics, engine.measures, engine.recording, engine.ensemble\n"
     code += "assert not {'param', 'pandas', 'scipy', 'dashboard'} & sys.modules.keys()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

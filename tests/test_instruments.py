@@ -15,6 +15,7 @@ from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.pages import PAGES
 from dashboard.run import Run
 from dashboard.settings import Settings
 
@@ -82,9 +83,11 @@ def patches(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     return sent
 
 
-def test_every_kind_of_picture_suits_some_run():
-    assert {kind for kind, _ in PAIRS} == set(KINDS)
-    assert len(KINDS) >= 6
+def test_every_kind_of_picture_suits_some_run_or_what_a_page_shows_instead_of_one():
+    shown = [page.opened()[0] for page in PAGES.values()]
+    others = {name for name, kind in KINDS.items() if any(kind.suits(store.frame()) for store in shown)}
+    assert {kind for kind, _ in PAIRS} | others == set(KINDS)
+    assert len(PAIRS) >= 6 * len(RUNS)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

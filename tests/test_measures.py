@@ -23,6 +23,7 @@ from engine.measures import (
     saturated_units,
     unit_fates,
     update_ratios,
+    weight_norms,
 )
 from engine.network import Network, Trace
 from engine.optimizers import OPTIMIZERS
@@ -54,6 +55,13 @@ def test_a_layers_gradient_norm_is_that_of_weights_and_biases_together():
     ends = np.cumsum([w.size + b.size for w, b in zip(gradient.weights, gradient.biases, strict=True)])
     expected = [np.linalg.norm(part) for part in np.split(gradient.flat, ends[:-1])]
     np.testing.assert_allclose(gradient_norms(gradient.weights, gradient.biases), expected)
+
+
+def test_weight_norms_leave_the_biases_out():
+    networks = [Network([2, 4, 3, 1], seed=seed, bias=7.0) for seed in range(3)]
+    expected = [[np.linalg.norm(w) for w in network.weights] for network in networks]
+    parameters = np.stack([network.parameters for network in networks])
+    np.testing.assert_allclose(weight_norms(parameters, networks[0].sizes), expected)
 
 
 def test_update_ratios_are_the_distance_moved_over_the_size():

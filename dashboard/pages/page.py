@@ -86,6 +86,7 @@ class Page(pn.viewable.Viewer):
     controls      names of settings, of what `view` offers, and of the study's, for the side bar; without any, all
                   settings
     instruments   the slots of the grid: in each the first class that suits the run is shown
+    shares        each slot's share of the width, "third", "half" or "whole"; without any, rows of three
     plan          variants to be trained for comparison, from many seeds each
     settings, store, view   the kinds of what the page shows
     """
@@ -101,6 +102,7 @@ class Page(pn.viewable.Viewer):
     presets: ClassVar[Sequence[Preset]] = ()
     controls: ClassVar[Sequence[str]] = ()
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
+    shares: ClassVar[Sequence[str]] = ()
     plan: ClassVar[Plan | None] = None
     settings: ClassVar[type[Choices]] = Settings
     store: ClassVar[type[Store]] = Run
@@ -111,7 +113,7 @@ class Page(pn.viewable.Viewer):
         self.run = run
         self.play: Callable[[], None] = lambda: None
         self._slots = [Slot(run, choices) for choices in self.instruments]
-        for slot, share in zip(self._slots, _shares(len(self._slots)), strict=True):
+        for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
             slot.view.css_classes = [share]
         self._study_bar = StudyBar(run) if run.study else None
         self.heading = self._heading()
