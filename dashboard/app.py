@@ -151,7 +151,7 @@ class App(pn.viewable.Viewer):
     def _open_menu(self, _: object) -> None:
         """Show all pages; their cards are made when they are first asked for."""
         if not self._pages.objects:
-            self._gallery = Gallery(PAGES, self.open, sizing_mode="stretch_width")
+            self._gallery = Gallery(PAGES, self.open, styles={"width": "min(1100px, 80vw)"})
             self._pages.objects = [self._gallery]
         self._gallery.shown = self.shown.slug
         self._pages.open = True

@@ -50,7 +50,7 @@ class Gallery(JSComponent):
     """
     _stylesheets = [
         """
-        nav { display: grid; gap: 12px; width: min(1100px, 84vw);
+        nav { display: grid; gap: 12px; width: 100%;
               grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); }
         a { display: flex; flex-flow: column; color: inherit; text-decoration: none; border-radius: 12px;
             border: 1px solid color-mix(in srgb, currentColor 16%, transparent);

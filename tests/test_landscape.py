@@ -299,8 +299,8 @@ def test_a_path_without_a_plane_still_gets_one(kind, epochs, n_parameters):
 
 
 def test_a_long_path_of_many_parameters_is_never_copied():
-    """A path of 32 MB; a copy of it would show."""
-    network = Network([2, 100, 200, 1])
+    """A path of 21 MB; a copy of it would show."""
+    network = Network([2, 80, 160, 1])
     path = np.random.default_rng(0).normal(size=(200, network.n_parameters)).cumsum(axis=0)
     tracemalloc.start()
     path_on_plane(network, MOONS, pca_plane(path), path)

@@ -13,6 +13,7 @@ from dashboard.run import Frame
 FLOOR = 1e-30
 HALF = 0.36
 HIGHEST = 12
+MOST_TICKS = 9
 
 
 class GradientBars(Instrument):
@@ -79,7 +80,17 @@ class GradientBars(Instrument):
         both = np.append(np.maximum(frame.epoch.gradient_norms, FLOOR), self._first)
         low, high = np.log10(both.min()), np.log10(both.max())
         bottom = math.floor(low - 0.15)
-        return {"y": (10.0**bottom, 10.0 ** max(bottom + 2, min(math.ceil(high + 0.05), HIGHEST)))}
+        top = max(bottom + 2, min(math.ceil(high + 0.05), HIGHEST))
+        self._set_ticks(bottom, top)
+        return {"y": (10.0**bottom, 10.0**top)}
+
+    def _set_ticks(self, bottom: int, top: int) -> None:
+        """Decades with room for their labels."""
+        stride = math.ceil((top - bottom) / MOST_TICKS)
+        ticks = [10.0**power for power in range(bottom, top + 1) if power % stride == 0]
+        ticker = self.figure.yaxis[0].ticker
+        if ticker.ticks != ticks:
+            ticker.ticks = ticks
 
     def describe(self, frame: Frame) -> str:
         norms = frame.epoch.gradient_norms

@@ -3,11 +3,9 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from dashboard.pages.page import Page
+from dashboard.pages.page import Page, pages
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-PAGES: dict[str, type[Page]] = {
-    page.slug: page for page in sorted(Page.__subclasses__(), key=lambda page: (page.place, page.slug))
-}
+PAGES: dict[str, type[Page]] = pages()

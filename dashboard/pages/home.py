@@ -1,10 +1,13 @@
 """Home: what this is, in ten seconds, and a first run."""
 
+import panel as pn
+
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.pages.page import Page
+from dashboard.navigation import Gallery
+from dashboard.pages.page import Page, Preset, pages
 
 
 class Home(Page):
@@ -15,8 +18,26 @@ class Home(Page):
     place = 0
     question = "Why does a neural network train, or not?"
     look_for = (
-        "Press Play: a small network learns to tell two moons apart, epoch by epoch, on this machine. "
-        "Then open an experiment: each asks one question and shows the answer live."
+        "Press Play: a small network learns to tell two moons apart, epoch by epoch. Turn a knob while it does, and "
+        "every picture answers. Then open an experiment: each asks one question and shows the answer live."
     )
     controls = ("dataset", "hidden", "activation", "learning_rate")
+    presets = (
+        Preset("It trains", "Two moons, ReLU, He's start: the boundary bends until both moons are apart."),
+        Preset(
+            "It does not",
+            "Six sigmoid layers from small weights: the error dies on its way back, and nothing moves.",
+            {"hidden": [8] * 6, "activation": "sigmoid", "initializer": "small"},
+        ),
+        Preset(
+            "It explodes",
+            "A sine wave, and steps far too long: within a second the loss is beyond all numbers.",
+            {"dataset": "sine", "activation": "tanh", "learning_rate": 3.0},
+        ),
+    )
     instruments = ((DecisionMap, FittedCurve), (LossCurve,), (GradientBars,))
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        others = {slug: page for slug, page in pages().items() if slug != self.slug}
+        gallery = Gallery(others, lambda slug: self.open(slug), sizing_mode="stretch_width", margin=(16, 0))
+        return pn.Column(self._layout, gallery, margin=0, sizing_mode="stretch_width")

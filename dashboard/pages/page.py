@@ -112,6 +112,7 @@ class Page(pn.viewable.Viewer):
         super().__init__()
         self.run = run
         self.play: Callable[[], None] = lambda: None
+        self.open: Callable[[str], None] = lambda slug: None
         self._slots = [Slot(run, choices) for choices in self.instruments]
         for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
             slot.view.css_classes = [share]
@@ -210,6 +211,11 @@ class Page(pn.viewable.Viewer):
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet."""
         return any(slot.view.near and slot.version != version for slot in self._slots)
+
+
+def pages() -> dict[str, type[Page]]:
+    """Every page by its slug, in the order of their places."""
+    return {page.slug: page for page in sorted(Page.__subclasses__(), key=lambda page: (page.place, page.slug))}
 
 
 class Slot(pn.viewable.Viewer):
