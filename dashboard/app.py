@@ -162,6 +162,8 @@ class App(pn.viewable.Viewer):
     async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
+        if self.run.looked_at is not None and self.clock.playing:
+            self.clock.pause()
         if self._ticks % (1 + CONDUCTOR.runs // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
         if self._is_behind():

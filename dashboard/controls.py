@@ -278,7 +278,7 @@ def control(choices: Choices, name: str) -> pn.viewable.Viewable:
         return Steps(choices, name, _magnitudes(*parameter.bounds))
     words = _words(choices, name)
     if isinstance(parameter, param.ListSelector):
-        return pmui.MultiChoice.from_param(parameter, **words)
+        return pmui.MultiChoice.from_param(parameter, **{name: word for name, word in words.items() if name != "size"})
     if isinstance(parameter, param.Selector):
         return pmui.Select.from_param(parameter, **words)
     if isinstance(parameter, param.Boolean):

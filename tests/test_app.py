@@ -11,6 +11,7 @@ from panel.viewable import Viewable
 
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
+from dashboard.instruments.loss_curve import LossCurve
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.run import Run
@@ -71,6 +72,46 @@ def test_in_a_notebook_the_app_is_its_controls_beside_its_page():
     app = App(Run(Settings(n=40, hidden=[3])))
     assert isinstance(app.__panel__(), Viewable)
     app.close()
+
+
+def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
+    app = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    app.run.advance(20)
+    loss = next(instrument for instrument in app.shown.shown if isinstance(instrument, LossCurve))
+    loss.tapped(7.3, 0.1)
+    app._draw()
+    assert "epoch</dt><dd>7<" in app.transport._numbers.text
+    assert loss._sources["now"].data["epoch"][0] == 7
+    loss.tapped(25.0, 0.1)
+    assert app.run.looked_at is None
+    app.close()
+
+
+def test_pages_are_swapped_and_come_back_as_they_were_left():
+    app = App(page="playground")
+    app.run.settings.seed = 5
+    left = app.run
+    app.open("home")
+    assert (app.shown.slug, app.run.settings.seed) == ("home", 0)
+    assert watchers(left.settings) == watchers(Settings())
+    app.open("playground")
+    assert app.run.settings.seed == 5
+    with pytest.raises(ValueError, match="choose one of"):
+        app.open("nowhere")
+    app.close()
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_every_preset_of_every_page_can_be_chosen(slug):
+    app = App(page=slug, lazy=True)
+    labels = [preset.label for preset in app.shown.presets]
+    assert len(set(labels)) == len(labels)
+    for preset in app.shown.presets:
+        app.shown.choose(preset)
+        app.clock.pause()
+        assert app.run.message == ""
+        assert preset.doc.endswith(".")
+    app._leave()
 
 
 def test_keys_move_time():

@@ -22,7 +22,8 @@ class LossCurve(Instrument):
     title = "Loss"
     question = "Is it learning, and does it hold on examples it has not seen?"
     reading = (
-        "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the noise."
+        "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the noise. "
+        "A click takes all pictures back to that epoch."
     )
     growing = ("training", "validation")
     controls = ("log",)
@@ -83,6 +84,10 @@ class LossCurve(Instrument):
         if frame.setup.validation is not None:
             words.append(_word("validation", frame.epoch.validation_loss, style.VALIDATION))
         return " &ensp; ".join(words)
+
+    def tapped(self, x: float, y: float) -> None:
+        newest = self.run.history[-1].index
+        self.run.look_at(max(0, round(x)) if x < newest else None)
 
     @param.depends("log", watch=True)
     def _change_axis(self) -> None:

@@ -1,0 +1,76 @@
+"""Takes the README's pictures and the cards' thumbnails: `python docs/pictures.py [slug ...]`.
+
+Serves the laboratory, opens every page in Chromium, presses its first preset, waits, and writes docs/<slug>.png and
+dashboard/pictures/<slug>.webp.
+"""
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+from PIL import Image
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import sync_playwright
+
+from dashboard.pages import PAGES
+
+ROOT = Path(__file__).parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+WINDOW = {"width": 1400, "height": 860}
+SECONDS = 14
+CARD = (480, 270)
+
+
+def main(slugs: list[str]) -> None:
+    """Take the pictures of these pages, or of all."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "panel", "serve", "dashboard", "--port", str(port)], cwd=ROOT)
+    try:
+        url = f"http://localhost:{port}/dashboard"
+        _wait_for(url)
+        with sync_playwright() as play:
+            chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            for slug in slugs or PAGES:
+                tab = chromium.new_page(viewport=WINDOW)
+                tab.goto(f"{url}?page={slug}")
+                _take(tab, slug)
+                tab.close()
+    finally:
+        server.terminate()
+
+
+def _take(tab: Tab, slug: str) -> None:
+    presets = PAGES[slug].presets
+    tab.get_by_role("button", name=presets[0].label if presets else "Play", exact=True).first.click()
+    tab.wait_for_timeout(1000 * SECONDS)
+    whole = tab.screenshot()
+    (ROOT / "docs" / f"{slug}.png").write_bytes(whole)
+    cards = tab.locator("canvas").first.bounding_box()
+    picture = Image.open(io.BytesIO(whole)).convert("RGB")
+    left, top = max(0, int(cards["x"]) - 60), int(cards["y"]) - 60
+    width = min(960, picture.width - left)
+    height = width * CARD[1] // CARD[0]
+    top = min(top, picture.height - height)
+    target = ROOT / "dashboard" / "pictures" / f"{slug}.webp"
+    target.parent.mkdir(exist_ok=True)
+    picture.crop((left, top, left + width, top + height)).resize(CARD, Image.Resampling.LANCZOS).save(target, quality=72)
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(100):
+        try:
+            urlopen(url).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
