@@ -16,11 +16,12 @@ from dashboard import style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore, Clock
 from dashboard.controls import Controls, Watchers
+from dashboard.instruments.instrument import Instrument
 from dashboard.job import Job
 from dashboard.navigation import Gallery
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.store import Store
+from dashboard.store import Frame, Store
 from dashboard.transport import Transport
 from dashboard.wire import collected, send
 
@@ -125,7 +126,8 @@ class App(pn.viewable.Viewer):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open = self.clock.play, self.open
         self._link_is_old, self._drawn = True, -1
-        self._worked_on, self._chore_began = None, 0.0
+        self._worked_on, self._round_began = None, 0.0
+        self._waiting: list[Instrument] = []
         self._side.objects = [self.controls]
         self._body.objects = [self.shown.heading, self.transport, self.shown]
         if problems:
@@ -207,17 +209,28 @@ class App(pn.viewable.Viewer):
         self._link_is_old = True
 
     def _work(self) -> None:
-        """Have heavy work done beside the training, one at a time, begun once a second and at a fresh start."""
-        now, frame = time.perf_counter(), self.run.frame()
-        if frame.setup is self._worked_on and (self._chore.busy or now - self._chore_began < CHORE_EVERY):
+        """Have heavy work done beside the training, one piece of work at a time.
+
+        A round, begun once a second and at a fresh start, gives every picture in view its turn.
+        """
+        frame = self.run.frame()
+        if frame.setup is self._worked_on and self._chore.busy:
             return
-        for instrument in self.shown.in_view:
+        if frame.setup is not self._worked_on or not self._waiting:
+            self._begin_round(frame)
+        while self._waiting:
+            instrument = self._waiting.pop(0)
             work = instrument.work(frame)
             if work:
                 self._chore.drop()
                 self._chore = Job(work) if instrument.heavy else Chore(work)
-                self._chore_began, self._worked_on = now, frame.setup
                 return
+
+    def _begin_round(self, frame: Frame) -> None:
+        now = time.perf_counter()
+        if frame.setup is not self._worked_on or now - self._round_began >= CHORE_EVERY:
+            self._round_began, self._worked_on = now, frame.setup
+            self._waiting = self.shown.in_view
 
 
 def serve() -> None:

@@ -135,10 +135,16 @@ def xor4(n: int = 4, noise: Noise = 0.0, seed: int = 0) -> Dataset:
     return _labeled(corners, np.array([0, 1, 1, 0]), 2, noise, np.random.default_rng(seed), "xor4")
 
 
-def blobs(n: Count = 200, noise: Noise = 0.25, seed: int = 0, classes: Classes = 3) -> Dataset:
-    """Round clouds evenly spaced on a circle of radius 1; `noise` is their width. Two classes make a binary problem."""
+def blobs(
+    n: Count = 200,
+    noise: Noise = 0.25,
+    seed: int = 0,
+    classes: Classes = 3,
+    radius: Annotated[float, Range(0.5, 4.0, doc="How far the centers of the clouds are from the origin.")] = 1.0,
+) -> Dataset:
+    """Round clouds evenly spaced on a circle; `noise` is their width. Two classes make a binary problem."""
     label = _turns(n, classes)
-    return _labeled(_on_circle(label / classes), label, classes, noise, np.random.default_rng(seed), "blobs")
+    return _labeled(radius * _on_circle(label / classes), label, classes, noise, np.random.default_rng(seed), "blobs")
 
 
 def spirals(
