@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from engine.buffers import buffer
+from engine.curvature import CurvatureKernel
 from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
 from engine.network import Data, Network
-from engine.optimizers import SGD, Optimizer, State
+from engine.optimizers import OVERWRITTEN, SGD, Optimizer, State
 from engine.schedules import Schedule
 
 NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
@@ -154,6 +155,7 @@ class Training:
         self._in_use: Optimizer | None = None
         self._penalty: Penalty = network.penalty(l1, l2)
         self._minibatches = _Minibatches(network, self._data, self._loss, batch_size)
+        self._curvatures: dict[int, CurvatureKernel] = {}
 
     def advance(self, k: int = 1) -> Epochs:
         """Train until k more epochs have been measured; the first ever is epoch 0, the untrained network.
@@ -179,7 +181,8 @@ class Training:
 
     def checkpoint(self) -> Checkpoint:
         """Where the training is now, as copies."""
-        state = _copied(self._state) if self._in_use else {}
+        kept = {name: array for name, array in self._state.items() if name not in OVERWRITTEN} if self._in_use else {}
+        state = _copied(kept)
         return Checkpoint(self._index, self.network.parameters.copy(), state, self._rng.bit_generator.state)
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -191,9 +194,8 @@ class Training:
         self.network.parameters = checkpoint.parameters
         self._index = checkpoint.index
         self._rng.bit_generator.state = checkpoint.rng_state
-        self._in_use = None
-        if checkpoint.optimizer_state:
-            self._in_use, self._state = self.optimizer, _copied(checkpoint.optimizer_state)
+        self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+        self._state |= _copied(checkpoint.optimizer_state)
         self._retune()
         with np.errstate(all="ignore"):
             self._measure()
@@ -230,7 +232,6 @@ class Training:
             self._measure()
             kernel.average()
             store(slot)
-            epochs.mean_activations[row] = kernel.means
             epochs.parameters[row] = parameters
         self._reduce(epochs, slice(rows.start, rows.stop))
 
@@ -240,29 +241,46 @@ class Training:
 
     def _updates(self) -> Iterator[None]:
         """From the epoch last measured to the next, update by update."""
-        parameters, rate = self.network.parameters, self._rate(self._index)
+        parameters, rate, curved = self.network.parameters, self._rate(self._index), self.optimizer.second_order
         if not self._minibatches.parts:
+            if curved:
+                self._write_hessian(self._data)
             self.optimizer.step(parameters, self._kernel.gradient, self._state, rate)
             yield
             return
         for kernel, batch in self._minibatches.shuffled(self._rng):
             kernel.gradient_of(batch, self._penalty)
+            if curved:
+                self._write_hessian(batch)
             self.optimizer.step(parameters, kernel.gradient, self._state, rate)
             yield
+
+    def _write_hessian(self, batch: Batch) -> None:
+        """The objective's Hessian on this batch, to where a second-order optimizer looks for it."""
+        if batch.n not in self._curvatures:
+            self._curvatures[batch.n] = CurvatureKernel(self.network, self._loss, batch.n)
+        kernel = self._curvatures[batch.n]
+        kernel.linearize(batch)
+        kernel.hessian(self._penalty, self._state["hessian"])
 
     def _rate(self, index: int) -> float:
         factor = 1.0 if self.schedule is None else self.schedule.factor(index)
         return self.optimizer.learning_rate * factor
 
+    def _rates(self, index: range) -> float | list[float]:
+        """The learning rate at each of these epochs; one number where it is the same at all."""
+        return self.optimizer.learning_rate if self.schedule is None else [self._rate(i) for i in index]
+
     def _reduce(self, epochs: Epochs, rows: slice) -> None:
         count = rows.stop - rows.start
-        first = self._index - count + 1
-        epochs.index[rows] = range(first, first + count)
-        epochs.learning_rate[rows] = [self._rate(index) for index in range(first, first + count)]
+        index = range(self._index - count + 1, self._index + 1)
+        epochs.index[rows] = index
+        epochs.learning_rate[rows] = self._rates(index)
         penalty = self._penalty.value(epochs.parameters[rows])
         epochs.loss[rows] = self._ring.losses(count) + penalty
         epochs.accuracy[rows] = self._ring.accuracies(count)
         epochs.gradient_norms[rows] = self._ring.gradient_norms(count)
+        epochs.mean_activations[rows] = self._ring.mean_activations(count)
         if self._validation is not None:
             self._validation.measure(epochs.parameters[rows])
             epochs.validation_loss[rows] = self._validation.ring.losses(count) + penalty
@@ -344,7 +362,7 @@ def _copied(state: State) -> State:
 
 def _depth(kernel: Kernel) -> int:
     """How many epochs to keep raw: up to 64, as long as they take no more than 256 KiB, a quarter of a core's cache."""
-    return int(np.clip(2**18 // (kernel.logits.nbytes + kernel.gradient.nbytes), 1, 64))
+    return int(np.clip(2**18 // kernel.outcome.nbytes, 1, 64))
 
 
 def _blank(k: int, network: Network) -> Epochs:

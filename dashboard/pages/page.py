@@ -46,14 +46,14 @@ p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 
 
 ASK = """
-:host { display: grid !important; grid-template-columns: minmax(0, 1fr) auto; gap: 4px 28px; align-items: start; }
+section { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 4px 28px; align-items: start; }
 h1 { font-size: 21px; font-weight: 650; letter-spacing: -.01em; margin: 0; line-height: 1.25; }
-p { font-size: 13.5px; margin: 4px 0 0; line-height: 1.45; opacity: .85; max-width: 78ch; }
+p { font-size: 13.5px; margin: 4px 0 0; line-height: 1.45; opacity: .85; max-width: 86ch; }
 .trap { border-left: 3px solid #e8590c; padding-left: 10px; margin-top: 8px; opacity: 1; }
 .trap b { color: #e8590c; font-weight: 600; }
 .formulas { display: flex; flex-flow: column; gap: 8px; align-items: flex-end; padding-top: 4px; }
 math { font-size: 16px; }
-@media (max-width: 799px) { :host { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
+@media (max-width: 999px) { section { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
 """
 PRESETS = ":host { display: flex !important; flex-flow: row wrap; gap: 6px; align-items: center; }"
 
@@ -159,7 +159,7 @@ class Page(pn.viewable.Viewer):
         words = f"<div><h1>{escape(self.question)}</h1><p>{escape(self.look_for)}</p>{trap}</div>"
         formulas = "".join(convert(formula, display="block") for formula in self.formulas)
         ask = pn.pane.HTML(
-            f'{words}<div class="formulas">{formulas}</div>',
+            f'<section>{words}<div class="formulas">{formulas}</div></section>',
             stylesheets=[ASK],
             margin=(2, 4, 10, 4),
             sizing_mode="stretch_width",
