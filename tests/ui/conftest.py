@@ -48,7 +48,7 @@ window.lab = {
     for (const model of new Set(roots.flatMap((root) => [...root.references()]))) {
       if (!(model.type ?? "").endsWith("Figure")) { continue }
       const axis = model.left.find((axis) => axis.axis_label in this.pictures)
-      if (axis) { found[this.pictures[axis.axis_label]] = model }
+      if (axis) { found[this.pictures[axis.axis_label]] ??= model }
     }
     return found
   },

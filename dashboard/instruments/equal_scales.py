@@ -1,0 +1,36 @@
+"""Equal scales: pictures of a plane in which right angles look right, whatever the size of the card."""
+
+from typing import Any
+
+from bokeh.models import Plot
+
+Bounds = tuple[tuple[float, float], tuple[float, float]]
+
+
+class EqualScales:
+    """Mixed into an instrument whose two axes have one scale. The browser says how large its picture has become."""
+
+    aspect: float = 1.7
+
+    def fitted(self, bounds: Bounds) -> Bounds:
+        """The bounds, widened in one direction so that they have the picture's proportions."""
+        (left, right), (bottom, top) = bounds
+        width, height = right - left, top - bottom
+        wider, higher = max(0.0, height * self.aspect - width) / 2, max(0.0, width / self.aspect - height) / 2
+        return (left - wider, right + wider), (bottom - higher, top + higher)
+
+    def _dress(self, figure: Plot) -> None:
+        super()._dress(figure)
+        self._inner: dict[str, int] = {}
+        for name in ("inner_width", "inner_height"):
+            figure.on_change(name, self._measure)
+
+    def _measure(self, name: str, _: Any, size: int) -> None:
+        """Draw anew if the picture's proportions have changed by more than a fiftieth."""
+        self._inner[name] = size
+        if len(self._inner) < 2 or not all(self._inner.values()):
+            return
+        aspect = self._inner["inner_width"] / self._inner["inner_height"]
+        if abs(aspect / self.aspect - 1) > 0.02:
+            self.aspect = aspect
+            self.redraw()

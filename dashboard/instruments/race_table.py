@@ -1,0 +1,70 @@
+"""Race table: every racer's numbers, predicted and counted."""
+
+from html import escape
+
+import numpy as np
+from bokeh.models import Div
+
+from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.racing import Racing, number
+from dashboard.race import RaceFrame
+
+STYLE = """
+:host { overflow: auto; }
+table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }
+th { font-weight: 500; opacity: .68; text-align: right; padding: 2px 4px 4px; vertical-align: bottom; }
+td { text-align: right; padding: 3px 4px; border-top: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
+td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; }
+tr.picked td { background: color-mix(in srgb, currentColor 8%, transparent); }
+tr.hidden td { opacity: .4; }
+"""
+HEADS = ("", "rate", "predicted", "steps", "above", "cosine")
+
+
+class RaceTable(Racing, Instrument):
+    """A row for every racer. Steps count until the loss is within 1e-6 of the lowest, for good as far as is known."""
+
+    title = "Results"
+    question = "How many steps to within 1e-6 of the lowest loss?"
+    reading = (
+        "Steps predicted from the curvatures at the minimum, steps counted, and how far the loss is above the lowest. "
+        "The cosine is the median one between each "
+        "step and the next over the last fifty: 1 is straight on, -1 a zigzag. The shaded row is the picked racer."
+    )
+    height = 300
+
+    def describe(self, frame: RaceFrame) -> str:
+        minima = frame.setup.surface.minima
+        rest = frame.epoch.points[np.isfinite(frame.history.settled(frame.epoch.index))]
+        found = {int(np.argmin(np.linalg.norm(minima - point, axis=1))) for point in rest}
+        if len(minima) > 1 and len(rest):
+            return f"{len(found)} of the {len(minima)} minima found"
+        return f"lowest loss {number(frame.setup.lowest, 6)}"
+
+    def _declare(self, frame: RaceFrame) -> None:
+        """The picture is a table in HTML."""
+        self.figure = Div(stylesheets=[STYLE], sizing_mode="stretch_both", margin=0)
+
+    def _write(self, frame: RaceFrame, after: int) -> None:
+        steps, turns = frame.history.settled(frame.epoch.index), frame.history.turns(frame.epoch.index)
+        rows = [self._row(frame, place, steps[place], turns[place]) for place in range(len(steps))]
+        heads = "".join(f"<th>{head}</th>" for head in HEADS)
+        self.figure.text = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        self._drawn, self._stride = frame.epoch.index, self.stride(frame)
+        self.caption = self.describe(frame)
+
+    def _row(self, frame: RaceFrame, place: int, steps: float, turn: float) -> str:
+        racer, height = frame.setup.racers[place], frame.heights[place]
+        expected = float(frame.setup.predicted_steps(racer.optimizer, [racer.learning_rate])[0])
+        kinds = {"picked": place == self.picked(frame), "hidden": place not in self.places(frame)}
+        cells = (
+            f'<b style="color: {self.color(frame, place)}">●</b> {escape(racer.label)}',
+            number(racer.learning_rate, 4),
+            "never" if np.isinf(expected) else "" if np.isnan(expected) else f"{expected:,.0f}",
+            f"{steps:,.0f}" if steps >= 0 else "",
+            "blown up" if np.isnan(height) else number(height, 2),
+            "" if np.isnan(turn) else f"{turn:.2f}",
+        )
+        names = " ".join(kind for kind, holds in kinds.items() if holds)
+        return f'<tr class="{names}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
