@@ -135,7 +135,9 @@ class Study(Choices):
     def settings_of(self, settings: Settings, label: str, seed: int = 0) -> dict[str, Any]:
         """The settings of one of the runs: given to a run of its own it does the same, bit for bit."""
         single = Settings(**settings.values())
-        single.param.update(**self.plan.variants[label], seed=seed, data_seed=settings.data_from)
+        changes = {**self.plan.variants[label], "seed": seed, "data_seed": settings.data_from}
+        single.param.update(**changes)
+        single.restore(changes)  # what the new initializer or optimizer brought along does not count where it is given
         return single.values()
 
     def pieces(self, settings: Settings, executor: Executor | None = None) -> Iterator[object]:

@@ -13,7 +13,7 @@ class StudyBar(pn.viewable.Viewer):
 
     def __init__(self, run: Store) -> None:
         super().__init__()
-        self._run = run
+        self._run, self._drawn = run, None
         self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
         self._words = pmui.Typography(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
         self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
@@ -28,6 +28,10 @@ class StudyBar(pn.viewable.Viewer):
     def draw(self) -> None:
         """Show how far it is."""
         study = self._run.study
+        now = study.seeds, study.epochs, study.busy, study.progress, study.message
+        if now == self._drawn:
+            return
+        self._drawn = now
         runs = study.seeds * len(study.plan.variants)
         self._button.param.update(
             label="Stop comparing" if study.busy else "Compare",

@@ -71,3 +71,32 @@ SECTIONS = {
 }
 ASIDE = {"display": {"xs": "none", "lg": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
+
+VARIANTS = (
+    "#3b7dd8", "#e8813a", "#35a06a", "#8d62c9", "#c9a227", "#19a5b5", "#c2577a", "#8a9a2e", "#7a6a5d", "#5b63d6"
+)  # fmt: skip
+"""The colors of what is compared, variant by variant; readable on light and dark."""
+
+
+def variant_color(place: int) -> str:
+    """The color of a study's variant by its place in the plan."""
+    return VARIANTS[place % len(VARIANTS)]
+
+
+FUNCTION, SLOPE = "#7048e8", "#0ca678"
+"""An activation or a loss as it is, and its derivative."""
+
+FATES = {"dead": "#e03131", "dim": "#9775fa", "saturated": "#f59f00", "alive": "#2f9e6e"}
+"""What has become of a unit."""
+
+UPWARD, DOWNWARD = "#1c7ed6", "#e64980"
+"""Directions in which the loss bends up, and down."""
+
+POSITIVE, NEUTRAL, NEGATIVE = "#0b8fa3", "#6b7684", "#c2710c"
+"""The sign of a number; white letters can be read on them."""
+
+PASSED, FAILED = "#2f9e6e", "#e03131"
+"""What a check says."""
+
+ERRORS = {"largest": "#9c36b5", "median": "#4263eb"}
+"""Which of many errors."""

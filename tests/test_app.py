@@ -16,6 +16,7 @@ from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.run import Run
 from dashboard.settings import Settings
+from dashboard.study import Study
 
 PATIENCE = 60
 """Seconds after which a thread that should have ended is taken for one that never will."""
@@ -204,3 +205,12 @@ def test_an_app_can_be_closed_twice():
     app = App(Run(Settings(n=40, hidden=[3])))
     app.close()
     app.close()
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_a_link_holds_all_choices_of_a_page_under_names_of_their_own(slug):
+    page = PAGES[slug]
+    families = [page.settings.names(), page.view.names(), *([Study.names()] if page.plan else [])]
+    names = [name for family in families for name in family]
+    assert len(names) == len(set(names))
+    assert set(page.controls) <= set(names)

@@ -56,6 +56,12 @@ def test_variants_bring_the_defaults_of_their_own_kind():
     assert (values["initializer"], values["std"]) == ("small", 0.01)
 
 
+def test_variants_have_what_they_name_even_if_the_run_has_it_by_another_name():
+    study = Study(Plan({"std 10": {"initializer": "normal", "std": 10.0}}))
+    values = study.settings_of(Settings(**SETTINGS, initializer="large", std=10.0), "std 10")
+    assert (values["initializer"], values["std"]) == ("normal", 10.0)
+
+
 def test_quantiles_count_what_diverged_as_worst():
     plan = Plan({"wild": {"learning_rate": 10.0}}, seeds=3, epochs=400)
     study = computed(Study(plan), Settings(dataset="sine", n=30, validation=0.0, hidden=[4], activation="relu"))

@@ -11,7 +11,7 @@ import numpy as np
 import panel as pn
 import param
 from bokeh.events import Tap
-from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, Plot
+from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
@@ -151,7 +151,9 @@ class Instrument(pn.viewable.Viewer):
         figure.toolbar_location = None
         figure.toolbar.tools = list(figure.select(HoverTool))
         figure.min_border_left, figure.min_border_right = 48, 14
-        figure.stylesheets = [f":host {{ font-size: {style.FONT}; }}"]
+        figure.stylesheets = [f":host {{ font-size: {style.FONT}; outline: none; }}"]
+        for axis in figure.select(LogAxis):
+            axis.major_label_policy = NoOverlap()
 
     def _write(self, frame: Frame, after: int) -> None:
         for label, columns in self.columns(frame, after).items():

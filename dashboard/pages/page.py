@@ -39,7 +39,7 @@ p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
 p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
 CAPTION = """
-:host { min-width: 0; }
+:host { min-width: 0; overflow: hidden; }
 p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
 p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """

@@ -1,0 +1,120 @@
+"""Layer curves: one number of every layer of this run, over the epochs."""
+
+import math
+from collections.abc import Hashable
+from typing import ClassVar
+
+import holoviews as hv
+import numpy as np
+import param
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+from engine.training import Epochs
+
+TINY, HUGE = 1e-30, 1e30
+BEFORE_ONE = 0.5
+"""Where epoch 0 lies on a logarithmic axis of epochs."""
+
+MOST = 7
+"""More layers than these are drawn in part, evenly chosen, the first and the last among them."""
+
+
+class LayerCurves(Instrument):
+    """Every layer's gradient norm, from the first (blue) to the last (red), on a logarithmic axis."""
+
+    title = "Gradient of every layer"
+    question = "Do all layers learn together, or one after the other?"
+    reading = (
+        "One line a layer, from the first (blue) to the last (red). Lines far apart are layers that learn at very "
+        "different speeds; lines that lie low together belong to a run that stands still."
+    )
+    points = 256
+    growing = tuple(f"line {place}" for place in range(MOST))
+    controls = ("log_x",)
+    quantity: ClassVar[str] = "gradient norm"
+    guides: ClassVar[tuple[tuple[float, str], ...]] = ()
+
+    log_x = param.Boolean(default=True, label="Log epochs", doc="Draw the epochs on a logarithmic axis.")
+
+    def of_run(self, frame: Frame, epochs: Epochs) -> np.ndarray:
+        """(k, layers) the quantity at the given epochs of this run, which are evenly spaced."""
+        return epochs.gradient_norms
+
+    def begin(self, frame: Frame) -> None:
+        layers = len(frame.epoch.gradient_norms)
+        self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MOST)).round().astype(int))
+        self._low, self._high = math.inf, -math.inf
+
+    def outline(self, frame: Frame) -> Hashable:
+        return len(frame.epoch.gradient_norms), self.log_x
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        layers = len(frame.epoch.gradient_norms)
+        guides = [(TINY, height, HUGE, height) for height, _ in self.guides] or [(1, TINY, 1, TINY)]
+        drawn = [
+            hv.Segments(guides, label="guides").opts(color=style.GHOST, line_width=2, line_dash="dashed"),
+            *(self._line(place, layer, layers) for place, layer in enumerate(self._layers.tolist())),
+            hv.Segments([(1, TINY, 1, HUGE)], label="cursor").opts(color=style.CURSOR, line_width=1, alpha=0.6),
+        ]
+        return hv.Overlay(drawn).opts(
+            **({"logx": True, "xformatter": "%d"} if self.log_x else {}),
+            logy=True,
+            xlim=(BEFORE_ONE, 20),
+            ylim=(0.1, 1),
+            yticks=style.DECADES,
+            yformatter="%.0e",
+            xlabel="epoch",
+            ylabel=self.quantity,
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        if after < 0:
+            self._low, self._high = math.inf, -math.inf
+        rows = self.rows(frame, after)
+        values = self.of_run(frame, rows)[:, self._layers]
+        fine = values[(values > TINY) & (values < HUGE)]
+        if fine.size:
+            self._low, self._high = min(self._low, float(fine.min())), max(self._high, float(fine.max()))
+        heights = np.where(values > TINY, np.minimum(values, HUGE), np.nan)
+        if len(rows):
+            self._now = values[-1]
+        place = self._places(np.array([frame.epoch.index]))
+        cursor = {"x0": place, "x1": place, "y0": np.array([TINY]), "y1": np.array([HUGE])}
+        lines = {
+            f"line {i}": {"epoch": self._places(rows.index), "value": heights[:, i]} for i in range(len(self._layers))
+        }
+        return {**lines, "cursor": cursor}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        levels = [height for height, _ in self.guides]
+        ends = [*levels, *([self._low, self._high] if self._low <= self._high else [])] or [1e-3, 1]
+        return {
+            "x": (BEFORE_ONE if self.log_x else 0, max(20, frame.epoch.index)),
+            "y": (max(min(ends), TINY) / 1.5, max(max(ends), 10 * TINY) * 1.5),
+        }
+
+    def describe(self, frame: Frame) -> str:
+        last = len(frame.epoch.gradient_norms) - 1
+        ends = dict.fromkeys((0, len(self._layers) - 1))
+        words = [
+            f'<b style="color: {style.layer_color(int(self._layers[place]), last + 1)}">●</b> '
+            f"layer {self._layers[place] + 1} {self._now[place]:.2g}"
+            for place in ends
+        ]
+        return " &ensp; ".join([*words, *(name for _, name in self.guides)])
+
+    @param.depends("log_x", watch=True)
+    def _change_axis(self) -> None:
+        self.redraw()
+
+    def _places(self, epochs: np.ndarray) -> np.ndarray:
+        return np.maximum(epochs, BEFORE_ONE) if self.log_x else epochs
+
+    def _line(self, place: int, layer: int, layers: int) -> hv.Curve:
+        line = hv.Curve([], "epoch", "value", label=f"line {place}")
+        return line.opts(color=style.layer_color(layer, layers), line_width=2)

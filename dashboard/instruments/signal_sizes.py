@@ -1,0 +1,118 @@
+"""Signal sizes: how large the weighted sums of each layer are, as predicted and as they are."""
+
+import math
+from collections.abc import Hashable
+
+import holoviews as hv
+import numpy as np
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+from engine.datasets import Dataset
+from engine.network import Network
+
+LOWEST, HIGHEST = 1e-6, 1e9
+NODES, SHARES = np.polynomial.hermite_e.hermegauss(61)
+SHARES = SHARES / SHARES.sum()
+"""Where a standard normal variable is looked at, and how much each place counts."""
+
+
+class SignalSizes(Instrument):
+    """The root mean square of each layer's pre-activations, beside what the size of the weights says of it.
+
+    The prediction takes the weighted sums of a layer for normally distributed (Poole et al. 2016, equation 3): exact
+    for wide layers, right within a factor for narrow ones.
+    """
+
+    title = "Signal by layer"
+    question = "Does the signal keep its size on the way forward?"
+    reading = (
+        "The root mean square of what comes into each layer's units, over units and examples. The dashed line is "
+        "predicted from the size of the weights at epoch 0 alone, the rings are what was measured then, the discs are "
+        "now. He keeps a ReLU network's line level; too small weights let it fall, too large ones climb."
+    )
+
+    def begin(self, frame: Frame) -> None:
+        start = frame.setup.network.copy()
+        start.parameters[:] = frame.history.at(0).parameters
+        self._network, self._places = start.copy(), np.arange(len(start.weights))
+        self._expected = _drawable(expected_sizes(start, frame.setup.train))
+        self._first = _drawable(measured_sizes(start, frame.setup.train))
+
+    def outline(self, frame: Frame) -> Hashable:
+        return len(self._places)
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        layers = len(self._places)
+        names = [(i, "output" if i == layers - 1 else str(i + 1)) for i in range(layers)]
+        expected = hv.Curve([], "layer", "size", label="expected").opts(
+            color=style.GHOST, line_width=2, line_dash="dashed"
+        )
+        first = hv.Points([], ["layer", "size"], label="epoch 0").opts(
+            color=style.GHOST, fill_alpha=0, size=11, line_width=2
+        )
+        line = hv.Curve([], "layer", "size", label="line").opts(color=style.TRAIN, line_width=2)
+        now = hv.Points([], ["layer", "size"], label="now").opts(
+            color=style.TRAIN, size=8, tools=["hover"], hover_tooltips=[("root mean square", "@size{0.000e+0}")]
+        )
+        return hv.Overlay([expected, first, line, now]).opts(
+            logy=True,
+            xlim=(-0.4, max(layers - 0.6, 0.4)),
+            ylim=(0.1, 10),
+            xticks=names if layers <= 12 else [names[0], names[layers // 2], names[-1]],
+            yticks=style.DECADES,
+            yformatter="%.0e",
+            xlabel="layer",
+            ylabel="size of z",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        self._network.parameters[:] = frame.epoch.parameters
+        self._now = _drawable(measured_sizes(self._network, frame.setup.train))
+        now = {"layer": self._places, "size": self._now}
+        fixed = {
+            "expected": {"layer": self._places, "size": self._expected},
+            "epoch 0": {"layer": self._places, "size": self._first},
+        }
+        return {"now": now, "line": now, **(fixed if after < 0 else {})}
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        sizes = np.concatenate([self._expected, self._first, self._now])
+        fine = np.log10(sizes[(sizes >= LOWEST) & (sizes < HIGHEST)])
+        if not fine.size:
+            return {"y": (0.1, 10.0)}
+        low, high = math.floor(fine.min() - 0.05), math.ceil(fine.max() + 0.05)
+        return {"y": (10.0**low, 10.0**high)}
+
+    def describe(self, frame: Frame) -> str:
+        ends = [f"{sizes[0]:.2g} → {sizes[-1]:.2g}" for sizes in (self._now, self._first, self._expected)]
+        return "now {} &ensp; at epoch 0 {}, predicted {}".format(*ends)
+
+
+def measured_sizes(network: Network, data: Dataset) -> np.ndarray:
+    """(layers,) the root mean square of each layer's pre-activations, over units and examples."""
+    trace = network.trace(data.x)
+    with np.errstate(all="ignore"):
+        return np.array([np.sqrt((z**2).mean()) for z in (*trace.pre_activations, trace.logits)])
+
+
+def expected_sizes(network: Network, data: Dataset) -> np.ndarray:
+    """(layers,) what they come to if they are normally distributed, by the size of weights and biases alone."""
+    square, mean, sizes = (data.x**2).mean(), 0.0, []
+    functions, skips = [*network.functions, None], [*network.skips, False]
+    with np.errstate(all="ignore"):
+        for w, b, activation, skip in zip(network.weights, network.biases, functions, skips, strict=False):
+            sizes.append(math.sqrt(len(w) * (w**2).mean() * square + (b**2).mean()))
+            if activation is not None:
+                a = activation.function(sizes[-1] * NODES)
+                first, second = SHARES @ a, SHARES @ a**2
+                square, mean = (second + square + 2 * first * mean, first + mean) if skip else (second, first)
+    return np.array(sizes)
+
+
+def _drawable(sizes: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(sizes, nan=HIGHEST, posinf=HIGHEST).clip(LOWEST, HIGHEST)
