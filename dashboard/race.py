@@ -107,9 +107,9 @@ class RaceSettings(Choices):
         default=[0.1, 1.0, 1.99, 2.1],
         objects=list(MULTIPLES),
         label="Learning rates",
-        doc="Every optimizer runs once at each of these, counted in the unit below.",
+        doc="Every optimizer runs once at each of these, counted in what is chosen below.",
     )
-    unit = param.Selector(
+    counted_in = param.Selector(
         default="curvature",
         objects={"1 / λmax at the minimum": "curvature", "each optimizer's best": "best", "the rate below": "given"},
         label="Counted in",
@@ -555,18 +555,18 @@ def _racers(course: Course, settings: RaceSettings) -> Iterator[Racer]:
             lane = list(OPTIMIZERS).index(optimizer)
         elif len(optimizers) == 1:
             lane = MULTIPLES.index(multiple)
-        counted = f"{multiple:g} / λ" if settings.unit == "curvature" else f"rate {rate:.3g}"
+        counted = f"{multiple:g} / λ" if settings.counted_in == "curvature" else f"rate {rate:.3g}"
         words = [optimizer] * (len(optimizers) > 1) + [counted] * (len(multiples) > 1 or len(optimizers) == 1)
         yield Racer(optimizer, multiple, rate, course.momentum, " ".join(words), lane)
 
 
 def _unit(course: Course, optimizer: str, settings: RaceSettings) -> float:
     """The learning rate that an optimizer's multiples are counted in."""
-    if settings.unit == "given":
+    if settings.counted_in == "given":
         return settings.learning_rate
     if optimizer == OWN_SCALE:
         return 1.0
-    if settings.unit == "best":
+    if settings.counted_in == "best":
         return _best_rate(course.surface, tuple(course.start), optimizer, course.momentum)
     return 1 / course.steepest
 

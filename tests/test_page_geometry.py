@@ -287,7 +287,7 @@ def test_the_cross_is_the_hessians_eigenvectors_at_the_picked_racer():
 
 
 def test_signs_at_the_racers_are_their_optimizers_memory():
-    race = race_of(optimizers=["sgd", "momentum", "adagrad", "adam"], multiples=[1.0], unit="given")
+    race = race_of(optimizers=["sgd", "momentum", "adagrad", "adam"], multiples=[1.0], counted_in="given")
     race.advance(7)
     picture, lap = RaceMap(race), race.frame().epoch
     shafts = segments(picture, "velocities")[::3]
@@ -333,7 +333,7 @@ def test_the_learning_rates_are_where_they_are_and_the_limit_is_drawn_first():
 
 def test_the_compass_shows_downhill_and_the_step_that_comes():
     names = list(OPTIMIZERS)
-    race = race_of(surface="himmelblau", optimizers=names, multiples=[1.0], unit="given", learning_rate=0.01)
+    race = race_of(surface="himmelblau", optimizers=names, multiples=[1.0], counted_in="given", learning_rate=0.01)
     picture = Compass(race)
     race.advance(6)
     moves = np.diff(race.history.points(slice(5, 7)), axis=0)[0]

@@ -21,7 +21,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, trajectory
 
 NAMES = (*SURFACES, "logistic")
-ALL = {"optimizers": list(OPTIMIZERS), "multiples": [1.0], "unit": "given", "learning_rate": 0.01}
+ALL = {"optimizers": list(OPTIMIZERS), "multiples": [1.0], "counted_in": "given", "learning_rate": 0.01}
 
 every_surface = pytest.mark.parametrize("surface", NAMES)
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -196,7 +196,7 @@ def test_turns_are_the_engines():
 
 @pytest.mark.parametrize("optimizer", ["sgd", "nesterov", "adagrad", "adam"])
 def test_the_best_rate_is_the_one_that_settles_first_tried_one_by_one(optimizer):
-    race = race_of(optimizers=[optimizer], multiples=[1.0], unit="best", angle=30.0)
+    race = race_of(optimizers=[optimizer], multiples=[1.0], counted_in="best", angle=30.0)
     surface = race.setup.surface
 
     def result(rate: float) -> tuple[float, float]:
@@ -276,7 +276,7 @@ def test_the_speed_disturbs_nobody():
 
 
 def test_a_link_opens_the_same_race():
-    settings = RaceSettings(surface="logistic", start=[1.5, -1], multiples=[1.0, 2.1], unit="best", stretch=3.0)
+    settings = RaceSettings(surface="logistic", start=[1.5, -1], multiples=[1.0, 2.1], counted_in="best", stretch=3.0)
     again, problems = RaceSettings.from_query(settings.query())
     assert not problems
     assert again.values() == settings.values()

@@ -9,7 +9,7 @@ from dashboard.pages.page import Page, Preset
 from dashboard.race import Race, RaceSettings, RaceView
 from engine.optimizers import OPTIMIZERS
 
-RACE = {"multiples": [1.0], "unit": "best"}
+RACE = {"multiples": [1.0], "counted_in": "best"}
 
 
 class Geometry(Page):
@@ -77,7 +77,7 @@ class Geometry(Page):
                 "surface": "saddle",
                 "optimizers": ["sgd", "momentum", "adam", "newton"],
                 "multiples": [1.0],
-                "unit": "given",
+                "counted_in": "given",
                 "learning_rate": 0.05,
                 "speed": 20,
             },
@@ -98,7 +98,7 @@ class Geometry(Page):
         "standardize",
         "optimizers",
         "multiples",
-        "unit",
+        "counted_in",
         "learning_rate",
         "momentum",
     )
