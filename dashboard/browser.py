@@ -1,5 +1,6 @@
-"""Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view."""
+"""Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view, a slider being moved."""
 
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -95,3 +96,73 @@ class InView(JSComponent):
       model.on("remove", () => { observer.disconnect(); document.removeEventListener("visibilitychange", soon) })
     }
     """
+
+
+class Scrubber(JSComponent):
+    """A slider over all epochs, which follows the run, and tells only what a visitor does with it.
+
+    A slider whose value both sides write may answer, late, with what it was told before.
+    """
+
+    newest = param.Integer(default=0, doc="The newest epoch.")
+    shown = param.Integer(default=0, doc="The epoch that is shown.")
+
+    EVERY: ClassVar[float] = 0.4
+    """Seconds from one move to the next while the run plays."""
+
+    _esm = """
+    export function render({model, el}) {
+      const slider = document.createElement("input")
+      slider.type = "range"
+      slider.min = 0
+      slider.setAttribute("aria-label", "Epoch")
+      slider.title = "Take all pictures back to an epoch"
+      const follow = () => {
+        slider.max = Math.max(1, model.newest)
+        slider.value = model.shown
+        slider.disabled = !model.newest
+        slider.style.setProperty("--share", `${100 * slider.value / slider.max}%`)
+      }
+      slider.addEventListener("input", () => {
+        slider.style.setProperty("--share", `${100 * slider.value / slider.max}%`)
+        model.send_msg(Number(slider.value))
+      })
+      follow()
+      model.on("newest", follow)
+      model.on("shown", follow)
+      el.append(slider)
+    }
+    """
+    _stylesheets: ClassVar[list[str]] = [
+        """
+        input { width: 100%; height: 18px; margin: 0; appearance: none; background: none; cursor: pointer; }
+        input::-webkit-slider-runnable-track { height: 4px; border-radius: 2px;
+          background: linear-gradient(to right, #3b5bdb var(--share), #8b95a355 var(--share)); }
+        input::-moz-range-track { height: 4px; border-radius: 2px; background: #8b95a355; }
+        input::-moz-range-progress { height: 4px; border-radius: 2px; background: #3b5bdb; }
+        input::-webkit-slider-thumb { appearance: none; width: 14px; height: 14px; margin-top: -5px;
+          border-radius: 50%; background: #3b5bdb; }
+        input::-moz-range-thumb { width: 14px; height: 14px; border: none; border-radius: 50%; background: #3b5bdb; }
+        input:focus-visible { outline: 2px solid #5c7cfa; outline-offset: 2px; border-radius: 6px; }
+        input:disabled { opacity: .4; cursor: default; }
+        """
+    ]
+
+    def __init__(self, moved: Callable[[int], None], **params: Any) -> None:
+        """moved: is told the epoch a visitor has moved it to."""
+        super().__init__(
+            sizing_mode="stretch_width", height=20, margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params
+        )
+        self._moved, self._followed = moved, 0.0
+
+    def show(self, shown: int, newest: int, playing: bool) -> None:
+        """Follow the run, not at every frame while it plays."""
+        now = time.perf_counter()
+        if playing and now < self._followed + self.EVERY:
+            return
+        self._followed = now
+        if (shown, newest) != (self.shown, self.newest):
+            self.param.update(shown=shown, newest=newest)
+
+    def _handle_msg(self, msg: Any) -> None:
+        self._moved(int(msg))

@@ -5,9 +5,9 @@ from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
-import param
 from bokeh.models import Div
 
+from dashboard.browser import Scrubber
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
 from dashboard.store import Frame
@@ -20,7 +20,6 @@ dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
 """
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 18px; }"
-NO_LABEL = ".MuiFormLabel-root { display: none; }"
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
@@ -48,7 +47,7 @@ class Transport(pn.viewable.Viewer):
         )
         self._roll.visible = self._seed is not None
         self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
-        self._scrubber = Scrubber(clock)
+        self._scrubber = Scrubber(clock.look_at)
         self._speed = pmui.Select.from_param(
             settings.param.speed,
             label="Epochs per second",
@@ -103,50 +102,7 @@ class Transport(pn.viewable.Viewer):
         epochs, frames = self._rates.per_second(playing)
         readings = self.clock.run.readings(frame)
         self._numbers.text = _definitions({**readings, "epochs/s": epochs, "frames/s": frames})
-        self._scrubber.draw(frame)
-
-
-class Scrubber(pn.viewable.Viewer):
-    """A slider over all epochs: it follows the run, and takes all pictures back to any epoch that is kept."""
-
-    EVERY = 0.4
-    """Seconds from one move of the slider to the next while the run plays."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self._clock, self._moved, self._shown = clock, 0.0, 0
-        self._slider = pmui.IntSlider(
-            label="Epoch",
-            start=0,
-            end=1,
-            value=0,
-            disabled=True,
-            size="small",
-            show_value=False,
-            margin=(0, 18, 0, 18),
-            stylesheets=[NO_LABEL],
-            sizing_mode="stretch_width",
-            styles={"flex": "1 1 100%"},
-        )
-        self._slider.param.watch(self._look, "value")
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._slider
-
-    def draw(self, frame: Frame) -> None:
-        """Follow the run."""
-        newest, shown = self._clock.run.history[-1].index, frame.epoch.index
-        now = time.perf_counter()
-        if self._clock.playing and now < self._moved + self.EVERY:
-            return
-        self._moved, self._shown = now, shown
-        if (self._slider.end, self._slider.value) != (max(1, newest), shown):
-            self._slider.param.update(end=max(1, newest), value=shown, disabled=not newest)
-
-    def _look(self, event: param.parameterized.Event) -> None:
-        if event.new != self._shown:
-            self._shown = event.new
-            self._clock.look_at(event.new)
+        self._scrubber.show(frame.epoch.index, self.clock.run.history[-1].index, playing)
 
 
 class Rates:

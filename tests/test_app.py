@@ -88,6 +88,18 @@ def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
     app.close()
 
 
+def test_the_slider_takes_pictures_back_and_follows_the_run():
+    app = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    app.run.advance(20)
+    app._draw()
+    scrubber = app.transport._scrubber
+    assert (scrubber.shown, scrubber.newest) == (20, 20)
+    scrubber._handle_msg(4)
+    app._draw()
+    assert (app.run.frame().epoch.index, scrubber.shown, scrubber.newest) == (4, 4, 20)
+    app.close()
+
+
 def test_pages_are_swapped_and_come_back_as_they_were_left():
     app = App(page="playground")
     app.run.settings.seed = 5

@@ -8,8 +8,9 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
-from engine.measures import unit_fates
+from engine.measures import FATES
 
 COLUMNS = 200
 HUGE = 1e30
@@ -22,7 +23,8 @@ class ActivationMap(Instrument):
     question = "Which units are at work, and which are dead?"
     reading = (
         "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks "
-        "a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001)."
+        "a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001). A click picks the unit "
+        "and takes all pictures to that epoch."
     )
     missing = "there are no hidden layers."
     points = COLUMNS
@@ -32,8 +34,8 @@ class ActivationMap(Instrument):
         return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
-        self._network = frame.setup.network.copy()
-        self._units = sum(self._network.widths)
+        self._widths = frame.setup.network.widths
+        self._units = sum(self._widths)
         self._low, self._high = np.inf, -np.inf
 
     def outline(self, frame: Frame) -> Hashable:
@@ -57,7 +59,10 @@ class ActivationMap(Instrument):
         )
         dead = hv.Points([], ["x", "y"], label="dead").opts(marker="x", color=style.CURSOR, size=7, line_width=2)
         dim = hv.Points([], ["x", "y"], label="dim").opts(color=style.CURSOR, fill_alpha=0, size=6)
-        return hv.Overlay([image, borders, dead, dim]).opts(
+        picked = hv.Rectangles([(0, 0, 1, 1)], label="picked").opts(
+            fill_alpha=0, line_color=style.CURSOR, line_width=1.5
+        )
+        return hv.Overlay([image, borders, dead, dim, picked]).opts(
             xlim=(0, 20),
             ylim=(0, self._units),
             yticks=names,
@@ -78,7 +83,7 @@ class ActivationMap(Instrument):
         if len(means):
             self._low, self._high = min(self._low, means.min()), max(self._high, means.max())
         place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
-        return {"means": {"image": self._image.copy(), **place}, **self._fates(frame)}
+        return {"means": {"image": self._image.copy(), **place}, "picked": self._picked(), **self._fates(frame)}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         return {
@@ -89,11 +94,23 @@ class ActivationMap(Instrument):
     def describe(self, frame: Frame) -> str:
         return f"{self._dead} dead, {self._dim} dim of {self._units} units"
 
+    def tapped(self, x: float, y: float) -> None:
+        """Pick the unit that was clicked, and look at the epoch."""
+        if 0 <= y < self._units:
+            self.run.view.unit = unit_at(self._units - 1 - int(y), self._widths)
+        if 0 <= x < self.run.history[-1].index:
+            self.run.look_at(int(x))
+
+    def _picked(self) -> Columns:
+        """A frame around the row of the picked unit."""
+        place = place_of(self.run.view.unit, self._widths)
+        rows = [] if place is None else [self._units - 1 - place]
+        ends = {"left": [0] * len(rows), "right": [1e9] * len(rows)}
+        return {**ends, "bottom": rows, "top": [row + 1 for row in rows]}
+
     def _fates(self, frame: Frame) -> dict[str, Columns]:
-        self._network.parameters[:] = frame.epoch.parameters
-        trace = self._network.trace(frame.setup.train.x)
-        fates = np.concatenate(unit_fates(trace, self._network.activations))
-        dead, dim = fates == "dead", fates == "dim"
+        fates = UnitHistory.of(frame).now(frame)
+        dead, dim = fates == FATES.index("dead"), fates == FATES.index("dim")
         self._dead, self._dim = int(dead.sum()), int(dim.sum())
         edge = 1.015 * max(20, frame.epoch.index + 1)
         return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
