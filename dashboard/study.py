@@ -21,7 +21,7 @@ FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "d
 """Settings on which a study does not depend; the data's own seed is looked up."""
 
 POINTS = 200
-"""Epochs recorded of each run, evenly spaced."""
+"""Epochs recorded of each run, evenly spaced; of the first such space all."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,7 @@ class _Part:
         self.label, self.done = label, 0
         self._values, self._setup = values, Setup.of(settings)
         network = self._setup.network
+        self._early: Ensemble | None = None
         self._ensemble: Ensemble | None = None
         self._arguments = {
             "sizes": network.sizes,
@@ -203,7 +204,9 @@ class _Part:
     def train(self, stop: int, last: int, executor: Executor | None) -> Iterator[object]:
         """Train from where it is to an epoch, in pieces."""
         if self._ensemble is None:
-            self._ensemble = Ensemble(**self._arguments, every=max(1, last // POINTS))
+            every = max(1, last // POINTS)
+            self._early, self._ensemble = (Ensemble(**self._arguments, every=each) for each in (1, every))
+            self._early.advance(every)
             self._ensemble.advance(1)
         yield
         if executor is None:
@@ -214,20 +217,20 @@ class _Part:
 
     def result(self) -> Result:
         """What there is now, as copies."""
-        ensemble = self._ensemble
+        names = ("loss", "accuracy", "validation_loss", "gradient_norms", "weight_norms")
         return Result(
             label=self.label,
             settings=self._values,
             setup=self._setup,
-            index=ensemble.index.copy(),
-            loss=ensemble.loss.copy(),
-            accuracy=ensemble.accuracy.copy(),
-            validation_loss=ensemble.validation_loss.copy(),
-            gradient_norms=ensemble.gradient_norms.copy(),
-            weight_norms=ensemble.weight_norms.copy(),
-            parameters=ensemble.parameters.copy(),
-            diverged=ensemble.diverged.copy(),
+            index=np.concatenate([self._early.index, self._ensemble.index[1:]]),
+            parameters=self._ensemble.parameters.copy(),
+            diverged=self._ensemble.diverged.copy(),
+            **{name: self._series(name) for name in names},
         )
+
+    def _series(self, name: str) -> np.ndarray:
+        """(runs, k, ...) every epoch before the second that the ensemble keeps, for axes of magnitudes, then those."""
+        return np.concatenate([self._early.series(name), self._ensemble.series(name)[:, 1:]], axis=1)
 
 
 @cache

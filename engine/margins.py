@@ -72,7 +72,7 @@ def _nearest_to_origin(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _settled(points: np.ndarray, corners: list[int], shares: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Go to the point nearest the origin in the span of the corners, dropping those that would get less than nothing."""
+    """Go to the point nearest the origin in the span of the corners; those that would get less than 0 are dropped."""
     while True:
         wanted = _in_span(points[corners])
         less = wanted < 0

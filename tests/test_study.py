@@ -51,6 +51,13 @@ def test_each_of_its_runs_can_be_opened_bit_for_bit(label):
     assert [run.history.at(int(i)).loss for i in result.index] == result.loss[2].tolist()
 
 
+def test_the_first_epochs_are_all_there_for_axes_of_magnitudes():
+    plan = Plan({"one": {"initializer": "xavier"}}, seeds=2, epochs=1000)
+    result = computed(Study(plan), Settings(**SETTINGS)).results["one"]
+    assert result.index.tolist() == [*range(5), *range(5, 1001, 5)]
+    assert len(set(result.loss[0].tolist())) == len(result.index)
+
+
 def test_variants_bring_the_defaults_of_their_own_kind():
     values = Study(PLAN).settings_of(Settings(**SETTINGS, initializer="normal", std=3.0), "small")
     assert (values["initializer"], values["std"]) == ("small", 0.01)

@@ -1,0 +1,91 @@
+"""Outlier twin: the same run on the same examples, but for those that were thrown into the other class."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dashboard.instruments.decision_map import Box, DecisionMap, box_around
+from dashboard.run import BLOCK, Frame, Run, Setup
+from dashboard.settings import LIVE, Settings
+
+ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
+"""What the twin has otherwise: no outliers, and no end of its own."""
+
+FOLLOWED = sorted(LIVE - ALONE.keys() - {"speed"})
+
+
+class OutlierTwin(DecisionMap):
+    """The decision map of a second run beside the first, which differs in the outliers alone, at the same epoch."""
+
+    title = "The same without outliers"
+    question = "How far do a few wild examples turn the line?"
+    reading = (
+        "The same examples, weights and settings, trained beside this run, but with every outlier in its own class. "
+        "Cross-entropy lets the surest mistakes pull hardest; squared error all but ignores them."
+    )
+    missing = "these data have no outliers; choose the linear ones."
+
+    _first: Setup | None = None
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return super().suits(frame) and frame.setup.train.name == "linear"
+
+    def draw(self, frame: Frame) -> None:
+        """Go the first steps of the way to the frame's epoch with it, and show the twin there."""
+        if frame.setup is not self._first:
+            self._begin(frame)
+            return
+        self._tune()
+        self._twin.advance(min(BLOCK, self._behind(frame)))
+        super().draw(self._of_twin(frame))
+
+    def box(self, frame: Frame) -> Box:
+        return box_around(self._first.train, self._first.validation)
+
+    def describe(self, frame: Frame) -> str:
+        words = f"{frame.epoch.accuracy:.1%} right at epoch {frame.epoch.index:,}"
+        if frame.setup.network.widths:
+            return words
+        angle = _angle(self._parameters[:2], frame.epoch.parameters[:2])
+        return f"{words} &ensp; outliers turn the line by {angle:.1f}°"
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        """Bring the twin up to the run, where that takes long."""
+        return self._catch_up() if self._behind(frame) else None
+
+    def _begin(self, frame: Frame) -> None:
+        if frame.setup is not self._first:
+            self._first, self._live = frame.setup, {}
+            self._twin = Run(Settings(**{**self.run.settings.values(), **ALONE}))
+        super()._begin(self._of_twin(frame))
+
+    def _of_twin(self, frame: Frame) -> Frame:
+        """The twin's frame of the same epoch."""
+        self._parameters = frame.epoch.parameters
+        self._twin.look_at(frame.epoch.index)
+        return self._twin.frame()
+
+    def _tune(self) -> None:
+        """Change in the twin what was changed in the running run."""
+        live = {name: getattr(self.run.settings, name) for name in FOLLOWED}
+        if live != self._live:
+            self._live = live
+            self._twin.settings.param.update(**live)
+
+    def _behind(self, frame: Frame) -> int:
+        """How many epochs the twin has to go."""
+        return 0 if self._twin.ended else max(0, frame.epoch.index - self._twin.history[-1].index)
+
+    def _catch_up(self) -> Iterator[object]:
+        twin = self._twin
+        while twin is self._twin and self._behind(self.run.frame()):
+            twin.advance(min(BLOCK, self._behind(self.run.frame())))
+            yield
+        self.run.touch()
+
+
+def _angle(a: np.ndarray, b: np.ndarray) -> float:
+    """Between two directions, in degrees; 0 where one of them is none."""
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.degrees(np.arccos(np.clip(a @ b / size, -1, 1)))) if size else 0.0

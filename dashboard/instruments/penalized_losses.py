@@ -1,0 +1,42 @@
+"""Losses: the loss of every penalty, between that of a guess and the lowest there is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dashboard.instruments.forecast import Forecasting
+from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
+from dashboard.run import Frame
+
+GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25}
+"""The loss of answering 1/2 to everything."""
+
+LOWER = 1e-6
+"""How far below that the lowest loss has to be for a line of its own."""
+
+
+class PenalizedLosses(Forecasting):
+    """The loss over the epochs, with that of always answering one half, and the lowest there is."""
+
+    title = "Loss"
+    question = "Does it beat a guess, and how near to the lowest possible does it come?"
+    reading = (
+        "The loss, penalty included. Dashed, drawn before the run: the loss of answering 1/2 to everything, ln 2; the "
+        "lowest loss there is with this run's penalty; or, where there is no lowest because a line separates the "
+        "classes, its fall in proportion to 1 / epoch if each class were a single point. Mean squared error is another "
+        "scale: compare its answers, not its loss."
+    )
+
+    def predictions(self, frame: Frame) -> Sequence[Prediction]:
+        if frame.setup.network.output != "sigmoid" or frame.setup.loss not in GUESSING:
+            return ()
+        ends, guess = np.array([BEFORE_ONE, self._last]), GUESSING[frame.setup.loss]
+        lines = [Prediction(f"always 1/2: {guess:.6f}", ends, np.full(2, guess))]
+        if frame.l1:
+            return lines
+        best, points = self.lowest(frame.l2), self.as_points(frame.l2)
+        if best and best[1] < guess - LOWER:
+            lines.append(Prediction(f"lowest: {best[1]:.4f}", ends, np.full(2, best[1])))
+        if points:
+            lines.append(Prediction("two points", points[0], points[2]))
+        return lines

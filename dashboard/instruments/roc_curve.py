@@ -1,0 +1,134 @@
+"""ROC curve: what every threshold catches of class 1, and what it costs of class 0."""
+
+from collections.abc import Hashable, Mapping
+
+import holoviews as hv
+import numpy as np
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+from engine.activations import ACTIVATIONS
+from engine.datasets import Dataset
+from engine.metrics import auc, roc_curve
+from engine.network import Network
+
+COLORS = {"training": style.TRAIN, "held out": style.VALIDATION}
+
+
+class RocCurve(Instrument):
+    """True against false positive rate over all thresholds, with a point at the present one."""
+
+    title = "ROC curve"
+    question = "What does each threshold catch, and what does it cost?"
+    reading = (
+        "Upward: of class 1, the share that is found. To the right: of class 0, the share that is wrongly taken for "
+        "class 1. The disc is the present threshold, the ring the picked example. The diagonal is guessing; the area "
+        "under the curve, AUC, is how often an example of class 1 scores above one of class 0. A click on the curve "
+        "sets the threshold."
+    )
+    missing = "the output is not one probability."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return frame.setup.network.output == "sigmoid"
+
+    def begin(self, frame: Frame) -> None:
+        self._network = frame.setup.network.copy()
+        self._parts = parts(frame)
+
+    def outline(self, frame: Frame) -> Hashable:
+        return tuple(self._parts)
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        axes = ["cost", "found"]
+        chance = hv.Curve([(0, 0), (1, 1)], *axes, label="chance").opts(
+            color=style.GHOST, line_width=1.5, line_dash="dashed"
+        )
+        curves = [hv.Curve([], *axes, label=part).opts(color=COLORS[part], line_width=2.5) for part in self._parts]
+        now = hv.Points([], axes, label="threshold").opts(color=style.CURSOR, size=11, line_color="white")
+        picked = hv.Points([], axes, label="picked").opts(color=style.CURSOR, fill_alpha=0, size=16, line_width=2.5)
+        return hv.Overlay([chance, *reversed(curves), now, picked]).opts(
+            xlim=(-0.03, 1.03),
+            ylim=(-0.03, 1.03),
+            xlabel="false positive rate",
+            ylabel="true positive rate",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        self._network.parameters[:] = frame.epoch.parameters
+        self._logits = {name: logits(self._network, data) for name, data in self._parts.items()}
+        threshold = self.run.view.threshold
+        layers: dict[str, Columns] = {}
+        for name, data in self._parts.items():
+            cost, found, _ = roc_curve(data.y, self._logits[name])
+            layers[name] = {"cost": np.round(cost, 5), "found": np.round(found, 5)}
+        now = [rates(data.y, probabilities(self._logits[name]) >= threshold) for name, data in self._parts.items()]
+        return {**layers, "threshold": _points(now), "picked": _points(self._picked(frame.setup.train))}
+
+    def describe(self, frame: Frame) -> str:
+        areas = [
+            f'<b style="color: {COLORS[name]}">●</b> {auc(data.y, self._logits[name]):.4f}'
+            for name, data in self._parts.items()
+        ]
+        cost, found = rates(frame.setup.train.y, probabilities(self._logits["training"]) >= self.run.view.threshold)
+        return f"AUC {' '.join(areas)} &ensp; finds {found:.1%}, false alarms {cost:.1%}"
+
+    def tapped(self, x: float, y: float) -> None:
+        """Choose the threshold of the point of the curve that is nearest."""
+        data = self._setup.train
+        cost, found, thresholds = roc_curve(data.y, self._logits["training"], drop_intermediate=False)
+        away = np.hypot(cost - x, found - y)
+        if np.isfinite(away).any():
+            nearest = int(np.nanargmin(away))
+            self.run.view.threshold = between(probabilities(thresholds), nearest)
+
+    def _picked(self, data: Dataset) -> list[tuple[float, float]]:
+        """Where the threshold is the picked example's own score."""
+        example = self.run.view.example
+        if example is None or example >= len(data):
+            return []
+        scores = self._logits["training"]
+        return [rates(data.y, scores >= scores[example])]
+
+
+def parts(frame: Frame) -> Mapping[str, Dataset]:
+    """The examples that are measured on, by name."""
+    both = {"training": frame.setup.train, "held out": frame.setup.validation}
+    return {name: data for name, data in both.items() if data is not None}
+
+
+def logits(network: Network, data: Dataset) -> np.ndarray:
+    """(n,) how strongly the network believes in class 1, as finite numbers."""
+    with np.errstate(all="ignore"):
+        return np.nan_to_num(network.logits(data.x)[:, 0])
+
+
+def probabilities(scores: np.ndarray) -> np.ndarray:
+    """The logits as probabilities."""
+    with np.errstate(all="ignore"):
+        return ACTIVATIONS["sigmoid"].function(scores)
+
+
+def rates(labels: np.ndarray, answers: np.ndarray) -> tuple[float, float]:
+    """The false and the true positive rate of these answers; nan for a class without examples."""
+    ones = labels == 1
+    return tuple(float(answers[which].mean()) if which.any() else np.nan for which in (~ones, ones))
+
+
+def between(thresholds: np.ndarray, place: int) -> float:
+    """The shortest number that divides the examples as one of the falling thresholds does."""
+    high = float(thresholds[place])
+    low = float(thresholds[place + 1]) if place + 1 < len(thresholds) else 0.0
+    for digits in range(2, 8):
+        for value in (0.5, round((low + high) / 2, digits)):
+            if low < value <= high:
+                return value
+    return min(max(high, 0.0), 1.0)
+
+
+def _points(points: list[tuple[float, float]]) -> Columns:
+    return {"cost": [cost for cost, _ in points], "found": [found for _, found in points]}
