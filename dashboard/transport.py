@@ -102,7 +102,8 @@ class Transport(pn.viewable.Viewer):
         epochs, frames = self._rates.per_second(playing)
         readings = self.clock.run.readings(frame)
         self._numbers.text = _definitions({**readings, "epochs/s": epochs, "frames/s": frames})
-        self._scrubber.show(frame.epoch.index, self.clock.run.history[-1].index, playing)
+        run, shown = self.clock.run, frame.epoch.index
+        self._scrubber.show(shown, shown if run.looked_at is None else run.history[-1].index, playing)
 
 
 class Rates:
