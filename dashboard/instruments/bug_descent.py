@@ -1,0 +1,190 @@
+"""Bug descent: what comes of training with a planted bug."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import holoviews as hv
+import numpy as np
+import param
+
+from dashboard import style
+from dashboard.instruments.checkup import MOST, MOST_LAYERS
+from dashboard.instruments.compared import in_digits
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame, Setup
+from engine.backpropagation import BUGS, Backpropagation
+
+EPOCHS, EVERY, PIECE = 5000, 25, 10
+"""How long each bug is trained, how often its loss is kept, and how many epochs are one piece of work."""
+
+LOWEST, HIGHEST = 1e-6, 1e3
+
+EXPLODED = 5
+"""How many times the run's own largest loss the axis reaches."""
+
+
+@dataclass(eq=False)
+class Descents:
+    """Losses by bug, (k,) each, at every 25th epoch, of plain gradient descent on all examples."""
+
+    setup: Setup
+    rate: float
+    l1: float
+    l2: float
+    losses: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def train(self, bug: str) -> Iterator[object]:
+        """Follow the gradient with a bug from the untrained network, in pieces."""
+        network, losses = self.setup.network.copy(), []
+        for epoch in range(EPOCHS + 1):
+            passes = Backpropagation(network, self.setup.train, self.setup.loss, self.l1, self.l2, bug)
+            if epoch % EVERY == 0:
+                losses.append(float(passes["loss"]))
+            with np.errstate(all="ignore"):
+                network.parameters -= self.rate * passes.gradient.flat
+            if epoch % PIECE == 0:
+                yield
+        self.losses = {**self.losses, bug: np.array(losses)}
+
+
+class BugDescent(Instrument):
+    """The run's loss, and that of gradient descent by the gradient with a bug, from the same weights."""
+
+    title = "Trained with the bug"
+    question = "Would you see the bug in the loss?"
+    reading = (
+        "Blue is the run on this page, red gradient descent on all examples from the same weights by the gradient with "
+        "the planted bug; All adds every other bug in gray, hover for its name. A bug can slow training, stop it, or "
+        "even speed it up: a loss that falls does not prove that the gradient is right."
+    )
+    missing = "there are too many layers, parameters or examples to train with a bug as well."
+    growing = ("run",)
+    controls = ("every",)
+
+    every = param.Boolean(default=False, label="All", doc="Train with each of the other bugs, too.")
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        network = frame.setup.network
+        return network.n_parameters * len(frame.setup.train) <= MOST and len(network.sizes) - 1 <= MOST_LAYERS
+
+    def begin(self, frame: Frame) -> None:
+        self._found, self._shown = self._asked(frame), None
+        self._low, self._high = np.inf, -np.inf
+
+    def outline(self, frame: Frame) -> Hashable:
+        return None
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        line = np.ones((2, 2))
+        dummies = [{("epoch", "loss"): line, "color": c, "name": c} for c in style.VARIANTS[:2]]
+        others = hv.Contours(dummies, ["epoch", "loss"], ["color", "name"], label="bugs").opts(
+            color="color",
+            line_width=2.5,
+            tools=["hover"],
+            hover_tooltips=[("", "@name"), ("epoch", "$x{0}"), ("loss", "$y{0.00e+0}")],
+        )
+        run = hv.Curve([], "epoch", "loss", label="run").opts(color=style.TRAIN, line_width=2.5)
+        tip = hv.Points([], ["epoch", "loss"], label="now").opts(color=style.TRAIN, size=8)
+        cursor = hv.Segments([(0, LOWEST, 0, HIGHEST)], label="cursor").opts(
+            color=style.CURSOR, line_width=1, alpha=0.6
+        )
+        return hv.Overlay([others, run, cursor, tip]).opts(
+            logy=True,
+            xlim=(0, EPOCHS),
+            ylim=(1e-3, 1),
+            yticks=style.FINE_DECADES,
+            yformatter="%.3g",
+            xlabel="epoch",
+            ylabel="loss",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        asked = self._asked(frame)
+        if (asked.rate, asked.l1, asked.l2) != (self._found.rate, self._found.l1, self._found.l2):
+            self._found = asked
+        rows, now = self.rows(frame, after), frame.epoch
+        self._low, self._high = _wider(self._low, self._high, np.append(rows.loss, now.loss))
+        layers = {
+            "run": {"epoch": rows.index, "loss": _drawn(rows.loss)},
+            "now": {"epoch": [now.index], "loss": _drawn(np.array([now.loss]))},
+            "cursor": {"x0": [now.index], "x1": [now.index], "y0": [LOWEST], "y1": [HIGHEST]},
+        }
+        shown = self._found, self._names
+        if after < 0 or shown != self._shown:
+            self._shown = shown
+            layers["bugs"] = self._lines()
+        return layers
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        low, high = self._low, self._high
+        for name in self._names:
+            low, high = _wider(low, high, np.minimum(self._found.losses[name], EXPLODED * self._high))
+        return {"x": (0, max(EPOCHS, frame.epoch.index)), "y": (low / 1.5, high * 1.5)}
+
+    def describe(self, frame: Frame) -> str:
+        words = [f'<b style="color: {style.TRAIN}">●</b> no bug {frame.epoch.loss:.3g}']
+        bug, row = self._planted, min(frame.epoch.index, EPOCHS) // EVERY
+        if bug is None:
+            words.append("plant a bug to train with it")
+        elif bug in self._found.losses:
+            words.append(f'<b style="color: {style.FAILED}">●</b> {bug} {self._found.losses[bug][row]:.3g}')
+        else:
+            words.append("training with the bug …")
+        return " &ensp; ".join(words)
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        wanted = [bug for bug in self._wanted if bug not in self._found.losses]
+        return self._train(self._found, wanted) if wanted else None
+
+    @param.depends("every", watch=True)
+    def _change(self) -> None:
+        self.run.touch()
+
+    def _train(self, found: Descents, bugs: Sequence[str]) -> Iterator[object]:
+        for bug in bugs:
+            yield from found.train(bug)
+            if found is self._found:
+                self.run.touch()
+
+    def _asked(self, frame: Frame) -> Descents:
+        return Descents(frame.setup, self.run.settings.learning_rate, frame.l1, frame.l2)
+
+    @property
+    def _planted(self) -> str | None:
+        bug = getattr(self.run.view, "bug", "none")
+        return None if bug == "none" else bug
+
+    @property
+    def _wanted(self) -> list[str]:
+        """The bugs to train with, the planted one first."""
+        first = [self._planted] if self._planted else []
+        return first + [bug for bug in BUGS if self.every and bug not in first]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The bugs to draw, the planted one last and so on top."""
+        return tuple(bug for bug in reversed(self._wanted) if bug in self._found.losses)
+
+    def _lines(self) -> Columns:
+        names, epochs = self._names, list(range(0, EPOCHS + 1, EVERY))
+        return {
+            "xs": [epochs] * len(names),
+            "ys": [in_digits(_drawn(self._found.losses[name])) for name in names],
+            "color": [style.FAILED if name == self._planted else style.GHOST for name in names],
+            "name": list(names),
+        }
+
+
+def _drawn(losses: np.ndarray) -> np.ndarray:
+    """Losses as they can be drawn: those of what diverged leave through the top."""
+    return np.clip(np.nan_to_num(losses, nan=HIGHEST, posinf=HIGHEST), LOWEST, HIGHEST)
+
+
+def _wider(low: float, high: float, losses: np.ndarray) -> tuple[float, float]:
+    """Bounds that take in these losses as they are drawn."""
+    drawn = _drawn(losses)
+    return min(low, float(drawn.min())), max(high, float(drawn.max()))

@@ -1,0 +1,160 @@
+"""Parameter walk: one parameter is moved up, down and back, and the loss is watched through a microscope."""
+
+from collections.abc import Hashable
+from dataclasses import replace
+
+import holoviews as hv
+import numpy as np
+import panel as pn
+import param
+from bokeh.models import Div
+
+from dashboard import style
+from dashboard.instruments.checkup import Examined, Subject, passed
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame
+from dashboard.store import Store
+from engine.gradient_check import Walk, walk
+from engine.landscape import Survey
+
+REACH, POINTS = 1.6, 49
+"""How many epsilons to each side are shown, and at how many places the loss is computed."""
+
+TABLE = """
+:host { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }
+td, th { text-align: right; padding: 1px 0 1px 8px; white-space: nowrap; }
+th { font-weight: 500; opacity: .68; }
+td:first-child, th:first-child { text-align: left; padding-left: 0; }
+td { border-top: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
+"""
+TALL = 142
+"""Of which the table takes so many pixels."""
+
+STEPS = ("start", "add ε", "subtract 2 ε", "restore")
+
+
+class ParameterWalk(Examined, Instrument):
+    """The loss around one value of one parameter, with the tangent of backpropagation and the chord of the check."""
+
+    title = "One parameter"
+    question = "What does the loss look like within ε?"
+    reading = (
+        "Axes are in units of ε, so that a slope is a gradient. Blue is the loss; the green tangent has the slope of "
+        "backpropagation, the orange chord joins the losses at w + ε and w − ε. They agree if the check passes. Zoomed "
+        "in, the tangent is taken away, and what makes it fail is left: a bend, a corner, the stairs of rounding, or a "
+        "bug. w is not taken back by arithmetic but restored, since w + ε − 2ε + ε need not be w."
+    )
+    controls = ("rest",)
+    height = 330
+
+    rest = param.Boolean(default=False, label="Zoom", doc="Take the tangent away and enlarge what is left of the loss.")
+
+    def __init__(self, run: Store, **params: object) -> None:
+        self._table = Div(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
+        super().__init__(run, **params)
+        self.pane.height = self.height - TALL - 2
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        table = pn.pane.Bokeh(self._table, margin=0, sizing_mode="stretch_width", height=TALL + 2)
+        return pn.Column(self.pane, table, margin=0, sizing_mode="stretch_width")
+
+    def outline(self, frame: Frame) -> Hashable:
+        return self.rest
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        loss = hv.Curve([], "t", "rise", label="loss").opts(color=style.TRAIN, line_width=3)
+        tangent = hv.Curve([], "t", "rise", label="tangent").opts(color=style.SLOPE, line_width=2)
+        chord = hv.Curve([], "t", "rise", label="chord").opts(color=style.VALIDATION, line_width=2, line_dash="dashed")
+        steps = hv.Points([], ["t", "rise"], label="steps").opts(
+            color=style.VALIDATION, size=9, line_color="white", line_width=1.5
+        )
+        here = hv.Points([], ["t", "rise"], label="here").opts(
+            color=style.CURSOR, size=9, line_color="white", line_width=1.5
+        )
+        return hv.Overlay([loss, tangent, chord, steps, here]).opts(
+            xlim=(-REACH, REACH),
+            ylim=(-1, 1),
+            xticks=[(-1, "w − ε"), (0, "w"), (1, "w + ε")],
+            xlabel="",
+            ylabel="(L − L(w)) / ε" + (" − slope" if self.rest else ""),
+            show_legend=False,
+            responsive=True,
+            height=self.height - TALL - 2,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        subject, epsilon = self.subject(frame), self.epsilon
+        self._walk = walked = _walked(subject, self.parameter(subject), epsilon)
+        t, rises = _profile(subject, self.parameter(subject), epsilon, walked.losses[0])
+        ends = np.array([-REACH, REACH])
+        taken = walked.analytic if self.rest else 0.0
+        high, low = (walked.losses[1:3] - walked.losses[0]) / epsilon
+        chord = (high + low) / 2 + walked.numeric * ends
+        curves = [rises - taken * t, (walked.analytic - taken) * ends, chord - taken * ends]
+        self._range = _around(np.concatenate(curves))
+        names, places = ("loss", "tangent", "chord"), (t, ends, ends)
+        self._table.text = _steps(walked)
+        layers = {
+            **{name: {"t": x, "rise": y} for name, x, y in zip(names, places, curves, strict=True)},
+            "steps": {"t": [1.0, -1.0], "rise": [high - taken, low + taken]},
+            "here": {"t": [0.0], "rise": [0.0]},
+        }
+        return self.news(layers, after)
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        return {"y": self._range}
+
+    def describe(self, frame: Frame) -> str:
+        walked = self._walk
+        color = style.GHOST if walked.kink else style.PASSED if passed(walked.relative_error) else style.FAILED
+        kink = ", at a kink" if walked.kink else ""
+        return (
+            f'<b style="color: {style.SLOPE}">●</b> {walked.analytic:.6g} '
+            f'<b style="color: {style.VALIDATION}">●</b> {walked.numeric:.6g} &ensp; '
+            f'<b style="color: {color}">error {walked.relative_error:.1e}</b>{kink}'
+        )
+
+    @param.depends("rest", watch=True)
+    def _change(self) -> None:
+        self.redraw()
+
+
+def _walked(subject: Subject, i: int, epsilon: float) -> Walk:
+    """The walk of a parameter, with the planted bug's gradient."""
+    right = walk(subject.network, subject.data, i, epsilon, subject.loss, subject.l1, subject.l2)
+    if subject.bug is None:
+        return right
+    wrong = float(subject.passes.gradient.flat[i])
+    size = max(abs(wrong), abs(right.numeric), 1e-5 * abs(right.losses[0]))
+    return replace(right, analytic=wrong, relative_error=abs(wrong - right.numeric) / size if size else 0.0)
+
+
+def _profile(subject: Subject, i: int, epsilon: float, start: float) -> tuple[np.ndarray, np.ndarray]:
+    """Places in units of epsilon, and how far the loss has risen there, in the same units."""
+    t = np.linspace(-REACH, REACH, POINTS)
+    points = np.tile(subject.network.parameters, (POINTS, 1))
+    points[:, i] += t * epsilon
+    losses = Survey(subject.network, subject.data, subject.loss, subject.l1, subject.l2).losses(points)
+    with np.errstate(all="ignore"):
+        return t, (losses - start) / epsilon
+
+
+def _around(values: np.ndarray) -> tuple[float, float]:
+    """A range that holds them and changes rarely: its ends are multiples of a quarter of a power of two."""
+    fine = values[np.isfinite(values)]
+    low, high = (float(fine.min()), float(fine.max())) if fine.size else (-1.0, 1.0)
+    step = 2.0 ** np.floor(np.log2(max(high - low, 1e-30))) / 4
+    return float(step * (np.floor(low / step) - 0.5)), float(step * (np.ceil(high / step) + 0.5))
+
+
+def _steps(walked: Walk) -> str:
+    """The four steps as a table, with what going back by arithmetic would have missed."""
+    rows = "".join(
+        f"<tr><td>{step}</td><td>{value:.12g}</td><td>{loss:.12g}</td></tr>"
+        for step, value, loss in zip(STEPS, walked.values, walked.losses, strict=True)
+    )
+    drift = f"{abs(walked.drift):.0e}" if walked.drift else "nothing"
+    foot = f'<tr><td>slope</td><td colspan="2">difference / 2 ε = {walked.numeric:.13g}</td></tr>'
+    foot += f'<tr><td colspan="3">w + ε − 2 ε + ε would have been off by {drift}</td></tr>'
+    return f"<table><tr><th>{walked.name}</th><th>w</th><th>loss</th></tr>{rows}{foot}</table>"
