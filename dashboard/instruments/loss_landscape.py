@@ -1,6 +1,7 @@
-"""Loss landscape: the loss around the current weights, and the way the run came."""
+"""Loss landscape: the loss on a plane through the current weights, and the way the run came."""
 
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 import contourpy
 import holoviews as hv
@@ -10,13 +11,49 @@ import param
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.run import Frame
-from engine.landscape import Plane, loss_surfaces, random_plane
+from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
 
 POINTS = 41
 DRAWN = 61
 CONTOURS = 12
 SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
+
+REACHES = {"1": 1.0, "0.3": 0.3, "0.1": 0.1}
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Relief:
+    """A surface that has been computed.
+
+    epoch     of the weights that it goes through
+    subject   all else that it depends on
+    losses    (POINTS, POINTS) over the window
+    start     how far it is from the true loss where the run's path begins
+    here      likewise at the epoch
+    """
+
+    epoch: int
+    subject: Hashable
+    plane: Plane
+    window: Window
+    losses: np.ndarray
+    start: float
+    here: float
+
+    @property
+    def axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """The coordinates of the columns and of the rows, each (POINTS,)."""
+        (left, right), (bottom, top) = self.window
+        return np.linspace(left, right, POINTS), np.linspace(bottom, top, POINTS)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The losses the colors go from and to."""
+        low = max(LOWEST, float(np.nanmin(self.losses)))
+        return low, min(float(np.nanmax(self.losses)), low * SPAN) * (1 + 1e-9)
 
 
 class LossLandscape(Instrument):
@@ -25,6 +62,8 @@ class LossLandscape(Instrument):
     The two directions are filter-normalized (Li et al. 2018), so that one step along an axis is a network with weights
     about twice as large. The other dimensions of the path are lost: its points fade with their distance from the plane,
     and their color is the run's true loss, not the surface's.
+
+    Subclasses choose another `plane`, and the `window` of it that is shown.
     """
 
     title = "Loss landscape"
@@ -32,32 +71,46 @@ class LossLandscape(Instrument):
     reading = (
         "A random plane through the current weights (the disc), darker is lower. The dots are earlier epochs, "
         "projected; they are colored by their true loss and fade with their distance from the plane. "
-        "The surface is drawn anew about once a second."
+        "The surface is drawn anew about once a second. Click a dot to look at its epoch."
     )
-    growing = ("path",)
+    growing = ("path", "trail")
     points = 160
     controls = ("reach",)
 
     reach = param.Selector(
         default=0.3,
-        objects={"1": 1.0, "0.3": 0.3, "0.1": 0.1},
+        objects=REACHES,
         label="Reach",
         doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
     )
 
-    def begin(self, frame: Frame) -> None:
-        self._plane = random_plane(frame.network(), seed=0)
-        self._surface: np.ndarray | None = None
-        self._surface_epoch = -1
-        self._pending: tuple[int, Plane, np.ndarray] | None = None
+    def plane(self, frame: Frame) -> Plane:
+        """The plane to be shown at a frame."""
+        return random_plane(frame.network(), seed=0)
 
-    def outline(self, frame: Frame) -> Hashable:
+    def window(self, frame: Frame, plane: Plane) -> Window:
+        """The part of the plane that is shown: from where to where, along both directions."""
+        return (-self.reach, self.reach), (-self.reach, self.reach)
+
+    def subject(self, frame: Frame) -> Hashable:
+        """All that the surface depends on besides the run and its epoch."""
         return self.reach
 
+    def axis_labels(self, frame: Frame) -> tuple[str, str]:
+        """What the two directions are called."""
+        return "direction 1", "direction 2"
+
+    def begin(self, frame: Frame) -> None:
+        self._plane = self.plane(frame)
+        self._window = self.window(frame, self._plane)
+        self._relief: Relief | None = None
+        self._pending: Relief | None = None
+
+    def outline(self, frame: Frame) -> Hashable:
+        return self.axis_labels(frame)
+
     def picture(self, frame: Frame) -> hv.Overlay:
-        surface = hv.Image(
-            np.ones((2, 2)), bounds=(-self.reach, -self.reach, self.reach, self.reach), vdims="loss", label="surface"
-        ).opts(
+        surface = hv.Image(np.ones((2, 2)), vdims="loss", label="surface").opts(
             cmap=style.LANDSCAPE,
             clim=(0.1, 1),
             logz=True,
@@ -67,6 +120,7 @@ class LossLandscape(Instrument):
             alpha=0.9,
         )
         contours = hv.Contours([], label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
+        trail = hv.Curve([], "a", "b", label="trail").opts(color=style.GHOST, line_width=1.5, line_join="round")
         start = (0, 0, frame.epoch.index, frame.epoch.loss, 0, 1)
         path = hv.Points([start], ["a", "b"], ["epoch", "loss", "distance", "nearness"], label="path").opts(
             color="loss",
@@ -92,87 +146,109 @@ class LossLandscape(Instrument):
             tools=["hover"],
             hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.0000}")],
         )
-        return hv.Overlay([surface, contours, path, here]).opts(
-            xlim=(-self.reach, self.reach),
-            ylim=(-self.reach, self.reach),
-            xlabel="direction 1",
-            ylabel="direction 2",
+        across, up = self.axis_labels(frame)
+        return hv.Overlay([surface, contours, trail, path, here]).opts(
+            xlim=(-1, 1),
+            ylim=(-1, 1),
+            xlabel=across,
+            ylabel=up,
             show_legend=False,
             responsive=True,
             height=self.height,
         )
 
     def draw(self, frame: Frame) -> None:
-        if self._pending and frame.setup is self._setup:
-            self._surface_epoch, self._plane, self._surface = self._pending
-            self._pending = None
+        pending, self._pending = self._pending, None
+        if pending and frame.setup is self._setup:
+            self._relief, self._plane, self._window = pending, pending.plane, pending.window
             self._write(frame, -1)
         else:
             super().draw(frame)
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        layers = {"here": self._here(frame), "path": self._path(frame, after)}
-        return layers if after >= 0 else {**layers, **self._relief()}
+        layers = {"here": self._here(frame), **self._path(frame, after)}
+        return layers if after >= 0 else {**layers, **self._ground()}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        return {} if self._surface is None else {"color": self._scale()}
+        x, y = self._window
+        return {"x": x, "y": y, **({"color": self._relief.scale} if self._relief else {})}
 
     def describe(self, frame: Frame) -> str:
-        if self._surface is None:
+        relief = self._relief
+        if relief is None:
             return "surveying the surface…"
-        low, high = np.nanmin(self._surface), np.nanmax(self._surface)
-        return f"{low:.3g} (dark) to {high:.3g} around epoch {self._surface_epoch:,}; now {frame.epoch.loss:.4g}"
+        return f"{self.words(relief)}; now {frame.epoch.loss:.3g}"
+
+    def words(self, relief: Relief) -> str:
+        """What the caption says of the surface."""
+        low, high = np.nanmin(relief.losses), np.nanmax(relief.losses)
+        return f"{low:.3g} (dark) to {high:.3g} around epoch {relief.epoch:,}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return None if frame.epoch.index == self._surface_epoch else self._survey(frame)
+        relief = self._relief
+        known = relief and (relief.epoch, relief.subject) == (frame.epoch.index, self.subject(frame))
+        return None if known else self._survey(frame)
+
+    def tapped(self, x: float, y: float) -> None:
+        """Look at the epoch whose dot is nearest."""
+        rows, (_, (width, height)) = self.rows(self.run.frame(), -1), self._corner_and_size()
+        places = self._plane.project(rows.parameters)[0]
+        away = ((places[:, 0] - x) / width) ** 2 + ((places[:, 1] - y) / height) ** 2
+        self.run.look_at(int(rows.index[np.argmin(away)]))
 
     @param.depends("reach", watch=True)
     def _change_reach(self) -> None:
         self.redraw()
 
     def _survey(self, frame: Frame) -> Iterator[object]:
-        """The loss on the plane through a frame's weights, a few points at a time."""
-        network, setup = frame.network(), frame.setup
-        plane, reach = random_plane(network, seed=0), self.reach
-        axis = np.linspace(-reach, reach, POINTS)
-        for surface in loss_surfaces(network, setup.train, plane, axis, axis, setup.loss, frame.l1, frame.l2):
+        """The loss on the plane of a frame, a few points at a time."""
+        setup, subject, network = frame.setup, self.subject(frame), frame.network()
+        plane = self.plane(frame)
+        window = self.window(frame, plane)
+        (left, right), (bottom, top) = window
+        across, up = np.linspace(left, right, POINTS), np.linspace(bottom, top, POINTS)
+        objective = setup.loss, frame.l1, frame.l2
+        for surface in loss_surfaces(network, setup.train, plane, across, up, *objective):
             yield surface
-        if setup is self._setup and reach == self.reach and np.isfinite(surface).any():
-            self._pending = frame.epoch.index, plane, surface
+        ends = np.stack([frame.history.at(0).parameters, frame.epoch.parameters])
+        there = path_on_plane(network, setup.train, plane, ends, *objective)
+        start, here = np.abs(there.beneath - there.losses).tolist()
+        if setup is self._setup and subject == self.subject(frame) and np.isfinite(surface).any():
+            self._pending = Relief(frame.epoch.index, subject, plane, window, surface, start, here)
             self.run.touch()
 
-    def _relief(self) -> dict[str, Columns]:
+    def _corner_and_size(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        (left, right), (bottom, top) = self._window
+        return (left, bottom), (right - left, top - bottom)
+
+    def _ground(self) -> dict[str, Columns]:
         """The surface as an image, smoothed between its points, and its contour lines; empty before there is one."""
-        place = {"x": -self.reach, "y": -self.reach, "dw": 2 * self.reach, "dh": 2 * self.reach}
-        if self._surface is None:
+        (left, bottom), (width, height) = self._corner_and_size()
+        place = {"x": left, "y": bottom, "dw": width, "dh": height}
+        if self._relief is None:
             return {
                 "surface": {"image": np.full((2, 2), np.nan, np.float32), **place},
                 "contours": {"xs": [], "ys": []},
             }
-        heights = np.log10(np.clip(self._surface, LOWEST, HIGHEST))
-        axis, fine = np.linspace(-self.reach, self.reach, POINTS), np.linspace(-self.reach, self.reach, DRAWN)
-        along = np.array([np.interp(fine, axis, row) for row in heights])
-        image = np.array([np.interp(fine, axis, column) for column in along.T]).T
+        heights = np.log10(np.clip(self._relief.losses, LOWEST, HIGHEST))
+        coarse, fine = np.linspace(0, 1, POINTS), np.linspace(0, 1, DRAWN)
+        along = np.array([np.interp(fine, coarse, row) for row in heights])
+        image = np.array([np.interp(fine, coarse, column) for column in along.T]).T
         return {
             "surface": {"image": (10**image).astype(np.float32), **place},
-            "contours": lines_as_columns(self._contours(axis, heights)),
+            "contours": lines_as_columns(self._contours(heights)),
         }
 
-    def _contours(self, axis: np.ndarray, heights: np.ndarray) -> list[np.ndarray]:
-        low, high = np.log10(self._scale())
-        generator = contourpy.contour_generator(axis, axis, np.ma.masked_invalid(heights))
+    def _contours(self, heights: np.ndarray) -> list[np.ndarray]:
+        low, high = np.log10(self._relief.scale)
+        generator = contourpy.contour_generator(*self._relief.axes, np.ma.masked_invalid(heights))
         return [line for level in np.linspace(low, high, CONTOURS + 2)[1:-1] for line in generator.lines(level)]
 
-    def _scale(self) -> tuple[float, float]:
-        """The losses the colors go from and to."""
-        low = max(LOWEST, float(np.nanmin(self._surface)))
-        return low, min(float(np.nanmax(self._surface)), low * SPAN) * (1 + 1e-9)
-
-    def _path(self, frame: Frame, after: int) -> Columns:
+    def _path(self, frame: Frame, after: int) -> dict[str, Columns]:
         rows = self.rows(frame, after)
         places, distances = self._plane.project(rows.parameters)
         nearness = 1 / (1 + distances / max(1e-12, float(np.linalg.norm(frame.epoch.parameters))))
-        return {
+        dots = {
             "a": places[:, 0],
             "b": places[:, 1],
             "epoch": rows.index,
@@ -181,7 +257,21 @@ class LossLandscape(Instrument):
             "color": rows.loss,
             "alpha": nearness**2,
         }
+        return {"path": dots, "trail": {"a": dots["a"], "b": dots["b"]}}
 
     def _here(self, frame: Frame) -> Columns:
         (a, b), _ = self._plane.project(frame.epoch.parameters)
         return {"a": [a], "b": [b], "epoch": [frame.epoch.index], "loss": [frame.epoch.loss]}
+
+
+def window_around(places: np.ndarray, least: float) -> Window:
+    """A window that holds places (k, 2) with room to spare, at least so far to each side.
+
+    Its sides are at multiples of a power of two, so that it stays as it is while the places move a little.
+    """
+    low, high = places.min(axis=0), places.max(axis=0)
+    room = np.maximum(0.3 * (high - low), least)
+    step = 2.0 ** np.floor(np.log2(high - low + 2 * room) - 2)
+    sides = np.stack([np.floor((low - room) / step), np.ceil((high + room) / step)], axis=1) * step[:, None]
+    (left, right), (bottom, top) = sides.tolist()
+    return (left, right), (bottom, top)

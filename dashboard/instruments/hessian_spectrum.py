@@ -1,0 +1,176 @@
+"""Hessian spectrum: all its eigenvalues, at the time cursor."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import holoviews as hv
+import numpy as np
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.sharpness_curve import edge_of_stability
+from dashboard.run import Frame
+from engine.curvature import MOST, Spectrum, spectrum
+
+DECADES = 8
+"""How far below the largest eigenvalue the picture reaches, in powers of ten."""
+
+LEADING, DRAWN = 20, 160
+"""How many of the largest eigenvalues are all drawn, and with stems, and how many in all."""
+
+QUICK = 100
+"""Parameters of a network whose spectrum takes less than a millisecond."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is known of the Hessian at an epoch; `sizes` and `signs` of the eigenvalues, largest size first."""
+
+    epoch: int
+    sizes: np.ndarray
+    signs: np.ndarray
+    words: str
+
+
+class HessianSpectrum(Instrument):
+    """The exact eigenvalues of the Hessian by their size, those below zero in another color."""
+
+    title = "Spectrum of the Hessian"
+    question = "How many directions are steep, how many flat, and how many bend down?"
+    reading = (
+        "All eigenvalues by size, the largest at the left, on two logarithmic axes. Pink ones are negative: in these "
+        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability. What is smaller "
+        "than the picture reaches is flat for all practical purposes."
+    )
+    missing = f"the exact spectrum is for networks of at most {MOST:,} parameters."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return frame.setup.network.n_parameters <= MOST
+
+    def begin(self, frame: Frame) -> None:
+        self._measured: Measured | None = None
+        self._penalties = frame.l1, frame.l2
+        self.heavy = frame.setup.network.n_parameters > QUICK
+
+    def outline(self, frame: Frame) -> int:
+        return frame.setup.network.n_parameters
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        colors = style.UPWARD, style.DOWNWARD
+        dots = hv.Points([(1, 1, color, 1.0) for color in colors], ["rank", "size"], ["color", "eigenvalue"]).opts(
+            color="color",
+            size=6,
+            line_alpha=0,
+            alpha=0.85,
+            tools=["hover"],
+            hover_tooltips=[("eigenvalue", "@eigenvalue{0.000e+0}"), ("rank", "@rank")],
+        )
+        stems = hv.Segments([(1, 1, 1, 1, color) for color in colors], vdims="color", label="stems").opts(
+            color="color", line_width=1.5, alpha=0.35
+        )
+        edge = hv.HLines([1.0], label="edge").opts(color=style.GHOST, line_width=2, line_dash="dashed")
+        moment = hv.Labels([(1.0, 1.0, "")], ["rank", "size"], "text", label="moment").opts(
+            text_color=style.GHOST, text_font_size=style.FONT, text_align="right", text_baseline="bottom"
+        )
+        return hv.Overlay([stems, edge, dots.relabel("dots"), moment]).opts(
+            logx=True,
+            logy=True,
+            xlim=(0.8, 1.3 * frame.setup.network.n_parameters),
+            ylim=(0.1, 1),
+            xticks=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
+            yticks=style.DECADES,
+            yformatter="%.0e",
+            xlabel="rank",
+            ylabel="|eigenvalue|",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        edge = self._edge(frame)
+        layers = {"edge": {"y": [edge] if np.isfinite(edge) else []}, "moment": self._moment(frame)}
+        if after < 0 or self._measured is not self._sent:
+            self._sent = self._measured
+            layers |= self._eigenvalues()
+        return layers
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        _, high = self._reach()
+        edge = self._edge(frame)
+        return {"y": (high / 10**DECADES, 2 * max(high, min(edge, 100 * high) if np.isfinite(edge) else 0))}
+
+    def describe(self, frame: Frame) -> str:
+        return self._measured.words if self._measured else "computing the Hessian…"
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        known = self._measured and self._measured.epoch == frame.epoch.index
+        return None if known and self._penalties == (frame.l1, frame.l2) else self._survey(frame)
+
+    def _survey(self, frame: Frame) -> Iterator[object]:
+        setup, penalties = frame.setup, (frame.l1, frame.l2)
+        found = spectrum(frame.network(), setup.train, setup.loss, *penalties)
+        yield
+        order = np.argsort(-np.abs(found.eigenvalues), kind="stable")
+        values = found.eigenvalues[order]
+        yield
+        if setup is self._setup:
+            self._measured = Measured(frame.epoch.index, np.abs(values), np.sign(values), in_words(found))
+            self._penalties = penalties
+            self.run.touch()
+
+    def _reach(self) -> tuple[np.ndarray, float]:
+        """Which of the eigenvalues are drawn, and the power of ten above them all."""
+        if not self._measured or not np.isfinite(self._measured.sizes).all() or not self._measured.sizes[0]:
+            return np.empty(0, int), 1.0
+        sizes = self._measured.sizes
+        high = 10.0 ** np.ceil(np.log10(sizes[0]))
+        count = int(np.count_nonzero(sizes > high / 10**DECADES))
+        spread = np.geomspace(LEADING, max(count, LEADING) + 1, DRAWN - LEADING).astype(int)
+        ranks = np.unique(np.concatenate([np.arange(LEADING), spread]))
+        return ranks[ranks < count], high
+
+    def _eigenvalues(self) -> dict[str, Columns]:
+        ranks, high = self._reach()
+        if not len(ranks):
+            names = {"dots": ("rank", "size", "color", "eigenvalue"), "stems": ("x0", "x1", "y0", "y1", "color")}
+            return {label: {name: [] for name in columns} for label, columns in names.items()}
+        sizes, signs = self._measured.sizes[ranks], self._measured.signs[ranks]
+        sizes, floor = [float(f"{size:.4g}") for size in sizes], high / 10**DECADES
+        colors = [style.DOWNWARD if sign < 0 else style.UPWARD for sign in signs]
+        places = (1 + ranks).tolist()
+        values = (signs * np.array(sizes)).tolist()
+        stem, floors = slice(LEADING), [floor] * len(places)
+        return {
+            "dots": {"rank": places, "size": sizes, "color": colors, "eigenvalue": values},
+            "stems": {
+                "x0": places[stem],
+                "x1": places[stem],
+                "y0": floors[stem],
+                "y1": sizes[stem],
+                "color": colors[stem],
+            },
+        }
+
+    def _moment(self, frame: Frame) -> Columns:
+        """The epoch that is shown, which is behind the run while it plays."""
+        if not self._measured:
+            return {"rank": [], "size": [], "text": []}
+        place, (floor, _) = 1.2 * len(self._measured.sizes), self.ranges(frame)["y"]
+        return {"rank": [place], "size": [floor], "text": [f"epoch {self._measured.epoch:,}"]}
+
+    def _edge(self, frame: Frame) -> float:
+        return float(edge_of_stability(self.run.settings, np.array([frame.epoch.learning_rate]))[0])
+
+
+def in_words(found: Spectrum) -> str:
+    """The numbers of a spectrum as a caption."""
+    if not np.isfinite(found.eigenvalues).all():
+        return "the Hessian is not finite"
+    flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
+    condition = "∞" if np.isinf(found.condition_number) else f"{found.condition_number:.2g}"
+    return (
+        f"largest {found.sharpness:.3g}, trace {found.trace:.3g}, "
+        f'<span style="color: {style.DOWNWARD}">{found.n_negative} down</span>, {flat} flat, condition {condition}'
+    )

@@ -1,0 +1,36 @@
+"""Other runs: what pictures share that set the page's run beside runs from other first weights."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dashboard.instruments.compared import Compared
+from dashboard.run import Frame
+from engine.network import Network
+
+Key = tuple[str, int]
+
+
+class OtherRuns(Compared):
+    """Mixed into an instrument of a page whose study trains the same network from other seeds."""
+
+    def others(self, frame: Frame) -> Mapping[Key, np.ndarray]:
+        """The newest parameters of every run of the study but the page's own, by variant and seed."""
+        return {
+            (label, seed): parameters
+            for label, result in self.results.items()
+            if _alike(result.setup.network, frame.setup.network)
+            for seed, parameters in enumerate(result.parameters)
+            if seed != self.run.settings.seed and np.isfinite(parameters).all()
+        }
+
+    def other(self, frame: Frame) -> tuple[Key, np.ndarray] | None:
+        """The one that is picked, or the first; None before any is trained."""
+        others = self.others(frame)
+        key = self.picked if self.picked in others else next(iter(others), None)
+        return (key, others[key]) if key else None
+
+
+def _alike(one: Network, other: Network) -> bool:
+    """Whether one's parameters mean something in the other."""
+    return (one.sizes, one.activations, one.output) == (other.sizes, other.activations, other.output)

@@ -1,0 +1,203 @@
+"""Sharpness curve: the largest eigenvalue of the Hessian over the epochs, and the edge of stability."""
+
+from collections.abc import Iterator
+
+import holoviews as hv
+import numpy as np
+import param
+
+from dashboard import style
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.run import Frame, Setup
+from dashboard.settings import Settings
+from engine.curvature import Curvature
+
+TOLERANCE = 1e-8
+LARGE = 10_000
+"""Numbers in a pass over all examples from which on a sharpness takes longer than a turn of the conductor."""
+
+SHOWN = 16
+"""How many measurements are made before they are drawn."""
+
+FAR = 8
+"""An edge so many times above all that was measured is not worth flattening a linear axis for."""
+
+
+class SharpnessTrack:
+    """The sharpness of a run, measured at whatever parameters are asked for, and remembered by their epoch."""
+
+    def __init__(self, setup: Setup, l1: float, l2: float) -> None:
+        self._network = setup.network.copy()
+        self._curvature = Curvature(self._network, setup.train, setup.loss, l1, l2)
+        self._vector: np.ndarray | None = None
+        self.found: dict[int, float] = {}
+
+    def measure(self, epoch: int, parameters: np.ndarray) -> float:
+        """The largest eigenvalue there; nan where the parameters are not finite."""
+        self._network.parameters[:] = parameters
+        found = self._curvature.sharpness(self._vector, tolerance=TOLERANCE)
+        if np.isfinite(found.value):
+            self._vector = found.vector
+        self.found[epoch] = found.value
+        return found.value
+
+
+class SharpnessCurve(Instrument):
+    """The sharpness at evenly spaced epochs, with the one above which a quadratic makes the optimizer overshoot."""
+
+    title = "Sharpness"
+    question = "Where does the steepest curvature stop growing?"
+    reading = (
+        "The blue dots are the largest eigenvalue of the Hessian. The dashed line is where a step overshoots: on a "
+        "quadratic sharper than 2 / learning rate gradient descent diverges. It moves with the slider, at once. "
+        "Click to look at an epoch."
+    )
+    growing = ("edge",)
+    points = 256
+    controls = ("log",)
+
+    log = param.Boolean(default=False, label="Log", doc="Draw the sharpness on a logarithmic axis.")
+
+    def begin(self, frame: Frame) -> None:
+        self._penalties = frame.l1, frame.l2
+        self._track = SharpnessTrack(frame.setup, *self._penalties)
+        self._sent: object = self
+        self.heavy = frame.setup.network.n_parameters * len(frame.setup.train) > LARGE**2 / 100
+
+    def outline(self, frame: Frame) -> bool:
+        return self.log
+
+    def picture(self, frame: Frame) -> hv.Overlay:
+        edge = hv.Curve([], "epoch", "sharpness", label="edge").opts(
+            color=style.GHOST, line_width=1.5, interpolation="steps-post"
+        )
+        ahead = hv.Segments([(0, 1, 1, 1)], label="ahead").opts(
+            color=style.GHOST, line_width=2, line_dash="dashed", alpha=1
+        )
+        words = hv.Labels([(1.0, 1.0, "")], ["epoch", "sharpness"], "text", label="words").opts(
+            text_color=style.GHOST, text_font_size=style.FONT, text_align="right", text_baseline="bottom"
+        )
+        line = hv.Curve([], "epoch", "sharpness", label="line").opts(color=style.TRAIN, line_width=1, alpha=0.5)
+        dots = hv.Points([], ["epoch", "sharpness"], label="dots").opts(
+            color=style.TRAIN,
+            size=4,
+            line_alpha=0,
+            tools=["hover"],
+            hover_tooltips=[("epoch", "@epoch"), ("sharpness", "@sharpness{0.000}")],
+        )
+        now = hv.Points([], ["epoch", "sharpness"], label="now").opts(
+            color=style.CURSOR, size=9, line_color="white", line_width=1.5
+        )
+        scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
+        return hv.Overlay([edge, ahead, line, dots, now, words]).opts(
+            **scale,
+            xlim=(0, 20),
+            ylim=(0.1, 1),
+            xlabel="epoch",
+            ylabel="sharpness",
+            show_legend=False,
+            responsive=True,
+            height=self.height,
+        )
+
+    def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        rows, right, edge = self.rows(frame, after), self._right(frame), self._edge(frame)
+        here = frame.epoch.index
+        line = [edge] if np.isfinite(edge) else []
+        layers = {
+            "edge": {"epoch": rows.index, "sharpness": self._edges(rows.learning_rate)},
+            "ahead": {"x0": [here] * len(line), "x1": [right] * len(line), "y0": line, "y1": line},
+            "words": {"epoch": [right] * len(line), "sharpness": line, "text": [_named(edge)] * len(line)},
+            "now": self._dots([here]),
+        }
+        found, stride = self._track.found, self.stride(frame)
+        shown = len(found), stride, min(here, max(found, default=0))
+        if after < 0 or shown != self._sent:
+            self._sent = shown
+            layers["dots"] = layers["line"] = self._dots(range(0, here + 1, stride))
+        return layers
+
+    def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
+        seen = np.array([value for epoch, value in self._track.found.items() if epoch <= frame.epoch.index])
+        seen = seen[np.isfinite(seen) & (seen > 0)]
+        edge, high = self._edge(frame), float(seen.max(initial=0.0))
+        if np.isfinite(edge) and (self.log or not high or edge < FAR * high):
+            high = max(high, edge)
+        high = high or 1.0
+        low = float(seen.min(initial=high)) / 1.5 if self.log else 0.0
+        return {"x": (0, self._right(frame)), "y": (low, high * (1.5 if self.log else 1.2))}
+
+    def describe(self, frame: Frame) -> str:
+        measured = [epoch for epoch in self._track.found if epoch <= frame.epoch.index]
+        edge, optimizer = self._edge(frame), self.run.settings.optimizer
+        if not measured:
+            return "measuring…"
+        epoch = max(measured)
+        value = self._track.found[epoch]
+        share = f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no fixed edge for {optimizer}"
+        return f"{value:.4g} at epoch {epoch:,}, {share}"
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        if self._penalties != (frame.l1, frame.l2):
+            self.begin(frame)
+        rows = self.rows(frame, -1)
+        todo = {epoch: i for i, epoch in enumerate(rows.index.tolist()) if epoch not in self._track.found}
+        return self._survey(frame, rows.parameters, todo) if todo or not self._knows(frame) else None
+
+    def tapped(self, x: float, y: float) -> None:
+        """Look at the epoch that was clicked."""
+        self.run.look_at(min(max(0, round(x)), self.run.history[-1].index))
+
+    @param.depends("log", watch=True)
+    def _change_axis(self) -> None:
+        self.redraw()
+
+    def _survey(self, frame: Frame, parameters: np.ndarray, todo: dict[int, int]) -> Iterator[object]:
+        """Measure at the cursor, then wherever nothing was measured yet."""
+        track, stride, here = self._track, self.stride(frame), frame.epoch.index
+        track.found = {epoch: value for epoch, value in track.found.items() if epoch % stride == 0 or epoch == here}
+        if not self._knows(frame):
+            track.measure(frame.epoch.index, frame.epoch.parameters)
+        for count, (epoch, i) in enumerate(todo.items(), 1):
+            yield
+            if epoch not in track.found:
+                track.measure(epoch, parameters[i])
+            if count % SHOWN == 0:
+                self.run.touch()
+        self.run.touch()
+
+    def _knows(self, frame: Frame) -> bool:
+        return frame.epoch.index in self._track.found
+
+    def _dots(self, epochs: range | list[int]) -> Columns:
+        found = [(epoch, self._track.found[epoch]) for epoch in epochs if epoch in self._track.found]
+        return {"epoch": [epoch for epoch, _ in found], "sharpness": np.array([value for _, value in found])}
+
+    def _edges(self, learning_rates: np.ndarray) -> np.ndarray:
+        return edge_of_stability(self.run.settings, learning_rates)
+
+    def _edge(self, frame: Frame) -> float:
+        """The edge from here on; the slider is heard before the next epoch has been trained."""
+        settings = self.run.settings
+        newest = frame.epoch.index == self.run.history[-1].index
+        steady = newest and settings.schedule == "constant"
+        rate = settings.learning_rate if steady else frame.epoch.learning_rate
+        return float(self._edges(np.array([rate]))[0])
+
+    def _right(self, frame: Frame) -> int:
+        return max(20, round(1.12 * frame.epoch.index))
+
+
+def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
+    """The sharpness of a quadratic above which the optimizer diverges on it; nan where there is no such number.
+
+    Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability",
+    appendix B for momentum and Nesterov.
+    """
+    momentum = settings.momentum
+    factors = {"sgd": 2.0, "momentum": 2 + 2 * momentum, "nesterov": (2 + 2 * momentum) / (1 + 2 * momentum)}
+    return factors.get(settings.optimizer, np.nan) / np.maximum(learning_rates, 1e-300)
+
+
+def _named(edge: float) -> str:
+    return f"edge of stability {edge:.4g}"

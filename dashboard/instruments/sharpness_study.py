@@ -1,0 +1,160 @@
+"""Sharpness study: how near to the edge of stability every run of a study is, over its epochs."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import param
+
+from dashboard.instruments.sharpness_curve import SharpnessTrack, edge_of_stability
+from dashboard.instruments.study_curves import Prediction, StudyCurves
+from dashboard.run import Setup
+from dashboard.settings import Settings
+from dashboard.store import Frame
+from dashboard.study import Result
+from engine.training import Epochs, Training
+
+TOGETHER = 20
+"""How many measurements are made of each run before it is another picture's turn."""
+
+
+class SharpnessStudy(StudyCurves):
+    """Sharpness over the edge of stability for all variants: 1 is where a quadratic would begin to diverge.
+
+    A study does not keep the parameters its runs had on the way, so they are trained again, bit for bit the same.
+    """
+
+    title = "All learning rates"
+    question = "Does every learning rate end at its own edge?"
+    reading = (
+        "The sharpness as a share of 2 / learning rate: the median over the seeds, its band the middle half of the "
+        "runs. Theory draws the dashed line at 1; what is above it grows from step to step on a quadratic. Click a "
+        "curve to pick a run, and watch it from the legend."
+    )
+    quantity = "sharpness × learning rate / 2"
+    controls = ("runs",)
+    log_y = param.Boolean(default=False, label="Log", doc="Draw it on a logarithmic axis.")
+
+    def of_result(self, result: Result) -> np.ndarray:
+        """(runs, k) the shares that have been measured."""
+        return np.array([one.shares[: len(result.index)] for one in self._tracks[result.label]])
+
+    def of_run(self, epochs: Epochs) -> None:
+        """The page's own run has a picture of its own."""
+        return
+
+    def predictions(self, frame: Frame) -> Sequence[Prediction]:
+        last = self.run.study.epochs if self.run.study else 20
+        return [Prediction("edge of stability", np.array([0.5, last]), np.ones(2))]
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """What is known of each visible variant, up to the last epoch measured of all its runs."""
+        known = super().results
+        return {label: self._cuts[label] for label, result in known.items() if self._is_of(label, result)}
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        return self._catch_up(frame) if any(self._behind()) else None
+
+    @cached_property
+    def _cuts(self) -> dict[str, Result]:
+        """The results, as far as all runs of a variant have been measured."""
+        return {}
+
+    @cached_property
+    def _tracks(self) -> dict[str, list["_Measured"]]:
+        """The runs of every variant; they outlive a fresh start of the page's own run."""
+        return {}
+
+    def _catch_up(self, frame: Frame) -> Iterator[object]:
+        """Measure some of what the study has trained meanwhile, all runs in step."""
+        setup = frame.setup
+        for one, index in list(self._behind()):
+            yield from one.measure(index[len(one.shares) : len(one.shares) + TOGETHER])
+        if setup is self._setup:
+            self._cut()
+            self.run.touch()
+
+    def _behind(self) -> Iterator[tuple["_Measured", np.ndarray]]:
+        """The runs of which the study knows more than has been measured, least known first."""
+        known = super().results
+        runs = [(one, result.index) for label, result in known.items() for one in self._runs(label, result)]
+        behind = [(one, index) for one, index in runs if len(one.shares) < len(index)]
+        least = min((len(one.shares) for one, _ in behind), default=0)
+        return (pair for pair in behind if len(pair[0].shares) < least + TOGETHER)
+
+    def _runs(self, label: str, result: Result) -> list["_Measured"]:
+        """All runs of a variant, from their beginning if they are other ones than before."""
+        tracks = self._tracks.get(label)
+        if not tracks or tracks[0].of is not result.settings:
+            tracks = [_Measured(result.settings, seed) for seed in range(result.runs)]
+            self._tracks[label] = tracks
+        return tracks
+
+    def _cut(self) -> None:
+        for label, result in super().results.items():
+            count = min(len(result.index), *(len(one.shares) for one in self._runs(label, result)))
+            if count and not (self._is_of(label, result) and len(self._cuts[label].index) == count):
+                self._cuts[label] = replace(result, index=result.index[:count])
+
+    def _is_of(self, label: str, result: Result) -> bool:
+        """Whether what was measured of a variant belongs to a result."""
+        return label in self._cuts and self._cuts[label].settings is result.settings
+
+
+class _Measured:
+    """One run of a result, trained as far as it has been measured.
+
+    of       the result's settings
+    shares   the sharpness over the edge of stability, at one epoch of the result after the other
+
+    What was measured once in this process is remembered for everybody.
+    """
+
+    _known: ClassVar[OrderedDict[Hashable, dict[int, float]]] = OrderedDict()
+    _most: ClassVar[int] = 64
+
+    def __init__(self, of: Mapping[str, Any], seed: int) -> None:
+        self.of, self.shares, self._epoch = of, list[float](), -1
+        self._settings = Settings(**{**of, "seed": seed})
+        self._remembered = self._known.setdefault(tuple(self._settings.query().items()), {})
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def measure(self, index: np.ndarray) -> Iterator[object]:
+        """The shares at each of these epochs."""
+        for epoch in index.tolist():
+            if epoch not in self._remembered:
+                newest = self._training.advance(epoch - self._epoch)[-1]
+                self._epoch = epoch
+                yield
+                edge = edge_of_stability(self._settings, np.array([newest.learning_rate]))[0]
+                self._remembered[epoch] = float(self._track.measure(epoch, newest.parameters) / edge)
+                yield
+            self.shares.append(self._remembered[epoch])
+
+    @cached_property
+    def _setup(self) -> Setup:
+        return Setup.of(self._settings)
+
+    @cached_property
+    def _track(self) -> SharpnessTrack:
+        return SharpnessTrack(self._setup, self._settings.l1, self._settings.l2)
+
+    @cached_property
+    def _training(self) -> Training:
+        settings, setup = self._settings, self._setup
+        return Training(
+            setup.network.copy(),
+            setup.train,
+            loss=setup.loss,
+            optimizer=settings.build("optimizer"),
+            batch_size=settings.batch_size or None,
+            seed=settings.seed,
+            l1=settings.l1,
+            l2=settings.l2,
+            schedule=settings.build("schedule"),
+        )

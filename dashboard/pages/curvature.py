@@ -1,0 +1,100 @@
+"""Edge of stability: how the sharpness grows until the learning rate stops it."""
+
+import param
+
+from dashboard.instruments.compared import StudyView
+from dashboard.instruments.decision_map import DecisionMap
+from dashboard.instruments.fitted_curve import FittedCurve
+from dashboard.instruments.hessian_spectrum import HessianSpectrum
+from dashboard.instruments.loss_curve import LossCurve
+from dashboard.instruments.sharpest_direction import SharpestDirection
+from dashboard.instruments.sharpness_curve import SharpnessCurve
+from dashboard.instruments.sharpness_study import SharpnessStudy
+from dashboard.pages.page import Page, Preset
+from dashboard.study import Plan
+
+
+class LossInLeaps(LossCurve):
+    """The loss on a logarithmic axis, on which leaps show at any height."""
+
+    reading = (
+        "At the edge of stability the loss leaps up for moments and comes down over longer times. Beyond epoch 1,024 "
+        "only every second, then every fourth epoch is drawn: leaps to and fro from one epoch to the next no longer "
+        "show here, but they go on (Across the valley)."
+    )
+    points = 1024
+
+    log = param.Boolean(default=True)
+
+
+class EdgeOfStability(Page):
+    """Sharpness, spectrum and the walls of the valley of one run, and several learning rates beside it."""
+
+    slug = "curvature"
+    title = "Edge of stability"
+    place = 80
+    question = "What stops the curvature from growing?"
+    look_for = (
+        "The sharpness climbs until it meets 2 / learning rate and stays there, while the loss goes on falling in "
+        "leaps. Move the learning rate while it plays: the line moves, and the sharpness follows."
+    )
+    formulas = (
+        r"\lambda_{\max}\left(\nabla^2 L\right) \to \frac{2}{\eta}",
+        r"\text{quadratic: } x_{t+1} = (1 - \eta\lambda)\,x_t",
+    )
+    trap = (
+        "“Gradient descent needs a learning rate below 2 / sharpness.” That holds for a quadratic. Here most of the "
+        "training happens <i>at</i> 2 / sharpness: the steps leap across the valley, the loss rises for moments and "
+        "falls over longer times, and it is the landscape that gives way."
+    )
+    defaults = {
+        "dataset": "chebyshev",
+        "n": 20,
+        "noise": 0.0,
+        "validation": 0.0,
+        "hidden": [32, 32],
+        "activation": "tanh",
+        "initializer": "xavier",
+        "loss": "mse",
+        "learning_rate": 0.1,
+        "speed": 500,
+    }
+    presets = (
+        Preset("To the edge", "The sharpness starts at 12, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there."),
+        Preset(
+            "Half the rate",
+            "Twice the room: the sharpness climbs to 2 / 0.05 = 40 before it stops.",
+            {"learning_rate": 0.05},
+        ),
+        Preset(
+            "Catapult",
+            "A rate above 2 / sharpness from the start: the loss leaps to about ten times its height, and the run "
+            "lands where the valley is wider.",
+            {"learning_rate": 0.2, "speed": 20},
+        ),
+        Preset(
+            "A saddle",
+            "Tiny weights: no slope to speak of, and many directions that bend down a little. It takes long to leave.",
+            {
+                "dataset": "xor",
+                "n": 100,
+                "noise": 0.1,
+                "hidden": [8],
+                "loss": "binary cross-entropy",
+                "initializer": "small",
+                "learning_rate": 1.0,
+                "speed": 100,
+            },
+        ),
+    )
+    controls = ("optimizer", "activation", "hidden", "seed", "seeds", "epochs")
+    instruments = (
+        (SharpnessCurve,),
+        (LossInLeaps,),
+        (HessianSpectrum,),
+        (SharpestDirection,),
+        (SharpnessStudy,),
+        (FittedCurve, DecisionMap),
+    )
+    plan = Plan({f"rate {rate}": {"learning_rate": rate} for rate in (0.05, 0.1, 0.2)}, seeds=3, epochs=8000)
+    view = StudyView

@@ -1,0 +1,267 @@
+"""The page of the edge of stability: what it measures is the Hessian's, and the sharpness ends where theory says."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from dashboard.app import App
+from dashboard.instruments.hessian_spectrum import HessianSpectrum
+from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.sharpest_direction import STEPS, SharpestDirection
+from dashboard.instruments.sharpness_curve import SharpnessCurve, edge_of_stability
+from dashboard.instruments.sharpness_study import SharpnessStudy, _Measured
+from dashboard.pages.curvature import EdgeOfStability
+from dashboard.run import Run
+from dashboard.settings import Settings
+from dashboard.study import Study
+from engine.optimizers import OPTIMIZERS
+
+SMALL = {"hidden": [6]}
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Every test computes its own study, with one thread as on the server: two wait for each other."""
+    for memory in (Study._known, _Measured._known):
+        memory.clear()
+    with threadpool_limits(1, user_api="blas"):
+        yield
+    for memory in (Study._known, _Measured._known):
+        memory.clear()
+
+
+def run_of(epochs: int = 0, **changes: object) -> Run:
+    run, _ = EdgeOfStability.opened()
+    run.settings.param.update(**changes)
+    run.advance(epochs)
+    return run
+
+
+def preset(label: str) -> dict[str, object]:
+    return dict(next(preset.changes for preset in EdgeOfStability.presets if preset.label == label))
+
+
+def study(run: Run, seeds: int, epochs: int) -> Study:
+    """The run's study, computed in this process."""
+    run.study.param.update(seeds=seeds, epochs=epochs)
+    run.study._key = run.study.key(run.settings)
+    for _ in run.study.pieces(run.settings):
+        pass
+    return run.study
+
+
+def surveyed(instrument: Instrument) -> Instrument:
+    """An instrument after all its heavy work."""
+    instrument.draw(instrument.run.frame())
+    while work := instrument.work(instrument.run.frame()):
+        for _ in work:
+            pass
+        instrument.draw(instrument.run.frame())
+    return instrument
+
+
+def eigenvalues(run: Run) -> np.ndarray:
+    """Of the Hessian at the run's newest epoch, from differences of gradients."""
+    network, step = run.network, 1e-5
+    start, columns = network.parameters.copy(), []
+    for i in range(network.n_parameters):
+        both = []
+        for sign in (1, -1):
+            network.parameters[:] = start
+            network.parameters[i] += sign * step
+            both.append(network.gradient(run.setup.train, run.setup.loss).flat.copy())
+        columns.append((both[0] - both[1]) / (2 * step))
+    hessian = np.array(columns)
+    return np.linalg.eigvalsh((hessian + hessian.T) / 2)
+
+
+def column(instrument: Instrument, layer: str, name: str) -> np.ndarray:
+    return np.asarray(instrument._sources[layer].data[name])
+
+
+def test_the_page_opens_with_a_study_of_learning_rates():
+    app = App(EdgeOfStability.opened()[0], "curvature")
+    assert app.run.study.plan is EdgeOfStability.plan
+    app.close()
+
+
+def test_every_preset_can_be_chosen_and_its_pictures_move():
+    run, _ = EdgeOfStability.opened()
+    page = EdgeOfStability(run)
+    for chosen in EdgeOfStability.presets:
+        page.choose(chosen)
+        for _ in EdgeOfStability.instruments:
+            page.draw(run.frame(), run.version)
+        pictures = page.shown[:4]
+        before = [surveyed(instrument).caption for instrument in pictures]
+        run.advance(600)
+        after = [surveyed(instrument).caption for instrument in pictures]
+        assert len(page.shown) == len(EdgeOfStability.instruments)
+        assert all(one != other for one, other in zip(before, after, strict=True)), chosen.label
+        assert not run.message
+    run.close()
+
+
+def test_the_curve_is_the_largest_eigenvalue_at_every_epoch_that_is_drawn():
+    run = run_of(60, **SMALL)
+    instrument = surveyed(SharpnessCurve(run))
+    assert column(instrument, "dots", "epoch").tolist() == list(range(61))
+    # Differences of gradients over 1e-5 are good to about 1e-9 of the largest entry.
+    assert column(instrument, "dots", "sharpness")[-1] == pytest.approx(eigenvalues(run)[-1], rel=1e-6)
+    assert column(instrument, "now", "sharpness") == column(instrument, "dots", "sharpness")[-1]
+
+
+def test_looking_back_measures_at_the_epoch_that_is_shown():
+    run = run_of(600, **SMALL)
+    instrument = surveyed(SharpnessCurve(run))
+    run.look_at(101)
+    surveyed(instrument)
+    at_101 = run_of(101, **SMALL)
+    assert column(instrument, "now", "epoch").tolist() == [run.frame().epoch.index]
+    if run.frame().epoch.index == 101:
+        assert column(instrument, "now", "sharpness")[0] == pytest.approx(eigenvalues(at_101)[-1], rel=1e-6)
+
+
+def test_the_edge_moves_with_the_slider_before_anything_is_trained():
+    run = run_of(10, **SMALL)
+    instrument = surveyed(SharpnessCurve(run))
+    assert column(instrument, "ahead", "y0") == pytest.approx(20)
+    run.settings.learning_rate = 0.2
+    instrument.draw(run.frame())
+    assert column(instrument, "ahead", "y0") == pytest.approx(10)
+    assert column(instrument, "edge", "sharpness")[-1] == pytest.approx(20)
+    run.advance(5)
+    instrument.draw(run.frame())
+    assert column(instrument, "edge", "sharpness")[-1] == pytest.approx(10)
+
+
+def test_an_optimizer_without_a_fixed_edge_has_no_line():
+    run = run_of(10, **SMALL, optimizer="adam")
+    instrument = surveyed(SharpnessCurve(run))
+    assert len(column(instrument, "ahead", "y0")) == 0
+    assert "no fixed edge for adam" in instrument.caption
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+@pytest.mark.parametrize("rate", [0.02, 0.3])
+def test_a_quadratic_as_sharp_as_the_edge_is_where_the_optimizer_begins_to_diverge(optimizer, rate):
+    settings = Settings(optimizer=optimizer, learning_rate=rate)
+    edge = float(edge_of_stability(settings, np.array([rate]))[0])
+    for share, settles in ((0.98, True), (1.02, False)):
+        chosen, x = OPTIMIZERS[optimizer](learning_rate=rate), np.ones(1)
+        state = chosen.start(x)
+        for _ in range(1000):
+            chosen.step(x, share * edge * x, state, rate)
+        assert bool(abs(x[0]) < 1) is settles
+
+
+def test_the_spectrum_is_that_of_the_hessian():
+    run = run_of(30, **SMALL)
+    instrument, expected = surveyed(HessianSpectrum(run)), eigenvalues(run)
+    shown = column(instrument, "dots", "eigenvalue")
+    leading = expected[np.argsort(-np.abs(expected))][:5]
+    np.testing.assert_allclose(np.sort(shown[:5]), np.sort(leading), rtol=1e-3)  # drawn to four digits
+    assert f"trace {expected.sum():.3g}" in instrument.caption
+    assert f"{np.count_nonzero(expected < -1e-7)} down" in instrument.caption
+    assert column(instrument, "edge", "y") == pytest.approx(20)
+
+
+def test_too_large_a_network_has_no_exact_spectrum():
+    assert not HessianSpectrum.suits(Run(Settings(hidden=[60, 60])).frame())
+    assert HessianSpectrum.suits(run_of().frame())
+
+
+def test_the_cut_shows_the_loss_along_the_sharpest_direction():
+    run = run_of(300)
+    cut, network = surveyed(SharpestDirection(run))._cut, run.network
+    i, width = len(cut.places) // 2, cut.places[1] - cut.places[0]
+    assert cut.losses[i] == pytest.approx(network.loss(run.setup.train, run.setup.loss), rel=1e-12)
+    bend = (cut.parabola[i + 1] - 2 * cut.parabola[i] + cut.parabola[i - 1]) / width**2
+    assert bend == pytest.approx(cut.sharpness, rel=1e-6)
+    slope = (cut.losses[i + 1] - cut.losses[i - 1]) / (2 * width)
+    assert slope == pytest.approx((cut.parabola[i + 1] - cut.parabola[i - 1]) / (2 * width), rel=0.05, abs=1e-3)
+    np.testing.assert_array_equal(cut.bounces[:, 1], [run.history.at(int(epoch)).loss for epoch in cut.bounces[:, 2]])
+    assert len(cut.bounces) == STEPS
+
+
+def test_at_the_edge_every_step_leaps_to_the_other_wall():
+    turns = {}
+    for label, epochs in (("on the way", 40), ("at the edge", 2000)):
+        moves = np.diff(surveyed(SharpestDirection(run_of(epochs)))._cut.bounces[:, 0])
+        turns[label] = np.count_nonzero(moves[1:] * moves[:-1] < 0)
+    assert turns["at the edge"] == STEPS - 2
+    assert turns["on the way"] < STEPS - 2
+
+
+def test_for_every_learning_rate_the_sharpness_settles_at_its_edge():
+    run = run_of()
+    study(run, seeds=1, epochs=4000)
+    instrument = surveyed(SharpnessStudy(run))
+    settled = {}
+    for label, result in instrument.results.items():
+        assert result.index[-1] == 4000
+        shares = instrument.of_result(result)
+        settled[label] = shares[0, -len(result.index) // 4 :].mean()
+        if label != "rate 0.2":
+            assert shares[0, 0] < 1
+    assert list(settled) == list(EdgeOfStability.plan.variants)
+    assert all(0.95 < share < 1.1 for share in settled.values()), settled
+
+
+def test_the_study_measures_its_own_runs_at_its_own_epochs():
+    run = run_of(**SMALL)
+    result = study(run, seeds=2, epochs=200).results["rate 0.2"]
+    instrument = surveyed(SharpnessStudy(run))
+    one = Run(Settings(**{**result.settings, "seed": 1}))
+    one.advance(200)
+    np.testing.assert_array_equal(one.history[-1].parameters, result.parameters[1])
+    assert instrument.of_result(result)[1, -1] == pytest.approx(eigenvalues(one)[-1] * 0.1, rel=1e-6)
+    assert instrument.of_result(result).shape == (2, len(result.index))
+
+
+def test_what_was_measured_once_is_not_measured_again(monkeypatch):
+    run = run_of(**SMALL)
+    result = study(run, seeds=1, epochs=100).results["rate 0.1"]
+    first = surveyed(SharpnessStudy(run)).of_result(result)
+    monkeypatch.setattr("dashboard.instruments.sharpness_study.Training", None)
+    np.testing.assert_array_equal(surveyed(SharpnessStudy(run)).of_result(result), first)
+
+
+def test_another_study_takes_the_place_of_the_one_before():
+    run = run_of(**SMALL)
+    study(run, seeds=1, epochs=50)
+    instrument = surveyed(SharpnessStudy(run))
+    run.settings.activation = "sigmoid"
+    study(run, seeds=1, epochs=50)
+    assert instrument.results == {}
+    surveyed(instrument)
+    assert all(result.settings["activation"] == "sigmoid" for result in instrument.results.values())
+
+
+def test_a_catapult_throws_the_run_to_where_the_valley_is_wider():
+    """Lewkowycz 2020: the loss rises far above where it began, and comes down with a sharpness below 2 / rate."""
+    run = run_of(**preset("Catapult"))
+    instrument = surveyed(SharpnessCurve(run))
+    edge = 2 / run.settings.learning_rate
+    assert column(instrument, "dots", "sharpness")[0] > edge
+    run.advance(300)
+    losses = run.history.kept().loss
+    assert losses.max() > 5 * losses[0]
+    assert losses[-100:].min() < losses[0] / 2
+    sharpness = column(surveyed(instrument), "dots", "sharpness")
+    assert sharpness[np.argmax(losses) // (300 // (len(sharpness) - 1)) :].min() < edge
+
+
+def test_tiny_weights_start_at_a_saddle_and_leave_it():
+    run = run_of(**preset("A saddle"))
+    instrument = surveyed(HessianSpectrum(run))
+    down = [np.count_nonzero(instrument._measured.signs < 0)]
+    start = run.history[-1].loss
+    run.advance(1000)
+    down.append(np.count_nonzero(surveyed(instrument)._measured.signs < 0))
+    assert down[1] < down[0]
+    assert start == pytest.approx(np.log(2), abs=1e-3)
+    assert run.history.at(200).loss > 0.69
+    assert run.history[-1].loss < 0.1
