@@ -40,7 +40,9 @@ class StudyBar(pn.viewable.Viewer):
         )
         self._line.param.update(value=round(100 * study.progress), visible=study.busy)
         state = f"{study.progress:.0%}" if study.busy else "done" if study.progress == 1 else "not trained yet"
-        sizes = f"{len(study.plan.variants)} variants × {study.seeds} seeds = {runs} runs of {study.epochs:,} epochs"
+        variants = len(study.plan.variants)
+        noun = "variant" if variants == 1 else "variants"
+        sizes = f"{variants} {noun} × {study.seeds} seeds = {runs} runs of {study.epochs:,} epochs"
         self._words.object = study.message or f"{sizes}: {state}"
 
     def _press(self, _: object) -> None:

@@ -60,7 +60,9 @@ def _take(tab: Tab, slug: str) -> None:
     top = min(top, picture.height - height)
     target = ROOT / "dashboard" / "pictures" / f"{slug}.webp"
     target.parent.mkdir(exist_ok=True)
-    picture.crop((left, top, left + width, top + height)).resize(CARD, Image.Resampling.LANCZOS).save(target, quality=72)
+    picture.crop((left, top, left + width, top + height)).resize(CARD, Image.Resampling.LANCZOS).save(
+        target, quality=72
+    )
 
 
 def _wait_for(url: str) -> None:
