@@ -22,8 +22,8 @@ class LossCurve(Instrument):
     title = "Loss"
     question = "Is it learning, and does it hold on examples it has not seen?"
     reading = (
-        "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the noise. "
-        "A click takes all pictures back to that epoch."
+        "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the "
+        "noise. A click takes all pictures back to that epoch."
     )
     growing = ("training", "validation")
     controls = ("log",)
