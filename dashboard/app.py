@@ -23,7 +23,7 @@ from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.store import Frame, Store
 from dashboard.transport import Transport
-from dashboard.wire import collected, send
+from dashboard.wire import collected, forget_the_gone, send
 
 PERIOD = 90
 CROWD = 10
@@ -45,6 +45,7 @@ class App(pn.viewable.Viewer):
         super().__init__()
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
+        self._asked = ""
         self._side, self._body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self._body.sizing_mode = "stretch_width"
         self._alert = pmui.Alert(
@@ -69,6 +70,16 @@ class App(pn.viewable.Viewer):
         if slug not in PAGES:
             raise ValueError(f"page {slug!r} does not exist; choose one of {', '.join(PAGES)}")
         self._pages.open = False
+        self._asked = slug
+        if self._document is None:
+            self._swap()
+
+    def _swap(self) -> None:
+        """Show the page that was asked for; in a served document, between two frames.
+
+        What Panel sends of an event may arrive after the next frame, which must not speak of models yet unknown there.
+        """
+        slug, self._asked = self._asked, ""
         if slug == self.shown.slug:
             return
         self._left[self.shown.slug] = self.shown.query()
@@ -164,6 +175,11 @@ class App(pn.viewable.Viewer):
     async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
+        if self._asked:
+            with CONDUCTOR.still(), collected(self._document) as changes:
+                self._swap()
+            await send(self._document, changes, CONDUCTOR.still)
+            return
         if self.run.looked_at is not None and self.clock.playing:
             self.clock.pause()
         if self._ticks % (1 + CONDUCTOR.runs // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
@@ -240,6 +256,7 @@ def serve() -> None:
     if page not in PAGES:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
         page = "playground"
+    forget_the_gone()
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
     run, more = PAGES[page].opened(query)

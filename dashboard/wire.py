@@ -8,10 +8,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache, wraps
+from typing import Any
 
 from bokeh.document import Document
 from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent
 from bokeh.protocol.message import Message
+from bokeh.server.protocol_handler import ProtocolHandler
+from bokeh.server.views.ws import WSHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 
@@ -48,6 +52,23 @@ async def send(
                 [] if socket.ws_connection is None else _write(socket, connection.protocol.create("PATCH-DOC", changes))
             )
         await asyncio.gather(*sent, return_exceptions=True)
+
+
+@cache
+def forget_the_gone() -> None:
+    """Have Bokeh drop what it still hears of visitors who have left, instead of failing on it with a traceback each."""
+    handle, on_close = ProtocolHandler.handle, WSHandler.on_close
+
+    @wraps(handle)
+    async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
+        return None if connection._session is None else await handle(handler, message, connection)
+
+    @wraps(on_close)
+    def close_if_there(socket: WSHandler) -> None:
+        if socket.connection is None or socket.connection._session is not None:
+            on_close(socket)
+
+    ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
 
 
 def _write(socket: WebSocketHandler, message: Message) -> list[Awaitable[None]]:

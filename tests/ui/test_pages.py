@@ -31,7 +31,7 @@ def test_it_opens_by_its_link_and_its_first_preset_moves_the_pictures(slug, visi
 
 
 def test_the_menu_shows_all_pages_and_opens_them_in_place(visit: Callable[..., Visit]):
-    page = visit("?page=home", pictures=0)
+    page = visit("?page=logistic", pictures=0)
     page.press("Experiments")
     cards = page.window.get_by_role("navigation", name="Pages").get_by_role("link")
     cards.first.wait_for()
@@ -44,13 +44,20 @@ def test_the_menu_shows_all_pages_and_opens_them_in_place(visit: Callable[..., V
     page.pass_by(0)
 
 
+def test_the_front_door_leads_to_all_pages(visit: Callable[..., Visit]):
+    page = visit("", pictures=0)
+    cards = page.window.get_by_role("navigation", name="Pages").get_by_role("link")
+    cards.first.wait_for()
+    assert cards.count() == len(PAGES) - 1
+    cards.first.click()
+    page.window.get_by_role("heading", level=1, name=PAGES["logistic"].question).wait_for()
+
+
 def test_a_page_comes_back_as_it_was_left(visit: Callable[..., Visit]):
     page = visit("?page=playground&seed=77")
     for slug in ("home", "playground"):
         page.press("Experiments")
-        page.window.get_by_role("navigation", name="Pages").get_by_role("link").filter(
-            has_text=PAGES[slug].question
-        ).click()
+        page.window.get_by_role("link").filter(has_text=PAGES[slug].question).last.click()
         page.until(lambda slug=slug: page.link().get("page") == slug, f"the page {slug}")
     assert page.link()["seed"] == "77"
 

@@ -63,7 +63,7 @@ def test_closed_pages_leave_no_document_no_thread_and_no_timer(windows, tmp_path
 def look_in(window: object, port: int) -> None:
     """Open a page, play, and close it."""
     page = Visit(window)
-    page.window.goto(f"http://localhost:{port}/dashboard", wait_until="commit")
+    page.window.goto(f"http://localhost:{port}/dashboard?page=playground", wait_until="commit")
     page.ready()
     page.press("Play")
     page.pass_by(0)
