@@ -239,7 +239,7 @@ class App(pn.viewable.Viewer):
             work = instrument.work(frame)
             if work:
                 self._chore.drop()
-                self._chore = Job(work) if instrument.heavy else Chore(work)
+                self._chore = Job(work, in_turn=True) if instrument.heavy else Chore(work)
                 return
 
     def _begin_round(self, frame: Frame) -> None:

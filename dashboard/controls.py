@@ -60,8 +60,9 @@ class Controls(pn.viewable.Viewer):
         super().__init__()
         self.settings, self._watchers = settings, watchers or Watchers(settings)
         picked = [self._control(_owner(name, settings, *others), name) for name in names]
-        sections = [self._sections(active=[] if picked else [0, 1, 2])] if isinstance(settings, Settings) else []
-        if picked and sections:
+        chosen = any(name in settings.names() for name in names)
+        sections = [self._sections(active=[] if chosen else [0, 1, 2])] if isinstance(settings, Settings) else []
+        if chosen and sections:
             sections = [pmui.Accordion(("All settings", sections[0]), active=[], dynamic=True, **ACCORDION)]
         self._layout = pn.Column(*picked, *sections, sizing_mode="stretch_width", margin=(14 if picked else 0, 0, 8, 0))
 

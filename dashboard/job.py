@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 
 log = logging.getLogger(__name__)
 
@@ -14,9 +15,21 @@ class Job:
     large matrices. Short pieces of Python are better done as a `Chore` of the conductor.
     """
 
-    def __init__(self, pieces: Iterator[object], failed: Callable[[Exception], None] = lambda error: None) -> None:
-        """failed: hears of an error that ended the work; it has been logged."""
+    _turn = threading.Lock()
+
+    def __init__(
+        self,
+        pieces: Iterator[object],
+        failed: Callable[[Exception], None] = lambda error: None,
+        in_turn: bool = False,
+    ) -> None:
+        """failed: hears of an error that ended the work; it has been logged.
+
+        in_turn: one piece at a time of all such jobs in the process, for pieces that compute: threads that compute at
+        once only wait for one another, and everybody waits for them.
+        """
         self._pieces, self._failed = pieces, failed
+        self._alone = self._turn if in_turn else nullcontext()
         self._dropped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="job", daemon=True)
         self._thread.start()
@@ -34,9 +47,14 @@ class Job:
         """Wait until it has ended, or for so long."""
         self._thread.join(seconds)
 
+    def _next(self) -> object:
+        """The next piece, or this job itself when there is none."""
+        with self._alone:
+            return self if self._dropped.is_set() else next(self._pieces, self)
+
     def _run(self) -> None:
         try:
-            while not self._dropped.is_set() and next(self._pieces, self) is not self:
+            while not self._dropped.is_set() and self._next() is not self:
                 pass
         except Exception as error:
             log.exception("a job was stopped by an error")

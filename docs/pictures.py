@@ -50,6 +50,8 @@ def _take(tab: Tab, slug: str) -> None:
     presets = PAGES[slug].presets
     tab.get_by_role("button", name=presets[0].label if presets else "Play", exact=True).first.click()
     tab.wait_for_timeout(1000 * SECONDS)
+    tab.get_by_role("heading", level=1).evaluate("(heading) => heading.scrollIntoView({block: 'end'})")
+    tab.wait_for_timeout(500)
     whole = tab.screenshot()
     (ROOT / "docs" / f"{slug}.png").write_bytes(whole)
     cards = tab.locator("canvas").first.bounding_box()

@@ -100,6 +100,17 @@ def test_the_slider_takes_pictures_back_and_follows_the_run():
     app.close()
 
 
+def test_the_playground_shows_the_pictures_that_are_chosen():
+    app = App(page="playground")
+    app.run.view.pictures = ["Loss", "One unit"]
+    while app._is_behind():
+        app._draw()
+    assert [instrument.title for instrument in app.shown.shown] == ["Loss", "One unit"]
+    app.shown.choose(app.shown.presets[1])
+    assert app.run.view.pictures == ["Loss", "One unit"]
+    app.close()
+
+
 def test_pages_are_swapped_and_come_back_as_they_were_left():
     app = App(page="playground")
     app.run.settings.seed = 5

@@ -83,6 +83,7 @@ class Page(pn.viewable.Viewer):
     trap          where the textbook's sentence is wrong, as HTML; the page shows what happens instead
     defaults      settings that differ from the usual ones
     presets       buttons; each starts from the page's defaults
+    kept          names of what `view` offers that no preset changes
     controls      names of settings, of what `view` offers, and of the study's, for the side bar; without any, all
                   settings
     instruments   the slots of the grid: in each the first class that suits the run is shown
@@ -100,6 +101,7 @@ class Page(pn.viewable.Viewer):
     trap: ClassVar[str] = ""
     defaults: ClassVar[Mapping[str, Any]] = {}
     presets: ClassVar[Sequence[Preset]] = ()
+    kept: ClassVar[Sequence[str]] = ()
     controls: ClassVar[Sequence[str]] = ()
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
     shares: ClassVar[Sequence[str]] = ()
@@ -114,8 +116,7 @@ class Page(pn.viewable.Viewer):
         self.play: Callable[[], None] = lambda: None
         self.open: Callable[[str], None] = lambda slug: None
         self._slots = [Slot(run, choices) for choices in self.instruments]
-        for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
-            slot.view.css_classes = [share]
+        self._share_out()
         self._study_bar = StudyBar(run) if run.study else None
         self.heading = self._heading()
         self._layout = pn.Column(
@@ -148,11 +149,17 @@ class Page(pn.viewable.Viewer):
         run, speed = self.run, self.run.settings.speed
         fresh = self.settings(**{**self.defaults, "speed": speed, **preset.changes})
         run.settings.restore(fresh.values())
-        run.view.restore({**self.view().values(), **preset.view})
+        kept = {name: getattr(run.view, name) for name in self.kept}
+        run.view.restore({**self.view().values(), **kept, **preset.view})
         run.reset()
         self._hint.object = preset.doc
         if preset.plays:
             self.play()
+
+    def _share_out(self) -> None:
+        """Give every slot its share of the width."""
+        for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
+            slot.view.css_classes = [share]
 
     def _heading(self) -> pn.viewable.Viewable:
         trap = f'<p class="trap"><b>Not as the textbook has it.</b> {self.trap}</p>' if self.trap else ""

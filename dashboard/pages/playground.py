@@ -1,5 +1,7 @@
 """Playground: any data, any network, every instrument."""
 
+import param
+
 from dashboard.instruments.activation_curve import ActivationCurve
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.confusion_matrix import ConfusionMatrix
@@ -7,13 +9,45 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
+from dashboard.instruments.hessian_spectrum import HessianSpectrum
+from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.roc_curve import RocCurve
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.update_ratios import UpdateRatios
-from dashboard.pages.page import Page, Preset
+from dashboard.pages.page import Page, Preset, Slot
+from dashboard.run import Frame, Run
+from dashboard.view import View
+
+SLOTS: dict[str, tuple[type[Instrument], ...]] = {
+    slot[0].title: slot
+    for slot in (
+        (DecisionMap, FittedCurve),
+        (LossCurve,),
+        (LossLandscape,),
+        (GradientBars,),
+        (ActivationMap,),
+        (UpdateRatios,),
+        (ActivationCurve,),
+        (SharpnessCurve,),
+        (HessianSpectrum,),
+        (FateCounts,),
+        (UnitPlane,),
+        (RocCurve,),
+        (ConfusionMatrix,),
+    )
+}
+"""What there is to choose from, by the title of the first that may be shown."""
+
+
+class PlaygroundView(View):
+    """Which pictures are on the page."""
+
+    pictures = param.ListSelector(
+        default=list(SLOTS)[:5], objects=list(SLOTS), doc="What is drawn. Every picture takes its time from the others."
+    )
 
 
 class Playground(Page):
@@ -23,7 +57,9 @@ class Playground(Page):
     title = "Playground"
     place = 90
     question = "What does this network do with this data, and why?"
-    look_for = "Change one thing at a time and watch which picture moves first. Below the fold there are more pictures."
+    look_for = (
+        "Change one thing at a time and watch which picture moves first. More pictures can be chosen on the left."
+    )
     presets = (
         Preset("Moons", "Two half circles that reach into one another: a gentle curve tells them apart."),
         Preset(
@@ -68,17 +104,28 @@ class Playground(Page):
             },
         ),
     )
-    instruments = (
-        (DecisionMap, FittedCurve),
-        (LossCurve,),
-        (LossLandscape,),
-        (GradientBars,),
-        (ActivationMap,),
-        (UpdateRatios,),
-        (ActivationCurve,),
-        (SharpnessCurve,),
-        (FateCounts,),
-        (UnitPlane,),
-        (RocCurve,),
-        (ConfusionMatrix,),
-    )
+    controls = ("pictures",)
+    kept = ("pictures",)
+    view = PlaygroundView
+    instruments = tuple(SLOTS[title] for title in PlaygroundView.param.pictures.default)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self._known = dict(zip(PlaygroundView.param.pictures.default, self._slots, strict=True))
+        self._arrange()
+
+    def draw(self, frame: Frame, version: int) -> None:
+        """Bring the pictures that are chosen to a frame."""
+        if self.run.view.pictures != self._titles:
+            self._arrange()
+        super().draw(frame, version)
+
+    def _arrange(self) -> None:
+        """Show the chosen pictures, in the order of the menu; those that were shown before are kept."""
+        self._titles = list(self.run.view.pictures)
+        for title in self._titles:
+            if title not in self._known:
+                self._known[title] = Slot(self.run, SLOTS[title])
+        self._slots = [self._known[title] for title in SLOTS if title in self._titles]
+        self._share_out()
+        self._layout.objects = [slot.view for slot in self._slots]
