@@ -59,7 +59,8 @@ class Controls(pn.viewable.Viewer):
         """others: choices besides the settings, of the page's own. names: which controls come first."""
         super().__init__()
         self.settings, self._watchers = settings, watchers or Watchers(settings)
-        picked = [self._control(_owner(name, settings, *others), name) for name in names]
+        owners = {name: _owner(name, settings, *others) for name in names}
+        picked = [self._control(owner, name) for name, owner in owners.items() if owner]
         chosen = any(name in settings.names() for name in names)
         sections = [self._sections(active=[] if chosen else [0, 1, 2])] if isinstance(settings, Settings) else []
         if chosen and sections:
@@ -294,9 +295,9 @@ def _menu(choices: Choices, name: str) -> pmui.Select:
     return pmui.Select.from_param(choices.param[name], **_words(choices, name))
 
 
-def _owner(name: str, *all_choices: Choices) -> Choices:
-    """Which of them has a choice of that name."""
-    return next(choices for choices in all_choices if name in choices.names())
+def _owner(name: str, *all_choices: Choices) -> Choices | None:
+    """Which of them has a choice of that name; None where a run was made without the page's own view."""
+    return next((choices for choices in all_choices if name in choices.names()), None)
 
 
 def _magnitudes(low: float, high: float) -> tuple[float, ...]:

@@ -116,13 +116,18 @@ class Playground(Page):
 
     def draw(self, frame: Frame, version: int) -> None:
         """Bring the pictures that are chosen to a frame."""
-        if self.run.view.pictures != self._titles:
+        if self._chosen != self._titles:
             self._arrange()
         super().draw(frame, version)
 
+    @property
+    def _chosen(self) -> list[str]:
+        """The titles of the pictures to show; the usual ones of a run that was made without this page's view."""
+        return list(getattr(self.run.view, "pictures", PlaygroundView.param.pictures.default))
+
     def _arrange(self) -> None:
         """Show the chosen pictures, in the order of the menu; those that were shown before are kept."""
-        self._titles = list(self.run.view.pictures)
+        self._titles = self._chosen
         for title in self._titles:
             if title not in self._known:
                 self._known[title] = Slot(self.run, SLOTS[title])
