@@ -46,10 +46,10 @@ def layer_color(layer: int, layers: int) -> str:
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 
+_SHAPE = {"shape": {"borderRadius": 8}, "typography": {"fontSize": 13}}
 THEME = {
-    "palette": {"primary": {"main": "#3b5bdb"}},
-    "shape": {"borderRadius": 8},
-    "typography": {"fontSize": 13},
+    "light": {"palette": {"primary": {"main": "#3b5bdb"}}, **_SHAPE},
+    "dark": {"palette": {"primary": {"main": "#748ffc"}}, **_SHAPE},
 }
 PAGE = {
     "& .MuiAppBar-root": {
