@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ class Gallery(JSComponent):
         self._opened(str(msg))
 
 
+@cache
 def _picture(slug: str) -> str:
     """The picture of a page for the browser; empty where there is none."""
     path = PICTURES / f"{slug}.webp"

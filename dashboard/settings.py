@@ -27,7 +27,7 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
 MOST_CURVED = 600
-"""Parameters an optimizer may have that solves for the Hessian at every step: about 30 ms each."""
+"""Parameters an optimizer may have that solves for the Hessian at every step: about 15 ms each."""
 
 COMMON = ("n", "noise")
 ENOUGH = 20

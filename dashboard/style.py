@@ -69,7 +69,6 @@ SECTIONS = {
     "& .MuiAccordionSummary-content": {"margin": "6px 0"},
     "& .MuiAccordionSummary-content h3": {"fontSize": "15px", "fontWeight": 600},
 }
-ASIDE = {"display": {"xs": "none", "lg": "block"}, "opacity": 0.72, "whiteSpace": "nowrap"}
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
 
 VARIANTS = (

@@ -14,41 +14,24 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from numbers import Integral, Real
+from numbers import Integral
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.initializers import INITIALIZERS, Initializer
-from engine.losses import LOSSES
-from engine.measures import weight_norms
+from engine.initializers import Initializer
 from engine.network import Data, Network
-from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.optimizers import Optimizer
 from engine.processes import processes
 from engine.ranges import choose
-from engine.schedules import SCHEDULES, Schedule
-from engine.training import Checkpoint, Epochs, Training
-
-NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-SERIES = (*NUMBERS, "gradient_norms", "weight_norms")
-"""What is recorded of every run."""
-
-FAMILIES = {"optimizer": OPTIMIZERS, "initializer": INITIALIZERS, "schedule": SCHEDULES}
-DUTIES = {"optimizer": "step", "initializer": "__call__", "schedule": "factor"}
-"""The method by which a member of a family is known."""
-
-BYTES = 64 * 2**20
-"""How much memory the recorded series of an ensemble may take."""
-
-ROOM = 128
-"""How many rows there is room for at first."""
-
-HOT = 8
-"""How many trainings keep their buffers."""
+from engine.records import Records
+from engine.replicas import SERIES, Job, Part, Trainer, replica, threshold, whole
+from engine.schedules import Schedule
+from engine.training import Training
 
 GROUPS = 32
 """Into how many groups the runs are shared out."""
@@ -90,32 +73,6 @@ class Success:
     probability: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Run:
-    """All that makes one run but for the architecture; `data` is a position among the datasets."""
-
-    data: int
-    seed: int
-    activation: str | tuple[str, ...]
-    initializer: Initializer
-    skip: bool
-    bias: float
-    loss: str | None
-    optimizer: Optimizer
-    batch_size: int | None
-    l1: float
-    l2: float
-    schedule: Schedule | None
-
-    @property
-    def kind(self) -> tuple:
-        """Runs of a kind can take turns in one training."""
-        return self.data, self.activation, self.skip, self.loss, self.batch_size
-
-
-CHOICES = tuple(choice.name for choice in fields(_Run))
 
 
 class Ensemble:
@@ -186,10 +143,10 @@ class Ensemble:
         if any(dataset is None for dataset in datasets):
             raise ValueError("data None is no data; give a dataset, or an axis of them")
         self._settled: dict[str, Any] = {}
-        self._trainer = _Trainer(sizes, output, datasets, validation, _threshold(stop_loss))
-        self._runs = [_run(fixed | choices) for choices in _combinations(self.axes)]
+        self._trainer = Trainer(sizes, output, datasets, validation, threshold(stop_loss))
+        self._runs = [replica(fixed | choices) for choices in _combinations(self.axes)]
         self._checkpoints = self._trainer.starts(self._runs)
-        self._records = _Records(len(self), len(sizes) - 1, _whole("every", every), validation is not None)
+        self._records = Records(len(self), len(sizes) - 1, whole("every", every), validation is not None)
         self._lock = threading.RLock()
 
     @property
@@ -379,7 +336,7 @@ class Ensemble:
 
         Whoever stops asking leaves the other runs behind; the next call brings all to the same epoch.
         """
-        goal = self.epoch + _whole("epochs", epochs)
+        goal = self.epoch + whole("epochs", epochs)
         return self._pieces(goal)
 
     def train(
@@ -395,8 +352,8 @@ class Ensemble:
         and what has come back stays. Results are those of `advance`, bit for bit.
         Raises ValueError when epochs or block is less than 1, and RuntimeError when a worker fails.
         """
-        goal = self.epoch + _whole("epochs", epochs)
-        return self._train(goal, executor, None if block is None else _whole("block", block))
+        goal = self.epoch + whole("epochs", epochs)
+        return self._train(goal, executor, None if block is None else whole("block", block))
 
     def _pieces(self, goal: int) -> Iterator[Progress]:
         total = self._left(goal)
@@ -451,11 +408,11 @@ class Ensemble:
         behind = [k for k in group.runs if self._records.behind(k, goal)]
         return _Group(behind, block or group.paced(seconds))
 
-    def _job(self, k: int, goal: int, block: int) -> "_Job":
+    def _job(self, k: int, goal: int, block: int) -> "Job":
         checkpoint = self._checkpoints[k]
-        return _Job(self._runs[k], checkpoint, min(block, goal - checkpoint.index), self.every)
+        return Job(self._runs[k], checkpoint, min(block, goal - checkpoint.index), self.every)
 
-    def _add(self, k: int, part: "_Part") -> None:
+    def _add(self, k: int, part: "Part") -> None:
         with self._lock:
             if self._records.add(k, part):
                 self._checkpoints[k] = part.checkpoint
@@ -497,15 +454,6 @@ class Ensemble:
         return names
 
 
-class _Job(NamedTuple):
-    """A run to be taken a little further."""
-
-    run: _Run
-    checkpoint: Checkpoint
-    epochs: int
-    every: int
-
-
 class _Group(NamedTuple):
     """Runs that travel together, and how many epochs they are trained at a time."""
 
@@ -517,209 +465,6 @@ class _Group(NamedTuple):
         return int(np.clip(self.block * np.clip(TASK_SECONDS / seconds, 0.5, 4.0), 1, LONGEST_BLOCK))
 
 
-@dataclass
-class _Part:
-    """What came of a job.
-
-    checkpoint   where the run is now; where it has ended, at the last epoch that counts
-    blocks       the recorded epochs, as columns
-    newest       the numbers of the newest epoch that counts; if there is none, of the untrained network
-    ending       "stopped", "diverged" or nothing
-    """
-
-    checkpoint: Checkpoint
-    blocks: list[dict[str, np.ndarray]] = field(default_factory=list)
-    newest: dict[str, np.ndarray] = field(default_factory=dict)
-    least_loss: float = math.inf
-    best_accuracy: float = -math.inf
-    ending: str = ""
-
-    def extend(self, epochs: Epochs, every: int, sizes: tuple[int, ...]) -> None:
-        """Add epochs that count."""
-        rows = _multiples(epochs.index, every)
-        self.blocks.append({"index": epochs.index[rows], **_measured(epochs.rows(rows), sizes)})
-        self.newest = _newest(epochs, -1, sizes)
-        self.least_loss = min(self.least_loss, float(epochs.loss.min()))
-        self.best_accuracy = max(self.best_accuracy, float(epochs.accuracy.max()))
-
-
-class _Trainer:
-    """Trains any of the runs; it keeps buffers, but nothing of the runs themselves."""
-
-    def __init__(
-        self, sizes: Sequence[int], output: str, datasets: tuple, validation: Data | None, stop_loss: float
-    ) -> None:
-        self.sizes, self._output, self._datasets = tuple(sizes), output, datasets
-        self._validation, self._stop_loss = validation, stop_loss
-        self._hot: dict[tuple, Training] = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_hot": {}}
-
-    def starts(self, runs: list[_Run]) -> list[Checkpoint]:
-        """Where each run starts. Raises ValueError for the first that cannot."""
-        for run in {run.kind: run for run in runs}.values():
-            self._training(run)
-        networks = [self.network(run) for run in runs]
-        for l1, l2 in {(run.l1, run.l2) for run in runs}:
-            networks[0].penalty(l1, l2)
-        for optimizer in {type(run.optimizer): run.optimizer for run in runs}.values():
-            optimizer.start(networks[0].parameters)
-        states = [np.random.default_rng(run.seed).bit_generator.state for run in runs]
-        return [Checkpoint(-1, network.parameters, {}, state) for network, state in zip(networks, states, strict=True)]
-
-    def network(self, run: _Run) -> Network:
-        """The untrained network."""
-        return Network(self.sizes, run.activation, self._output, run.initializer, run.seed, run.skip, run.bias)
-
-    def training(self, run: _Run) -> Training:
-        """A training from the start."""
-        return Training(
-            self.network(run),
-            self._datasets[run.data],
-            run.loss,
-            copy(run.optimizer),
-            run.batch_size,
-            run.seed,
-            run.l1,
-            run.l2,
-            self._validation,
-            run.schedule,
-        )
-
-    def advance(self, job: _Job) -> _Part:
-        """The run's next epochs: as many as asked for, or until it ends."""
-        training, part = self._training(job.run), _Part(job.checkpoint)
-        training.restore(job.checkpoint)
-        for size in _portions(job.epochs, len(job.checkpoint.parameters)):
-            epochs = training.advance(size)
-            count, part.ending = self._end(epochs)
-            if count:
-                part.extend(epochs.rows(slice(count)), job.every, self.sizes)
-            elif epochs.index[0] == 0:
-                part.newest = _newest(epochs, 0, self.sizes)
-            if part.ending:
-                part.checkpoint = _frozen(part.checkpoint, epochs, count)
-                break
-            part.checkpoint = training.checkpoint()
-        return part
-
-    def _training(self, run: _Run) -> Training:
-        """A training with hot buffers, set to this run's numbers, at any parameters."""
-        training = self._hot.pop(run.kind, None) or self.training(run)
-        self._hot[run.kind] = training
-        if len(self._hot) > HOT:
-            del self._hot[next(iter(self._hot))]
-        training.optimizer, training.schedule = run.optimizer, run.schedule
-        training.l1, training.l2 = run.l1, run.l2
-        return training
-
-    def _end(self, epochs: Epochs) -> tuple[int, str]:
-        """How many of these epochs count, and why there are no more."""
-        diverged = ~epochs.finite
-        ends = diverged | (epochs.loss <= self._stop_loss)
-        if not ends.any():
-            return len(epochs), ""
-        first = int(ends.argmax())
-        return (first, "diverged") if diverged[first] else (first + 1, "stopped")
-
-
-class _Records:
-    """The numbers of all runs at every `every`-th epoch, column j holding epoch j * every, in bounded memory.
-
-    last                        (runs,) the newest epoch that counts, -1 before the first
-    least_loss, best_accuracy   (runs,) over all epochs
-    """
-
-    def __init__(self, runs: int, layers: int, every: int, validated: bool) -> None:
-        self.every, self._validated = every, validated
-        shapes = {name: () if name in NUMBERS else (layers,) for name in SERIES}
-        room = int(np.clip(BYTES // (8 * runs * (len(NUMBERS) + 2 * layers)), 16, ROOM))
-        self._kept = {name: np.empty((runs, room, *shape)) for name, shape in shapes.items()}
-        self._newest = {name: np.full((runs, *shape), np.nan) for name, shape in shapes.items()}
-        self.last = np.full(runs, -1)
-        self.going, self.diverged = np.ones(runs, bool), np.zeros(runs, bool)
-        self.least_loss, self.best_accuracy = np.full(runs, np.inf), np.full(runs, -np.inf)
-
-    @property
-    def epoch(self) -> int:
-        last = self.last[self.going]
-        return int(last.min() if last.size else max(self.last.max(), 0))
-
-    @property
-    def index(self) -> np.ndarray:
-        epoch = self.epoch
-        multiples = np.arange(0, epoch + 1, self.every)
-        on_grid = epoch % self.every == 0
-        return multiples if on_grid or self.last.max() > epoch else np.append(multiples, epoch)
-
-    def behind(self, k: int, goal: int) -> bool:
-        """Whether run k is going and has not come to this epoch."""
-        return bool(self.going[k] and self.last[k] < goal)
-
-    def add(self, k: int, part: _Part) -> bool:
-        """Take in what came of run k, unless it is known already; whether it was new."""
-        index = part.checkpoint.index
-        if not self.going[k] or (index <= self.last[k] and not part.ending):
-            return False
-        for columns in part.blocks:
-            self._store(k, columns)
-        for name, value in part.newest.items():
-            self._newest[name][k] = value
-        self.last[k], self.going[k], self.diverged[k] = index, not part.ending, part.ending == "diverged"
-        self.least_loss[k] = min(self.least_loss[k], part.least_loss)
-        self.best_accuracy[k] = np.fmax(self.best_accuracy[k], part.best_accuracy)
-        return True
-
-    def series(self, name: str) -> np.ndarray:
-        """(runs, k, ...) with what follows a run's end filled in."""
-        index, newest = self.index, self._newest[name]
-        kept = self._kept[name][:, : self.epoch // self.every + 1]
-        values = np.concatenate([kept, newest[:, None]], axis=1)[:, : len(index)]
-        over = ~self.going[:, None] & (index > self.last[:, None])
-        values[over] = np.broadcast_to(self._aftermath(name)[:, None], values.shape)[over]
-        return values
-
-    def rows(self, rows: np.ndarray) -> "_Records":
-        """The records of these runs, as copies."""
-        part = copy(self)
-        for name, value in vars(self).items():
-            if isinstance(value, np.ndarray):
-                setattr(part, name, value[rows])
-        part._kept = {name: array[rows] for name, array in self._kept.items()}
-        part._newest = {name: array[rows] for name, array in self._newest.items()}
-        return part
-
-    def _aftermath(self, name: str) -> np.ndarray:
-        """What each run's series carries on with once it has ended."""
-        newest = self._newest[name]
-        diverged = self.diverged.reshape(-1, *[1] * (newest.ndim - 1))
-        if "accuracy" in name:
-            return np.where(diverged, 0.0 * newest, newest)
-        return np.where(diverged, np.nan if name == "validation_loss" and not self._validated else np.inf, newest)
-
-    def _store(self, k: int, columns: dict[str, np.ndarray]) -> None:
-        index = columns["index"]
-        if not index.size:
-            return
-        self._make_room(int(index[-1]))
-        rows = index % self.every == 0
-        for name, kept in self._kept.items():
-            kept[k, index[rows] // self.every] = columns[name][rows]
-
-    def _make_room(self, epoch: int) -> None:
-        while epoch // self.every >= self._kept["loss"].shape[1]:
-            if 2 * sum(array.nbytes for array in self._kept.values()) <= BYTES:
-                self._kept = {name: np.concatenate([a, np.empty_like(a)], axis=1) for name, a in self._kept.items()}
-            else:
-                self._thin()
-
-    def _thin(self) -> None:
-        self.every *= 2
-        for kept in self._kept.values():
-            kept[:, : (kept.shape[1] + 1) // 2] = kept[:, ::2].copy()
-
-
 class _Cargo(NamedTuple):
     """A trainer on its way to the workers; without it, its mark, where it has been left before."""
 
@@ -727,7 +472,7 @@ class _Cargo(NamedTuple):
     trainer: bytes
 
     @classmethod
-    def of(cls, trainer: _Trainer) -> "_Cargo":
+    def of(cls, trainer: Trainer) -> "_Cargo":
         packed = pickle.dumps(trainer)
         return cls(hashlib.sha256(packed).hexdigest(), packed)
 
@@ -742,7 +487,7 @@ _UNPACKED = _Unpacked()
 _LEFT: dict[str, bytes] = {}
 
 
-def _work(cargo: _Cargo, jobs: list[_Job]) -> tuple[list[_Part], float]:
+def _work(cargo: _Cargo, jobs: list[Job]) -> tuple[list[Part], float]:
     """One task, in a worker: what came of the jobs, and how many seconds it took."""
     start = time.perf_counter()
     if _UNPACKED.mark != cargo.mark:
@@ -769,97 +514,10 @@ def _explained(group: _Group) -> Iterator[None]:
         raise RuntimeError(f"a worker failed at {runs}: {type(error).__name__}: {error}") from error
 
 
-def _portions(epochs: int, n_parameters: int) -> Iterator[int]:
-    """So many epochs in blocks whose recorded parameters stay within 2 MiB."""
-    most = int(np.clip(2**18 // n_parameters, 1, 256))
-    return (min(most, epochs - start) for start in range(0, epochs, most))
-
-
-def _frozen(before: Checkpoint, epochs: Epochs, count: int) -> Checkpoint:
-    """Where a run ended: at the last of the epochs that count, or where it was before."""
-    if not count:
-        return before
-    return Checkpoint(int(epochs.index[count - 1]), epochs.parameters[count - 1].copy(), {}, before.rng_state)
-
-
-def _multiples(index: np.ndarray, every: int) -> slice:
-    """Where in a block of consecutive epochs the multiples of `every` are."""
-    return slice(-int(index[0]) % every, None, every)
-
-
-def _measured(epochs: Epochs, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The recorded series of some epochs."""
-    recorded = {name: getattr(epochs, name) for name in SERIES if name != "weight_norms"}
-    with np.errstate(over="ignore"):
-        return {**recorded, "weight_norms": weight_norms(epochs.parameters, sizes)}
-
-
-def _newest(epochs: Epochs, row: int, sizes: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Those of one epoch."""
-    return {name: column[0] for name, column in _measured(epochs.rows(np.array([row])), sizes).items()}
-
-
 def _combinations(axes: dict[str, tuple]) -> Iterator[dict[str, Any]]:
     """What the runs choose, in order; of the data, its position."""
     places = axes | {"data": range(len(axes["data"]))} if "data" in axes else axes | {}
     return (dict(zip(axes, values, strict=True)) for values in product(*places.values()))
-
-
-def _run(chosen: dict[str, Any]) -> _Run:
-    """The run with these choices, and with these numbers of its optimizer, initializer or schedule."""
-    arguments = {name: _checked(name, chosen[name]) for name in CHOICES}
-    for name in [name for name in chosen if name not in CHOICES]:
-        family = next((family for family in FAMILIES if name in _numbers(arguments[family])), None)
-        if family is None:
-            numbers = [number for family in FAMILIES for number in _numbers(arguments[family])]
-            raise ValueError(f"axis {name!r} is unknown; choose one of {', '.join([*CHOICES, *numbers])}")
-        arguments[family] = replace(arguments[family], **{name: _number(name, chosen[name])})
-    return _Run(**arguments)
-
-
-def _checked(name: str, value: Any) -> Any:
-    """A run's choice of this name. Raises ValueError for what Network and Training would not judge themselves."""
-    if name in FAMILIES:
-        return _member(name, value)
-    if name in ("bias", "l1", "l2"):
-        return _number(name, value)
-    if name == "seed":
-        return _whole(name, value, least=0)
-    if name == "batch_size":
-        return None if value is None else _number(name, value)
-    if name == "loss" and value is not None:
-        choose(LOSSES, value, name)
-    return value if name != "activation" or isinstance(value, str) else tuple(value)
-
-
-def _member(family: str, value: Any) -> Any:
-    """A member of a family of its own, from its name or another instance; the schedule may be None."""
-    if isinstance(value, str):
-        return choose(FAMILIES[family], value, family)()
-    if (value is None and family != "schedule") or isinstance(value, type) or not _has_duty(family, value):
-        raise ValueError(f"{family} {value!r} is none; give an instance, or one of {', '.join(FAMILIES[family])}")
-    return copy(value)
-
-
-def _has_duty(family: str, value: Any) -> bool:
-    return value is None or hasattr(value, DUTIES[family])
-
-
-def _numbers(member: Any) -> list[str]:
-    """The names of the numbers of an optimizer, initializer or schedule."""
-    return [number.name for number in fields(member)] if is_dataclass(member) else []
-
-
-def _number(name: str, value: Any) -> Any:
-    if not isinstance(value, Real) or not math.isfinite(value):
-        raise ValueError(f"{name} {value!r} is not a number that runs can have; choose a finite one")
-    return value
-
-
-def _whole(name: str, value: Any, least: int = 1) -> int:
-    if not isinstance(value, Real) or value != value // 1 or value < least:
-        raise ValueError(f"{name} {value!r} is impossible; choose a whole number of {least} or more")
-    return int(value)
 
 
 def _values(name: str, values: Any) -> tuple:
@@ -868,10 +526,6 @@ def _values(name: str, values: Any) -> tuple:
     if not items:
         raise ValueError(f"axis {name!r} has the values {values!r}; give a sequence of one or more")
     return items
-
-
-def _threshold(stop_loss: float | None) -> float:
-    return -math.inf if stop_loss is None else _number("stop_loss", stop_loss)
 
 
 def _rank(q: float, n: int) -> int:

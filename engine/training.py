@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.buffers import buffer
-from engine.curvature import CurvatureKernel
+from engine.curvature_kernel import CurvatureKernel
 from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
 from engine.network import Data, Network

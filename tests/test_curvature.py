@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracle_curvature import REFERENCES, cases, direction, torch_hessian, wave
 
-from engine import ACTIVATIONS, DATASETS, LOSSES, OPTIMIZERS, Network, Training, curvature
+from engine import ACTIVATIONS, DATASETS, LOSSES, OPTIMIZERS, Network, Training, curvature_kernel
 from engine.curvature import Curvature, Spectrum, hessian, hessian_vector_product, sharpness, spectrum, trace
 from engine.kernel import layer_matrices, split
 
@@ -112,8 +112,8 @@ def test_many_examples_in_parts_give_the_hessian_of_all(output, monkeypatch):
     data, outputs = (MOONS, 1) if output == "sigmoid" else (BLOBS, BLOBS.y.max() + 1)
     network = Network([2, 5, 5, outputs], "gelu", output, skip=True)
     at_once = hessian(network, data)
-    monkeypatch.setattr(curvature, "BYTES", 0)
-    monkeypatch.setattr(curvature, "FEWEST", 17)
+    monkeypatch.setattr(curvature_kernel, "BYTES", 0)
+    monkeypatch.setattr(curvature_kernel, "FEWEST", 17)
     np.testing.assert_allclose(hessian(network, data), at_once, rtol=1e-12, atol=1e-15)
     assert trace(network, data) == pytest.approx(np.trace(at_once), rel=1e-12)
 

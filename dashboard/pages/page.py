@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from html import escape
 from typing import Any, ClassVar
 
@@ -164,7 +165,7 @@ class Page(pn.viewable.Viewer):
     def _heading(self) -> pn.viewable.Viewable:
         trap = f'<p class="trap"><b>Not as the textbook has it.</b> {self.trap}</p>' if self.trap else ""
         words = f"<div><h1>{escape(self.question)}</h1><p>{escape(self.look_for)}</p>{trap}</div>"
-        formulas = "".join(convert(formula, display="block") for formula in self.formulas)
+        formulas = "".join(map(_typeset, self.formulas))
         ask = pn.pane.HTML(
             f'<section>{words}<div class="formulas">{formulas}</div></section>',
             stylesheets=[ASK],
@@ -218,6 +219,12 @@ class Page(pn.viewable.Viewer):
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet."""
         return any(slot.view.near and slot.version != version for slot in self._slots)
+
+
+@cache
+def _typeset(formula: str) -> str:
+    """A formula in LaTeX as MathML, which browsers draw by themselves."""
+    return convert(formula, display="block")
 
 
 def pages() -> dict[str, type[Page]]:
