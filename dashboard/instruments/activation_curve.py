@@ -8,7 +8,7 @@ import param
 
 from dashboard import style
 from dashboard.instruments.compared import in_digits
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.run import Frame
 from dashboard.settings import MOST_LAYERS
 from dashboard.store import Store
@@ -39,7 +39,7 @@ class LayerView(View):
     )
 
 
-class ActivationCurve(Instrument):
+class ActivationCurve(OfHiddenLayers, Instrument):
     """A layer's activation and its derivative, over the histogram of the layer's pre-activations."""
 
     title = "The function and what it is fed"
@@ -49,11 +49,6 @@ class ActivationCurve(Instrument):
         "the factor by which a gradient at that z is multiplied; where the ground is gray it is below 0.01. The dot "
         "is at their mean, red dots are those of the picked example."
     )
-    missing = "there are no hidden layers."
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
@@ -82,9 +77,6 @@ class ActivationCurve(Instrument):
             ylim=(0, 1),
             xlabel="pre-activation z",
             ylabel="f(z) and f′(z)",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

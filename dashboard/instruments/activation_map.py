@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
 from engine.measures import FATES
@@ -16,7 +16,7 @@ COLUMNS = 200
 HUGE = 1e30
 
 
-class ActivationMap(Instrument):
+class ActivationMap(OfHiddenLayers, Instrument):
     """Every hidden unit's mean activation over the epochs; units that have died or gone dim are marked and counted."""
 
     title = "Activations"
@@ -26,12 +26,7 @@ class ActivationMap(Instrument):
         "a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001). A click picks the unit "
         "and takes all pictures to that epoch."
     )
-    missing = "there are no hidden layers."
     points = COLUMNS
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._widths = frame.setup.network.widths
@@ -68,9 +63,6 @@ class ActivationMap(Instrument):
             yticks=names,
             xlabel="epoch",
             ylabel="layer",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -97,9 +97,6 @@ class BugDescent(Instrument):
             yformatter="%.3g",
             xlabel="epoch",
             ylabel="loss",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

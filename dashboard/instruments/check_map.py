@@ -69,9 +69,6 @@ class CheckMap(Examined, Instrument):
             ylim=(0, 1),
             xaxis=None,
             yaxis=None,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

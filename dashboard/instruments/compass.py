@@ -62,9 +62,6 @@ class Compass(EqualScales, Racing, Instrument):
             ylim=(-EDGE, EDGE),
             xaxis=None,
             yaxis=None,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: RaceFrame, after: int) -> dict[str, Columns]:

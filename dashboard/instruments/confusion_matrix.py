@@ -67,9 +67,6 @@ class ConfusionMatrix(Instrument):
             yticks=[(1.5, "class 0"), (0.5, "class 1")],
             xlabel="",
             ylabel="",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -66,7 +66,10 @@ class DecisionMap(Instrument):
             hv.Points([], ["x1", "x2"], label="picked").opts(color=style.CURSOR, fill_alpha=0, size=15, line_width=2.5)
         )
         return hv.Overlay(layers).opts(
-            xlim=(0, 1), ylim=(0, 1), xlabel="x₁", ylabel="x₂", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel="x₁",
+            ylabel="x₂",
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

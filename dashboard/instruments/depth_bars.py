@@ -68,9 +68,6 @@ class DepthBars(Compared, Instrument):
             yformatter="%.0e",
             xlabel="hidden layers",
             ylabel="gradient norm",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

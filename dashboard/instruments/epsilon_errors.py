@@ -67,9 +67,6 @@ class EpsilonErrors(Examined, Instrument):
             yformatter="%.0e",
             xlabel="ε",
             ylabel="relative error",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

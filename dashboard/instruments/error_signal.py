@@ -72,9 +72,6 @@ class ErrorSignal(Instrument):
             ylim=(-0.04, 1.12),
             xlabel="logit toward the right answer",
             ylabel="|dL/dz| of an example",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -9,7 +9,7 @@ import param
 from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
 from dashboard.run import Frame
 from engine.measures import FATES
@@ -17,7 +17,7 @@ from engine.measures import FATES
 NOTHING = len(FATES)
 
 
-class FateCounts(Instrument):
+class FateCounts(OfHiddenLayers, Instrument):
     """Every unit's fate over the epochs: sorted, so that each color's height is a count, or unit by unit."""
 
     title = "Fates"
@@ -27,17 +27,12 @@ class FateCounts(Instrument):
         "below 0.001; saturated gives something and no longer reacts; the rest is alive. “Units” shows them one by "
         "one, with a cross where a unit died that is dead now. A click takes all pictures to that epoch."
     )
-    missing = "there are no hidden layers."
     points = DRAWN
     controls = ("by_unit",)
 
     by_unit = param.Boolean(
         default=False, label="Units", doc="One row a unit, first layer on top, instead of sorting each epoch by fate."
     )
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._widths = frame.setup.network.widths
@@ -66,9 +61,6 @@ class FateCounts(Instrument):
             ylim=(0, self._units),
             title="",
             xlabel="epoch",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
             **ticks,
         )
 

@@ -10,7 +10,7 @@ from bokeh.models import AllLabels
 
 from dashboard import style
 from dashboard.instruments.compared import Compared
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import fates_of
 from dashboard.run import Frame, Setup
 from dashboard.settings import Settings
@@ -23,7 +23,7 @@ Shares = np.ndarray
 """(layers, fates): for the first and the last hidden layer, the share of its units with each fate."""
 
 
-class FatesByStart(Compared, Instrument):
+class FatesByStart(Compared, OfHiddenLayers, Instrument):
     """For every start, over all seeds, how the units of the first and the last layer divide into fates."""
 
     title = "Fates by start"
@@ -34,17 +34,12 @@ class FatesByStart(Compared, Instrument):
         "they are after the comparison's newest epoch. Leaky ReLU and ELU are never exactly zero: their units count as "
         "alive even where they never fire. A click picks that start in all pictures."
     )
-    missing = "there are no hidden layers."
     controls = ("trained",)
     height = 390
 
     trained = param.Boolean(
         default=False, label="Trained", doc="After the newest epoch of the comparison, not before the first."
     )
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
@@ -78,9 +73,6 @@ class FatesByStart(Compared, Instrument):
             xlabel="share of the layer's units",
             hooks=[_keep_all_names],
             ylabel="",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

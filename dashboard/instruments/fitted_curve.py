@@ -42,7 +42,10 @@ class FittedCurve(Instrument):
             layers.append(_points("validation", style.VALIDATION, fill_alpha=0))
         layers.append(hv.Curve([], "x", "y", label="network").opts(color=style.CURSOR, line_width=2.5))
         return hv.Overlay(layers).opts(
-            xlim=(0, 1), ylim=(0, 1), xlabel="x", ylabel="y", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel="x",
+            ylabel="y",
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -57,9 +57,6 @@ class GradientBars(Instrument):
             yticks=style.DECADES,
             xlabel="layer",
             ylabel="gradient norm",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -8,14 +8,14 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.activation_curve import pick_layer, steepest
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.run import Frame
 from engine.backpropagation import Backpropagation
 
 FLOOR, CEILING = 1e-30, 1e12
 
 
-class GradientFactors(Instrument):
+class GradientFactors(OfHiddenLayers, Instrument):
     """The gradient at every layer as a share of that at the output, beside what slopes alone would leave of it."""
 
     title = "What is left of the gradient"
@@ -25,11 +25,6 @@ class GradientFactors(Instrument):
         "layer for sigmoids. Green: what they do let through, the product of each layer's typical slope (root of the "
         "mean square). Blue: the measured gradient, which the weights multiply as well. A click picks the layer."
     )
-    missing = "there are no hidden layers."
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
@@ -62,9 +57,6 @@ class GradientFactors(Instrument):
             yticks=style.DECADES,
             xlabel="layer",
             ylabel="gradient in z, output = 1",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -83,9 +83,6 @@ class HessianSpectrum(Instrument):
             yformatter="%.0e",
             xlabel="rank",
             ylabel="|eigenvalue|",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

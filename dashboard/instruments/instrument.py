@@ -30,7 +30,7 @@ class Instrument(pn.viewable.Viewer):
     Layers are found by their label: what `columns` returns under a name goes into the source of the element of that
     label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
     by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head,
-    `heavy` says that pieces of its `work` may take long.
+    `heavy` says that pieces of its `work` may take long; of its `height`, `below` is not the plot's.
 
     A picture is declared once and kept from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
@@ -45,13 +45,14 @@ class Instrument(pn.viewable.Viewer):
     controls: ClassVar[tuple[str, ...]] = ()
     heavy: ClassVar[bool] = False
     height: ClassVar[int] = style.HEIGHT
+    below: ClassVar[int] = 0
 
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
     def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
-        self.pane = pn.pane.Bokeh(sizing_mode="stretch_width", height=self.height, margin=0)
+        self.pane = pn.pane.Bokeh(sizing_mode="stretch_width", height=self.height - self.below, margin=0)
         self._outline: object = self
         self._begin(run.frame())
 
@@ -134,7 +135,8 @@ class Instrument(pn.viewable.Viewer):
             self.pane.object = self.figure
 
     def _declare(self, frame: Frame) -> None:
-        plot = hv.renderer("bokeh").get_plot(self.picture(frame))
+        picture = self.picture(frame).opts(show_legend=False, responsive=True, height=self.height - self.below)
+        plot = hv.renderer("bokeh").get_plot(picture)
         self.figure: Plot = plot.state
         self._dress(self.figure)
         if type(self).tapped is not Instrument.tapped:
@@ -189,6 +191,17 @@ class Instrument(pn.viewable.Viewer):
                     mapper.update(low=low, high=high)
             else:
                 getattr(self.figure, f"{axis}_range").update(start=low, end=high)
+
+
+class OfHiddenLayers:
+    """Mixed into an instrument that shows hidden layers: it suits networks that have some."""
+
+    missing: ClassVar[str] = "there are no hidden layers."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        """Whether the network has hidden layers."""
+        return bool(frame.setup.network.widths)
 
 
 def _sources(plot: Any) -> dict[str, ColumnDataSource]:

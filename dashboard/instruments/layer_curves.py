@@ -67,9 +67,6 @@ class LayerCurves(Instrument):
             yformatter="%.0e",
             xlabel="epoch",
             ylabel=self.quantity,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -61,9 +61,6 @@ class LineBetween(OtherRuns, Instrument):
             xticks=[(0, "other run"), (0.5, "half way"), (1, "this run")],
             xlabel="",
             ylabel="loss",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -52,9 +52,6 @@ class LossCurve(Instrument):
             ylim=(0.1, 1),
             xlabel="epoch",
             ylabel="loss",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -152,9 +152,6 @@ class LossLandscape(Instrument):
             ylim=(-1, 1),
             xlabel=across,
             ylabel=up,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def draw(self, frame: Frame) -> None:

@@ -47,13 +47,13 @@ class ParameterWalk(Examined, Instrument):
     )
     controls = ("rest",)
     height = 330
+    below = TALL + 2
 
     rest = param.Boolean(default=False, label="Zoom", doc="Take the tangent away and enlarge what is left of the loss.")
 
     def __init__(self, run: Store, **params: object) -> None:
         self._table = Div(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
         super().__init__(run, **params)
-        self.pane.height = self.height - TALL - 2
 
     def __panel__(self) -> pn.viewable.Viewable:
         table = pn.pane.Bokeh(self._table, margin=0, sizing_mode="stretch_width", height=TALL + 2)
@@ -78,9 +78,6 @@ class ParameterWalk(Examined, Instrument):
             xticks=[(-1, "w − ε"), (0, "w"), (1, "w + ε")],
             xlabel="",
             ylabel="(L − L(w)) / ε" + (" − slope" if self.rest else ""),
-            show_legend=False,
-            responsive=True,
-            height=self.height - TALL - 2,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -109,9 +109,6 @@ class Passes(Examined, Instrument):
             ylim=(-0.08, 1.06),
             xaxis=None,
             yaxis=None,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

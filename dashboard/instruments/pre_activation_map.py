@@ -7,7 +7,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.activation_curve import flat_zones, layer_of, pick_layer, reach_of
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.run import Frame
 from engine.measures import pre_activation_histograms
 
@@ -17,7 +17,7 @@ FOR_WORDS = 0.62
 """The width left to the words, as a share of the reach."""
 
 
-class PreActivationMap(Instrument):
+class PreActivationMap(OfHiddenLayers, Instrument):
     """The distribution of each layer's pre-activations, and how much of it lies where the activation is flat."""
 
     title = "All layers"
@@ -27,11 +27,6 @@ class PreActivationMap(Instrument):
         "below 0.01: “flat” is the share there, “stuck” the share of the units that are saturated, which for 90 % of "
         "the examples give something and no longer react. A click picks the layer."
     )
-    missing = "there are no hidden layers."
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
@@ -55,9 +50,6 @@ class PreActivationMap(Instrument):
             yticks=names if self._depth <= 12 else [names[0], names[self._depth // 2], names[-1]],
             xlabel="pre-activation z",
             ylabel="layer",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

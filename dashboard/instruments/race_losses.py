@@ -69,9 +69,6 @@ class RaceLosses(Racing, Instrument):
             yticks=style.DECADES[::2],
             xlabel="step",
             ylabel="loss − lowest",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: RaceFrame, after: int) -> dict[str, Columns]:

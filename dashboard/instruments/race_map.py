@@ -95,7 +95,10 @@ class RaceMap(EqualScales, Racing, Instrument):
             ),
         ]
         return hv.Overlay(layers).opts(
-            xlim=(0, 1), ylim=(0, 1), xlabel="", ylabel="", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel="",
+            ylabel="",
         )
 
     def columns(self, frame: RaceFrame, after: int) -> dict[str, Columns]:

@@ -82,9 +82,6 @@ class RateLimits(Racing, Instrument):
             yformatter="%.0f",
             xlabel="learning rate",
             ylabel="steps until settled",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: RaceFrame, after: int) -> dict[str, Columns]:

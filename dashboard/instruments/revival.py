@@ -57,9 +57,6 @@ class Revival(Instrument):
             ylim=(-0.03 * self._units, 1.06 * self._units),
             xlabel="epoch",
             ylabel="units that fire",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

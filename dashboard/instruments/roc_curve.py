@@ -53,9 +53,6 @@ class RocCurve(Instrument):
             ylim=(-0.03, 1.03),
             xlabel="false positive rate",
             ylabel="true positive rate",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -69,9 +69,6 @@ class SharpestDirection(Instrument):
             ylim=(0, 1),
             xlabel="along the sharpest direction",
             ylabel="loss",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

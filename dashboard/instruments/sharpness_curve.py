@@ -95,9 +95,6 @@ class SharpnessCurve(Instrument):
             ylim=(0.1, 1),
             xlabel="epoch",
             ylabel="sharpness",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -65,9 +65,6 @@ class SignalSizes(Instrument):
             yformatter="%.0e",
             xlabel="layer",
             ylabel="size of z",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

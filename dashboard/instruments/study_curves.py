@@ -115,9 +115,6 @@ class StudyCurves(Compared, Instrument):
             ylim=(0.1, 1),
             xlabel="epoch",
             ylabel=self.quantity,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

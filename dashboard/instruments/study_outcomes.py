@@ -96,9 +96,6 @@ class StudyOutcomes(Compared, Instrument):
             xformatter="%.0e",
             xlabel=self.quantity,
             ylabel="",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -89,9 +89,6 @@ class StudyScatter(Compared, Instrument):
             yformatter="%.0e",
             xlabel=self.across,
             ylabel=self.up,
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -62,9 +62,6 @@ class SurfaceErrors(OtherRuns, Instrument):
             xticks=[(BEFORE_ONE, "0"), *((10**power, f"{10**power:,}") for power in range(7))],
             xlabel="epoch",
             ylabel="loss",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

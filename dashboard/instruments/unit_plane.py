@@ -62,7 +62,10 @@ class UnitPlane(Instrument):
             color=style.CURSOR, fill_alpha=0, size=13, line_width=2.5
         )
         return hv.Overlay([image, edge, firing, silent, picked]).opts(
-            xlim=(0, 1), ylim=(0, 1), xlabel="x₁", ylabel="x₂", show_legend=False, responsive=True, height=self.height
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel="x₁",
+            ylabel="x₂",
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:

@@ -8,7 +8,7 @@ import holoviews as hv
 import numpy as np
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
 from dashboard.run import Frame
 from engine.measures import DIM, FATES
@@ -18,7 +18,7 @@ DIMMED = FATES.index("dim")
 COLORS = np.array(list(style.FATES.values()))
 
 
-class UnitSizes(Instrument):
+class UnitSizes(OfHiddenLayers, Instrument):
     """Every unit's mean |activation| on a logarithmic axis: exactly zero at the bottom, dim below the line."""
 
     title = "Dead or dim?"
@@ -28,12 +28,7 @@ class UnitSizes(Instrument):
         "at the bottom are exactly zero on every example: dead. A dim unit still has a gradient, a dead one has none. "
         "A click picks the unit."
     )
-    missing = "there are no hidden layers."
     points = DRAWN
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths)
 
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
@@ -76,9 +71,6 @@ class UnitSizes(Instrument):
             yticks=style.DECADES,
             xlabel="layer",
             ylabel="mean |activation|",
-            show_legend=False,
-            responsive=True,
-            height=self.height,
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
