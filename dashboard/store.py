@@ -27,7 +27,7 @@ class Frame(Protocol):
     epoch: Moment
 
 
-class Companion(Protocol):
+class Companion(Choices):
     """What is computed beside a store, for comparison: it says when there is something new, and can be stopped."""
 
     on_change: Callable[[], None]
@@ -59,6 +59,7 @@ class Store(param.Parameterized):
         self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
         if study:
             study.on_change = self.touch
+            self._watchers.append((study, study.param.watch(self._follow_study, study.names())))
 
     @property
     @abstractmethod
@@ -125,4 +126,8 @@ class Store(param.Parameterized):
             self.study.cancel()
 
     def _look(self, *_: param.parameterized.Event) -> None:
+        self.touch()
+
+    def _follow_study(self, *_: param.parameterized.Event) -> None:
+        self.study.follow(self.settings)
         self.touch()

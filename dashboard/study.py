@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import param
 
-from dashboard.choices import Choices
 from dashboard.job import Job
 from dashboard.run import Setup
 from dashboard.settings import Settings
+from dashboard.store import Companion
 from engine.ensemble import Ensemble
 from engine.processes import processes
 
@@ -69,7 +69,7 @@ class Result:
         return np.quantile(getattr(self, of), shares, axis=0, method="nearest")
 
 
-class Study(Choices):
+class Study(Companion):
     """The runs of a plan, trained together on all cores; `results` grow from coarse to fine while they are.
 
     All variants share data and settings with the page's run, but for what each changes; seed k of one variant draws

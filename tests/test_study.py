@@ -106,6 +106,20 @@ def test_it_starts_with_the_run_and_follows_its_settings():
     run.close()
 
 
+@pytest.mark.parametrize(("name", "value"), [("seeds", 4), ("epochs", 50)])
+def test_more_seeds_or_epochs_are_trained_as_soon_as_they_are_asked_for(name, value):
+    study = Study(PLAN)
+    run = Run(Settings(**SETTINGS), study=study)
+    setattr(study, name, value)
+    assert study.results == {}, "nothing is trained before it is asked for"
+    run.resume()
+    wait_for(study)
+    setattr(study, name, value + 1)
+    wait_for(study)
+    assert {(result.runs, result.index[-1]) for result in study.results.values()} == {(study.seeds, study.epochs)}
+    run.close()
+
+
 def test_what_was_computed_once_is_known_to_all():
     one, other = Study(PLAN), Study(PLAN)
     computed(one, Settings(**SETTINGS))
