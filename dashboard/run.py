@@ -59,6 +59,24 @@ class Setup:
         )
         return cls(train, validation, network, settings.loss, train.task)
 
+    def training(self, settings: Settings) -> Training:
+        """A training of the network, from its start, as the settings want it.
+
+        Raises ValueError where they do not go with the data.
+        """
+        return Training(
+            self.network.copy(),
+            self.train,
+            loss=self.loss,
+            optimizer=settings.build("optimizer"),
+            batch_size=_batch_size(settings, self),
+            seed=settings.seed,
+            l1=settings.l1,
+            l2=settings.l2,
+            validation=self.validation,
+            schedule=settings.build("schedule"),
+        )
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -168,18 +186,7 @@ class Run(Store):
 
     def _start(self, setup: Setup) -> None:
         settings = self.settings
-        training = Training(
-            setup.network.copy(),
-            setup.train,
-            loss=setup.loss,
-            optimizer=settings.build("optimizer"),
-            batch_size=_batch_size(settings, setup),
-            seed=settings.seed,
-            l1=settings.l1,
-            l2=settings.l2,
-            validation=setup.validation,
-            schedule=settings.build("schedule"),
-        )
+        training = setup.training(settings)
         history = History()
         untrained = training.advance(1)
         history.extend(untrained)

@@ -146,15 +146,4 @@ class _Measured:
 
     @cached_property
     def _training(self) -> Training:
-        settings, setup = self._settings, self._setup
-        return Training(
-            setup.network.copy(),
-            setup.train,
-            loss=setup.loss,
-            optimizer=settings.build("optimizer"),
-            batch_size=settings.batch_size or None,
-            seed=settings.seed,
-            l1=settings.l1,
-            l2=settings.l2,
-            schedule=settings.build("schedule"),
-        )
+        return self._setup.training(self._settings)
