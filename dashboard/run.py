@@ -308,7 +308,7 @@ def _in_digits(loss: float) -> str:
 
 
 def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
-    data = settings.build("dataset", n=settings.n, noise=settings.noise, seed=settings.data_from)
+    data = settings.examples()
     if settings.validation and len(data) >= FEWEST_TO_SPLIT:
         train, validation = data.split(settings.validation, seed=settings.data_from)
     else:

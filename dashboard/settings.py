@@ -11,7 +11,7 @@ import param
 
 from dashboard.choices import Choices
 from engine.activations import ACTIVATIONS
-from engine.datasets import DATASETS
+from engine.datasets import DATASETS, Dataset
 from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
 from engine.optimizers import OPTIMIZERS
@@ -187,6 +187,10 @@ class Settings(Choices):
     def data_from(self) -> int:
         """The seed that data and split come from."""
         return self.seed if self.data_seed < 0 else self.data_seed
+
+    def examples(self) -> Dataset:
+        """All examples, before any are held out."""
+        return self.build("dataset", n=self.n, noise=self.noise, seed=self.data_from)
 
     def losses(self) -> list[str]:
         """The losses that go with the task's output and its answers: labels for classes, values for a regression."""

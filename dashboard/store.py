@@ -1,13 +1,15 @@
 """Store: what a page shows, as it stands: choices go in, a history comes out. No Panel here."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
 import param
 
 from dashboard.choices import Choices
 from dashboard.view import View
+from engine.recording import Recording
 
 
 class Moment(Protocol):
@@ -42,12 +44,27 @@ class Companion(Choices):
         """Stop computing; what there is stays."""
 
 
+@dataclass(frozen=True, eq=False)
+class Guest:
+    """Another run that is shown beside a page's own, at the same epoch; it stands still.
+
+    id      under which it is kept
+    color   in all pictures
+    """
+
+    id: str
+    name: str
+    color: str
+    store: "Store"
+
+
 class Store(param.Parameterized):
     """What a clock advances and pictures show. `version` grows with every change, so whoever draws knows when to.
 
     settings   what is computed
     view       what a visitor has picked to look at; a change of it computes nothing
     study      variants trained beside it for comparison, if the page has any
+    guests     kept runs that are shown beside it
     """
 
     def __init__(self, settings: Choices, view: View | None = None, study: Companion | None = None) -> None:
@@ -55,6 +72,7 @@ class Store(param.Parameterized):
         self.settings, self.view, self.study = settings, view or View(), study
         self.message, self.refusals = "", 0
         self.version = 0
+        self.guests: tuple[Guest, ...] = ()
         self._looked_at: int | None = None
         self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
         if study:
@@ -96,6 +114,18 @@ class Store(param.Parameterized):
     def readings(self, frame: Frame) -> dict[str, str]:
         """The numbers of a frame for the bar on top, by name."""
 
+    @abstractmethod
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        """All that is needed to open it again, exactly; notes are anything else that JSON can say."""
+
+    @classmethod
+    @abstractmethod
+    def reopened(cls, recording: Recording) -> Self:
+        """The store that a recording was made of, as it was, to look at and to go on.
+
+        Raises ValueError when the recording is of something else, or its parts do not fit together.
+        """
+
     @property
     def looked_at(self) -> int | None:
         """The epoch that all pictures show; None for the newest."""
@@ -106,6 +136,14 @@ class Store(param.Parameterized):
         if index != self._looked_at:
             self._looked_at = index
             self.touch()
+
+    def welcome(self, guests: Iterable[Guest]) -> None:
+        """Show these runs beside this one, and no others."""
+        before, self.guests = self.guests, tuple(guests)
+        for guest in before:
+            if guest not in self.guests:
+                guest.store.close()
+        self.touch()
 
     def touch(self) -> None:
         """Have everything that shows this store drawn again."""
@@ -124,6 +162,8 @@ class Store(param.Parameterized):
         self._watchers = []
         if self.study:
             self.study.cancel()
+        for guest in self.guests:
+            guest.store.close()
 
     def _look(self, *_: param.parameterized.Event) -> None:
         self.touch()

@@ -17,8 +17,9 @@ from dashboard.instruments.roc_curve import RocCurve
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.update_ratios import UpdateRatios
-from dashboard.pages.page import Page, Preset, Slot
+from dashboard.pages.page import Page, Preset
 from dashboard.run import Frame, Run
+from dashboard.slot import Slot
 from dashboard.view import View
 
 SLOTS: dict[str, tuple[type[Instrument], ...]] = {
