@@ -1,6 +1,7 @@
 """What all tests share: `pytest --require torch,ui` fails where a test with one of these markers would be skipped."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,14 @@ settings.load_profile("laboratory")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require", default="", help="markers, comma-separated, whose tests must not be skipped")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nothing that a test keeps gets among the runs of whoever tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESCENT_LAB_HOME", str(folder := tmp_path_factory.mktemp("home")))
+        yield folder
 
 
 def _required(config: pytest.Config) -> set[str]:

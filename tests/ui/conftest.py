@@ -1,5 +1,6 @@
 """The served laboratory in Chromium: the real server in a subprocess, one browser, pages free of errors."""
 
+import os
 import re
 import shutil
 import socket
@@ -8,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,14 @@ class Server:
     def __init__(self, folder: Path, port: int | None = None) -> None:
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}/dashboard"
+        self.home = folder / "home"
         self._log = folder / f"server-{self.port}.log"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "panel", "serve", "dashboard", "--port", str(self.port)]
-        self._process = start(command, self._log)
+        self._process = start(command, self._log, {"DESCENT_LAB_HOME": str(self.home)})
         wait_until(self._answers, lambda: f"the server to answer:\n{self.log()}")
 
     def stop(self) -> None:
@@ -323,10 +325,12 @@ def listen(visit: Visit, server: Server) -> None:
     window.on("request", hear)
 
 
-def start(command: list[str], log: Path) -> subprocess.Popen:
+def start(command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen:
     """A process at the repository's root that writes what it says into a log."""
     with log.open("a") as out:
-        return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        )
 
 
 def answer(url: str) -> str | None:
