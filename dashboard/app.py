@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -18,17 +18,26 @@ from dashboard.clock import CONDUCTOR, Chore, Clock
 from dashboard.controls import Controls, Watchers
 from dashboard.instruments.instrument import Instrument
 from dashboard.job import Job
+from dashboard.journal import Journal
 from dashboard.navigation import Gallery
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
+from dashboard.shelf import Kept, Shelf
 from dashboard.store import Frame, Store
 from dashboard.transport import Transport
 from dashboard.wire import collected, forget_the_gone, send
+from engine.recording import Recording
 
 PERIOD = 90
 CROWD = 10
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
+REFRESH = 11
+"""Ticks between two looks at the folder of the kept runs, while they are shown."""
+
+FARTHEST = 1_000_000
+"""The last epoch that a link may ask for."""
+
 LOGO = Path(__file__).parent / "logo.svg"
 
 
@@ -39,13 +48,23 @@ class App(pn.viewable.Viewer):
     """
 
     def __init__(
-        self, run: Store | None = None, page: str = "home", problems: Sequence[str] = (), lazy: bool = False
+        self,
+        run: Store | None = None,
+        page: str = "home",
+        problems: Sequence[str] = (),
+        lazy: bool = False,
+        key: str = "",
     ) -> None:
-        """problems: what was wrong with a link. lazy: leave the pictures to the ticks of a served session."""
+        """problems: what was wrong with a link. lazy: leave the pictures to the ticks of a served session.
+
+        key: the id under which the run is kept, if it is.
+        """
         super().__init__()
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
-        self._asked = ""
+        self._asked: Callable[[], None] | None = None
+        self.shelf = Shelf()
+        self._kept: tuple[str, object] = ("", None)
         self._side, self._body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self._body.sizing_mode = "stretch_width"
         self._alert = pmui.Alert(
@@ -55,44 +74,87 @@ class App(pn.viewable.Viewer):
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
         )
+        self._runs = pmui.Drawer(anchor="right", size=420)
+        self._sharing = pmui.Dialog(
+            title="Share", width_option="sm", title_variant="h6", close_on_click=True, show_close_button=True
+        )
         self._ticks, self._said = 0, ("", 0)
         self._chore: Chore | Job = Chore(iter(()))
         self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
+        self._kept = key, self._moment
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Row(self._side, self._main(), sizing_mode="stretch_width")
 
-    def open(self, slug: str) -> None:
-        """Swap the page for another one; each comes back as it was left.
+    def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
+        """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.
 
         Raises ValueError when there is no such page.
         """
         if slug not in PAGES:
             raise ValueError(f"page {slug!r} does not exist; choose one of {', '.join(PAGES)}")
-        self._pages.open = False
-        self._asked = slug
-        if self._document is None:
-            self._swap()
+        if query is None and slug == self.shown.slug:
+            self._pages.open = False
+        else:
+            self._swap(lambda: (PAGES[slug], *PAGES[slug].opened(query or self._left.get(slug))))
 
-    def _swap(self) -> None:
-        """Show the page that was asked for; in a served document, between two frames.
+    def reopened(self, recording: Recording) -> Store:
+        """What a recording was made of, with what its page adds.
+
+        Raises ValueError when it cannot be opened here.
+        """
+        return _page_of(recording).reopened(recording)
+
+    def reopen(self, recording: Recording, key: str = "") -> None:
+        """Show a recording on its page; key: under which it is kept, if it is.
+
+        Raises ValueError when it cannot be opened here.
+        """
+        run = self.reopened(recording)
+        self._swap(lambda: (_page_of(recording), run, []), key)
+
+    def keep(self, name: str = "") -> Kept:
+        """Keep the run as it is now.
+
+        Raises ShelfError when that is not possible.
+        """
+        kept = self.shelf.keep(self.shown.recording(name))
+        self._kept, self._link_is_old = (kept.id, self._moment), True
+        return kept
+
+    def say(self, message: str, severity: str = "info") -> None:
+        """Tell the visitor something on the page."""
+        self._alert.param.update(object=message, severity=severity, visible=bool(message), closed=False)
+
+    def _swap(self, opened: Callable[[], tuple[type[Page], Store, list[str]]], key: str = "") -> None:
+        """Show another page; in a served document, between two frames.
 
         What Panel sends of an event may arrive after the next frame, which must not speak of models yet unknown there.
         """
-        slug, self._asked = self._asked, ""
-        if slug == self.shown.slug:
-            return
-        self._left[self.shown.slug] = self.shown.query()
-        self._leave()
-        run, problems = PAGES[slug].opened(self._left.get(slug))
-        self._show(PAGES[slug], run, problems)
+
+        def swap() -> None:
+            self._left[self.shown.slug] = self.shown.query()
+            self._leave()
+            self._show(*opened())
+            self._kept = key, self._moment
+
+        self._pages.open = self._runs.open = self._sharing.open = False
+        if self._document is None:
+            swap()
+        else:
+            self._asked = swap
+
+    @property
+    def _moment(self) -> object:
+        """What is different once the run has gone on or started afresh."""
+        return self.run.history, self.run.history[-1].index
 
     def page(self) -> pmui.Page:
         """The whole window, for a server."""
         page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
-            header=[self._menu()],
+            header=[self._menu(), self._tools()],
             site_url="?page=home",
             sidebar=[self._side],
             main=[self._main()],
@@ -107,9 +169,10 @@ class App(pn.viewable.Viewer):
             page.busy = pn.rx(False)  # else a watcher on the whole server's state holds the page after its session
         return page
 
-    def start(self, document: Document) -> None:
-        """Draw frames into a document as long as its session lives."""
+    def start(self, document: Document, epoch: int = 0) -> None:
+        """Draw frames into a document as long as its session lives; train up to an epoch at once."""
         self._document = document
+        self.clock.go_to(epoch)
         self._write_link()
         document.add_periodic_callback(self._tick, PERIOD)
 
@@ -139,8 +202,8 @@ class App(pn.viewable.Viewer):
         self._link_is_old, self._drawn = True, -1
         self._worked_on, self._round_began = None, 0.0
         self._waiting: list[Instrument] = []
-        self._side.objects = [self.controls]
-        self._body.objects = [self.shown.heading, self.transport, self.shown]
+        self._side.objects = [] if kind.timeless else [self.controls]
+        self._body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
         if problems:
             run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         while not self._lazy and self._is_behind():
@@ -148,7 +211,14 @@ class App(pn.viewable.Viewer):
 
     def _main(self) -> pn.viewable.Viewable:
         return pn.Column(
-            self._alert, self._body, self._pages, self.browser, sizing_mode="stretch_width", margin=(10, 12)
+            self._alert,
+            self._body,
+            self._pages,
+            self._runs,
+            self._sharing,
+            self.browser,
+            sizing_mode="stretch_width",
+            margin=(10, 12),
         )
 
     def _menu(self) -> pmui.Button:
@@ -169,15 +239,57 @@ class App(pn.viewable.Viewer):
         self._gallery.shown = self.shown.slug
         self._pages.open = True
 
+    def _tools(self) -> pn.Row:
+        """What can be done with the run that is shown."""
+        tools = (
+            ("inventory_2", "Runs: keep this one, open others, compare", self._open_runs),
+            ("ios_share", "Share: a link, a file, a page, the network as code", self._open_sharing),
+            ("edit_note", "Note: write into the journal about this run", self._note),
+        )
+        buttons = [
+            pmui.IconButton(icon=icon, label=words.split(":")[0], description=words, on_click=action, margin=2)
+            for icon, words, action in tools
+        ]
+        return pn.Row(*buttons, margin=(0, 4), styles={"margin-left": "auto"})
+
+    def _open_runs(self, _: object) -> None:
+        """Show the kept runs; the list is made when it is first asked for."""
+        if not self._runs.objects:
+            from dashboard.kept_runs import KeptRuns
+
+            self._kept_runs = KeptRuns(self.shelf, self)
+            self._runs.objects = [self._kept_runs]
+        self._kept_runs.refresh()
+        self._runs.open = True
+
+    def _open_sharing(self, _: object) -> None:
+        from dashboard.share import Share
+
+        self._sharing.objects = [Share(self)]
+        self._sharing.open = True
+
+    def _note(self, _: object) -> None:
+        """Begin an entry of the journal about the run, which is kept for it."""
+        try:
+            pin = None
+            if not self.shown.timeless:
+                kept = self.keep()
+                pin = {"run": kept.id, "name": kept.name, "epoch": kept.epoch}
+            self.open("journal", {"entry": Journal().begin(pin)})
+        except (OSError, ValueError) as error:
+            self.say(str(error), "error")
+
     def _press(self, key: str) -> None:
-        self.transport.press(key)
+        if not self.shown.timeless:
+            self.transport.press(key)
 
     async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
         if self._asked:
+            swap, self._asked = self._asked, None
             with CONDUCTOR.still(), collected(self._document) as changes:
-                self._swap()
+                swap()
             await send(self._document, changes, CONDUCTOR.still)
             return
         if self.run.looked_at is not None and self.clock.playing:
@@ -190,6 +302,8 @@ class App(pn.viewable.Viewer):
                 self.browser.frame += 1
             await send(self._document, changes, CONDUCTOR.still)
         self._work()
+        if self._runs.open and self._ticks % REFRESH == 0:
+            self._kept_runs.refresh()
 
     def _is_behind(self) -> bool:
         return self.run.version != self._drawn or self.shown.behind(self._drawn)
@@ -200,6 +314,8 @@ class App(pn.viewable.Viewer):
         self.shown.draw(frame, self._drawn)
         self.transport.draw(frame)
         self._say()
+        if self._kept[0] and self._moment != self._kept[1]:
+            self._kept, self._link_is_old = ("", None), True
         if self._link_is_old:
             self._write_link()
 
@@ -216,7 +332,8 @@ class App(pn.viewable.Viewer):
             )
 
     def _write_link(self) -> None:
-        query = "?" + urlencode(self.shown.query())
+        kept = {"run": self._kept[0]} if self._kept[0] else {}
+        query = "?" + urlencode({**self.shown.query(), **kept})
         if self._document and pn.state.location:
             pn.state.location.search = query
             self._link_is_old = False
@@ -252,16 +369,43 @@ class App(pn.viewable.Viewer):
 def serve() -> None:
     """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
-    page, problems = query.get("page", "playground" if query else "home"), []
-    if page not in PAGES:
-        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
-        page = "playground"
     forget_the_gone()
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
-    run, more = PAGES[page].opened(query)
-    app = App(run, page, problems + more, lazy=True)
+    kind, run, problems, key = _asked_for(query)
+    epoch = _epoch(query.get("epoch", "0"), problems)
+    app = App(run, kind.slug, problems, lazy=True, key=key)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
-    pn.state.onload(lambda: app.start(document))
+    pn.state.onload(lambda: app.start(document, epoch))
     pn.state.on_session_destroyed(lambda _: (app.close(), app.run.close()))
+
+
+def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
+    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
+    page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
+    if key:
+        try:
+            recording = Shelf().load(key)
+            return _page_of(recording), _page_of(recording).reopened(recording), problems, key
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    if page not in PAGES:
+        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
+        page = "playground"
+    run, more = PAGES[page].opened(query)
+    return PAGES[page], run, problems + more, ""
+
+
+def _epoch(text: str, problems: list[str]) -> int:
+    """The epoch that a link asks for; 0 where that is none."""
+    if text.isascii() and text.isdigit() and int(text) <= FARTHEST:
+        return int(text)
+    problems.append(f"epoch={text[:20]} is not possible; choose a whole number from 0 to {FARTHEST:,}")
+    return 0
+
+
+def _page_of(recording: Recording) -> type[Page]:
+    """The page that a recording was made on; one that can show it where that is unknown here."""
+    page = PAGES.get(str(recording.notes.get("page")))
+    return page or PAGES["geometry" if recording.notes.get("kind") == "race" else "playground"]

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import param
 from panel.custom import Child, JSComponent
 
+from dashboard.store import Store
+
 
 class Browser(JSComponent):
     """Hears keys, and answers every frame once it is painted, so that none is sent to a browser that is behind."""
@@ -19,7 +21,8 @@ class Browser(JSComponent):
     const TYPING = "input:not([type=range], [type=checkbox]), textarea, [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
-    const KEYS = {" ": "space", "ArrowRight": "right", "ArrowLeft": "left", "r": "r", "R": "r"}
+    const KEYS = {" ": "space", r: "r", R: "r", ArrowRight: "right", ArrowLeft: "left", Home: "home", End: "end"}
+    const ALONG = ["right", "left", "home", "end"]
 
     // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
     const suit = () => {
@@ -44,10 +47,11 @@ class Browser(JSComponent):
       suit()
       outlive()
       const hear = (event) => {
-        const key = KEYS[event.key], target = event.composedPath()[0]
+        const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key == "z"
+        const key = undo ? "undo" : KEYS[event.key], target = event.composedPath()[0]
         const is = (selector) => target instanceof Element && target.matches(selector)
-        const along = key == "right" || key == "left"
-        const combined = event.ctrlKey || event.metaKey || event.altKey || event.repeat && !along
+        const along = ALONG.includes(key)
+        const combined = !undo && (event.ctrlKey || event.metaKey) || event.altKey || event.repeat && !along
         if (!key || combined || is(TYPING)) { return }
         if (key == "space" && is(PRESSING) || along && is(SLIDING)) { return }
         event.preventDefault()
@@ -101,40 +105,81 @@ class InView(JSComponent):
 class Scrubber(JSComponent):
     """A slider over all epochs, which follows the run, and tells only what a visitor does with it.
 
-    A slider whose value both sides write may answer, late, with what it was told before.
+    A slider whose value both sides write may answer, late, with what it was told before. Under it stand the epochs
+    at which something happened, to be gone to by a click, and which epochs are kept.
     """
 
     newest = param.Integer(default=0, doc="The newest epoch.")
     shown = param.Integer(default=0, doc="The epoch that is shown.")
+    marks = param.List(default=[], doc="Epochs worth going to, each with why, in their order.")
+    kept = param.String(default="", doc="Which epochs can be looked at, as a sentence.")
 
     EVERY: ClassVar[float] = 0.4
     """Seconds from one move to the next while the run plays."""
 
     _esm = """
     export function render({model, el}) {
-      const slider = document.createElement("input")
+      const make = (kind, name, parent) => {
+        const made = document.createElement(kind)
+        made.className = name
+        parent.append(made)
+        return made
+      }
+      const track = make("div", "track", el), words = make("div", "words", el)
+      const slider = make("input", "", track), ticks = make("div", "ticks", track)
+      const kept = make("span", "kept", words), list = make("span", "marks", words)
       slider.type = "range"
       slider.min = 0
       slider.setAttribute("aria-label", "Epoch")
-      slider.title = "Take all pictures back to an epoch"
+      slider.title = "Take all pictures back to an epoch (arrow keys, Home, End)"
+      const share = (epoch) => epoch / Number(slider.max)
+      const fill = () => slider.style.setProperty("--share", `${100 * share(slider.value)}%`)
       const follow = () => {
         slider.max = Math.max(1, model.newest)
         slider.value = model.shown
         slider.disabled = !model.newest
-        slider.style.setProperty("--share", `${100 * slider.value / slider.max}%`)
+        fill()
+        // The thumb is 14 pixels wide and stays inside the track.
+        for (const tick of ticks.children) {
+          const at = share(tick.dataset.epoch)
+          tick.style.left = `calc(${100 * at}% + ${7 - 14 * at}px)`
+        }
       }
-      slider.addEventListener("input", () => {
-        slider.style.setProperty("--share", `${100 * slider.value / slider.max}%`)
-        model.send_msg(Number(slider.value))
-      })
-      follow()
+      const mark = () => {
+        ticks.replaceChildren()
+        list.replaceChildren()
+        for (const [epoch, title] of model.marks) {
+          const tick = make("i", "", ticks), button = make("button", "", list)
+          tick.dataset.epoch = epoch
+          make("b", "", button).textContent = epoch.toLocaleString("en")
+          button.append(title)
+          button.title = `Take all pictures to epoch ${epoch}: ${title}`
+          button.addEventListener("click", () => model.send_msg(epoch))
+        }
+        follow()
+      }
+      const say = () => { kept.textContent = model.kept }
+      slider.addEventListener("input", () => { fill(); model.send_msg(Number(slider.value)) })
+      mark()
+      say()
       model.on("newest", follow)
       model.on("shown", follow)
-      el.append(slider)
+      model.on("marks", mark)
+      model.on("kept", say)
     }
     """
     _stylesheets: ClassVar[list[str]] = [
         """
+        .track { position: relative; height: 18px; }
+        .ticks i { position: absolute; top: 1px; width: 2px; height: 16px; margin-left: -1px; border-radius: 1px;
+          background: #d6336c; pointer-events: none; }
+        .words { display: flex; flex-flow: row wrap; gap: 2px 12px; min-height: 18px; font-size: 12px; }
+        .kept { opacity: .68; }
+        .marks { display: contents; }
+        button { all: unset; cursor: pointer; color: inherit; }
+        button b { font-weight: 600; color: #d6336c; margin-right: 4px; font-variant-numeric: tabular-nums; }
+        button:hover { text-decoration: underline; }
+        button:focus-visible { outline: 2px solid #5c7cfa; border-radius: 3px; }
         input { width: 100%; height: 18px; margin: 0; appearance: none; background: none; cursor: pointer; }
         input::-webkit-slider-runnable-track { height: 4px; border-radius: 2px;
           background: linear-gradient(to right, #3b5bdb var(--share), #8b95a355 var(--share)); }
@@ -150,19 +195,21 @@ class Scrubber(JSComponent):
 
     def __init__(self, moved: Callable[[int], None], **params: Any) -> None:
         """moved: is told the epoch a visitor has moved it to."""
-        super().__init__(
-            sizing_mode="stretch_width", height=20, margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params
-        )
+        super().__init__(sizing_mode="stretch_width", margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params)
         self._moved, self._followed = moved, 0.0
 
-    def show(self, shown: int, newest: int, playing: bool) -> None:
+    def show(self, run: Store, shown: int, playing: bool) -> None:
         """Follow the run, not at every frame while it plays."""
         now = time.perf_counter()
         if playing and now < self._followed + self.EVERY:
             return
         self._followed = now
-        if (shown, newest) != (self.shown, self.newest):
-            self.param.update(shown=shown, newest=newest)
+        newest = shown if run.looked_at is None else run.history[-1].index
+        marks = [[mark.epoch, mark.title] for mark in run.bookmarks]
+        found = {"shown": shown, "newest": newest, "marks": marks, "kept": run.kept}
+        changed = {name: value for name, value in found.items() if getattr(self, name) != value}
+        if changed:
+            self.param.update(**changed)
 
     def _handle_msg(self, msg: Any) -> None:
         self._moved(int(msg))

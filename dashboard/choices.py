@@ -36,6 +36,20 @@ class Choices(param.Parameterized):
         return [name for name in cls.param if name != "name"]
 
     @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The choices that were written down as `values`.
+
+        Raises ValueError for one that is unknown here, or not possible.
+        """
+        unknown = sorted(values.keys() - set(cls.names()))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)[:LONGEST]} is unknown here; it may come from a newer version")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+    @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
         """The choices a link asks for, and a sentence about each part of it that could not be followed.
 

@@ -117,10 +117,12 @@ class Clock:
         self._conductor = conductor
         self._pace = Pace()
         self._hand = threading.RLock()
+        self._goal: int | None = None
 
     def play(self) -> None:
-        """Go on from the newest epoch, also after a stop rule; a run that diverged stays where it is."""
-        self.run.look_at(None)
+        """Go on from the epoch that is shown, also after a stop rule; a run that diverged stays where it is."""
+        if self.run.looked_at is not None:
+            self.run.fork()
         self.run.resume()
         if not self.run.ended:
             self._pace = Pace()
@@ -128,7 +130,14 @@ class Clock:
 
     def pause(self) -> None:
         """Stand still."""
+        self._goal = None
         self._set_playing(False)
+
+    def go_to(self, epoch: int) -> None:
+        """Train up to an epoch as fast as it goes, and stand still there."""
+        if epoch > self.run.history[-1].index:
+            self.play()
+            self._goal = epoch
 
     def toggle(self) -> None:
         """Play if paused, pause if playing."""
@@ -158,15 +167,20 @@ class Clock:
         self.pause()
         self.run.reset()
 
+    def undo(self) -> None:
+        """Stand still, and have back what the last fresh start or fork has left behind."""
+        self.pause()
+        self.run.undo()
+
     def take_turn(self, seconds: float) -> bool:
         """Train what is due, for about that many seconds; pause when the run has ended."""
         until, worked = time.perf_counter() + seconds, False
-        due = self._pace.due(self.run.settings.speed)
+        due = self._pace.due(self.run.settings.speed) if self._goal is None else self._missing
         while due > 0 and self.playing and not self.run.ended and time.perf_counter() < until:
             due -= self._train(min(due, self._pace.fits(seconds / 2)), until)
             worked = True
         self._pace.owe(due)
-        if self.run.ended:
+        if self.run.ended or (self._goal is not None and not self._missing):
             self.pause()
         return worked
 
@@ -174,6 +188,11 @@ class Clock:
         """Pause and say so."""
         self.playing = False
         self.run.refuse(f"The training was stopped by an error: {error}. Change a setting or reset to start again.")
+
+    @property
+    def _missing(self) -> int:
+        """Epochs to the one that is to be reached."""
+        return max(0, (self._goal or 0) - self.run.history[-1].index)
 
     def _look(self, steps: int) -> None:
         history, shown = self.run.history, self.run.frame().epoch.index

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import param
@@ -17,7 +17,12 @@ from dashboard.view import View
 from engine.datasets import DATASETS, Dataset, Standardization
 from engine.optimizers import OPTIMIZERS, Optimizer, State
 from engine.ranges import options
+from engine.recording import Recording
 from engine.surfaces import SURFACES, LocalCurvature, LogisticSurface, Surface, descend
+from engine.training import Epochs
+
+KIND = "race"
+"""What recordings of races say they are of."""
 
 MULTIPLES = (0.1, 0.5, 1.0, 1.9, 1.99, 2.0, 2.01, 2.1)
 MOST_RACERS = 8
@@ -419,6 +424,36 @@ class Race(Store):
         if self._tracks.running.any() and len(self._tracks) <= MOST_STEPS:
             self._passed, self._ended = True, ""
 
+    def fork(self) -> None:
+        """Go on from the step that is looked at: the same way, as long as nothing is changed."""
+        steps = self.frame().epoch.index
+        self.look_at(None)
+        if steps < self._tracks[-1].index:
+            self.reset()
+            self.advance(steps)
+
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        """The race as it stands: its settings and how far it has come, which is all it takes to run it again."""
+        with self._lock:
+            settings, lap = self._accepted, self._tracks[-1]
+        return Recording(_as_epochs(lap), settings=settings, name=name, notes={"kind": KIND, **notes})
+
+    @classmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
+        if recording.notes.get("kind") != KIND:
+            raise ValueError(f"this is a recording of {recording.notes.get('kind', 'something else')!r}, not of a race")
+        steps = int(recording.epochs.index[-1])
+        if steps > MOST_STEPS:
+            raise ValueError(f"a race of {steps:,} steps is too long; the most is {MOST_STEPS:,}")
+        race = cls(RaceSettings.of(recording.settings), view, study)
+        while race._tracks[-1].index < steps:
+            race.resume()
+            if not race.advance(steps - race._tracks[-1].index):
+                break
+        if _as_epochs(race._tracks[-1]).parameters.tobytes() != recording.epochs.parameters.tobytes():
+            raise ValueError("the race does not come to where it had come; it was recorded by another version")
+        return race
+
     def frame(self) -> RaceFrame:
         with self._lock:
             tracks, index = self._tracks, self.looked_at
@@ -490,6 +525,23 @@ class Race(Store):
             self.settings.restore(self._accepted)
             return False
         return True
+
+
+def _as_epochs(lap: Lap) -> Epochs:
+    """One lap as what recordings are made of: its points take the parameters' place."""
+    nothing = np.full(1, np.nan)
+    return Epochs(
+        index=np.array([lap.index], dtype=np.int64),
+        loss=np.array([np.fmin.reduce(lap.values)]),
+        accuracy=nothing,
+        validation_loss=nothing,
+        validation_accuracy=nothing,
+        learning_rate=nothing,
+        gradient_norms=np.empty((1, 0)),
+        mean_activations=np.empty((1, 0)),
+        parameters=lap.points.reshape(1, -1).copy(),
+        widths=(),
+    )
 
 
 class _Rows:

@@ -1,20 +1,25 @@
 """Run: the store of one training. Settings go in, history comes out. No Panel here."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
 import param
 
+from dashboard.bookmarks import Bookmarks
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
+from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
+from dashboard.trail import TUNED, UPDATES, Trail, Tuning
 from dashboard.view import View
 from engine.datasets import Dataset, Standardization
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
-from engine.recording import History
+from engine.recording import History, Recording
 from engine.training import Epoch, Epochs, Training
 
 BLOCK = 64
@@ -23,8 +28,13 @@ BLOCK = 64
 LAST = 10
 """A run follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
 
-PIECE = 16
-"""Updates between two looks at the clock, in an epoch of many: less than 5 ms for the largest network."""
+KIND = "run"
+"""What recordings of runs say they are of."""
+
+MOST_TUNINGS = 10_000
+
+WORTH = 5
+"""Epochs from which on a run that is left for another can be had back."""
 
 FEWEST_TO_SPLIT = 40
 """Data of fewer examples, such as the four points of XOR, are all trained on."""
@@ -69,7 +79,7 @@ class Setup:
             self.train,
             loss=self.loss,
             optimizer=settings.build("optimizer"),
-            batch_size=_batch_size(settings, self),
+            batch_size=settings.batch_size or None,
             seed=settings.seed,
             l1=settings.l1,
             l2=settings.l2,
@@ -100,11 +110,106 @@ class Frame:
         return self.history.kept(after, self.epoch.index)
 
 
+class Attempt:
+    """One training from its start: its settings, what was recorded, and the way back to each of its epochs.
+
+    settings   the values that it was started with, and tuned to since
+    catching   brings the training to the newest recorded epoch, in pieces, where it is not there yet
+    """
+
+    def __init__(self, settings: Settings, setup: Setup) -> None:
+        """Raises ValueError where the settings do not go with the data."""
+        self.settings, self.setup = settings.values(), setup
+        self.tuning = Tuning.of(settings, len(setup.train))
+        self.training = setup.training(settings)
+        self.history = History()
+        self.bookmarks = Bookmarks(setup.network.activations, setup.network.widths)
+        self.rule, self.ended, self.diverged = StopRule(settings), "", False
+        self.catching: Iterator[None] = iter(())
+        untrained = self.training.advance(1)
+        self.trail = Trail(self.training.checkpoint(), self.tuning)
+        self.add(untrained)
+
+    @property
+    def newest(self) -> int:
+        """The newest recorded epoch."""
+        return self.history[-1].index
+
+    def add(self, block: Epochs) -> None:
+        """Record what was trained, as far as it is finite, and see whether that is the end."""
+        finite = block.finite
+        if not finite.all():
+            first = int(np.argmin(finite))
+            self.diverged = True
+            self.ended = f"diverged at epoch {block.index[first]}"
+            self.bookmarks.mark("end", max(0, int(block.index[first]) - 1), "the last epoch before it diverged")
+            block = block.rows(slice(first if len(self.history) else 1))
+        else:
+            self.ended = self.rule.verdict(block)
+        if len(block):
+            self.history.extend(block)
+            self.bookmarks.read(block)
+            if not self.diverged:
+                self.trail.note(self.training, int(block.index[-1]))
+
+    def resume(self, settings: Settings) -> None:
+        """Go on after a stop rule has ended it; after it diverged there is no going on."""
+        if not self.diverged:
+            self.rule, self.ended = StopRule(settings, passed=self.history[-1]), ""
+
+    def fork(self, settings: Settings, epoch: int) -> "Attempt":
+        """Another attempt that has come to one of the recorded epochs the same way, and then goes its own."""
+        other = Attempt(settings, self.setup)
+        recording = self.history.recording()
+        other.history = replace(recording, epochs=recording.epochs.rows(recording.epochs.index <= epoch)).history()
+        other.trail, other.bookmarks = self.trail.until(epoch), self.bookmarks.until(epoch)
+        other.catch_up()
+        other.resume(settings)
+        return other
+
+    def catch_up(self) -> None:
+        """Have the training brought to the newest recorded epoch before it goes on."""
+        self.catching = self._retrace()
+
+    def _retrace(self) -> Iterator[None]:
+        yield from self.trail.retrace(self.training, self.newest)
+
+    def recording(self, **about: Any) -> Recording:
+        """All of it; the training has to be at the newest recorded epoch."""
+        recording = self.history.recording(settings=self.settings, **about)
+        return recording if self.diverged else replace(recording, checkpoint=self.training.checkpoint())
+
+    @classmethod
+    def reopened(cls, settings: Settings, recording: Recording) -> "Attempt":
+        """The attempt that a recording was made of.
+
+        Raises ValueError when its parts do not fit together.
+        """
+        attempt = cls(settings, Setup.of(settings))
+        network, epochs = attempt.setup.network, recording.epochs
+        if (epochs.parameters.shape[1], epochs.gradient_norms.shape[1], epochs.widths) != (
+            network.n_parameters,
+            len(network.weights),
+            network.widths,
+        ):
+            raise ValueError("what was recorded is of another network than its settings describe")
+        attempt.history = recording.history()
+        attempt.trail = attempt.trail.tuned(_tunings(settings, recording, len(attempt.setup.train)))
+        attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []))
+        if recording.checkpoint is None:
+            attempt.diverged, attempt.ended = True, f"diverged at epoch {attempt.newest + 1}"
+        else:
+            attempt.trail.add(recording.checkpoint)
+            attempt.catch_up()
+        return attempt
+
+
 class Run(Store):
     """One training: change its `settings`, `advance` it, read its `history`.
 
     A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from
     the same seed. A setting that cannot be is taken back and explained in `message`, and the run stays as it was.
+    What a fresh start or a fork leaves behind can be had back by `undo`.
     One thread at a time advances a run; any other may read it or change its settings meanwhile.
     """
 
@@ -116,19 +221,29 @@ class Run(Store):
         super().__init__(settings or Settings(), view, study)
         self._lock = threading.RLock()
         self._advancing = threading.Lock()
-        self._begun: tuple[Training, Iterator[Epochs | None]] | None = None
-        self._start(Setup.of(self.settings))
+        self._begun: tuple[Attempt, Iterator[Epochs | None]] | None = None
+        self._left: deque[Attempt] = deque(maxlen=3)
+        self._attempt = Attempt(self.settings, Setup.of(self.settings))
         self._accepted = self.settings.values()
         watcher = self.settings.param.watch(self._follow, Settings.names(), precedence=LAST)
         self._watchers.append((self.settings, watcher))
 
     @property
+    def setup(self) -> Setup:
+        """The data and the untrained network."""
+        return self._attempt.setup
+
+    @property
     def history(self) -> History:
-        return self._history
+        return self._attempt.history
+
+    @property
+    def bookmarks(self) -> Bookmarks:
+        return self._attempt.bookmarks
 
     @property
     def ended(self) -> str:
-        return self._ended
+        return self._attempt.ended
 
     @property
     def network(self) -> Network:
@@ -137,9 +252,10 @@ class Run(Store):
 
     def frame(self) -> Frame:
         with self._lock:
-            history, index = self.history, self.looked_at
+            attempt, index = self._attempt, self.looked_at
+            history, tuning = attempt.history, attempt.tuning
             epoch = history[-1] if index is None else history.at(index)
-            return Frame(self.setup, history, history.stride, epoch, self._training.l1, self._training.l2)
+            return Frame(attempt.setup, history, history.stride, epoch, tuning.l1, tuning.l2)
 
     def readings(self, frame: Frame) -> dict[str, str]:
         epoch = frame.epoch
@@ -157,7 +273,7 @@ class Run(Store):
         `enough` is asked again and again, also in the midst of an epoch, which is then finished the next time.
         """
         done = 0
-        while done < epochs and not self._ended and not (done and enough()):
+        while done < epochs and not self.ended and not (done and enough()):
             recorded = self._advance_block(min(epochs - done, self.block), enough)
             if not recorded:
                 break
@@ -175,83 +291,148 @@ class Run(Store):
 
     def reset(self) -> None:
         """Start again from the same weights, and let go of what was said."""
-        self._start(Setup.of(self.settings))
+        self._begin_attempt(Attempt(self.settings, Setup.of(self.settings)))
         self.message = ""
 
     def resume(self) -> None:
         """Go on after a stop rule has ended the run; a run that diverged has to be reset."""
         if self.study:
             self.study.start(self.settings)
-        self._renew_rule()
+        self._attempt.resume(self.settings)
 
-    def _start(self, setup: Setup) -> None:
-        settings = self.settings
-        training = setup.training(settings)
-        history = History()
-        untrained = training.advance(1)
-        history.extend(untrained)
+    def fork(self) -> None:
+        """Make the epoch that is looked at the newest one: from here another way may be gone, with other settings."""
+        epoch = self.frame().epoch.index
+        if epoch < self._attempt.newest:
+            self._begin_attempt(self._attempt.fork(self.settings, epoch))
+        self.look_at(None)
+
+    @property
+    def kept(self) -> str:
+        history = self.history
+        if history.stride == 1:
+            return "Every epoch is kept."
+        return f"Kept are the last {history.recent} epochs and every {history.stride:,}th before."
+
+    @property
+    def left(self) -> str:
+        """What `undo` brings back, in words; empty where there is nothing."""
         with self._lock:
-            self.setup, self._history, self._training = setup, history, training
-            self._looked_at = None
-            self._numbers, self._schedule = settings.options("optimizer"), training.schedule
-            self._rule, self._ended, self._diverged = StopRule(settings), "", False
-            self._check(untrained)
+            return f"the run that had come to epoch {self._left[-1].newest:,}" if self._left else ""
+
+    def undo(self) -> None:
+        """Have the run back that a fresh start or a fork has left behind, with its settings; again for the one before.
+
+        The present run is the one to come back to, if it is worth it.
+        """
+        with self._lock:
+            if not self._left:
+                return
+            present, attempt = self._attempt, self._left.pop()
+            if present.newest >= WORTH:
+                self._left.appendleft(present)
+            attempt.catch_up()  # it may have been left amid a block
+            self._attempt, self._looked_at, self._begun = attempt, None, None
+            self._accepted = attempt.settings
+            self.version += 1
+        self.settings.restore(attempt.settings)
+        self.message = ""
+        if self.study:
+            self.study.follow(self.settings)
+
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        with self._advancing:
+            attempt = self._attempt
+            self._finish(attempt)
+            seeds = {"training": attempt.settings["seed"], "data": self.settings.data_from}
+            about = {
+                "kind": KIND,
+                "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.trail.tunings],
+                "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
+            }
+            return attempt.recording(name=name, seeds=seeds, notes={**about, **notes})
+
+    @classmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
+        if recording.notes.get("kind") != KIND:
+            raise ValueError(f"this is a recording of {recording.notes.get('kind', 'something else')!r}, not of a run")
+        settings = Settings.of(recording.settings)
+        try:
+            attempt = Attempt.reopened(settings, recording)
+        except (TypeError, AttributeError) as error:
+            raise ValueError("the parts of this recording do not fit together") from error
+        run = cls(settings, view, study)
+        run._attempt = attempt
+        return run
+
+    def _begin_attempt(self, attempt: Attempt) -> None:
+        with self._lock:
+            if self._attempt.newest >= WORTH:
+                self._left.append(self._attempt)
+            self._attempt, self._looked_at = attempt, None
             self.version += 1
 
     def _advance_block(self, epochs: int, enough: Callable[[], bool]) -> int:
         """Train a block, or go on with one that was left unfinished; how many epochs were recorded."""
         with self._advancing:
-            training, pieces = self._begun = self._unfinished() or self._begin(epochs)
+            attempt = self._attempt
+            for _ in attempt.catching:
+                if enough():
+                    return 0
+            pieces = self._unfinished(attempt) or self._begin(attempt, epochs)
             for block in pieces:
                 if block is not None:
                     self._begun = None
-                    return self._record(training, block)
+                    return self._record(attempt, block)
                 if enough():
                     break
         return 0
 
-    def _unfinished(self) -> tuple[Training, Iterator[Epochs | None]] | None:
-        """The block that was begun, if it is of the present training."""
-        return self._begun if self._begun and self._begun[0] is self._training else None
+    def _finish(self, attempt: Attempt) -> None:
+        """Bring its training to the newest recorded epoch, and a block that was begun to its end."""
+        for _ in attempt.catching:
+            pass
+        for block in self._unfinished(attempt) or ():
+            if block is not None:
+                self._begun = None
+                self._record(attempt, block)
 
-    def _begin(self, epochs: int) -> tuple[Training, Iterator[Epochs | None]]:
-        """Only a single epoch is cut into pieces: of several, some would be trained and none recorded after a pause."""
-        training = self._tuned()
-        return training, training.pieces(epochs, updates=PIECE if epochs == 1 else None)
+    def _unfinished(self, attempt: Attempt) -> Iterator[Epochs | None] | None:
+        """The block that was begun, if it is of this attempt."""
+        return self._begun[1] if self._begun and self._begun[0] is attempt else None
 
-    def _tuned(self) -> Training:
-        """The training with its newest numbers; written amid a block, they would be recorded for all of it."""
+    def _begin(self, attempt: Attempt, epochs: int) -> Iterator[Epochs | None]:
+        """Only a single epoch is cut into pieces: of several, some would be trained and none recorded after a pause.
+
+        The training is tuned before: numbers written amid a block would be recorded for all of it.
+        """
         with self._lock:
-            for name, value in self._numbers.items():
-                setattr(self._training.optimizer, name, value)
-            self._training.schedule = self._schedule
-            return self._training
+            tuning = attempt.tuning
+            attempt.trail.tune(attempt.newest, tuning)
+            tuning.apply(attempt.training)
+        pieces = attempt.training.pieces(epochs, updates=UPDATES if epochs == 1 else None)
+        self._begun = attempt, pieces
+        return pieces
 
-    def _record(self, training: Training, block: Epochs) -> int:
+    def _record(self, attempt: Attempt, block: Epochs) -> int:
         """Add what was trained to the history, unless the run has started afresh meanwhile."""
         with self._lock:
-            if training is self._training:
-                self._check(block)
-                finite = block.finite
-                self.history.extend(block if finite.all() else block.rows(slice(int(np.argmin(finite)))))
+            attempt.add(block)
+            if attempt is self._attempt:
+                if attempt.ended:
+                    self.message = ""
                 self.version += 1
         return len(block)
-
-    def _check(self, block: Epochs) -> None:
-        if not block.finite.all():
-            self._diverged = True
-            self._ended = f"diverged at epoch {block.index[np.argmin(block.finite)]}"
-        else:
-            self._ended = self._rule.verdict(block)
-        if self._ended:
-            self.message = ""
 
     def _follow(self, *events: param.parameterized.Event) -> None:
         changed = {name for name, value in self.settings.values().items() if value != self._accepted[name]}
         if not changed:
             return
         try:
-            self._retune(changed) if changed <= LIVE else self._start(Setup.of(self.settings))
+            if changed <= LIVE:
+                self._retune(changed)
+            else:
+                self._begin_attempt(Attempt(self.settings, Setup.of(self.settings)))
         except ValueError as error:
             self.refuse(str(error))
             self.settings.restore(self._accepted)
@@ -261,46 +442,25 @@ class Run(Store):
         if self.study:
             self.study.follow(self.settings)
 
-    def _renew_rule(self) -> None:
-        if not self._diverged:
-            self._rule = StopRule(self.settings, passed=self.history[-1])
-            self._ended = ""
-
     def _retune(self, changed: set[str]) -> None:
-        settings, training = self.settings, self._training
-        batch_size = _batch_size(settings, self.setup)
+        settings, attempt = self.settings, self._attempt
+        tuning = Tuning.of(settings, len(attempt.setup.train))
         with self._lock:
-            self._numbers, self._schedule = settings.options("optimizer"), settings.build("schedule")
-            training.batch_size, training.l1, training.l2 = batch_size, settings.l1, settings.l2
+            attempt.settings, attempt.tuning = settings.values(), tuning
             if any(name.startswith("stop_") for name in changed):
-                self._renew_rule()
+                attempt.resume(settings)
             self.version += 1
 
 
-class StopRule:
-    """When to pause by itself: at an epoch, at a loss, or on a plateau."""
-
-    FALL = 1e-3
-
-    def __init__(self, settings: Settings, passed: Epoch | None = None) -> None:
-        """passed: an epoch whose goals, where already reached, do not count again."""
-        self._epoch, self._loss, self._patience = settings.stop_epoch, settings.stop_loss, settings.stop_plateau
-        self._passed = passed
-        self._best = np.inf
-        self._best_epoch = passed.index if passed else 0
-
-    def verdict(self, block: Epochs) -> str:
-        """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
-        newest, passed = block[-1], self._passed
-        if self._epoch and newest.index >= self._epoch and not (passed and passed.index >= self._epoch):
-            return f"stopped at epoch {newest.index}, as asked"
-        if self._loss and newest.loss <= self._loss and not (passed and passed.loss <= self._loss):
-            return f"stopped at epoch {newest.index}: the loss has come down to {self._loss:g}"
-        if newest.loss < self._best * (1 - self.FALL):
-            self._best, self._best_epoch = newest.loss, newest.index
-        if self._patience and newest.index - self._best_epoch >= self._patience:
-            return f"stopped at epoch {newest.index}: no better for {self._patience} epochs"
-        return ""
+def _tunings(settings: Settings, recording: Recording, examples: int) -> list[tuple[int, Tuning]]:
+    """How a recorded training was tuned, with the epochs from which that held."""
+    scratch, found = Settings(**settings.values()), []
+    for epoch, values in recording.notes.get("tunings", [])[:MOST_TUNINGS]:
+        if type(epoch) is not int or not values.keys() <= set(TUNED):
+            raise ValueError(f"a tuning at epoch {epoch!r} is not one")
+        scratch.restore(values)
+        found.append((epoch, Tuning.of(scratch, examples)))
+    return found
 
 
 def _in_digits(loss: float) -> str:
@@ -329,13 +489,3 @@ def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
             "choose fewer layers or fewer units"
         )
     return list(settings.hidden)
-
-
-def _batch_size(settings: Settings, setup: Setup) -> int | None:
-    examples = len(setup.train.x)
-    if settings.batch_size > examples:
-        raise ValueError(
-            f"a batch of {settings.batch_size} is larger than the {examples} training examples; "
-            f"choose 1 to {examples}, or 0 for all"
-        )
-    return settings.batch_size or None

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self
 
 import param
 
+from dashboard.bookmarks import Bookmark
 from dashboard.choices import Choices
 from dashboard.view import View
 from engine.recording import Recording
@@ -120,11 +121,33 @@ class Store(param.Parameterized):
 
     @classmethod
     @abstractmethod
-    def reopened(cls, recording: Recording) -> Self:
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
         """The store that a recording was made of, as it was, to look at and to go on.
 
         Raises ValueError when the recording is of something else, or its parts do not fit together.
         """
+
+    @property
+    def bookmarks(self) -> Iterable[Bookmark]:
+        """The epochs at which something happened."""
+        return ()
+
+    @property
+    def kept(self) -> str:
+        """Which epochs can be looked at, as a sentence."""
+        return "Every epoch is kept."
+
+    @property
+    def left(self) -> str:
+        """What `undo` brings back, in words; empty where there is nothing."""
+        return ""
+
+    def undo(self) -> None:
+        """Have back what a fresh start or a fork has left behind."""
+
+    @abstractmethod
+    def fork(self) -> None:
+        """Make the epoch that is looked at the newest one, to go on from there."""
 
     @property
     def looked_at(self) -> int | None:

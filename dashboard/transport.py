@@ -1,6 +1,7 @@
 """Transport: the buttons that move time, and the line that says where it is."""
 
 import time
+from collections.abc import Mapping
 from html import escape
 
 import panel as pn
@@ -23,6 +24,15 @@ BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: cente
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
+PLAY = {"label": "Play", "icon": "play_arrow", "description": "Train (space)"}
+PAUSE = {"label": "Pause", "icon": "pause", "description": "Stand still (space)"}
+FORK = {
+    "label": "Play from here",
+    "icon": "call_split",
+    "description": "Train on from the epoch that is shown (space); what came after it can be had back",
+}
+
+
 class Transport(pn.viewable.Viewer):
     """Play, pause, step, reset, the speed and a way back in time, beside what the run has come to."""
 
@@ -36,7 +46,7 @@ class Transport(pn.viewable.Viewer):
             icon="play_arrow",
             color="primary",
             variant="contained",
-            width=116,
+            width=150,
             margin=4,
             on_click=self.toggle,
         )
@@ -47,6 +57,8 @@ class Transport(pn.viewable.Viewer):
         )
         self._roll.visible = self._seed is not None
         self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
+        self._undo = _icon("undo", "", self.undo)
+        self._undo.visible = False
         self._scrubber = Scrubber(clock.look_at)
         self._speed = pmui.Select.from_param(
             settings.param.speed,
@@ -61,7 +73,7 @@ class Transport(pn.viewable.Viewer):
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, margin=0)
+        buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, self._undo, margin=0)
         numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
         parts = buttons, self._speed, numbers, self._scrubber
         bar = pn.Column(*parts, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
@@ -89,21 +101,41 @@ class Transport(pn.viewable.Viewer):
         """Back to epoch 0, same weights."""
         self.clock.reset()
 
+    def undo(self, _: object = None) -> None:
+        """Have back what the last fresh start or fork has left behind."""
+        self.clock.undo()
+
+    def home(self) -> None:
+        """Look at epoch 0."""
+        self.clock.look_at(0)
+
+    def end(self) -> None:
+        """Look at the newest epoch."""
+        self.clock.look_at(self.clock.run.history[-1].index)
+
     def press(self, key: str) -> None:
         """Do what a key stands for."""
-        {"space": self.toggle, "right": self.step, "left": self.back, "r": self.reset}[key]()
+        keys = {"space": self.toggle, "right": self.step, "left": self.back, "r": self.reset}
+        (keys | {"home": self.home, "end": self.end, "undo": self.undo})[key]()
 
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""
-        playing = self.clock.playing
-        if (self._play.label == "Pause") != playing:
-            self._play.param.update(label="Pause" if playing else "Play", icon="pause" if playing else "play_arrow")
-        self._rates.count(frame.epoch.index)
+        run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
+        self._offer(PAUSE if playing else FORK if run.looked_at is not None else PLAY)
+        self._rates.count(shown)
         epochs, frames = self._rates.per_second(playing)
-        readings = self.clock.run.readings(frame)
-        self._numbers.text = _definitions({**readings, "epochs/s": epochs, "frames/s": frames})
-        run, shown = self.clock.run, frame.epoch.index
-        self._scrubber.show(shown, shown if run.looked_at is None else run.history[-1].index, playing)
+        self._numbers.text = _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames})
+        self._scrubber.show(run, shown, playing)
+        back = f"Have back {run.left} (Ctrl+Z)"
+        if run.left and self._undo.label != back:
+            self._undo.param.update(label=back, description=back)
+        if self._undo.visible != bool(run.left):
+            self._undo.visible = bool(run.left)
+
+    def _offer(self, words: Mapping[str, str]) -> None:
+        """Say what the large button does."""
+        if self._play.label != words["label"]:
+            self._play.param.update(**words)
 
 
 class Rates:

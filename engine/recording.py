@@ -44,6 +44,9 @@ SPARE = 2**20
 DIRECTORY = 2**16
 """The most bytes of the archive's table of contents, which is read before anything in it can be checked."""
 
+WORDS = 16 * 2**20
+"""The most bytes of settings, seeds and notes together that are read to sum a file up."""
+
 DEPTH = 64
 """How deeply settings and notes may be nested: far from where Python's own recursion ends."""
 
@@ -250,6 +253,33 @@ class Recording:
         return history
 
 
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """What a recording's file says about itself.
+
+    settings, seeds, notes, name, created   as in `Recording`
+    digest   of the final weights
+    epoch    the index of the last epoch, and `loss` its training loss
+    size     of the file, in bytes
+    """
+
+    settings: dict[str, Any]
+    seeds: dict[str, Any]
+    notes: dict[str, Any]
+    name: str
+    created: str
+    digest: str
+    epoch: int
+    loss: float
+    size: int
+
+    def __post_init__(self) -> None:
+        for name in ("settings", "seeds", "notes"):
+            _plain_dict(name, getattr(self, name))
+        for name in ("name", "created", "digest"):
+            _check(isinstance(getattr(self, name), str), f"{name} {getattr(self, name)!r} is not a text")
+
+
 def save(path: str | os.PathLike[str], recording: Recording) -> None:
     """Write a recording to one file, an uncompressed .npz; the same recording makes the same bytes.
 
@@ -279,15 +309,42 @@ def load(path: str | os.PathLike[str]) -> Recording:
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(min(size, LIMIT))
-    try:
-        _check(size <= LIMIT, f"it is larger than {_mebibytes(LIMIT)}")
+        content = file.read(min(size, LIMIT + 1))
+    return recording_in(content, os.fspath(path))
+
+
+def recording_in(content: bytes, called: str = "the content") -> Recording:
+    """The recording in a file's content, wherever that comes from; no more trust is needed than in `load`.
+
+    called: what it is called in an error.
+    Raises ValueError when it is no recording, damaged, or of a newer version.
+    """
+    with _refused(called):
+        _check(len(content) <= LIMIT, f"it is larger than {_mebibytes(LIMIT)}")
         return _recording(content)
+
+
+def summary(path: str | os.PathLike[str]) -> Summary:
+    """What a saved recording says about itself, without its columns being read: in a millisecond, whatever its size.
+
+    Its seal is not looked at: what is damaged elsewhere in the file is found by `load` only.
+    Raises OSError when there is no such file, ValueError when it is no recording, cut off, or of a newer version.
+    """
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        with _refused(os.fspath(path)):
+            return _summary(file, size)
+
+
+@contextmanager
+def _refused(called: str) -> Iterator[None]:
+    """What goes wrong in the body lies in the content that it reads; zipfile alone has a dozen ways of saying so."""
+    try:
+        yield
     except MemoryError:
         raise
     except Exception as error:
-        # Whatever goes wrong from here on lies in the content; zipfile alone has a dozen ways of saying so.
-        raise ValueError(f"{os.fspath(path)!r} cannot be loaded: {error}") from error
+        raise ValueError(f"{called!r} cannot be loaded: {error}") from error
 
 
 def _check(fine: object, otherwise: str) -> None:
@@ -442,8 +499,7 @@ def _recording(content: bytes) -> Recording:
     named = arrays.keys() - {STATE + name for name in state}
     _check(named == {"format", "about", *COLUMNS}, f"it is no recording: what it holds is {', '.join(arrays)}")
     _check(np.array_equal(seal, _seal(arrays)), "its contents were changed after it was saved")
-    about = json.loads(arrays["about"].tobytes())
-    _check(about.keys() == {*ABOUT, "widths", "digest", "rng_state"}, f"it tells {', '.join(about)}, not {ABOUT}")
+    about = _about(arrays["about"])
     epochs = Epochs(**{name: arrays[name] for name in COLUMNS}, widths=tuple(about["widths"]))
     checkpoint = Checkpoint(int(epochs.index[-1]), epochs.parameters[-1].copy(), state, about["rng_state"])
     going_on = None if about["rng_state"] is None else checkpoint
@@ -452,23 +508,66 @@ def _recording(content: bytes) -> Recording:
     return recording
 
 
+def _about(words: np.ndarray) -> dict[str, Any]:
+    about = json.loads(words.tobytes())
+    _check(about.keys() == {*ABOUT, "widths", "digest", "rng_state"}, f"it tells {', '.join(about)}, not {ABOUT}")
+    return about
+
+
 def _unpacked(content: bytes) -> dict[str, np.ndarray]:
     """The arrays in a file's content by name, once it is sure that they are not larger than the file."""
     _check_ends(content)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = archive.infolist()
-        size = sum(member.file_size for member in members)
-        _check(size <= len(content), f"it claims to hold {size:,} bytes, and the file has {len(content):,}")
-        named = {member.filename.removesuffix(".npy"): member for member in members}
-        _check("format" in named, f"it is no recording: what it holds is {', '.join(named)}")
-        _check_version(_array(_stored(archive, named["format"])))
+        named = _members(archive, len(content))
         return {name: _array(_stored(archive, member)) for name, member in named.items()}
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+    """What an archive of that size holds, by name, if it is a recording of a version that can be read."""
+    members = archive.infolist()
+    claimed = sum(member.file_size for member in members)
+    _check(claimed <= size, f"it claims to hold {claimed:,} bytes, and the file has {size:,}")
+    named = {member.filename.removesuffix(".npy"): member for member in members}
+    _check("format" in named, f"it is no recording: what it holds is {', '.join(named)}")
+    _check_version(_array(_short(archive, named["format"])))
+    return named
+
+
+def _summary(file: BinaryIO, size: int) -> Summary:
+    """What an open file of that size says about itself. Raises all sorts of errors if it is no recording."""
+    _check(size <= LIMIT, f"it is larger than {_mebibytes(LIMIT)}")
+    beginning = file.read(4)
+    file.seek(max(0, size - 42))
+    _check_ends(beginning + file.read())
+    with zipfile.ZipFile(file) as archive:
+        named = _members(archive, size)
+        _check({"about", *COLUMNS} <= named.keys(), f"it is no recording: what it holds is {', '.join(named)}")
+        about = _about(_array(_short(archive, named["about"])))
+        words = {name: about[name] for name in ("settings", "seeds", "notes", "name", "created", "digest")}
+        epoch, loss = (_last(archive, named[name]) for name in ("index", "loss"))
+        return Summary(**words, epoch=int(epoch), loss=float(loss), size=size)
 
 
 def _stored(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """The bytes of a member, which are no more than it says, as they would be if it were compressed and lied."""
     _check(member.compress_type == zipfile.ZIP_STORED, f"{member.filename} is compressed; a recording's arrays are not")
     return archive.read(member)
+
+
+def _short(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """The bytes of a member of words."""
+    _check(member.file_size <= WORDS, f"{member.filename} has more than {_mebibytes(WORDS)}")
+    return _stored(archive, member)
+
+
+def _last(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.generic:
+    """The last number of a member that is a column, of which nothing else is kept."""
+    _check(member.compress_type == zipfile.ZIP_STORED, f"{member.filename} is compressed; a recording's arrays are not")
+    with archive.open(member) as stream:
+        shape, dtype = _header(stream)
+        _check(len(shape) == 1 and shape[0] > 0, f"{member.filename} has the shape {shape}; a column has epochs")
+        stream.seek((shape[0] - 1) * dtype.itemsize, io.SEEK_CUR)
+        return np.frombuffer(stream.read(dtype.itemsize), dtype)[0]
 
 
 def _check_ends(content: bytes) -> None:
@@ -489,11 +588,17 @@ def _check_version(version: np.ndarray) -> None:
 def _array(member: bytes) -> np.ndarray:
     """The array in an .npy file's content. Its size is that of the content, whatever the header says."""
     stream = io.BytesIO(member)
+    shape, dtype = _header(stream)
+    array = np.frombuffer(member, dtype, offset=stream.tell()).reshape(shape)
+    return array.astype(dtype.newbyteorder("="))
+
+
+def _header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array whose .npy a stream begins with; the stream is then at its first number."""
     _check(np.lib.format.read_magic(stream) == (1, 0), "an array is in another version of .npy than 1.0")
     shape, columns_first, dtype = np.lib.format.read_array_header_1_0(stream)
     _check(dtype.str in ("<f8", "<i8", "|u1") and not columns_first, f"an array of {dtype} is none of a recording's")
-    array = np.frombuffer(member, dtype, offset=stream.tell()).reshape(shape)
-    return array.astype(dtype.newbyteorder("="))
+    return shape, dtype
 
 
 def _joined(one: Epochs, other: Epochs) -> Epochs:

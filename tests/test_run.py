@@ -186,7 +186,7 @@ def test_the_recorded_learning_rate_is_the_one_of_the_next_update():
 def test_a_new_learning_rate_is_not_written_into_epochs_that_are_over(monkeypatch):
     """The change comes from another thread, while a block is trained ahead."""
     run = run_of("binary")
-    step, steps = type(run._training.optimizer).step, []
+    step, steps = type(run._attempt.training.optimizer).step, []
 
     def interrupted(*arguments: Any) -> None:
         step(*arguments)
@@ -194,7 +194,7 @@ def test_a_new_learning_rate_is_not_written_into_epochs_that_are_over(monkeypatc
         if len(steps) == 10:
             run.settings.learning_rate = 0.5
 
-    monkeypatch.setattr(type(run._training.optimizer), "step", interrupted)
+    monkeypatch.setattr(type(run._attempt.training.optimizer), "step", interrupted)
     run.advance(40)
     np.testing.assert_array_equal(recorded(run).learning_rate[:-1], steps)
 
@@ -364,7 +364,7 @@ def test_a_rule_made_while_the_run_goes_on_is_kept(rule):
 
 def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still_stops_the_run(monkeypatch):
     run = run_of("binary")
-    step, steps = type(run._training.optimizer).step, []
+    step, steps = type(run._attempt.training.optimizer).step, []
 
     def interrupted(*arguments: Any) -> None:
         step(*arguments)
@@ -372,7 +372,7 @@ def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still
         if len(steps) == 10:
             run.settings.stop_epoch = 20
 
-    monkeypatch.setattr(type(run._training.optimizer), "step", interrupted)
+    monkeypatch.setattr(type(run._attempt.training.optimizer), "step", interrupted)
     run.advance(500)
     assert run.ended
     assert run.history[-1].index <= BLOCK
@@ -380,7 +380,7 @@ def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still
 
 def test_a_fresh_start_while_a_block_is_trained_ahead_is_not_mixed_with_it(monkeypatch):
     run = run_of("binary")
-    step, steps = type(run._training.optimizer).step, []
+    step, steps = type(run._attempt.training.optimizer).step, []
 
     def interrupted(*arguments: Any) -> None:
         step(*arguments)
@@ -388,7 +388,7 @@ def test_a_fresh_start_while_a_block_is_trained_ahead_is_not_mixed_with_it(monke
         if len(steps) == 10:
             run.settings.seed = 5
 
-    monkeypatch.setattr(type(run._training.optimizer), "step", interrupted)
+    monkeypatch.setattr(type(run._attempt.training.optimizer), "step", interrupted)
     run.advance(BLOCK)
     assert [epoch.index for epoch in run.history] == [0]
     np.testing.assert_array_equal(run.history[0].parameters, run_of("binary", seed=5).history[0].parameters)

@@ -19,6 +19,7 @@ from dashboard.store import Frame, Store
 from dashboard.study import Plan, Study
 from dashboard.study_bar import StudyBar
 from dashboard.view import View
+from engine.recording import Recording
 
 GRID = """
 :host { display: grid !important; grid-auto-rows: max-content; gap: 12px; }
@@ -74,6 +75,7 @@ class Page(pn.viewable.Viewer):
     shares        each slot's share of the width, "third", "half" or "whole"; without any, rows of three
     plan          variants to be trained for comparison, from many seeds each
     settings, store, view   the kinds of what the page shows
+    timeless      nothing is trained on it: no time, no settings, no keys
     """
 
     slug: ClassVar[str] = ""
@@ -93,6 +95,7 @@ class Page(pn.viewable.Viewer):
     settings: ClassVar[type[Choices]] = Settings
     store: ClassVar[type[Store]] = Run
     view: ClassVar[type[View]] = View
+    timeless: ClassVar[bool] = False
 
     def __init__(self, run: Store) -> None:
         super().__init__()
@@ -120,6 +123,16 @@ class Page(pn.viewable.Viewer):
         except ValueError as error:
             return cls.store(cls.settings(**cls.defaults), view, study), [*problems, str(error)]
 
+    @classmethod
+    def reopened(cls, recording: Recording) -> Store:
+        """What the page showed when this was recorded.
+
+        Raises ValueError when it is of something that the page does not show, or its parts do not fit together.
+        """
+        view, _ = cls.view.from_query(_texts(recording.notes.get("view")))
+        study = Study.from_query(_texts(recording.notes.get("study")), {"plan": cls.plan})[0] if cls.plan else None
+        return cls.store.reopened(recording, view, study)
+
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
 
@@ -127,6 +140,12 @@ class Page(pn.viewable.Viewer):
         """What a link to the page as it is now says."""
         study = self.run.study.query() if self.run.study else {}
         return {"page": self.slug, **self.run.settings.query(), **self.run.view.query(), **study}
+
+    def recording(self, name: str = "") -> Recording:
+        """The run as it is now, with all that belongs to the page: to be opened there again."""
+        run = self.run
+        beside = {"study": run.study.query()} if run.study else {}
+        return run.recording(name, page=self.slug, view=run.view.query(), **beside)
 
     def choose(self, preset: Preset) -> None:
         """Set everything as a preset has it, and begin again."""
@@ -202,6 +221,11 @@ class Page(pn.viewable.Viewer):
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet."""
         return any(slot.view.near and slot.version != version for slot in self._slots)
+
+
+def _texts(query: Any) -> dict[str, str]:
+    """The part of a query that is one."""
+    return {name: text for name, text in query.items() if isinstance(text, str)} if isinstance(query, dict) else {}
 
 
 @cache

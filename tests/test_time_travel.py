@@ -1,0 +1,334 @@
+"""Time travel: from any recorded epoch another way can be gone, and the way that was left can be had back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dashboard.bookmarks import Bookmarks
+from dashboard.clock import Clock
+from dashboard.race import Race, RaceSettings
+from dashboard.run import WORTH, Run
+from dashboard.settings import Settings
+from dashboard.trail import Trail
+from engine import OPTIMIZERS
+from engine.recording import load, save
+
+SETUPS = {
+    "plain": {},
+    "momentum in batches": {"optimizer": "momentum", "batch_size": 7},
+    "adam with a schedule": {"optimizer": "adam", "learning_rate": 0.02, "schedule": "cosine"},
+    "penalized": {"l2": 0.01, "l1": 0.001, "optimizer": "rmsprop", "learning_rate": 0.01},
+    "newton": {"optimizer": "newton", "activation": "tanh", "hidden": [3]},
+    "a regression": {"dataset": "sine", "hidden": [4], "activation": "tanh", "validation": 0.0},
+}
+TUNINGS = {
+    20: {"learning_rate": 0.03},
+    45: {"l2": 0.02},
+    46: {"batch_size": 16},
+    70: {"learning_rate": 0.05, "l2": 0.0},
+}
+
+every_setup = pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS)
+
+
+def settings(**choices) -> Settings:
+    return Settings(**{"n": 60, "hidden": [5, 4], **choices})
+
+
+def run_of(setup: dict) -> Run:
+    return Run(settings(**setup))
+
+
+def tuned(run: Run, until: int) -> Run:
+    """Trained until an epoch, and tuned on the way as `TUNINGS` says."""
+    for epoch, changes in TUNINGS.items():
+        if run.history[-1].index < epoch <= until:
+            run.advance(epoch - run.history[-1].index)
+        if run.history[-1].index == epoch:
+            run.settings.param.update(**changes)
+    run.advance(until - run.history[-1].index) if run.history[-1].index < until else None
+    return run
+
+
+def way(run: Run) -> dict[int, bytes]:
+    """The parameters of every kept epoch."""
+    return {epoch.index: epoch.parameters.tobytes() for epoch in run.history}
+
+
+@every_setup
+@pytest.mark.parametrize("epoch", [0, 1, 19, 20, 45, 46, 60, 99])
+def test_a_fork_that_changes_nothing_goes_the_same_way_bit_for_bit(setup, epoch):
+    run = tuned(run_of(setup), 100)
+    before = way(run)
+    run.look_at(epoch)
+    run.fork()
+    assert (run.history[-1].index, run.looked_at) == (epoch, None)
+    start = settings(**setup).values()
+    held = {name: value for since, changes in TUNINGS.items() if since < epoch for name, value in changes.items()}
+    tunable = {name: start[name] for changes in TUNINGS.values() for name in changes}
+    run.settings.restore({**tunable, **held})
+    assert way(tuned(run, 100)) == before
+
+
+def test_a_fork_from_far_away_is_exact_where_checkpoints_are_thin(monkeypatch):
+    monkeypatch.setattr(Trail, "MOST", 4)
+    run = tuned(run_of({"optimizer": "adam", "batch_size": 9}), 333)
+    before = way(run)
+    for epoch in (332, 150, 47, 3):
+        run.look_at(epoch)
+        run.fork()
+        assert way(run) == {index: at for index, at in before.items() if index <= run.history[-1].index}
+        run.advance(1)
+        assert run._attempt.training.network.parameters.tobytes() == run.history[-1].parameters.tobytes()
+
+
+def test_checkpoints_stay_few_and_are_spread_over_the_whole_run():
+    run = run_of({})
+    run.advance(3000)
+    at = [checkpoint.index for checkpoint in run._attempt.trail._checkpoints]
+    assert len(at) <= Trail.MOST
+    assert at[0] == 0
+    assert max(np.diff([*at, 3000])) <= 4 * 3000 / Trail.MOST + 64
+
+
+def test_a_fork_with_another_learning_rate_goes_another_way_from_there():
+    run = run_of({})
+    run.advance(50)
+    there = run.history.at(30).parameters
+    run.look_at(30)
+    run.settings.learning_rate = 0.4
+    run.fork()
+    run.advance(20)
+    assert run.history.at(30).parameters.tobytes() == there.tobytes()
+    assert run.history[-1].index == 50
+    assert run.history.at(31).parameters.tobytes() != there.tobytes()
+
+
+@every_setup
+def test_what_a_fork_leaves_behind_comes_back_and_goes_on(setup):
+    run, other = (tuned(run_of(setup), 80) for _ in range(2))
+    run.look_at(40)
+    run.fork()
+    run.advance(10)
+    assert "80" in run.left
+    run.undo()
+    assert way(run) == way(other)
+    run.advance(20)
+    other.advance(20)
+    assert way(run) == way(other)
+
+
+def test_a_fresh_start_can_be_undone_with_its_settings_and_redone():
+    run = run_of({"seed": 3})
+    run.advance(30)
+    old, before = run.settings.values(), way(run)
+    run.settings.hidden = [7]
+    run.advance(12)
+    new, after = run.settings.values(), way(run)
+    run.undo()
+    assert run.settings.values() == old
+    assert way(run) == before
+    assert run.setup.network.widths == (5, 4)
+    run.undo()
+    assert run.settings.values() == new
+    assert way(run) == after
+    run.advance(3)
+    assert run.history[-1].index == 15
+
+
+def test_a_reset_can_be_undone():
+    run = run_of({})
+    run.advance(30)
+    before = way(run)
+    run.reset()
+    assert run.history[-1].index == 0
+    run.undo()
+    assert way(run) == before
+
+
+def test_a_run_of_few_epochs_is_not_worth_having_back():
+    run = run_of({})
+    run.advance(WORTH - 1)
+    run.reset()
+    assert run.left == ""
+    run.undo()
+    assert run.history[-1].index == 0
+
+
+def test_a_run_left_amid_an_epoch_comes_back_whole():
+    run, other = (run_of({"batch_size": 1, "n": 200}) for _ in range(2))
+    run.advance(10)
+    asked = iter([False, False, True])
+    run.advance(1, lambda: next(asked, True))
+    run.reset()
+    run.advance(WORTH)
+    run.undo()
+    run.advance(5)
+    other.advance(run.history[-1].index)
+    assert way(run) == way(other)
+
+
+def test_play_from_an_earlier_epoch_forks_and_step_does_not():
+    run = run_of({})
+    run.advance(40)
+    clock = Clock(run)
+    clock.look_at(10)
+    clock.step()
+    assert (run.looked_at, run.history[-1].index) == (11, 40)
+    clock.play()
+    clock.pause()
+    assert run.looked_at is None
+    assert run.left == "the run that had come to epoch 40"
+
+
+@every_setup
+def test_a_run_saved_and_opened_is_the_same_and_goes_on_bit_for_bit(setup, tmp_path):
+    run = tuned(run_of(setup), 90)
+    save(tmp_path / "run.npz", run.recording(name="mine", page="playground"))
+    recording = load(tmp_path / "run.npz")
+    assert (recording.name, recording.notes["page"]) == ("mine", "playground")
+    opened = Run.reopened(recording)
+    assert way(opened) == way(run)
+    assert opened.settings.values() == run.settings.values()
+    assert list(opened.bookmarks) == list(run.bookmarks)
+    opened.advance(25)
+    run.advance(25)
+    assert way(opened) == way(run)
+    for one in (opened, run):
+        one.look_at(33)
+        one.fork()
+        one.advance(5)
+    assert way(opened) == way(run)
+
+
+def test_a_run_is_recorded_amid_an_epoch_after_that_epoch():
+    run = run_of({"batch_size": 1, "n": 200})
+    run.advance(3)
+    asked = iter([False, True])
+    run.advance(1, lambda: next(asked, True))
+    recording = run.recording()
+    assert recording.checkpoint.index == recording.epochs.index[-1] == run.history[-1].index == 4
+
+
+def test_a_run_that_diverged_opens_and_says_so():
+    run = Run(settings(dataset="sine", activation="tanh", learning_rate=9.0, validation=0.0))
+    run.advance(500)
+    assert "diverged" in run.ended
+    opened = Run.reopened(run.recording())
+    assert "diverged" in opened.ended
+    assert opened.advance(3) == 0
+    opened.look_at(0)
+    opened.fork()
+    assert opened.ended == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"notes": {"kind": "cake"}}, "'cake'"),
+        ({"settings": {"hidden": [5, 3]}}, "another network"),
+        ({"settings": {"hidden": [5, 4, 0]}}, "hidden layer of 0 units"),
+        ({"settings": {"dataset": "cake"}}, "cake"),
+        ({"settings": {"flavor": 1}}, "flavor is unknown here"),
+        ({"notes": {"kind": "run", "tunings": [[0, {"dataset": "xor"}]]}}, "tuning"),
+        ({"notes": {"kind": "run", "tunings": ["ab"]}}, "tuning"),
+        ({"notes": {"kind": "run", "tunings": 5}}, "do not fit together"),
+        ({"notes": {"kind": "run", "bookmarks": [7]}}, "do not fit together"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(changes, message):
+    recording = run_of({}).recording()
+    changes = {name: {**getattr(recording, name), **value} for name, value in changes.items()}
+    with pytest.raises(ValueError, match=message):
+        Run.reopened(replace(recording, **changes))
+
+
+def test_a_race_saved_and_opened_is_the_same_and_goes_on(tmp_path):
+    race, other = (Race(RaceSettings(surface="rosenbrock")) for _ in range(2))
+    race.advance(60)
+    save(tmp_path / "race.npz", race.recording(name="valley"))
+    opened = Race.reopened(load(tmp_path / "race.npz"))
+    opened.advance(10)
+    other.advance(70)
+    assert opened.history[-1].index == 70
+    np.testing.assert_array_equal(opened.history[-1].points, other.history[-1].points)
+
+
+def test_a_race_goes_on_from_the_step_that_is_looked_at():
+    race = Race()
+    race.advance(30)
+    there = race.history[12].points
+    race.look_at(12)
+    race.fork()
+    assert race.history[-1].index == 12
+    np.testing.assert_array_equal(race.history[-1].points, there)
+
+
+# Bookmarks
+
+
+def titles(run: Run) -> dict[str, int]:
+    return {one.kind: one.epoch for one in run.bookmarks}
+
+
+def test_dead_units_are_found_at_the_first_epoch_in_which_their_mean_is_zero():
+    run = Run(settings(bias=-2.0, hidden=[8, 8], seed=1))
+    run.advance(20)
+    at = titles(run)["death"]
+    assert (run.history.at(at).mean_activations[0] == 0).any() or (run.history.at(at).mean_activations[1] == 0).any()
+    assert at == 0
+
+
+def test_a_leap_of_the_loss_is_found_where_it_is():
+    run = Run(settings(dataset="sine", activation="tanh", learning_rate=0.01))
+    run.advance(40)
+    assert "spike" not in titles(run)
+    run.settings.learning_rate = 2.0
+    run.advance(2)
+    run.settings.learning_rate = 0.001
+    run.advance(5)
+    losses = np.array([epoch.loss for epoch in run.history])
+    leaps = np.flatnonzero(losses[1:] > 1.3 * losses[:-1]) + 1
+    assert titles(run)["spike"] == leaps[0]
+
+
+def test_the_lowest_validation_loss_is_found_once_it_has_risen_again():
+    run = Run(Settings(n=40, noise=0.6, hidden=[32, 32], learning_rate=0.5, validation=0.5))
+    run.advance(600)
+    losses = np.array([epoch.validation_loss for epoch in run.history])
+    assert titles(run)["turn"] == int(np.argmin(losses))
+
+
+def test_bookmarks_do_not_depend_on_how_the_run_was_cut_into_blocks():
+    runs = [Run(Settings(n=40, noise=0.6, hidden=[16], learning_rate=0.5, bias=-1.0)) for _ in range(2)]
+    runs[0].advance(300)
+    for _ in range(300):
+        runs[1].advance(1)
+    kinds = {"death", "goal", "spike"}
+    found = [{kind: at for kind, at in titles(run).items() if kind in kinds} for run in runs]
+    assert found[0] == found[1]
+
+
+def test_a_fork_keeps_the_bookmarks_before_it():
+    run = Run(settings(bias=-2.0, hidden=[8, 8], seed=1))
+    run.advance(20)
+    run.look_at(5)
+    run.fork()
+    assert titles(run)["death"] == 0
+
+
+def test_marks_from_a_file_that_are_none_are_left_out():
+    marks = Bookmarks().found([["a", 3, "b"], ["c", "d", "e"], [1, 2, "f"], ["x" * 99, 4, "y" * 999]])
+    assert [(len(one.kind), one.epoch, len(one.title)) for one in marks] == [(1, 3, 1), (20, 4, 200)]
+
+
+def test_every_optimizer_can_be_forked():
+    for name in OPTIMIZERS:
+        run = Run(settings(optimizer=name, hidden=[3], activation="tanh"))
+        run.advance(12)
+        before = way(run)
+        run.look_at(5)
+        run.fork()
+        run.advance(7)
+        assert way(run) == before, name
