@@ -74,7 +74,7 @@ class App(pn.viewable.Viewer):
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
         )
-        self._runs = pmui.Drawer(anchor="right", size=420)
+        self._runs = pmui.Drawer(anchor="right", size=420, sx={"& .MuiDrawer-paper": {"maxWidth": "100vw"}})
         self._sharing = pmui.Dialog(
             title="Share", width_option="sm", title_variant="h6", close_on_click=True, show_close_button=True
         )
@@ -227,7 +227,7 @@ class App(pn.viewable.Viewer):
             icon="apps",
             variant="outlined",
             stylesheets=[".MuiButton-root { color: #5c7cfa !important; border-color: #5c7cfa66 !important; }"],
-            margin=(4, 8, 4, 24),
+            margin=(4, 4, 4, 12),
             on_click=self._open_menu,
         )
 
@@ -247,17 +247,17 @@ class App(pn.viewable.Viewer):
             ("edit_note", "Note: write into the journal about this run", self._note),
         )
         buttons = [
-            pmui.IconButton(icon=icon, label=words.split(":")[0], description=words, on_click=action, margin=2)
+            pmui.IconButton(icon=icon, label=words.split(":")[0], description=words, on_click=action, margin=0)
             for icon, words, action in tools
         ]
-        return pn.Row(*buttons, margin=(0, 4), styles={"margin-left": "auto"})
+        return pn.Row(*buttons, margin=0, styles={"margin-left": "auto"})
 
     def _open_runs(self, _: object) -> None:
         """Show the kept runs; the list is made when it is first asked for."""
         if not self._runs.objects:
             from dashboard.kept_runs import KeptRuns
 
-            self._kept_runs = KeptRuns(self.shelf, self)
+            self._kept_runs = KeptRuns(self.shelf, self, close=lambda: self._runs.param.update(open=False))
             self._runs.objects = [self._kept_runs]
         self._kept_runs.refresh()
         self._runs.open = True

@@ -21,7 +21,9 @@ class Browser(JSComponent):
     const TYPING = "input:not([type=range], [type=checkbox]), textarea, [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"
     const SLIDING = "input[type=range], [role=slider], [role=radio], [role=tab]"
-    const KEYS = {" ": "space", r: "r", R: "r", ArrowRight: "right", ArrowLeft: "left", Home: "home", End: "end"}
+    const KEYS = {
+      " ": "space", "r": "r", "R": "r", "ArrowRight": "right", "ArrowLeft": "left", "Home": "home", "End": "end",
+    }
     const ALONG = ["right", "left", "home", "end"]
 
     // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
@@ -152,7 +154,7 @@ class Scrubber(JSComponent):
           const tick = make("i", "", ticks), button = make("button", "", list)
           tick.dataset.epoch = epoch
           make("b", "", button).textContent = epoch.toLocaleString("en")
-          button.append(title)
+          button.append(` ${title}`)
           button.title = `Take all pictures to epoch ${epoch}: ${title}`
           button.addEventListener("click", () => model.send_msg(epoch))
         }

@@ -14,6 +14,7 @@ from dashboard.bookmarks import Bookmarks
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
+from dashboard.tables import OWN, TABLES
 from dashboard.trail import TUNED, UPDATES, Trail, Tuning
 from dashboard.view import View
 from engine.datasets import Dataset, Standardization
@@ -42,13 +43,17 @@ FEWEST_TO_SPLIT = 40
 
 @dataclass(frozen=True)
 class Setup:
-    """What is fixed from one fresh start to the next: the data, the untrained network, the loss."""
+    """What is fixed from one fresh start to the next: the data, the untrained network, the loss.
+
+    standardization   that of the inputs, if the settings ask for one
+    """
 
     train: Dataset
     validation: Dataset | None
     network: Network
     loss: str
     task: str
+    standardization: Standardization | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Setup":
@@ -56,7 +61,7 @@ class Setup:
 
         Raises ValueError where they do not go together, naming what would.
         """
-        train, validation = _data(settings)
+        train, validation, standardization = _data(settings)
         outputs = train.n_classes if train.task == "classes" else 1
         network = Network(
             [train.x.shape[1], *_sizes(settings, train.x.shape[1], outputs), outputs],
@@ -67,7 +72,7 @@ class Setup:
             skip=settings.skip,
             bias=settings.bias,
         )
-        return cls(train, validation, network, settings.loss, train.task)
+        return cls(train, validation, network, settings.loss, train.task, standardization)
 
     def training(self, settings: Settings) -> Training:
         """A training of the network, from its start, as the settings want it.
@@ -345,8 +350,10 @@ class Run(Store):
             attempt = self._attempt
             self._finish(attempt)
             seeds = {"training": attempt.settings["seed"], "data": self.settings.data_from}
+            own = {"data": TABLES.pack(attempt.settings["own"])} if attempt.settings["dataset"] == OWN else {}
             about = {
                 "kind": KIND,
+                **own,
                 "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.trail.tunings],
                 "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
             }
@@ -356,6 +363,8 @@ class Run(Store):
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
         if recording.notes.get("kind") != KIND:
             raise ValueError(f"this is a recording of {recording.notes.get('kind', 'something else')!r}, not of a run")
+        if "data" in recording.notes:
+            TABLES.unpack(recording.notes["data"])
         settings = Settings.of(recording.settings)
         try:
             attempt = Attempt.reopened(settings, recording)
@@ -467,16 +476,16 @@ def _in_digits(loss: float) -> str:
     return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
 
 
-def _data(settings: Settings) -> tuple[Dataset, Dataset | None]:
+def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization | None]:
     data = settings.examples()
     if settings.validation and len(data) >= FEWEST_TO_SPLIT:
         train, validation = data.split(settings.validation, seed=settings.data_from)
     else:
         train, validation = data, None
-    if settings.standardize:
-        scale = Standardization.of(train.x)
-        train, validation = scale.apply(train), scale.apply(validation) if validation else None
-    return train, validation
+    if not settings.standardize:
+        return train, validation, None
+    scale = Standardization.of(train.x)
+    return scale.apply(train), scale.apply(validation) if validation else None, scale
 
 
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:

@@ -63,6 +63,10 @@ PAGE = {
     "& .MuiToolbar-root": {"minHeight": "52px !important", "margin": "0 !important"},
     "& .MuiAppBar-root .title": {"color": "text.primary", "fontSize": "19px"},
     "& .MuiAppBar-root img": {"height": "30px", "width": "30px"},
+    "@media (max-width: 599px)": {
+        "& .MuiAppBar-root .title": {"display": "none"},
+        "& .MuiToolbar-root": {"padding": "0 4px"},
+    },
 }
 SECTIONS = {
     "& .MuiAccordionSummary-root": {"minHeight": "38px"},

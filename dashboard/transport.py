@@ -24,13 +24,9 @@ BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: cente
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
-PLAY = {"label": "Play", "icon": "play_arrow", "description": "Train (space)"}
-PAUSE = {"label": "Pause", "icon": "pause", "description": "Stand still (space)"}
-FORK = {
-    "label": "Play from here",
-    "icon": "call_split",
-    "description": "Train on from the epoch that is shown (space); what came after it can be had back",
-}
+PLAY = {"label": "Play", "icon": "play_arrow"}
+PAUSE = {"label": "Pause", "icon": "pause"}
+FORK = {"label": "Play from here", "icon": "call_split"}
 
 
 class Transport(pn.viewable.Viewer):
@@ -66,7 +62,7 @@ class Transport(pn.viewable.Viewer):
             options=settings.param.speed.names,
             width=150,
             size="small",
-            margin=(4, 10),
+            margin=(8, 10, 4, 10),
             description="",
         )
         self._numbers = Div(stylesheets=[STYLE], margin=0)

@@ -173,10 +173,10 @@ def test_the_readmes_python_runs(block):
 
 def test_the_readmes_keys_are_those_the_page_listens_to():
     browser = (ROOT / "dashboard" / "browser.py").read_text("utf-8")
-    keys = dict(re.findall(r'"([^"]+)": "(\w+)"', re.search(r"const KEYS = \{(.*?)\}", browser)[1]))
-    assert set(keys.values()) == {"space", "right", "left", "r"}
+    keys = dict(re.findall(r'"([^"]+)": "(\w+)"', re.search(r"const KEYS = \{(.*?)\}", browser, re.DOTALL)[1]))
+    assert set(keys.values()) == {"space", "right", "left", "home", "end", "r"}
     table = README[README.index("| key |") :].split("\n\n")[0]
-    assert re.findall(r"^\| (\S+) \|", table, flags=re.MULTILINE) == ["key", "space", "→", "←", "R"]
+    assert re.findall(r"^\| (\S+) \|", table, flags=re.MULTILINE) == ["key", "space", "→", "←", "Home", "End", "R", "Ctrl+Z"]
 
 
 def test_the_first_thing_the_readme_trains_is_what_the_page_opens_with():

@@ -52,8 +52,8 @@ def another(settings: Settings, name: str) -> Any:
         return not value
     if isinstance(parameter, Widths):
         return [3, 3, 3]
-    if name == "n":
-        return 50
+    if name in ("n", "own"):
+        return {"n": 50, "own": "0123456789abcdef"}[name]
     step = 1 if isinstance(parameter, param.Integer) else 0.01
     return value + step if value + step <= parameter.bounds[1] else value - step
 

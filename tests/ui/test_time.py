@@ -98,3 +98,61 @@ def test_every_epoch_is_on_the_curve_in_the_browser(visit: Callable, wait):
     assert sum(value == value for value in drawn[:200]) == standing + 1, (
         "columns of the activation map that are not NaN"
     )
+
+
+def test_any_epoch_can_be_gone_back_to_and_on_from(visit: Callable):
+    page = visit("?page=playground&speed=20&dataset=moons&bias=-2&hidden=[8,8]&seed=1")
+    page.press("Play")
+    page.pass_by(40)
+    newest = page.stand()
+    digests, loss = page.digests(), page.loss()
+    page.key("ArrowLeft")
+    page.reach(newest - 1)
+    page.key("Home")
+    page.reach(0)
+    assert all(page.digests()[name] != digests[name] for name in PICTURES - {"landscape"})
+    page.key("End")
+    page.reach(newest)
+    assert page.loss() == loss
+
+    page.window.get_by_role("button", name="0 first dead unit", exact=False).click()
+    page.reach(0)
+    page.slider("Epoch").press("ArrowRight")
+    page.reach(1)
+
+    page.press("Play from here")
+    page.pass_by(1)
+    forked = page.stand()
+    assert page.ask("lab.column('loss', 'training', 'epoch')") == list(range(forked + 1))
+    page.button(f"Have back the run that had come to epoch {newest}").click()
+    page.reach(newest)
+    assert page.loss() == loss
+    page.key("ArrowRight")
+    page.reach(newest + 1)
+
+
+def test_a_reset_and_a_changed_setting_can_be_undone(visit: Callable):
+    page = visit("?page=playground&speed=100")
+    page.press("Play")
+    page.pass_by(20)
+    newest = page.stand()
+    loss = page.loss()
+    page.press("Reset")
+    page.reach(0)
+    page.choose("Activation", "tanh")
+    page.until(lambda: page.link()["activation"] == "tanh", "the link to tell")
+    page.key("Control+z")
+    page.reach(newest)
+    assert page.loss() == loss
+    page.until(lambda: page.link()["activation"] == "relu", "the link to tell of the old run")
+
+
+def test_a_link_with_an_epoch_trains_up_to_it(visit: Callable):
+    page = visit("?page=playground&seed=5&epoch=137")
+    page.reach(137)
+    assert not page.playing()
+
+
+def test_a_link_with_an_impossible_epoch_says_so(visit: Callable):
+    page = visit("?page=playground&epoch=-3")
+    assert "epoch=-3 is not possible" in page.alert()
