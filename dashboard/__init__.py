@@ -6,7 +6,13 @@ Names are imported when they are asked for, so that a run needs neither Panel no
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"App": "dashboard.app", "Run": "dashboard.run", "Settings": "dashboard.settings"}
+_HOMES = {
+    "App": "dashboard.app",
+    "Run": "dashboard.run",
+    "Settings": "dashboard.settings",
+    "observe": "dashboard.lab",
+    "watch": "dashboard.lab",
+}
 
 __all__ = list(_HOMES)
 

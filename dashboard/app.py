@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -12,16 +13,23 @@ from bokeh.document import Document
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
-from dashboard import style
+from dashboard import beacon, style
 from dashboard.browser import Browser
-from dashboard.clock import CONDUCTOR, Chore, Clock
+from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
+from dashboard.edge import Lookout
+from dashboard.follower import Follower, Shared
 from dashboard.instruments.instrument import Instrument
 from dashboard.job import Job
 from dashboard.journal import Journal
+from dashboard.kept_runs import KeptRuns
 from dashboard.navigation import Gallery
+from dashboard.onlooker import Onlooker
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
+from dashboard.playback import clock_of
+from dashboard.run import Run
+from dashboard.share import Share
 from dashboard.shelf import Kept, Shelf
 from dashboard.store import Frame, Store
 from dashboard.transport import Transport
@@ -64,13 +72,14 @@ class App(pn.viewable.Viewer):
         self._left: dict[str, dict[str, str]] = {}
         self._asked: Callable[[], None] | None = None
         self.shelf = Shelf()
+        self.shared: Shared | None = None
         self._kept: tuple[str, object] = ("", None)
         self._side, self._body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self._body.sizing_mode = "stretch_width"
         self._alert = pmui.Alert(
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
-        self.browser = Browser(self._press)
+        self.browser = Browser(self._press, live=self)
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
         )
@@ -78,13 +87,18 @@ class App(pn.viewable.Viewer):
         self._sharing = pmui.Dialog(
             title="Share", width_option="sm", title_variant="h6", close_on_click=True, show_close_button=True
         )
+        self._window: pmui.Page | None = None
+        self._was_open = False
         self._ticks, self._said = 0, ("", 0)
         self._chore: Chore | Job = Chore(iter(()))
         self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
         self._kept = key, self._moment
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Row(self._side, self._main(), sizing_mode="stretch_width")
+        """What a cell of a notebook shows, where it is kept up to date as on a served page."""
+        head = pn.Row(self._menu(), self._tools(), sizing_mode="stretch_width", margin=0)
+        side = pn.Column(self._side, width=300, margin=0)
+        return pn.Column(head, pn.Row(side, self._main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
 
     def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
         """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.
@@ -122,6 +136,24 @@ class App(pn.viewable.Viewer):
         self._kept, self._link_is_old = (kept.id, self._moment), True
         return kept
 
+    def query(self) -> dict[str, str]:
+        """What a link to all this says."""
+        if isinstance(self.run, Follower):
+            return {"follow": self.run.shared.id}
+        kept = {"run": self._kept[0]} if self._kept[0] else {}
+        return {**self.shown.query(), **kept}
+
+    def let_follow(self) -> Shared:
+        """Let others follow whatever is shown here, from now on; the same for all who are asked."""
+        self.shared = self.shared or Shared(self.run, self.shown.slug)
+        return self.shared
+
+    def stop_following(self) -> None:
+        """Let nobody follow any more."""
+        if self.shared:
+            self.shared.stop()
+        self.shared = None
+
     def say(self, message: str, severity: str = "info") -> None:
         """Tell the visitor something on the page."""
         self._alert.param.update(object=message, severity=severity, visible=bool(message), closed=False)
@@ -151,7 +183,7 @@ class App(pn.viewable.Viewer):
 
     def page(self) -> pmui.Page:
         """The whole window, for a server."""
-        page = pmui.Page(
+        self._window = page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
             header=[self._menu(), self._tools()],
@@ -167,6 +199,7 @@ class App(pn.viewable.Viewer):
         )
         with edit_readonly(page):
             page.busy = pn.rx(False)  # else a watcher on the whole server's state holds the page after its session
+        self._draw_aside()
         return page
 
     def start(self, document: Document, epoch: int = 0) -> None:
@@ -182,6 +215,13 @@ class App(pn.viewable.Viewer):
         self._chore.drop()
         self._watchers.close()
 
+    def end(self) -> None:
+        """The session is over: let go of everything."""
+        self.stop_following()
+        if self._sharing.objects:
+            self._share.close()
+        self._leave()
+
     def _leave(self) -> None:
         """Let go of the page that is shown."""
         self.close()
@@ -189,25 +229,37 @@ class App(pn.viewable.Viewer):
 
     def _show(self, kind: type[Page], run: Store, problems: Sequence[str]) -> None:
         """Show a page of this kind on a run."""
-        self.run, self.clock = run, Clock(run)
+        self.run, self.clock = run, clock_of(run)
         self._watchers = Watchers(run.settings)
         with self._watchers.noted():
             self.shown = kind(run)
             others = [run.view, run.study] if run.study else [run.view]
-            self.controls = Controls(run.settings, others, kind.controls, self._watchers)
+            self.controls = Controls(run.settings, others, kind.controls, self._watchers, self.say)
             self.transport = Transport(self.clock)
             for choices in (run.settings, *others):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open = self.clock.play, self.open
         self._link_is_old, self._drawn = True, -1
         self._worked_on, self._round_began = None, 0.0
-        self._waiting: list[Instrument] = []
-        self._side.objects = [] if kind.timeless else [self.controls]
+        self._waiting: list[Instrument | Lookout] = []
+        self._lookouts = [Lookout(run)] if isinstance(run, Run) else []
+        self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
+        self._draw_aside()
         self._body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
+        if self.shared:
+            self.shared.show(run, kind.slug)
         if problems:
             run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
         while not self._lazy and self._is_behind():
             self._draw()
+
+    def _draw_aside(self) -> None:
+        """Put the side bar away where it is empty, and have it back as it was where it is not."""
+        if self._window and not self._side.objects:
+            self._was_open = self._was_open or self._window.sidebar_open
+            self._window.sidebar_open = False
+        elif self._window and self._was_open:
+            self._window.sidebar_open, self._was_open = True, False
 
     def _main(self) -> pn.viewable.Viewable:
         return pn.Column(
@@ -255,17 +307,17 @@ class App(pn.viewable.Viewer):
     def _open_runs(self, _: object) -> None:
         """Show the kept runs; the list is made when it is first asked for."""
         if not self._runs.objects:
-            from dashboard.kept_runs import KeptRuns
-
             self._kept_runs = KeptRuns(self.shelf, self, close=lambda: self._runs.param.update(open=False))
             self._runs.objects = [self._kept_runs]
         self._kept_runs.refresh()
         self._runs.open = True
 
     def _open_sharing(self, _: object) -> None:
-        from dashboard.share import Share
-
-        self._sharing.objects = [Share(self)]
+        """Show the ways to hand on what is shown; a page that is being made goes on while they are put away."""
+        if not self._sharing.objects:
+            self._share = Share(self)
+            self._sharing.objects = [self._share]
+        self._share.refresh()
         self._sharing.open = True
 
     def _note(self, _: object) -> None:
@@ -286,14 +338,15 @@ class App(pn.viewable.Viewer):
     async def _tick(self) -> None:
         """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
         self._ticks += 1
+        if isinstance(self.run, Follower) and self.run.outdated and not self._asked:
+            self._swap(lambda shared=self.run.shared: (PAGES[shared.page], Follower(shared), []))
         if self._asked:
             swap, self._asked = self._asked, None
             with CONDUCTOR.still(), collected(self._document) as changes:
                 swap()
             await send(self._document, changes, CONDUCTOR.still)
             return
-        if self.run.looked_at is not None and self.clock.playing:
-            self.clock.pause()
+        self._stand_where_looked_at()
         if self._ticks % (1 + CONDUCTOR.runs // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
             return
         if self._is_behind():
@@ -301,6 +354,31 @@ class App(pn.viewable.Viewer):
                 self._draw()
                 self.browser.frame += 1
             await send(self._document, changes, CONDUCTOR.still)
+        self._end_beat()
+
+    def catch_up(self) -> None:
+        """One beat in a notebook, which sends what was drawn."""
+        self._ticks, self._lazy = self._ticks + 1, True
+        self._stand_where_looked_at()
+        if self.browser.behind > FRAMES_AHEAD:
+            return
+        if self._is_behind():
+            with CONDUCTOR.still():
+                self._draw()
+                self.browser.frame += 1
+        self._end_beat()
+
+    def leave(self) -> None:
+        """The cell that has shown it is gone."""
+        self.clock.pause()
+        self._chore.drop()
+
+    def _stand_where_looked_at(self) -> None:
+        if self.run.looked_at is not None and self.clock.playing:
+            self.clock.pause()
+
+    def _end_beat(self) -> None:
+        """Have work done, and see what else has been kept."""
         self._work()
         if self._runs.open and self._ticks % REFRESH == 0:
             self._kept_runs.refresh()
@@ -332,8 +410,7 @@ class App(pn.viewable.Viewer):
             )
 
     def _write_link(self) -> None:
-        kept = {"run": self._kept[0]} if self._kept[0] else {}
-        query = "?" + urlencode({**self.shown.query(), **kept})
+        query = "?" + urlencode(self.query())
         if self._document and pn.state.location:
             pn.state.location.search = query
             self._link_is_old = False
@@ -363,7 +440,7 @@ class App(pn.viewable.Viewer):
         now = time.perf_counter()
         if frame.setup is not self._worked_on or now - self._round_began >= CHORE_EVERY:
             self._round_began, self._worked_on = now, frame.setup
-            self._waiting = self.shown.in_view
+            self._waiting = [*self.shown.in_view, *self._lookouts]
 
 
 def serve() -> None:
@@ -377,8 +454,16 @@ def serve() -> None:
     app = App(run, kind.slug, problems, lazy=True, key=key)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
+    request = document.session_context.request
+    _be_found(f"{request.protocol}://{request.headers.get('Host')}{request.path}")
     pn.state.onload(lambda: app.start(document, epoch))
-    pn.state.on_session_destroyed(lambda _: (app.close(), app.run.close()))
+    pn.state.on_session_destroyed(lambda _: app.end())
+
+
+@cache
+def _be_found(address: str) -> None:
+    """Let programs on this machine find the laboratory, to show in it what they train."""
+    beacon.light(address)
 
 
 def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
@@ -389,6 +474,12 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
             recording = Shelf().load(key)
             return _page_of(recording), _page_of(recording).reopened(recording), problems, key
         except (OSError, ValueError) as error:
+            problems.append(str(error))
+    if "follow" in query:
+        try:
+            shared = Shared.found(query["follow"])
+            return PAGES[shared.page], Follower(shared), problems, ""
+        except ValueError as error:
             problems.append(str(error))
     if page not in PAGES:
         problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")

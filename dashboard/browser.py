@@ -5,8 +5,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import param
+from bokeh.document import Document
+from bokeh.model import Model
 from panel.custom import Child, JSComponent
+from pyviz_comms import Comm
 
+from dashboard import notebook
 from dashboard.store import Store
 
 
@@ -26,9 +30,12 @@ class Browser(JSComponent):
     }
     const ALONG = ["right", "left", "home", "end"]
 
+    const pages = () => Bokeh.documents.flatMap((document) => document.roots()).filter((root) => root.class_name == "Page")
+    const whole = () => pages().length > 0
+
     // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
     const suit = () => {
-      const page = Bokeh.documents.flatMap((document) => document.roots()).find((root) => root.class_name == "Page")
+      const page = pages()[0]
       if (!page) { return }
       const chosen = localStorage.getItem("descent-lab-theme")
       page.data.dark_theme = chosen ? chosen == "dark" : matchMedia("(prefers-color-scheme: dark)").matches
@@ -48,7 +55,14 @@ class Browser(JSComponent):
       el.style.display = "none"
       suit()
       outlive()
+      // Where the laboratory is not the whole window, as in a notebook, only keys pressed within it are its own.
+      const within = () => {
+        let outermost = el
+        while (outermost.getRootNode() != document) { outermost = outermost.getRootNode().host }
+        return outermost.parentElement
+      }
       const hear = (event) => {
+        if (!whole() && !event.composedPath().includes(within())) { return }
         const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key == "z"
         const key = undo ? "undo" : KEYS[event.key], target = event.composedPath()[0]
         const is = (selector) => target instanceof Element && target.matches(selector)
@@ -65,9 +79,10 @@ class Browser(JSComponent):
     }
     """
 
-    def __init__(self, on_key: Callable[[str], None], **params: Any) -> None:
+    def __init__(self, on_key: Callable[[str], None], live: notebook.Live | None = None, **params: Any) -> None:
+        """live: keeps all that it is shown with up to date, in a notebook."""
         super().__init__(width=0, height=0, margin=0, **params)
-        self._on_key = on_key
+        self._on_key, self._live = on_key, live
 
     @property
     def behind(self) -> int:
@@ -76,6 +91,14 @@ class Browser(JSComponent):
 
     def _handle_msg(self, msg: Any) -> None:
         self._on_key(msg)
+
+    def _get_model(
+        self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
+    ) -> Model:
+        model = super()._get_model(doc, root, parent, comm)
+        if self._live and comm is not None:
+            notebook.show(root or model, self._live, leads=True)
+        return model
 
 
 class InView(JSComponent):

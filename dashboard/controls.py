@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,7 +12,9 @@ import param
 
 from dashboard import style
 from dashboard.choices import Choices, Magnitude
+from dashboard.data_dialog import DataDialog, OwnData
 from dashboard.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
+from dashboard.tables import OWN
 from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
@@ -55,10 +57,15 @@ class Controls(pn.viewable.Viewer):
         others: Sequence[Choices] = (),
         names: Sequence[str] = (),
         watchers: "Watchers | None" = None,
+        say: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """others: choices besides the settings, of the page's own. names: which controls come first."""
+        """others: choices besides the settings, of the page's own. names: which controls come first.
+
+        say: tells on the page what else a choice has changed.
+        """
         super().__init__()
-        self.settings, self._watchers = settings, watchers or Watchers(settings)
+        self.settings, self._watchers, self._say = settings, watchers or Watchers(settings), say
+        self._dialog: DataDialog | None = None
         owners = {name: _owner(name, settings, *others) for name in names}
         picked = [self._control(owner, name) for name, owner in owners.items() if owner]
         chosen = any(name in settings.names() for name in names)
@@ -69,6 +76,13 @@ class Controls(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def open_data(self) -> None:
+        """Have data of one's own brought; the dialog is made when it is first asked for."""
+        if self._dialog is None:
+            self._dialog = DataDialog(self.settings, self._say)
+            self._layout.append(self._dialog)
+        self._dialog.open()
 
     def _sections(self, active: list[int]) -> pmui.Accordion:
         groups = [(title, self._group(names)) for title, names in SECTIONS.items()]
@@ -82,11 +96,32 @@ class Controls(pn.viewable.Viewer):
         """The control of one choice."""
         special = {"hidden": LayerEditor, "loss": LossMenu, "seed": SeedEditor}
         if name in FAMILIES and choices is self.settings:
-            parts = _menu(choices, name), Family(choices, name, self._watchers)
+            parts = [_menu(choices, name), Family(choices, name, self._watchers)]
+            if name == "dataset":
+                parts.insert(1, OwnData(choices, self.open_data))
             return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
         if name in special and isinstance(choices, Settings):
             return special[name](choices)
+        if name in COMMON and isinstance(choices, Settings):
+            return Drawn(choices, name)
         return control(choices, name)
+
+
+class Drawn(pn.viewable.Viewer):
+    """The control of something that data are drawn with; there is none for data of one's own."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        super().__init__()
+        self._settings, self._widget = settings, control(settings, name)
+        self._layout = pn.Column(self._widget, margin=0, sizing_mode="stretch_width")
+        self._follow()
+        settings.param.watch(self._follow, "dataset", precedence=1)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def _follow(self, *_: object) -> None:
+        self._layout.visible = self._settings.dataset != OWN
 
 
 class Watchers:
@@ -176,7 +211,7 @@ class LossMenu(pn.viewable.Viewer):
         self._widget = pmui.Select.from_param(
             settings.param.loss, options=settings.losses(), **_words(settings, "loss")
         )
-        settings.param.watch(self._fit, ["dataset", *family_options([DATASETS])], precedence=1)
+        settings.param.watch(self._fit, ["dataset", "own", *family_options([DATASETS])], precedence=1)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._widget

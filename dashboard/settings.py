@@ -10,6 +10,7 @@ from typing import Any, Self
 import param
 
 from dashboard.choices import Choices
+from dashboard.tables import DIGEST, OWN, TABLES, Table
 from engine.activations import ACTIVATIONS
 from engine.datasets import DATASETS, Dataset
 from engine.initializers import INITIALIZERS
@@ -64,10 +65,22 @@ class Widths(param.List):
             raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MOST_LAYERS}")
 
 
+class Digest(param.String):
+    """The digest of a table, or nothing."""
+
+    def __init__(self, default: str = "", **params: Any) -> None:
+        super().__init__(default=default, regex=f"^({DIGEST.pattern})?$", **params)
+
+    def in_words(self) -> str:
+        """What is possible, as the end of a sentence."""
+        return "sixteen of the signs 0-9 and a-f, or nothing"
+
+
 class Settings(Choices):
     """What is to be trained, on what and how. The same settings give the same run, bit for bit."""
 
-    dataset = param.Selector(default="moons", objects=list(DATASETS), doc="The examples to learn from.")
+    dataset = param.Selector(default="moons", objects=[*DATASETS, OWN], doc="The examples to learn from.")
+    own = Digest(label="Own data", doc="Which data of one's own are meant, by their digest.")
     n = param.Integer(
         default=200,
         bounds=(4, 2000),
@@ -168,6 +181,7 @@ class Settings(Choices):
 
     def __init__(self, **choices: Any) -> None:
         """Options that are not given take the default of the optimizer or dataset (and so on) they belong to."""
+        self._table: Table | None = None
         super().__init__(**choices)
         self._adopting = True
         self._adopt(FAMILIES, given=choices)
@@ -176,6 +190,8 @@ class Settings(Choices):
     @property
     def task(self) -> str:
         """`binary`, `classes` or `regression`: what the dataset, with its options, asks for."""
+        if self.dataset == OWN:
+            return self.table().task if self.own in TABLES else "binary"
         return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).task
 
     @property
@@ -189,8 +205,38 @@ class Settings(Choices):
         return self.seed if self.data_seed < 0 else self.data_seed
 
     def examples(self) -> Dataset:
-        """All examples, before any are held out."""
+        """All examples, before any are held out.
+
+        Raises ValueError for data of one's own that are not known here.
+        """
+        if self.dataset == OWN:
+            return self.table().dataset()
         return self.build("dataset", n=self.n, noise=self.noise, seed=self.data_from)
+
+    def table(self) -> Table:
+        """All examples as a table; those of one's own as they were brought.
+
+        Raises ValueError for data of one's own that are not known here.
+        """
+        if self.dataset != OWN:
+            return Table.of(self.examples())
+        if not self.own:
+            raise ValueError("there are no data of your own yet; open “Your own data…” and choose a file")
+        if self._table is None or self._table.digest != self.own:
+            self._table = TABLES.get(self.own)
+        return self._table
+
+    def take(self, table: Table, **changes: Any) -> list[str]:
+        """Learn from a table from now on; what else had to change for it, as sentences.
+
+        changes: other settings that are to change at the same time
+        """
+        said, rows = [], len(table.x)
+        if self.batch_size > rows - round(self.validation * rows):
+            said.append(f"Batches of {self.batch_size} are larger than these data: all examples are now one batch.")
+            changes["batch_size"] = 0
+        self.param.update(dataset=OWN, own=TABLES.hold(table), **changes)
+        return said
 
     def losses(self) -> list[str]:
         """The losses that go with the task's output and its answers: labels for classes, values for a regression."""
@@ -199,8 +245,8 @@ class Settings(Choices):
 
     def options(self, choice: str) -> dict[str, Any]:
         """The options of the chosen `dataset`, `initializer`, `optimizer` or `schedule`, with their values."""
-        member = FAMILIES[choice][getattr(self, choice)]
-        return {name: getattr(self, name) for name in options(member) if name not in COMMON}
+        member = FAMILIES[choice].get(getattr(self, choice))
+        return {name: getattr(self, name) for name in options(member) if name not in COMMON} if member else {}
 
     def build(self, choice: str, **arguments: Any) -> Any:
         """The chosen member of a family, made with its options."""
@@ -217,6 +263,9 @@ class Settings(Choices):
     @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
         settings, problems = super().from_query(query, defaults)
+        if settings.dataset == OWN and settings.own not in TABLES:
+            problems.append(f"own={settings.own} means data that are not known here: load their file; these are moons")
+            settings.param.update(dataset="moons", own="")
         if query.get("loss") in LOSSES and settings.loss != query["loss"]:
             problems.append(
                 f"loss={query['loss']} does not go with {settings.dataset}; "
@@ -230,7 +279,7 @@ class Settings(Choices):
 
     def _adopt(self, chosen: Iterable[str], given: Container[str]) -> None:
         """Let what was newly chosen bring its own defaults along, and its loss, except where they are given."""
-        members = [FAMILIES[name][getattr(self, name)] for name in chosen]
+        members = [FAMILIES[name][getattr(self, name)] for name in chosen if getattr(self, name) in FAMILIES[name]]
         defaults = {name: option.default for member in members for name, option in options(member).items()}
         with param.parameterized.batch_call_watchers(self):
             self.param.update(**{name: value for name, value in defaults.items() if name not in given})

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dashboard.settings import FAMILIES, OPTIONS
 from engine.ranges import options
@@ -37,6 +37,9 @@ ENDING = ".npz"
 PART = re.compile(r"\.[0-9a-f]{32}\.part")
 LEFT_OVER = 24 * 3600
 """Seconds after which a file that was never finished is taken for one of a process that was killed."""
+
+PATIENCE = 10
+"""Seconds to wait for another process, which is at most as long as it takes to write the largest file."""
 
 IN_TRASH = 20
 LARGEST = 100 * 2**20
@@ -135,13 +138,13 @@ class Shelf:
         """
         if len(content) > LARGEST:
             size, most = len(content) / 2**20, LARGEST // 2**20
-            raise ShelfError(f"{filename} is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
+            raise ShelfError(f"“{filename}” is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
         try:
             recording = recording_in(content)
         except ValueError as error:
-            raise ShelfError(f"{filename} is not a kept run: {_cause(error)}.") from error
+            raise ShelfError(f"“{filename}” is not a kept run: {_cause(error)}.") from error
         now = datetime.now().astimezone()
-        with self._written(f"{filename} was not added"), self._alone():
+        with self._written(f"“{filename}” was not added"), self._alone():
             return self._twin(recording) or self._save(
                 recording, self._id_for(recording, now), now, Path(filename).stem
             )
@@ -201,7 +204,7 @@ class Shelf:
 
     def _save(self, recording: Recording, key: str, now: datetime, otherwise: str = "") -> Kept:
         name = title(recording.name) or described(recording.settings) or title(otherwise) or "run"
-        created = recording.created or now.isoformat(timespec="seconds")
+        created = recording.created or now.isoformat(timespec="milliseconds")
         notes = {**recording.notes, "id": key}
         save(self._place(self._runs, key), replace(recording, name=name, created=created, notes=notes))
         self._sweep()
@@ -284,16 +287,20 @@ class Shelf:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No other process or thread is in such a body meanwhile; the system ends that for one that is killed."""
+        until = time.monotonic() + PATIENCE
         with (self._runs / ".lock").open("a") as lock:
-            if fcntl:
-                with suppress(OSError):
-                    fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _locked(lock):
+                if time.monotonic() > until:
+                    raise ShelfError(
+                        f"Another process has been busy in {self._runs} for {PATIENCE} s; try again later."
+                    )
+                time.sleep(0.01)
             yield
 
 
 def title(name: str) -> str:
-    """A name on one line, and not too long."""
-    return " ".join(name.split())[:LONGEST].strip()
+    """A name on one line, of letters that can be shown, and not too long."""
+    return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:LONGEST].strip()
 
 
 def described(settings: Mapping[str, Any]) -> str:
@@ -334,6 +341,18 @@ def _essence(settings: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in settings.items() if name not in ASIDE}, sort_keys=True)
 
 
+def _locked(file: TextIO) -> bool:
+    """Lock a file, if no other has; where files cannot be locked, that is taken for done."""
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def _listed(value: Any) -> list:
     return value if isinstance(value, list) else []
 
@@ -362,8 +381,8 @@ def _kept(path: Path, mark: tuple[int, int, int]) -> Kept | str:
         id=path.stem,
         name=title(found.name) or described(found.settings) or "run",
         created=_local(found.created, mark[0]),
-        kind=str(found.notes.get("kind", ""))[:LONGEST],
-        page=str(found.notes.get("page", ""))[:LONGEST],
+        kind=title(str(found.notes.get("kind", ""))),
+        page=title(str(found.notes.get("page", ""))),
         settings=found.settings,
         epoch=found.epoch,
         loss=found.loss,
@@ -378,7 +397,7 @@ def _local(created: str, changed: int) -> str:
         moment = datetime.fromisoformat(created).astimezone()
     except (ValueError, OverflowError, OSError):
         moment = datetime.fromtimestamp(changed / 1e9).astimezone()
-    return moment.isoformat(timespec="seconds")
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _moment(created: str) -> float:

@@ -1,17 +1,20 @@
 """Slot: a card of a page for one picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
-from bokeh.models import Div
+from bokeh.models import Div, Plot
 
 from dashboard import style
 from dashboard.browser import InView
-from dashboard.instruments.instrument import Instrument
-from dashboard.store import Frame, Store
+from dashboard.guest_picture import OWN, GuestPicture, among_guests
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.picture_file import SaveMenu, as_csv, file_name
+from dashboard.store import Frame, Guest, Store
 
 CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
 HEADING = """
@@ -25,19 +28,29 @@ CAPTION = """
 p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
 p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
+PICTURES = """
+:host { display: flex !important; flex-flow: row wrap; gap: 4px 12px; align-items: flex-start; }
+.scroll-button { display: none; }
+"""
 
 
 class Slot(pn.viewable.Viewer):
-    """A card for one instrument: its title, how to read it, the picture, its caption."""
+    """A card for one instrument: its title, how to read it, the picture, its caption, and the same of every guest.
 
-    def __init__(self, run: Store, choices: Sequence[type[Instrument]]) -> None:
+    page   the slug of the page, for the names of files
+    """
+
+    def __init__(self, run: Store, choices: Sequence[type[Instrument]], page: str = "") -> None:
         super().__init__()
-        self._run, self._choices = run, choices
+        self._run, self._choices, self.page = run, choices, page
         self._kind: type[Instrument] | None = choices[0]
         self.instrument: Instrument | None = None
+        self.beside: list[GuestPicture] = []
+        self._guests: tuple[Guest, ...] = ()
         self.made, self.version = False, -1
         self._heading = pn.pane.HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
+        self._save = SaveMenu(self._file)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0)
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
         self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
@@ -47,18 +60,40 @@ class Slot(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         return self.view
 
-    def draw(self, frame: Frame, version: int) -> None:
-        """Bring the picture to a frame, choosing another if the run has become of another kind."""
+    @property
+    def unmade(self) -> bool:
+        """Whether a picture of the card was never drawn, which takes longer."""
+        return not self.made or self._run.guests is not self._guests or not all(one.made for one in self.beside)
+
+    def behind(self, version: int) -> bool:
+        """Whether the card does not show that version of the run yet."""
+        return self.version != version or any(one.behind(version) for one in self.beside)
+
+    def draw(self, frame: Frame, version: int, make: bool = True) -> None:
+        """Bring the pictures to a frame, choosing others if the run has become of another kind.
+
+        Of guests' pictures that were never drawn, one is made at a time, and none unless `make`.
+        """
+        if self.version != version:
+            self._draw_own(frame)
+            self.version = version
+        if self._run.guests is not self._guests:
+            self._seat()
+        unmade = [one for one in self.beside if not one.made]
+        for one in self.beside:
+            if one not in unmade[int(make) :]:
+                one.draw(version)
+
+    def _draw_own(self, frame: Frame) -> None:
         self._fit(frame)
         if self.instrument:
             self.instrument.draw(frame)
         self._caption.text = f"<p>{self.instrument.caption if self.instrument else ''}</p>"
-        self.version = version
 
     def _card(self) -> pmui.Paper:
-        head = pn.Row(self._heading, self._switches, self._reading, sizing_mode="stretch_width", margin=0)
+        parts = self._heading, self._switches, self._save, self._reading
         return pmui.Paper(
-            head,
+            pn.Row(*parts, sizing_mode="stretch_width", margin=0),
             self._picture,
             pn.pane.Bokeh(self._caption, margin=0, sizing_mode="stretch_width"),
             elevation=0,
@@ -76,7 +111,32 @@ class Slot(pn.viewable.Viewer):
         self._name(kind)
         self.instrument = kind(self._run) if kind else None
         self._switches.objects = [_choice(self.instrument, name) for name in kind.controls] if kind else []
-        self._picture.objects = [self.instrument] if self.instrument else [_nothing(self._choices[0])]
+        self._save.kinds = _kinds(self.instrument)
+        self._seat()
+
+    def _seat(self) -> None:
+        """Have a picture of each guest beside that of the run, unless it draws them itself."""
+        self._guests, before = self._run.guests, self.beside
+        known = {one.guest: one for one in before if one.own is self.instrument}
+        apart = self.instrument is not None and not self.instrument.overlays_guests
+        guests = self._guests if apart else ()
+        self.beside = [known.get(guest) or GuestPicture(guest, self.instrument) for guest in guests]
+        for one in before:
+            if one not in self.beside:
+                one.leave()
+        own = self.instrument or _nothing(self._choices[0])
+        objects = [among_guests(own) if self.beside else own, *self.beside]
+        self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.beside else [])
+
+    def _file(self, kind: str) -> Mapping[str, Any]:
+        """The file of the card as it is now, or the figures that the browser is to draw it from."""
+        name = file_name(self.page, self.instrument.title, self.instrument.shown, kind)
+        shown = [one for one in self.beside if one.instrument]
+        if kind == "csv":
+            return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
+        own = {"id": self.instrument.figure.id, "name": OWN, "color": style.NEUTRAL}
+        others = [{"id": one.instrument.figure.id, "name": one.guest.name, "color": one.guest.color} for one in shown]
+        return {"name": name, "figures": [own, *others]}
 
     def _kind_for(self, frame: Frame) -> type[Instrument] | None:
         """The first choice that suits the run; None where none does."""
@@ -97,6 +157,19 @@ def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
     return pmui.Select.from_param(
         parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description=""
     )
+
+
+def _kinds(instrument: Instrument | None) -> list[str]:
+    """The kinds of files an instrument can be saved as."""
+    if instrument is None:
+        return []
+    drawn = ["png", "svg"] if isinstance(instrument.figure, Plot) else []
+    return [*drawn, "csv"] if instrument.table() else drawn
+
+
+def _tables(shown: Sequence[GuestPicture]) -> dict[str, dict[str, Columns]]:
+    """What the guests' pictures show, by names that differ even if those of the guests do not."""
+    return {f"guest {i}: {one.guest.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:

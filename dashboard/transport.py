@@ -11,6 +11,7 @@ from bokeh.models import Div
 from dashboard.browser import Scrubber
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
+from dashboard.onlooker import Onlooker
 from dashboard.store import Frame
 
 STYLE = """
@@ -64,6 +65,7 @@ class Transport(pn.viewable.Viewer):
             size="small",
             margin=(8, 10, 4, 10),
             description="",
+            visible=len(settings.param.speed.names) > 1,
         )
         self._numbers = Div(stylesheets=[STYLE], margin=0)
         self._rates = Rates()
@@ -117,7 +119,8 @@ class Transport(pn.viewable.Viewer):
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""
         run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
-        self._offer(PAUSE if playing else FORK if run.looked_at is not None else PLAY)
+        back = run.looked_at is not None and not isinstance(run, Onlooker)
+        self._offer(PAUSE if playing else FORK if back else PLAY)
         self._rates.count(shown)
         epochs, frames = self._rates.per_second(playing)
         self._numbers.text = _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames})

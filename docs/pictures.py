@@ -27,7 +27,7 @@ CARD = (480, 270)
 
 
 def main(slugs: list[str]) -> None:
-    """Take the pictures of these pages, or of all."""
+    """Take the pictures of these pages, or of all that have presets; those of others are made by hand."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -37,7 +37,7 @@ def main(slugs: list[str]) -> None:
         _wait_for(url)
         with sync_playwright() as play:
             chromium = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-            for slug in slugs or PAGES:
+            for slug in slugs or [slug for slug, page in PAGES.items() if page.presets]:
                 tab = chromium.new_page(viewport=WINDOW)
                 tab.goto(f"{url}?page={slug}")
                 _take(tab, slug)

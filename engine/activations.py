@@ -25,10 +25,13 @@ class Activation(ABC):
 
     `reads_z` tells whether `backward` needs the pre-activations z; if not, the activations may overwrite them.
     `curved` is False for what consists of straight lines, whose second derivative is 0 wherever there is one.
+    `in_numpy` and `in_torch` are f(z) as one writes it: expressions in z, and in np and math, or in torch.
     """
 
     reads_z: bool = True
     curved: bool = True
+    in_numpy: str
+    in_torch: str
 
     @abstractmethod
     def function(self, z: np.ndarray) -> np.ndarray:
@@ -63,6 +66,8 @@ class Sigmoid(Activation):
     """1 / (1 + exp(-z)): between 0 and 1; its slope is at most 1/4 and vanishes on both sides."""
 
     reads_z = False
+    in_numpy = "1 / (1 + np.exp(-z))"
+    in_torch = "torch.sigmoid(z)"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return _sigmoid(z)
@@ -94,6 +99,8 @@ class Tanh(Activation):
     """tanh(z): between -1 and 1, centered; its slope is at most 1 and vanishes on both sides."""
 
     reads_z = False
+    in_numpy = "np.tanh(z)"
+    in_torch = "torch.tanh(z)"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.tanh(z)
@@ -126,6 +133,8 @@ class ReLU(Activation):
 
     reads_z = False
     curved = False
+    in_numpy = "np.maximum(z, 0.0)"
+    in_torch = "torch.relu(z)"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.maximum(z, 0.0)
@@ -158,6 +167,8 @@ class LeakyReLU(Activation):
 
     curved = False
     leak = 0.01
+    in_numpy = f"np.maximum(z, {leak} * z)"
+    in_torch = f"torch.nn.functional.leaky_relu(z, {leak})"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.maximum(z, self.leak * z)
@@ -176,6 +187,9 @@ class LeakyReLU(Activation):
 class ELU(Activation):
     """z where z > 0, else exp(z) - 1: smooth, and never below -1."""
 
+    in_numpy = "np.where(z > 0, z, np.expm1(np.minimum(z, 0.0)))"
+    in_torch = "torch.nn.functional.elu(z)"
+
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.where(z > 0, z, np.expm1(np.minimum(z, 0.0)))
 
@@ -191,6 +205,9 @@ class GELU(Activation):
 
     Source: Hendrycks & Gimpel 2016, equation 1.
     """
+
+    in_numpy = "z * np.vectorize(math.erfc)(-z / math.sqrt(2)) / 2"
+    in_torch = "torch.nn.functional.gelu(z)"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return z * _normal_cdf(z)
@@ -216,6 +233,9 @@ class GELU(Activation):
 class SiLU(Activation):
     """z sigmoid(z), also called swish: like GELU, cheaper."""
 
+    in_numpy = "z / (1 + np.exp(-z))"
+    in_torch = "torch.nn.functional.silu(z)"
+
     def function(self, z: np.ndarray) -> np.ndarray:
         return z * _sigmoid(z)
 
@@ -234,6 +254,9 @@ class Softplus(Activation):
     Exact for all z; PyTorch's turns into z itself from z = 20 on, which differs by less than 3e-9.
     """
 
+    in_numpy = "np.logaddexp(0.0, z)"
+    in_torch = "torch.logaddexp(torch.zeros_like(z), z)"
+
     def function(self, z: np.ndarray) -> np.ndarray:
         return softplus(z)
 
@@ -250,6 +273,9 @@ class Sine(Activation):
     Source: Sitzmann et al. 2020, without their factor omega.
     """
 
+    in_numpy = "np.sin(z)"
+    in_torch = "torch.sin(z)"
+
     def function(self, z: np.ndarray) -> np.ndarray:
         return np.sin(z)
 
@@ -265,6 +291,8 @@ class Linear(Activation):
 
     reads_z = False
     curved = False
+    in_numpy = "z"
+    in_torch = "z"
 
     def function(self, z: np.ndarray) -> np.ndarray:
         return z.copy()

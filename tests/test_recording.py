@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import DATASETS, OPTIMIZERS, Checkpoint, Network, Training, recording
-from engine.recording import ABOUT, COLUMNS, DEPTH, History, Recording, load, save
+from engine.recording import ABOUT, COLUMNS, DEPTH, History, Recording, Summary, load, recording_in, save, summary
 from engine.training import Epochs
 
 WIDTHS = (2, 3)
@@ -679,6 +679,88 @@ def test_a_pickle_in_the_file_is_not_opened(path, tmp_path):
     np.savez(path, **contents(path) | {"loss": np.array([Trap(), Trap()])})
     assert_refused(path, "an array of object is none of a recording's")
     assert not (tmp_path / "sprung").exists()
+
+
+# What a file says about itself
+
+
+@pytest.mark.parametrize("epochs", [1, 20, 300])
+def test_a_summary_says_of_a_file_what_loading_it_says(tmp_path, epochs):
+    save(tmp_path / "run.npz", recording_of(epochs, settings=SETTINGS, seeds={"data": 1}, notes={"why": "?"}, name="Ü"))
+    told, loaded = summary(tmp_path / "run.npz"), load(tmp_path / "run.npz")
+    for name in ("settings", "seeds", "notes", "name", "created", "digest"):
+        assert getattr(told, name) == getattr(loaded, name), name
+    assert (told.epoch, told.loss) == (epochs - 1, loaded.epochs.loss[-1])
+    assert told.size == (tmp_path / "run.npz").stat().st_size
+
+
+def test_a_summary_of_a_large_file_reads_little_of_it(path, monkeypatch):
+    """Of 8 MB, in pieces of at most 8 KiB for each of the six members and the archive's ends."""
+    save(path, Recording(block(0, 100, 10_000)))
+    read = []
+    monkeypatch.setattr("builtins.open", lambda *arguments: Counting(*arguments, read))
+    assert summary(path).epoch == 99
+    assert sum(read) < 2**17 < path.stat().st_size / 50
+
+
+class Counting(io.FileIO):
+    """A file that notes down how many bytes are read of it."""
+
+    def __init__(self, path: Path, mode: str, read: list[int]) -> None:
+        super().__init__(path, mode)
+        self._read = read
+
+    def read(self, size: int = -1) -> bytes:
+        found = super().read(size)
+        self._read.append(len(found))
+        return found
+
+
+def test_a_summary_of_a_file_that_was_cut_off_is_refused(path, content):
+    for size in range(0, len(content), 97):
+        path.write_bytes(content[:size])
+        with pytest.raises(ValueError, match="cannot be loaded"):
+            summary(path)
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_of_a_file_that_cannot_be_there_is_a_summary_or_a_refusal(path, wrong):
+    np.savez(path, **WRONG[wrong](contents(path)))
+    told = summary_or_refusal(path)
+    assert "cannot be loaded" in told if isinstance(told, str) else isinstance(told.settings, dict)
+
+
+def summary_or_refusal(path: Path) -> Summary | str:
+    try:
+        return summary(path)
+    except ValueError as error:
+        return str(error)
+
+
+@given(st.data())
+def test_whatever_is_changed_in_a_file_its_summary_is_one_or_is_refused(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "changed.npz"
+    save(path, recording_of(20))
+    changed = bytearray(path.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(changed) - 1), min_size=1, max_size=5)):
+        changed[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(changed)
+    told = summary_or_refusal(path)
+    assert "cannot be loaded" in told if isinstance(told, str) else told.size == len(changed)
+
+
+def test_a_summary_of_no_file_and_of_endless_words_is_refused(path, monkeypatch):
+    with pytest.raises(FileNotFoundError):
+        summary(path.parent / "missing.npz")
+    monkeypatch.setattr(recording, "WORDS", 100)
+    with pytest.raises(ValueError, match=r"format\.npy has more than 0 MiB"):
+        summary(path)
+
+
+def test_what_was_sent_is_loaded_like_what_lies_in_a_file(path, content):
+    assert_same_epochs(recording_in(content).epochs, load(path).epochs)
+    with pytest.raises(ValueError, match=r"'mine\.npz' cannot be loaded: its end is missing"):
+        recording_in(content[:-1], "mine.npz")
 
 
 # Files that want more memory than they are worth

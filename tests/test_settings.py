@@ -4,13 +4,17 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import param
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.choices import bounds_in_words
-from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Settings, Widths
+from dashboard.run import Run
+from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Digest, Settings, Widths
+from dashboard.tables import OWN, TABLES, Table
+from engine.datasets import DATASETS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
 from engine.ranges import options
@@ -26,9 +30,24 @@ every_option = pytest.mark.parametrize(
 )
 
 
+NAMED = Table.labeled(["a", "b"], DATASETS["blobs"](n=12).x, DATASETS["blobs"](n=12).y, ["x", "y", "z"], "kind")
+"""Data of one's own, of three classes."""
+
+PAIR = Table.of(DATASETS["xor4"]())
+LINE = Table.of(DATASETS["sine"](n=10))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known():
+    """Data of one's own that links may speak of."""
+    return [TABLES.hold(table) for table in (NAMED, PAIR, LINE)]
+
+
 def valid(name: str) -> st.SearchStrategy:
     """Any value that a setting may have."""
     parameter = Settings.param[name]
+    if isinstance(parameter, Digest):
+        return st.sampled_from([table.digest for table in (NAMED, PAIR, LINE)])
     if isinstance(parameter, param.Selector):
         return st.sampled_from(list(parameter.objects))
     if isinstance(parameter, param.Boolean):
@@ -41,13 +60,17 @@ def valid(name: str) -> st.SearchStrategy:
     return st.floats(low, high, allow_nan=False, allow_infinity=False)
 
 
-any_choices = st.fixed_dictionaries({}, optional={name: valid(name) for name in Settings.names()})
+any_choices = st.fixed_dictionaries(
+    {"own": valid("own")}, optional={name: valid(name) for name in Settings.names() if name != "own"}
+)
 
 
 def bad_texts(name: str) -> list[str]:
     """What may stand in a link that somebody typed."""
     parameter = Settings.param[name]
     texts = ["NaN", "Infinity", "-Infinity", "1e999", "null", "{}", '"quoted"', "nonsense", "", "[[" * 50_000, "é\0"]
+    if isinstance(parameter, Digest):
+        return [text for text in texts if text] + ["0123456789abcde", "0123456789ABCDEF", "../../etc/passwd", "0" * 17]
     if isinstance(parameter, Widths):
         wrong = (f"[{MOST_UNITS + 1}]", "[0]", "[-3]", "[2.5]", "[true]", "[NaN]", "[null]", "16", "true", '["16"]')
         return [*texts, *wrong, json.dumps([2] * (MOST_LAYERS + 1)), json.dumps([10**12])]
@@ -230,3 +253,59 @@ def test_two_settings_share_no_list():
     first, second = Settings(), Settings()
     first.hidden.append(3)
     assert second.hidden == Settings().hidden == [16, 16]
+
+
+def test_own_data_are_what_they_were_brought_as_and_ask_for_their_own_loss():
+    settings = Settings()
+    path = [(NAMED, "cross-entropy"), (LINE, "mse"), (PAIR, "mse")]
+    for table, loss in path:
+        settings.take(table)
+        data = settings.examples()
+        assert (settings.dataset, settings.own, settings.task, settings.loss) == (OWN, table.digest, table.task, loss)
+        assert (data.x == table.x).all()
+        assert (data.y == table.y).all()
+        assert settings.options("dataset") == {}
+        assert settings.table() is TABLES.get(table.digest)
+    settings.dataset = "moons"
+    assert settings.own == PAIR.digest
+    assert (settings.n, settings.noise) == (200, 0.2)
+    settings.dataset = OWN
+    assert len(settings.examples()) == 4
+
+
+@pytest.mark.parametrize("own", ["", "0" * 16])
+def test_a_link_to_unknown_data_says_so_and_shows_moons(own):
+    settings, problems = Settings.from_query({"dataset": OWN, "own": own, "hidden": "[3]"})
+    assert len(problems) == 1
+    assert own in problems[0]
+    assert "load their file" in problems[0]
+    assert (settings.dataset, settings.own, settings.hidden) == ("moons", "", [3])
+    assert (settings.n, settings.noise) == (200, 0.2)
+
+
+def test_choosing_own_data_before_there_are_any_is_explained_and_taken_back():
+    run = Run(Settings(n=40, hidden=[3]))
+    run.settings.dataset = OWN
+    assert "Your own data" in run.message
+    assert run.settings.dataset == "moons"
+
+
+def test_batches_larger_than_own_data_become_one():
+    settings = Settings(batch_size=64)
+    said = settings.take(NAMED)
+    assert settings.batch_size == 0
+    assert len(said) == 1
+    assert "64" in said[0]
+    settings.batch_size = 8
+    assert settings.take(NAMED) == []
+    assert settings.batch_size == 8
+
+
+@pytest.mark.parametrize("table", [NAMED, PAIR, LINE], ids=["classes", "binary", "regression"])
+def test_a_run_on_own_data_does_the_same_from_its_link(table):
+    run = Run(Settings(hidden=[4], own=table.digest, dataset=OWN))
+    again = Run(Settings.from_query(run.settings.query())[0])
+    for one in (run, again):
+        one.advance(20)
+    assert run.history[-1].index == 20
+    assert np.array_equal(run.history[-1].parameters, again.history[-1].parameters)

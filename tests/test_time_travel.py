@@ -7,11 +7,13 @@ import pytest
 
 from dashboard.bookmarks import Bookmarks
 from dashboard.clock import Clock
+from dashboard.edge import Lookout
 from dashboard.race import Race, RaceSettings
 from dashboard.run import WORTH, Run
 from dashboard.settings import Settings
 from dashboard.trail import Trail
 from engine import OPTIMIZERS
+from engine.curvature import sharpness
 from engine.recording import load, save
 
 SETUPS = {
@@ -308,6 +310,38 @@ def test_bookmarks_do_not_depend_on_how_the_run_was_cut_into_blocks():
     kinds = {"death", "goal", "spike"}
     found = [{kind: at for kind, at in titles(run).items() if kind in kinds} for run in runs]
     assert found[0] == found[1]
+
+
+def edge_run(**choices) -> Run:
+    """A network whose sharpness grows until its steps bear no more."""
+    data = {"dataset": "chebyshev", "n": 20, "noise": 0.0, "validation": 0.0, "loss": "mse"}
+    network = {"hidden": [32, 32], "activation": "tanh", "initializer": "xavier", "learning_rate": 0.1}
+    return Run(Settings(**{**data, **network, **choices}))
+
+
+def test_the_epoch_in_which_sharpness_meets_the_edge_is_found_between_two_looks():
+    run = edge_run()
+    lookout = Lookout(run)
+    for _ in range(4):
+        run.advance(100)
+        for _ in lookout.work(run.frame()) or ():
+            pass
+    at = titles(run)["edge"]
+    values = []
+    for epoch in (at - 1, at):
+        network, setup = run.setup.network.copy(), run.setup
+        network.parameters[:] = run.history.at(epoch).parameters
+        values.append(sharpness(network, setup.train, loss=setup.loss).value)
+    assert 0 < at < 400
+    # Measured to a hundredth of the eigenvector, which is a ten thousandth of its value.
+    assert values[0] < 20 * 1.001
+    assert values[1] > 20 * 0.999
+    assert lookout.work(run.frame()) is None
+
+
+def test_there_is_no_edge_to_be_found_for_adam():
+    run = edge_run(optimizer="adam", learning_rate=0.01)
+    assert Lookout(run).work(run.frame()) is None
 
 
 def test_a_fork_keeps_the_bookmarks_before_it():

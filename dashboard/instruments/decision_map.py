@@ -1,26 +1,51 @@
 """Decision map: what the network answers, everywhere in the plane."""
 
+import time
 from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
 
 import contourpy
 import holoviews as hv
 import numpy as np
+import panel as pn
+import param
+from bokeh.events import DoubleTap, Pan, PanEnd, Press
 from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
+from dashboard.instruments.drawing import Drawing
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
+from dashboard.instruments.pen_bar import PenBar
 from dashboard.run import Frame
+from dashboard.store import Store
+from dashboard.tables import MOST_CLASSES
 from engine.datasets import Dataset
 
 RESOLUTION = 64
 MARGIN = 0.12
 MANY = 400
 NO_LINES = {"xs": [], "ys": []}
+PICK, ERASE = "pick", "erase"
+PENS = {f"add class {number}": number for number in range(MOST_CLASSES)}
+REACH = 0.04
+"""How far from a click a point may be to be erased, as a share of the plane."""
+
+APART, SPREAD = 0.025, 0.02
+"""Along a drag, how far apart points are put, and how far they scatter, as shares of the plane."""
+
+PAUSE = 0.1
+"""Seconds of a drag between two fresh starts of the run."""
+
+STROKES = (DoubleTap, Press, Pan, PanEnd)
 Box = tuple[tuple[float, float], tuple[float, float]]
 
 
 class DecisionMap(Instrument):
-    """The likeliest class over the plane, paler where the network is less sure, with the examples on top."""
+    """The likeliest class over the plane, paler where the network is less sure, with the examples on top.
+
+    With a pen, examples can be put in and taken out: they are then data of one's own, and the run starts afresh.
+    """
 
     title = "Decision map"
     question = "What does the network answer, and where?"
@@ -28,15 +53,36 @@ class DecisionMap(Instrument):
     reading = (
         "Color is the class, depth of color how sure. The line is where both classes are equally likely, the dashed "
         "one where the threshold is, if that is another. Discs were trained on, rings were held out. A click picks the "
-        "nearest example, a large ring marks it."
+        "nearest example, a large ring marks it; with another pen, clicks and drags add examples or erase them."
     )
+    controls = ("pen",)
+
+    pen = param.Selector(
+        default=PICK, objects=[PICK, *PENS, ERASE], doc="What a click does: pick an example, add one or erase one."
+    )
+
+    _bar: PenBar | None = None
+    _drawing: Drawing | None = None
+    _plane: Box | None = None
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
         return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2
 
+    def __init__(self, run: Store, **params: Any) -> None:
+        super().__init__(run, **params)
+        self._layout = pn.Column(self.pane, margin=0, sizing_mode="stretch_width")
+        self._stroke: list[tuple[float, float]] = []
+        self._last, self._put = None, 0.0
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
     def begin(self, frame: Frame) -> None:
-        (left, right), (bottom, top) = self._box = self.box(frame)
+        self._box = self.box(frame)
+        if self._draws:
+            self._hold_still(frame)
+        (left, right), (bottom, top) = self._box
         self._x, self._y = np.linspace(left, right, RESOLUTION), np.linspace(bottom, top, RESOLUTION)
         self._network = frame.setup.network.copy()
         self._predict = self._network.predictor(np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2))
@@ -73,15 +119,14 @@ class DecisionMap(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        if self._unfinished:
+            return self._sketch(frame)
         self._network.parameters[:] = frame.epoch.parameters
         with np.errstate(all="ignore"):
             answers = np.nan_to_num(self._predict())
         probabilities = np.hstack([1 - answers, answers]) if answers.shape[1] == 1 else answers
-        (left, right), (bottom, top) = self._box
-        shades = style.region_shades(probabilities).reshape(RESOLUTION, RESOLUTION)
-        place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
         moving = {
-            "regions": {"image": shades, **place},
+            "regions": self._regions(style.region_shades(probabilities)),
             "boundary": self._boundary(answers, 0.5),
             "threshold": self._boundary(answers, self.run.view.threshold) if self._apart else NO_LINES,
             "picked": self._picked(frame.setup.train),
@@ -92,12 +137,145 @@ class DecisionMap(Instrument):
         return dict(zip("xy", self._box, strict=True))
 
     def describe(self, frame: Frame) -> str:
+        if self._unfinished:
+            return "Nothing is learned from these points yet."
         return f"{frame.epoch.accuracy:.1%} of the training examples on the right side"
 
     def tapped(self, x: float, y: float) -> None:
-        """Pick the training example that is nearest on the screen."""
+        """Pick the training example that is nearest on the screen; with a pen, add or erase one."""
+        if self._draws:
+            self._mark([(x, y)])
+            return
         spans = [high - low for low, high in self._box]
         self.run.view.example = int(np.argmin((((self._setup.train.x - [x, y]) / spans) ** 2).sum(axis=1)))
+
+    @param.depends("pen", watch=True)
+    def _take_pen(self) -> None:
+        """Make ready for what a click does from now on."""
+        if self._draws and self._drawing is None:
+            self._drawing = Drawing(self.run.settings)
+            self._bar = PenBar(self._answer)
+        self._layout.objects = [self.pane, self._bar] if self._draws else [self.pane]
+        self._plane = None
+        self._hear_strokes()
+        self._refresh()
+
+    @property
+    def _draws(self) -> bool:
+        return self.pen != PICK
+
+    @property
+    def _unfinished(self) -> bool:
+        """Whether what is drawn is not enough to learn from, and waits for more."""
+        return self._draws and self._drawing.is_current and bool(self._drawing.missing)
+
+    def _declare(self, frame: Frame) -> None:
+        super()._declare(frame)
+        for event in (DoubleTap, Press):
+            self.figure.on_event(event, lambda tap: self._draws and self.tapped(tap.x, tap.y))
+        self.figure.on_event(Pan, lambda pan: self._drag(pan.x, pan.y))
+        self.figure.on_event(PanEnd, lambda _: self._end_stroke())
+        self._hear_strokes()
+
+    def _hear_strokes(self) -> None:
+        """Have the browser tell of drags, of the second of two quick clicks and of long ones only while one draws."""
+        strokes, heard = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
+        self.figure.subscribed_events = heard | strokes if self._draws else heard - strokes
+
+    def _answer(self, asked: str) -> None:
+        """Do what the bar asks for."""
+        {"undo": self._drawing.undo, "clear": self._drawing.clear}[asked]()
+        self._refresh()
+
+    def _drag(self, x: float, y: float) -> None:
+        """Put a point wherever the drag has gone on far enough, and start the run afresh now and then."""
+        near = self._last and np.abs((np.array([x, y]) - self._last) / self._spans).max() < APART
+        if near or not self._draws:
+            return
+        self._last = x, y
+        self._stroke.append((x, y))
+        if time.perf_counter() - self._put >= PAUSE:
+            self._put_stroke()
+
+    def _end_stroke(self) -> None:
+        self._last = None
+        if self._stroke:
+            self._put_stroke()
+
+    def _put_stroke(self) -> None:
+        stroke, self._stroke = self._stroke, []
+        self._mark(stroke, SPREAD)
+        self._put = time.perf_counter()
+
+    def _mark(self, places: list[tuple[float, float]], spread: float = 0.0) -> None:
+        """Add points at these places of the picture, scattered by that share of it, or erase those near them."""
+        places = np.array([place for place in places if self._holds(place)]).reshape(-1, 2)
+        rng = np.random.default_rng(len(self._drawing.x))
+        scattered = np.clip(places + spread * self._spans * rng.standard_normal(places.shape), *np.transpose(self._box))
+        if self.pen == ERASE:
+            self._drawing.erase(self._own_units(places), REACH * self._spans * self._std)
+        else:
+            self._drawing.add(self._own_units(scattered), PENS[self.pen])
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Show at once what was drawn; everything else follows with the next frame."""
+        self.redraw()
+        self.run.touch()
+        if self._draws:
+            missing = self._drawing.missing
+            self._bar.param.update(
+                words=missing or self._drawing.counts, missing=bool(missing), undoes=self._drawing.can_undo
+            )
+
+    def _hold_still(self, frame: Frame) -> None:
+        """Keep the part of the plane that is shown while it is drawn into, however the examples are standardized."""
+        self._mean, self._std = self._standardization(frame)
+        if self._plane is None or not self._drawing.is_current:
+            self._plane = self._own_units(np.transpose(self._box))
+        shown = (self._plane - self._mean) / self._std
+        self._box = tuple(map(tuple, shown.T.tolist()))
+
+    def _standardization(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """What brings the examples from what is shown back to their own units: a shift and a scale for each input."""
+        if not self.run.settings.standardize:
+            return np.zeros(2), np.ones(2)
+        parts = [part.x for part in (frame.setup.train, frame.setup.validation) if part is not None]
+        own, shown = self.run.settings.examples().x, np.concatenate(parts)
+        spread = np.ptp(shown, axis=0)
+        scale = np.where(spread > 0, np.ptp(own, axis=0) / np.where(spread > 0, spread, 1.0), 1.0)
+        return own.min(axis=0) - shown.min(axis=0) * scale, scale
+
+    def _own_units(self, places: np.ndarray) -> np.ndarray:
+        """Places of the picture, (k, 2), in the examples' own units."""
+        return places * self._std + self._mean
+
+    @property
+    def _spans(self) -> np.ndarray:
+        """How wide and how high the part of the plane is that is shown."""
+        return np.array([high - low for low, high in self._box])
+
+    def _holds(self, place: tuple[float, float]) -> bool:
+        return all(low <= value <= high for value, (low, high) in zip(place, self._box, strict=True))
+
+    def _sketch(self, frame: Frame) -> dict[str, Columns]:
+        """What is drawn and cannot be learned yet, on an empty plane."""
+        drawing, train = self._drawing, frame.setup.train
+        points = replace(train, x=(drawing.x - self._mean) / self._std, y=drawing.y)
+        nothing = train.take(np.arange(0))
+        layers = {
+            "regions": self._regions(np.zeros(RESOLUTION**2, dtype=np.uint8)),
+            "boundary": NO_LINES,
+            "threshold": NO_LINES,
+            "picked": {"x1": [], "x2": []},
+            "training": _columns(points),
+        }
+        return layers if frame.setup.validation is None else {**layers, "validation": _columns(nothing)}
+
+    def _regions(self, shades: np.ndarray) -> Columns:
+        (left, right), (bottom, top) = self._box
+        place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
+        return {"image": shades.reshape(RESOLUTION, RESOLUTION), **place}
 
     @property
     def _apart(self) -> bool:

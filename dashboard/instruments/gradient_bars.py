@@ -27,6 +27,12 @@ class GradientBars(Instrument):
         "is stuck, whatever their ratio."
     )
 
+    missing = "no gradients are known."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return len(frame.epoch.gradient_norms) > 0
+
     def begin(self, frame: Frame) -> None:
         self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)
         self._places = np.arange(len(self._first))

@@ -14,14 +14,14 @@ from bokeh.events import Tap
 from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
-from dashboard import style
-from dashboard.store import Frame, Store
+from dashboard import notebook, style
+from dashboard.store import Frame, Guest, Store
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
 SHORT = 48
 
-hv.extension("bokeh", logo=False)
+notebook.load()
 
 
 class Instrument(pn.viewable.Viewer):
@@ -30,7 +30,9 @@ class Instrument(pn.viewable.Viewer):
     Layers are found by their label: what `columns` returns under a name goes into the source of the element of that
     label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
     by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head,
-    `heavy` says that pieces of its `work` may take long; of its `height`, `below` is not the plot's.
+    of which `tools` change the run itself, `heavy` says that pieces of its `work` may take long; of its `height`,
+    `below` is not the plot's. One that draws the guests of its run into its own figure, its `company`,
+    `overlays_guests`; of the others a page shows one for each guest.
 
     A picture is declared once and kept from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
@@ -43,7 +45,9 @@ class Instrument(pn.viewable.Viewer):
     growing: ClassVar[tuple[str, ...]] = ()
     points: ClassVar[int] = 512
     controls: ClassVar[tuple[str, ...]] = ()
+    tools: ClassVar[tuple[str, ...]] = ()
     heavy: ClassVar[bool] = False
+    overlays_guests: ClassVar[bool] = False
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
@@ -52,8 +56,9 @@ class Instrument(pn.viewable.Viewer):
     def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
-        self.pane = pn.pane.Bokeh(sizing_mode="stretch_width", height=self.height - self.below, margin=0)
+        self.pane = notebook.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
         self._outline: object = self
+        self._sources: dict[str, ColumnDataSource] = {}
         self._begin(run.frame())
 
     @classmethod
@@ -94,9 +99,35 @@ class Instrument(pn.viewable.Viewer):
         """The caption of a frame, as HTML."""
         return ""
 
+    def table(self) -> dict[str, Columns]:
+        """What the picture shows as numbers: the columns of each layer, as they are drawn.
+
+        A layer of the first guest is labelled "guest 1: ", and what it shows; here it gets the guest's name.
+        """
+        names = {f"guest {place}": guest.name for place, guest in enumerate(self.company, 1)}
+        return {_named(label, names): source.data for label, source in self._sources.items()}
+
+    @property
+    def shown(self) -> int:
+        """The epoch the picture was brought to."""
+        return self._drawn
+
+    @classmethod
+    def why_not(cls, guest: Guest, run: Store) -> str:
+        """Why a guest of a run cannot be shown in such a picture, as the end of a sentence; empty where it can be."""
+        frame = guest.store.frame()
+        if type(frame) is not type(run.frame()):
+            return "it is a run of another kind."
+        return "" if cls.suits(frame) else cls.missing
+
+    @property
+    def company(self) -> list[Guest]:
+        """The guests to draw into this picture, if it does so."""
+        return [guest for guest in self._guests if self.overlays_guests and not self.why_not(guest, self.run)]
+
     def draw(self, frame: Frame) -> None:
         """Bring the picture to a frame."""
-        if frame.setup is not self._setup:
+        if frame.setup is not self._setup or (self.overlays_guests and self.run.guests is not self._guests):
             self._begin(frame)
         elif self.stride(frame) != self._stride or frame.epoch.index < self._drawn:
             self._write(frame, -1)
@@ -123,7 +154,7 @@ class Instrument(pn.viewable.Viewer):
         return self.pane
 
     def _begin(self, frame: Frame) -> None:
-        self._setup = frame.setup
+        self._setup, self._guests = frame.setup, self.run.guests
         self.begin(frame)
         outline = self.outline(frame)
         declared = outline != self._outline
@@ -208,6 +239,12 @@ def _sources(plot: Any) -> dict[str, ColumnDataSource]:
     """The data source of every layer of a rendered picture, by the label of its element."""
     layers = [layer for layer in plot.traverse(lambda part: part, [ElementPlot]) if "source" in layer.handles]
     return {layer.current_frame.label: layer.handles["source"] for layer in layers if not layer.subplots}
+
+
+def _named(label: str, names: Mapping[str, str]) -> str:
+    """A layer's label with the name of the guest it shows, if it shows one."""
+    guest, _, what = label.partition(": ")
+    return f"{guest}: {names[guest]}, {what}" if guest in names else label
 
 
 def lines_as_columns(lines: Sequence[np.ndarray]) -> Columns:

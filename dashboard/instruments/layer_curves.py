@@ -30,6 +30,7 @@ class LayerCurves(Instrument):
         "One line a layer, from the first (blue) to the last (red). Lines far apart are layers that learn at very "
         "different speeds; lines that lie low together belong to a run that stands still."
     )
+    missing = "no gradients are known."
     points = 256
     growing = tuple(f"line {place}" for place in range(MOST))
     controls = ("log_x",)
@@ -37,6 +38,10 @@ class LayerCurves(Instrument):
     guides: ClassVar[tuple[tuple[float, str], ...]] = ()
 
     log_x = param.Boolean(default=True, label="Log epochs", doc="Draw the epochs on a logarithmic axis.")
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return len(frame.epoch.gradient_norms) > 0
 
     def of_run(self, frame: Frame, epochs: Epochs) -> np.ndarray:
         """(k, layers) the quantity at the given epochs of this run, which are evenly spaced."""

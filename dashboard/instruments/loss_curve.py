@@ -1,7 +1,9 @@
 """Loss curve: the loss over the epochs."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from html import escape
+from typing import NamedTuple
 
 import holoviews as hv
 import numpy as np
@@ -10,14 +12,38 @@ import param
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame
+from dashboard.store import Guest
+from engine.training import Epochs
 
 TINY = 1e-12
+TWO = (style.TRAIN, style.VALIDATION)
+"""Colors for the rows that a layer is declared with: of a single one HoloViews would make a constant."""
+
 EXPLODED = 20
 """How many times the loss of epoch 0 a linear axis reaches: a loss that explodes would flatten all before it."""
 
 
+class Line(NamedTuple):
+    """One loss over the epochs: of the run, or thinner and in its own color of a guest, dashed where held out."""
+
+    label: str
+    color: str
+    held_out: bool
+    guest: Guest | None = None
+
+    def drawn(self) -> hv.Curve:
+        """The declaration of its layer."""
+        look = {"line_width": 1.3, "line_dash": "dashed" if self.held_out else "solid"} if self.guest else {}
+        curve = hv.Curve([], "epoch", "loss", label=self.label)
+        return curve.opts(**{"color": self.color, "line_width": 2, "line_join": "round", **look})
+
+    def of(self, epochs: Epochs) -> np.ndarray:
+        """The losses of some epochs, or the loss of one."""
+        return epochs.validation_loss if self.held_out else epochs.loss
+
+
 class LossCurve(Instrument):
-    """Training and validation loss, epoch by epoch, penalties included in both."""
+    """Training and validation loss, epoch by epoch, penalties included in both; thinner, those of guests."""
 
     title = "Loss"
     question = "Is it learning, and does it hold on examples it has not seen?"
@@ -25,28 +51,28 @@ class LossCurve(Instrument):
         "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the "
         "noise. A click takes all pictures back to that epoch."
     )
-    growing = ("training", "validation")
     controls = ("log",)
+    overlays_guests = True
 
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
     def begin(self, frame: Frame) -> None:
         self._first = frame.history.at(0).loss
         self._low, self._high = math.inf, -math.inf
+        self._lines = [*_own(frame), *(line for place, guest in enumerate(self.company) for line in _of(guest, place))]
+        self.growing = tuple(line.label for line in self._lines)
 
     def outline(self, frame: Frame) -> Hashable:
-        return frame.setup.validation is None, self.log
+        return tuple((line.label, line.color) for line in self._lines), self.log
 
     def picture(self, frame: Frame) -> hv.Overlay:
-        layers = [_line("training", style.TRAIN)]
-        if frame.setup.validation is not None:
-            layers.append(_line("validation", style.VALIDATION))
-        colors = [style.TRAIN, style.VALIDATION][: len(layers)]
+        colors = [*dict.fromkeys([*(line.color for line in self._lines), *TWO])]
         tips = hv.Points([(0, 1, color) for color in colors], ["epoch", "loss"], "color", label="now").opts(
             color="color", size=8, show_legend=False
         )
         scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
-        return hv.Overlay([*layers, tips]).opts(
+        guests, own = ([line.drawn() for line in self._lines if bool(line.guest) == far] for far in (True, False))
+        return hv.Overlay([*guests, *own, tips]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -55,21 +81,16 @@ class LossCurve(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        rows, now = self.rows(frame, after), frame.epoch
-        series = {"training": (rows.loss, now.loss, style.TRAIN)}
-        if frame.setup.validation is not None:
-            series["validation"] = (rows.validation_loss, now.validation_loss, style.VALIDATION)
-        for losses, newest, _ in series.values():
+        frames = self._frames(frame)
+        layers, tips = {}, []
+        for line in self._lines:
+            shown = frames[line.guest]
+            rows, now = self._rows(frame, shown, after), shown.epoch
+            losses, newest = line.of(rows), line.of(now)
             self._widen(np.append(losses, newest))
-        tips = [(newest, color) for _, newest, color in series.values()]
-        return {
-            **{label: {"epoch": rows.index, "loss": losses} for label, (losses, _, _) in series.items()},
-            "now": {
-                "epoch": [now.index] * len(tips),
-                "loss": [loss for loss, _ in tips],
-                "color": [color for _, color in tips],
-            },
-        }
+            layers[line.label] = {"epoch": rows.index, "loss": losses}
+            tips.append((now.index, newest, line.color))
+        return {**layers, "now": dict(zip(("epoch", "loss", "color"), map(list, zip(*tips, strict=True)), strict=True))}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         low, high = max(self._low, TINY), max(self._high, TINY)
@@ -77,10 +98,13 @@ class LossCurve(Instrument):
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:
-        words = [_word("training", frame.epoch.loss, style.TRAIN)]
-        if frame.setup.validation is not None:
-            words.append(_word("validation", frame.epoch.validation_loss, style.VALIDATION))
-        return " &ensp; ".join(words)
+        own = [_word(line.label, line.of(frame.epoch), line.color) for line in self._lines if not line.guest]
+        guests = [
+            _word(escape(guest.name), shown.epoch.loss, escape(guest.color))
+            for guest, shown in self._frames(frame).items()
+            if guest
+        ]
+        return "<br>".join(" &ensp; ".join(words) for words in (own, guests) if words)
 
     def tapped(self, x: float, y: float) -> None:
         newest = self.run.history[-1].index
@@ -90,14 +114,39 @@ class LossCurve(Instrument):
     def _change_axis(self) -> None:
         self.redraw()
 
+    def _frames(self, frame: Frame) -> Mapping[Guest | None, Frame]:
+        """The run's frame, under None, and each guest's at the same epoch, or at its last if that comes before."""
+        frames: dict[Guest | None, Frame] = {None: frame}
+        for guest in self.company:
+            guest.store.look_at(frame.epoch.index)
+            frames[guest] = guest.store.frame()
+        return frames
+
+    def _rows(self, frame: Frame, shown: Frame, after: int) -> Epochs:
+        """The epochs to draw, evenly spaced: a guest's as far apart as the run's, or as it has kept them."""
+        kept = shown.kept(after)
+        return kept.rows(kept.index % max(self.stride(frame), shown.stride) == 0)
+
     def _widen(self, losses: np.ndarray) -> None:
         """Let the axis take in these losses."""
         self._low = min(self._low, float(np.nanmin(losses)))
         self._high = max(self._high, float(np.nanmax(losses)))
 
 
-def _line(label: str, color: str) -> hv.Curve:
-    return hv.Curve([], "epoch", "loss", label=label).opts(color=color, line_width=2, line_join="round")
+def _own(frame: Frame) -> list[Line]:
+    """The lines of the run itself."""
+    lines = [Line("training", style.TRAIN, held_out=False), Line("validation", style.VALIDATION, held_out=True)]
+    return lines if frame.setup.validation is not None else lines[:1]
+
+
+def _of(guest: Guest, place: int) -> list[Line]:
+    """The lines of a guest."""
+    held_out = (False, True)[: 1 + (guest.store.frame().setup.validation is not None)]
+    return [Line(f"guest {place + 1}: {_kind(which)}", guest.color, which, guest) for which in held_out]
+
+
+def _kind(held_out: bool) -> str:
+    return "validation" if held_out else "training"
 
 
 def _word(name: str, loss: float, color: str) -> str:

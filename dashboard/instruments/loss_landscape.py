@@ -73,6 +73,7 @@ class LossLandscape(Instrument):
         "projected; they are colored by their true loss and fade with their distance from the plane. "
         "The surface is drawn anew about once a second. Click a dot to look at its epoch."
     )
+    missing = "the examples are not known here."
     growing = ("path", "trail")
     points = 160
     controls = ("reach",)
@@ -83,6 +84,10 @@ class LossLandscape(Instrument):
         label="Reach",
         doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
     )
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return len(frame.setup.train) > 0
 
     def plane(self, frame: Frame) -> Plane:
         """The plane to be shown at a frame."""

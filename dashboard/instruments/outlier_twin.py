@@ -24,6 +24,7 @@ class OutlierTwin(DecisionMap):
         "Cross-entropy lets the surest mistakes pull hardest; squared error all but ignores them."
     )
     missing = "these data have no outliers; choose the linear ones."
+    controls = ()
 
     _first: Setup | None = None
 

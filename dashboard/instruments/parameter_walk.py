@@ -112,6 +112,11 @@ class ParameterWalk(Examined, Instrument):
             f'<b style="color: {color}">error {walked.relative_error:.1e}</b>{kink}'
         )
 
+    def table(self) -> dict[str, Columns]:
+        """What is drawn, and the table below it."""
+        steps = {"step": STEPS, "w": self._walk.values, "loss": self._walk.losses}
+        return {**super().table(), self._walk.name: steps}
+
     @param.depends("rest", watch=True)
     def _change(self) -> None:
         self.redraw()

@@ -128,6 +128,10 @@ class Passes(Examined, Instrument):
             f"loss {float(subject.passes['loss']):.4g}{bug}"
         )
 
+    def table(self) -> dict[str, Columns]:
+        """Every number of the sheet, with all its digits, also of tables that are shown in part."""
+        return {stage.name: _entries(table(stage)) for stage in self._subject.passes}
+
     def tapped(self, x: float, y: float) -> None:
         """Pick the unit that was clicked, or else the weight."""
         span = np.array([len(self._subject.network.sizes), 1.14])
@@ -334,6 +338,12 @@ def _letters(name: str) -> str:
 def _differ(a: Stage, b: Stage) -> bool:
     """Whether two stages differ by more than rounding."""
     return not np.allclose(a.array, b.array, rtol=1e-9, atol=0, equal_nan=True)
+
+
+def _entries(values: np.ndarray) -> Columns:
+    """The entries of an array, row by row."""
+    rows, columns = np.indices(values.shape).reshape(2, -1)
+    return {"row": rows, "column": columns, "value": values.ravel()}
 
 
 def _largest(values: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 from bokeh.models import Div
 
-from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import Racing, number
 from dashboard.race import RaceFrame
 
@@ -42,6 +42,20 @@ class RaceTable(Racing, Instrument):
             return f"{len(found)} of the {len(minima)} minima found"
         return f"lowest loss {number(frame.setup.lowest, 6)}"
 
+    def table(self) -> dict[str, Columns]:
+        """The numbers of the table with all their digits; nan where there is none."""
+        frame, racers = self._frame, self._frame.setup.racers
+        predicted = [frame.setup.predicted_steps(one.optimizer, [one.learning_rate])[0] for one in racers]
+        values = (
+            [racer.label for racer in racers],
+            [racer.learning_rate for racer in racers],
+            predicted,
+            frame.history.settled(frame.epoch.index),
+            frame.heights,
+            frame.history.turns(frame.epoch.index),
+        )
+        return {"racers": dict(zip(("racer", *HEADS[1:]), values, strict=True))}
+
     def _declare(self, frame: RaceFrame) -> None:
         """The picture is a table in HTML."""
         self.figure = Div(stylesheets=[STYLE], sizing_mode="stretch_both", margin=0)
@@ -51,7 +65,7 @@ class RaceTable(Racing, Instrument):
         rows = [self._row(frame, place, steps[place], turns[place]) for place in range(len(steps))]
         heads = "".join(f"<th>{head}</th>" for head in HEADS)
         self.figure.text = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-        self._drawn, self._stride = frame.epoch.index, self.stride(frame)
+        self._frame, self._drawn, self._stride = frame, frame.epoch.index, self.stride(frame)
         self.caption = self.describe(frame)
 
     def _row(self, frame: RaceFrame, place: int, steps: float, turn: float) -> str:

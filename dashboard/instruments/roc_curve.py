@@ -1,6 +1,7 @@
 """ROC curve: what every threshold catches of class 1, and what it costs of class 0."""
 
 from collections.abc import Hashable, Mapping
+from html import escape
 
 import holoviews as hv
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame
+from dashboard.store import Guest
 from engine.activations import ACTIVATIONS
 from engine.datasets import Dataset
 from engine.metrics import auc, roc_curve
@@ -28,6 +30,7 @@ class RocCurve(Instrument):
         "sets the threshold."
     )
     missing = "the output is not one probability."
+    overlays_guests = True
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
@@ -36,9 +39,10 @@ class RocCurve(Instrument):
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
         self._parts = parts(frame)
+        self._others = {f"guest {i}: training": guest for i, guest in enumerate(self.company, 1)}
 
     def outline(self, frame: Frame) -> Hashable:
-        return tuple(self._parts)
+        return tuple(self._parts), tuple((name, guest.color) for name, guest in self._others.items())
 
     def picture(self, frame: Frame) -> hv.Overlay:
         axes = ["cost", "found"]
@@ -48,7 +52,11 @@ class RocCurve(Instrument):
         curves = [hv.Curve([], *axes, label=part).opts(color=COLORS[part], line_width=2.5) for part in self._parts]
         now = hv.Points([], axes, label="threshold").opts(color=style.CURSOR, size=11, line_color="white")
         picked = hv.Points([], axes, label="picked").opts(color=style.CURSOR, fill_alpha=0, size=16, line_width=2.5)
-        return hv.Overlay([chance, *reversed(curves), now, picked]).opts(
+        others = [
+            hv.Curve([], *axes, label=name).opts(color=guest.color, line_width=1.3)
+            for name, guest in self._others.items()
+        ]
+        return hv.Overlay([chance, *others, *reversed(curves), now, picked]).opts(
             xlim=(-0.03, 1.03),
             ylim=(-0.03, 1.03),
             xlabel="false positive rate",
@@ -59,10 +67,8 @@ class RocCurve(Instrument):
         self._network.parameters[:] = frame.epoch.parameters
         self._logits = {name: logits(self._network, data) for name, data in self._parts.items()}
         threshold = self.run.view.threshold
-        layers: dict[str, Columns] = {}
-        for name, data in self._parts.items():
-            cost, found, _ = roc_curve(data.y, self._logits[name])
-            layers[name] = {"cost": np.round(cost, 5), "found": np.round(found, 5)}
+        layers = {name: _curve(data.y, self._logits[name]) for name, data in self._parts.items()}
+        layers |= {name: _curve(*self._answers(guest, frame)) for name, guest in self._others.items()}
         now = [rates(data.y, probabilities(self._logits[name]) >= threshold) for name, data in self._parts.items()]
         return {**layers, "threshold": _points(now), "picked": _points(self._picked(frame.setup.train))}
 
@@ -72,7 +78,9 @@ class RocCurve(Instrument):
             for name, data in self._parts.items()
         ]
         cost, found = rates(frame.setup.train.y, probabilities(self._logits["training"]) >= self.run.view.threshold)
-        return f"AUC {' '.join(areas)} &ensp; finds {found:.1%}, false alarms {cost:.1%}"
+        own = f"AUC {' '.join(areas)} &ensp; finds {found:.1%}, false alarms {cost:.1%}"
+        others = [_word(guest, auc(*self._answers(guest, frame))) for guest in self._others.values()]
+        return f"{own}<br>{' &ensp; '.join(others)}" if others else own
 
     def tapped(self, x: float, y: float) -> None:
         """Choose the threshold of the point of the curve that is nearest."""
@@ -82,6 +90,12 @@ class RocCurve(Instrument):
         if np.isfinite(away).any():
             nearest = int(np.nanargmin(away))
             self.run.view.threshold = between(probabilities(thresholds), nearest)
+
+    def _answers(self, guest: Guest, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of a guest's training examples and what it believes of them, at the same epoch."""
+        guest.store.look_at(frame.epoch.index)
+        shown = guest.store.frame()
+        return shown.setup.train.y, logits(shown.network(), shown.setup.train)
 
     def _picked(self, data: Dataset) -> list[tuple[float, float]]:
         """Where the threshold is the picked example's own score."""
@@ -125,6 +139,15 @@ def between(thresholds: np.ndarray, place: int) -> float:
             if low < value <= high:
                 return value
     return min(max(high, 0.0), 1.0)
+
+
+def _word(guest: Guest, area: float) -> str:
+    return f'<b style="color: {escape(guest.color)}">●</b> {escape(guest.name)} {area:.4f}'
+
+
+def _curve(labels: np.ndarray, scores: np.ndarray) -> Columns:
+    cost, found, _ = roc_curve(labels, scores)
+    return {"cost": np.round(cost, 5), "found": np.round(found, 5)}
 
 
 def _points(points: list[tuple[float, float]]) -> Columns:

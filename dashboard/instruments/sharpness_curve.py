@@ -7,6 +7,7 @@ import numpy as np
 import param
 
 from dashboard import style
+from dashboard.edge import edge_of_stability
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame, Setup
 from dashboard.settings import Settings
@@ -183,17 +184,6 @@ class SharpnessCurve(Instrument):
 
     def _right(self, frame: Frame) -> int:
         return max(20, round(1.12 * frame.epoch.index))
-
-
-def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
-    """The sharpness of a quadratic above which the optimizer diverges on it; nan where there is no such number.
-
-    Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability",
-    appendix B for momentum and Nesterov.
-    """
-    momentum = settings.momentum
-    factors = {"sgd": 2.0, "momentum": 2 + 2 * momentum, "nesterov": (2 + 2 * momentum) / (1 + 2 * momentum)}
-    return factors.get(settings.optimizer, np.nan) / np.maximum(learning_rates, 1e-300)
 
 
 def _named(edge: float) -> str:

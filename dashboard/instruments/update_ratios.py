@@ -25,6 +25,12 @@ class UpdateRatios(LayerCurves):
 
     pull = param.Boolean(default=False, label="Gradient", doc="Show gradient / weight instead of update / weight.")
 
+    missing = "not every layer's gradient and weights are known."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return 0 < len(frame.epoch.gradient_norms) == len(frame.setup.network.weights)
+
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
         self._entries = _weight_entries(frame)

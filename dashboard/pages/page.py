@@ -11,11 +11,12 @@ import panel_material_ui as pmui
 from latex2mathml.converter import convert
 
 from dashboard.choices import Choices
+from dashboard.guest_picture import GuestPicture
 from dashboard.instruments.instrument import Instrument
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.slot import Slot
-from dashboard.store import Frame, Store
+from dashboard.store import Frame, Guest, Store
 from dashboard.study import Plan, Study
 from dashboard.study_bar import StudyBar
 from dashboard.view import View
@@ -105,6 +106,7 @@ class Page(pn.viewable.Viewer):
         self._slots = [Slot(run, choices) for choices in self.instruments]
         self._share_out()
         self._study_bar = StudyBar(run) if run.study else None
+        self._led: dict[Guest, int] = {}
         self.heading = self._heading()
         self._layout = pn.Column(
             *(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
@@ -160,9 +162,9 @@ class Page(pn.viewable.Viewer):
             self.play()
 
     def _share_out(self) -> None:
-        """Give every slot its share of the width."""
+        """Give every slot its share of the width, and the page's name for its files."""
         for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
-            slot.view.css_classes = [share]
+            slot.view.css_classes, slot.page = [share], self.slug
 
     def _heading(self) -> pn.viewable.Viewable:
         trap = f'<p class="trap"><b>Not as the textbook has it.</b> {self.trap}</p>' if self.trap else ""
@@ -180,10 +182,9 @@ class Page(pn.viewable.Viewer):
             self._hint,
             stylesheets=[PRESETS],
             margin=(0, 4, 10, 4),
-            visible=bool(self.presets),
             sizing_mode="stretch_width",
         )
-        parts = [ask, buttons, self._study_bar] if self._study_bar else [ask, buttons]
+        parts = [ask, *([buttons] if self.presets else []), *([self._study_bar] if self._study_bar else [])]
         return pn.Column(*parts, margin=0, sizing_mode="stretch_width")
 
     def _button(self, preset: Preset) -> pmui.Button:
@@ -196,31 +197,57 @@ class Page(pn.viewable.Viewer):
         )
 
     @property
+    def slots(self) -> Sequence[Slot]:
+        """The cards of the page, in their order."""
+        return self._slots
+
+    @property
     def shown(self) -> list[Instrument]:
         """The instruments that suit the run at present."""
         return [slot.instrument for slot in self._slots if slot.instrument]
 
     @property
-    def in_view(self) -> list[Instrument]:
-        """Those of them that are on the visitor's screen."""
-        return [slot.instrument for slot in self._slots if slot.instrument and slot.view.near]
+    def in_view(self) -> list[Instrument | GuestPicture]:
+        """Those of them that are on the visitor's screen, and the guests' pictures in the same cards."""
+        near = [slot for slot in self._slots if slot.instrument and slot.view.near]
+        guests = [one for slot in near for one in slot.beside if one.instrument]
+        return [*(slot.instrument for slot in near), *guests]
 
     def draw(self, frame: Frame, version: int) -> None:
         """Bring every picture in view to a frame, which is that of the run's `version`.
 
         Pictures not seen before are made one at a time, so that no visitor waits long for another's page.
         """
+        self._lead_guests(frame)
         in_view = [slot for slot in self._slots if slot.view.near]
-        unmade = [slot for slot in in_view if not slot.made]
+        unmade = [slot for slot in in_view if slot.unmade]
         for slot in in_view:
-            if slot not in unmade[1:]:
-                slot.draw(frame, version)
+            if slot.made or slot in unmade[:1]:
+                slot.draw(frame, version, make=slot in unmade[:1])
         if self._study_bar:
             self._study_bar.draw()
 
     def behind(self, version: int) -> bool:
-        """Whether a picture in view does not show that version of the run yet."""
-        return any(slot.view.near and slot.version != version for slot in self._slots)
+        """Whether a picture in view does not show that version of the run yet, or a click in a guest's waits."""
+        return any(slot.view.near and slot.behind(version) for slot in self._slots) or any(map(self._asks, self._led))
+
+    def _lead_guests(self, frame: Frame) -> None:
+        """Take the guests to the frame's epoch, with what is picked on the page.
+
+        A click in a guest's picture is one in the page's own: what it picks is picked for all, and an epoch that it
+        asks for is where all go.
+        """
+        for guest in filter(self._asks, list(self._led)):
+            wanted, newest = guest.store.looked_at, self.run.history[-1].index
+            self.run.look_at(None if wanted is None or wanted >= newest else wanted)
+        self._led = dict.fromkeys(self.run.guests, frame.epoch.index)
+        for guest in self.run.guests:
+            guest.store.view = self.run.view
+            guest.store.look_at(frame.epoch.index)
+
+    def _asks(self, guest: Guest) -> bool:
+        """Whether a guest was taken to another epoch by a click in one of its pictures."""
+        return guest.store.looked_at != self._led[guest]
 
 
 def _texts(query: Any) -> dict[str, str]:

@@ -16,7 +16,11 @@ def wait_for_change(page: Visit, before: list) -> list:
     return page.ask("lab.state()")
 
 
-@pytest.mark.parametrize("slug", PAGES)
+TRAINING = [slug for slug in PAGES if slug not in ("watch", "journal")]
+"""The pages on which something is trained."""
+
+
+@pytest.mark.parametrize("slug", TRAINING)
 def test_it_opens_by_its_link_and_its_first_preset_moves_the_pictures(slug, visit):
     page = visit(f"?page={slug}", pictures=0)
     presets = PAGES[slug].presets
@@ -60,16 +64,3 @@ def test_a_page_comes_back_as_it_was_left(visit: Callable[..., Visit]):
         page.window.get_by_role("dialog").get_by_role("link").filter(has_text=PAGES[slug].question).click()
         page.until(lambda slug=slug: page.link().get("page") == slug, f"the page {slug}")
     assert page.link()["seed"] == "77"
-
-
-def test_the_slider_under_the_numbers_takes_all_pictures_back(visit: Callable[..., Visit]):
-    page = visit("?page=playground")
-    page.press("Play")
-    page.pass_by(30)
-    newest = page.stand()
-    page.key("ArrowLeft")
-    page.until(lambda: page.ask("lab.drawn()") == newest - 1 == page.epoch(), lambda: page.where())
-    page.slider("Epoch").press("Home")
-    page.until(lambda: page.ask("lab.drawn()") == 0 == page.epoch(), lambda: page.where())
-    page.press("Play")
-    page.pass_by(newest)

@@ -1,0 +1,312 @@
+"""Data dialog: a visitor's own table is brought, looked through and used."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Any, ClassVar
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.custom import JSComponent
+
+from dashboard.file_drop import FileDrop
+from dashboard.settings import Settings
+from dashboard.sheet import LARGEST_FILE, Sheet, read_csv
+from dashboard.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
+
+SHOWN_ROWS = 5
+LONG = 500_000
+"""Bytes of a file that take longer to read than from one frame to the next."""
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
+TASKS = {"tell classes apart": "classes", "predict a value": "regression"}
+WANTED = (
+    "A row for each example, columns of numbers to learn from, and one column with the answer: a class or a value. "
+    f"{FEWEST_ROWS} to {MOST_ROWS:,} rows, at most {MOST_COLUMNS} inputs and {MOST_CLASSES} classes. "
+    "What does not fit is left out, and told line by line."
+)
+LOOK = """
+:host { min-width: 0; }
+p, ul { font-size: 13px; line-height: 1.45; margin: 2px 0; overflow-wrap: anywhere; }
+ul { padding-left: 18px; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: 3px 14px 3px 0; white-space: nowrap; max-width: 180px; overflow: hidden;
+  text-overflow: ellipsis; }
+th { font-weight: 600; }
+tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent); }
+.unused { opacity: .5; }
+.answer { color: color-mix(in srgb, #d6336c 75%, currentColor); }
+.failed { color: #e8590c; font-weight: 600; }
+"""
+PICKERS = ":host { display: flex !important; flex-flow: row wrap; gap: 4px 12px; align-items: center; }"
+PICKER = {"sizing_mode": "stretch_width", "margin": (8, 0, 4, 0), "styles": {"flex": "1 1 190px"}}
+
+
+class DataDialog(pn.viewable.Viewer):
+    """Where a visitor brings data: drops or pastes a table, picks its columns, reads what is wrong, and uses it."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] = lambda message: None) -> None:
+        """say: tells on the page what else has changed."""
+        super().__init__()
+        self._settings, self._say = settings, say
+        self._sheet: Sheet | None = None
+        self._table: Table | None = None
+        self._said, self._filling = "", False
+        self._drop = FileDrop(
+            self._receive,
+            self._complain,
+            words="Drop a CSV file here, or choose one",
+            endings=".csv,.tsv,.txt,text/csv",
+            largest=LARGEST_FILE,
+        )
+        self._text = TextBox(lambda text: self._receive("The pasted text", text), self._present)
+        self._about, self._told = _words(f"<p>{escape(WANTED)}</p>"), _words("")
+        self._inputs = pmui.MultiChoice(label="Inputs", sizing_mode="stretch_width", margin=(8, 0))
+        self._answer = pmui.Select(label="Answer", size="small", **PICKER)
+        self._task = pmui.Select(label="Task", options=TASKS, size="small", **PICKER)
+        self._standardize = pmui.Switch(label="Standardize inputs", **PICKER)
+        self._rescale = pmui.Switch(label="Answer to mean 0, standard deviation 1", visible=False, **PICKER)
+        self._use = pmui.Button(
+            label="Use this data",
+            variant="contained",
+            color="primary",
+            disabled=True,
+            margin=(8, 0),
+            on_click=self._take,
+        )
+        picks = (self._answer, self._task, self._standardize, self._rescale)
+        self._pickers = pn.Column(
+            self._inputs,
+            pn.Row(*picks, stylesheets=[PICKERS], margin=0, sizing_mode="stretch_width"),
+            visible=False,
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self._answer.param.watch(self._answered, "value")
+        for picker in (self._inputs, self._task, self._rescale):
+            picker.param.watch(self._judge, "value")
+        parts = (self._drop, self._text, self._about, self._pickers, self._told, self._use)
+        self._dialog = pmui.Dialog(
+            pn.Column(*parts, margin=0, sizing_mode="stretch_width"),
+            title="Your own data",
+            width_option="md",
+            title_variant="h6",
+            close_on_click=True,
+            show_close_button=True,
+            sizing_mode="stretch_width",
+        )
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._dialog
+
+    def open(self) -> None:
+        """Show it."""
+        self._dialog.open = True
+
+    def _receive(self, name: str, content: bytes | str) -> None:
+        """Look through what a visitor brings; where that takes seconds, while others' pages go on."""
+        document = pn.state.curdoc
+        if document is None or len(content) < LONG:
+            self._read(name, lambda: read_csv(content))
+            return
+
+        async def read() -> None:
+            reading = asyncio.get_running_loop().run_in_executor(None, read_csv, content)
+            await asyncio.wait([reading])
+            self._read(name, reading.result)
+
+        self._about.object = f"<p>Reading {escape(name)} …</p>"
+        document.add_next_tick_callback(read)
+
+    def _read(self, name: str, sheet_of: Callable[[], Sheet]) -> None:
+        try:
+            sheet = sheet_of()
+        except ValueError as error:
+            self._complain(f"{name}: {error}")
+            return
+        rows, separated = len(sheet.rows), SEPARATORS[sheet.delimiter]
+        self._sheet = sheet
+        self._said = f"{name}: {rows:,} rows of {len(sheet.names)} columns, separated by {separated}."
+        self._fill(sheet)
+        self._judge()
+
+    def _complain(self, message: str) -> None:
+        """There is no table: say why."""
+        self._sheet, self._table = None, None
+        self._pickers.visible, self._use.disabled = False, True
+        self._about.object, self._told.object = f"<p>{escape(WANTED)}</p>", _failed(message)
+
+    def _fill(self, sheet: Sheet) -> None:
+        """Suggest what is likely wanted of a sheet: the last column is the answer, all other numbers are inputs."""
+        answer = next((name for name in reversed(sheet.names) if name not in sheet.numeric), sheet.names[-1])
+        inputs = [name for name in sheet.numeric if name != answer]
+        self._filling = True
+        self._inputs.param.update(options=list(sheet.numeric), value=inputs[:MOST_COLUMNS])
+        self._answer.param.update(options=list(sheet.names), value=answer)
+        self._task.value = sheet.task(answer)
+        self._rescale.value = False
+        self._filling = False
+        self._pickers.visible = True
+
+    def _answered(self, *_: object) -> None:
+        """The answer is no input, and says what the task is likely to be."""
+        if self._filling or not self._sheet:
+            return
+        answer = self._answer.value
+        self._filling = True
+        self._inputs.value = [name for name in self._inputs.value if name != answer]
+        self._task.value = self._sheet.task(answer)
+        self._filling = False
+        self._judge()
+
+    def _judge(self, *_: object) -> None:
+        """Make the table of what is picked, and say what is wrong with it."""
+        if self._filling or not self._sheet:
+            return
+        sheet, inputs, answer, task = self._sheet, self._inputs.value, self._answer.value, self._task.value
+        self._rescale.visible = task == "regression"
+        self._about.object = f"<p>{escape(self._said)}</p>{_preview(sheet, inputs, answer)}"
+        try:
+            self._table, problems = sheet.table(inputs, answer, task, self._rescale.value and task == "regression")
+        except ValueError as error:
+            self._table, self._use.disabled = None, True
+            self._told.object = _failed(str(error)) + _listed(sheet.problems)
+            return
+        self._standardize.value = self._settings.standardize or self._table.wide
+        self._use.disabled = False
+        self._told.object = f"<p>{escape(self._table.summary)}</p>{_listed(problems)}"
+
+    def _take(self, *_: object) -> None:
+        """Have the page's run learn from the table."""
+        table, settings = self._table, self._settings
+        if table is None:
+            return
+        standardizes = self._standardize.value and not settings.standardize
+        said = settings.take(table, standardize=self._standardize.value)
+        if (settings.dataset, settings.own) != (OWN, table.digest):
+            self._told.object = _failed("The page's run does not go with these data; close this, and read there why.")
+            return
+        if standardizes:
+            said.insert(0, "The inputs are standardized.")
+        self._dialog.open = False
+        trouble = TABLES.write(table.digest)
+        if said or trouble:
+            self._say(" ".join([*said, trouble]).strip())
+
+    def _present(self) -> tuple[str, str]:
+        """What the page learns from now, as a file: its name and its text."""
+        settings = self._settings
+        name = settings.own if settings.dataset == OWN else settings.dataset
+        return f"{name}.csv", settings.table().csv()
+
+
+class TextBox(JSComponent):
+    """A box to paste a table into, and a button that saves the present one as a file."""
+
+    _esm = """
+    export function render({model, el}) {
+      const box = document.createElement("textarea"), save = document.createElement("button")
+      box.rows = 3
+      box.spellcheck = false
+      box.placeholder = "or paste a table here:\\nx1,x2,class\\n0.5,1.2,a"
+      box.setAttribute("aria-label", "Paste a table")
+      save.type = "button"
+      save.textContent = "Download present data as CSV"
+      save.title = "What the page learns from now, in the form this dialog reads"
+      let later
+      box.addEventListener("input", () => {
+        clearTimeout(later)
+        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, LARGEST)}) } }, 400)
+      })
+      save.addEventListener("click", () => model.send_msg({save: true}))
+      model.on("msg:custom", ({name, text}) => {
+        const link = document.createElement("a")
+        link.href = URL.createObjectURL(new Blob([text], {type: "text/csv;charset=utf-8"}))
+        link.download = name
+        link.click()
+        setTimeout(() => URL.revokeObjectURL(link.href), 10000)
+      })
+      el.append(box, save)
+    }
+    """.replace("LARGEST", str(LARGEST_FILE + 1))
+    _stylesheets: ClassVar[list[str]] = [
+        """
+        textarea { display: block; width: 100%; box-sizing: border-box; margin: 8px 0 6px; padding: 6px 10px;
+          font: 12.5px ui-monospace, monospace; color: inherit; background: none; resize: vertical; border-radius: 10px;
+          border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
+        textarea:focus-visible, button:focus-visible { outline: 2px solid #5c7cfa; outline-offset: 1px; }
+        button { padding: 3px 10px; font: inherit; font-size: 12.5px; color: inherit; background: none; cursor: pointer;
+          border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: 9px; }
+        button:hover { border-color: #5c7cfa; }
+        """
+    ]
+
+    def __init__(self, pasted: Callable[[str], None], present: Callable[[], tuple[str, str]], **params: Any) -> None:
+        """pasted: is given what was pasted. present: gives the name and the text of what is saved."""
+        super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
+        self._pasted, self._present = pasted, present
+
+    def _handle_msg(self, msg: Any) -> None:
+        if "text" in msg:
+            self._pasted(str(msg["text"]))
+        else:
+            name, text = self._present()
+            self._send_msg({"name": name, "text": text})
+
+
+class OwnData(pn.viewable.Viewer):
+    """Below the menu of datasets: a button that opens the dialog, and what the data are if they are of one's own."""
+
+    def __init__(self, settings: Settings, opened: Callable[[], None]) -> None:
+        """opened: opens the dialog; also asked for when one's own data are chosen and there are none yet."""
+        super().__init__()
+        self._settings, self._opened = settings, opened
+        self._words = _words("", margin=(0, 14))
+        self._open = pmui.Button(
+            label="Your own data…",
+            icon="upload_file",
+            variant="text",
+            size="small",
+            margin=(0, 10),
+            on_click=lambda _: opened(),
+        )
+        self._follow()
+        settings.param.watch(self._follow, ["dataset", "own"], precedence=1)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(self._open, self._words, margin=0, sizing_mode="stretch_width")
+
+    def _follow(self, *_: object) -> None:
+        settings = self._settings
+        if settings.dataset == OWN and not settings.own:
+            self._opened()
+        known = settings.dataset == OWN and settings.own in TABLES
+        self._words.param.update(
+            object=f"<p>{escape(settings.table().summary)}</p>" if known else "", visible=bool(known)
+        )
+
+
+def _words(html: str, **params: Any) -> pn.pane.HTML:
+    return pn.pane.HTML(html, **{"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": 0, **params})
+
+
+def _failed(message: str) -> str:
+    return f'<p class="failed" role="alert">{escape(message[:1].upper() + message[1:])}</p>'
+
+
+def _listed(problems: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(problem)}</li>' for problem in problems)}</ul>" if problems else ""
+
+
+def _preview(sheet: Sheet, inputs: Sequence[str], answer: str) -> str:
+    """The first rows of a sheet as a table."""
+    kinds: Mapping[str, str] = {**dict.fromkeys(inputs, "input"), answer: "answer"}
+    classes = [kinds.get(name, "unused") for name in sheet.names]
+    rows = [("th", sheet.names), *(("td", cells) for _, cells in sheet.rows[:SHOWN_ROWS])]
+    return f"<div><table>{''.join(_row(tag, cells, classes) for tag, cells in rows)}</table></div>"
+
+
+def _row(tag: str, cells: Sequence[str], classes: Sequence[str]) -> str:
+    made = (f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for cell, kind in zip(cells, classes, strict=True))
+    return f"<tr>{''.join(made)}</tr>"

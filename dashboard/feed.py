@@ -1,0 +1,375 @@
+"""Feed: what a training that runs elsewhere tells of itself: a folder that one process writes and others read.
+
+    about.json    who tells: name, time, process, and the network where it is one of ours
+    data.npz      its examples, if any
+    epochs.feed   records, one after the other, each with its length and a checksum: what was told stays as it is
+    status        what it has come to, rewritten in place at every flush
+
+No Panel here. A feed need not be trusted: nothing in it is executed, and sizes are checked before arrays are made.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import struct
+import time
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from dashboard.shelf import home, title
+from engine.training import NUMBERS, Epochs
+
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+"""When a feed began, and chance."""
+
+FORMAT = 1
+MAGIC = b"DLf1"
+HEAD = struct.Struct("<4scII")
+"""Of a record: magic, kind, the payload's length and checksum."""
+
+SHAPE = struct.Struct("<3I")
+"""Of a block of epochs: rows, layers, units. Of parameters: rows, parameters, 0."""
+
+LAYOUT, PARAMETERS, EPOCHS, TOLD = b"L", b"P", b"E", b"T"
+"""Kinds of records. Parameters come before the epochs they belong to, and not with every one of them."""
+
+LONGEST = 64 * 2**20
+"""The most bytes of a record."""
+
+WORDS = 2**20
+"""The most bytes of about.json, and of a record of words."""
+
+STATUS = 1024
+MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 1000, 4096, 2**20
+SILENT = 15.0
+"""Seconds without a sign after which a process on another machine is taken for dead."""
+
+KEPT, KEPT_BYTES = 100, 2 * 2**30
+"""Of feeds that have ended the newest are kept, as long as they are no more and no larger than this."""
+
+ENDED, STOPPED, FAILED, LIVE, KILLED = "ended", "stopped", "failed", "live", "killed"
+"""What has become of a training: over, interrupted, ended by an error, still running, gone without a word."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the numbers of an epoch belong to.
+
+    layers   the names of the layers whose gradients are told
+    units    the name and the number of units of every hidden layer
+    weights  the name and the number of entries of every array of parameters, one after the other
+    """
+
+    layers: tuple[str, ...] = ()
+    units: tuple[tuple[str, int], ...] = ()
+    weights: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of the hidden layers."""
+        return tuple(width for _, width in self.units)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers told of an epoch: gradient norms, mean activations, parameters."""
+        return len(self.layers), sum(self.widths), sum(size for _, size in self.weights)
+
+    def packed(self) -> bytes:
+        """The layout as JSON."""
+        return json.dumps({part.name: getattr(self, part.name) for part in fields(self)}).encode()
+
+    @classmethod
+    def unpacked(cls, payload: bytes) -> Self:
+        """The layout in a record. Raises ValueError where it is none, or too large."""
+        told = _read_json(payload)
+        layout = cls(
+            tuple(str(name)[:100] for name in told["layers"]),
+            tuple((str(name)[:100], _count(width)) for name, width in told["units"]),
+            tuple((str(name)[:100], _count(size)) for name, size in told["weights"]),
+        )
+        limits = MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS
+        if any(size > most for size, most in zip(layout.sizes, limits, strict=True)):
+            raise ValueError(f"a layout of {layout.sizes} numbers is too large; the most are {limits}")
+        return layout
+
+
+@dataclass(frozen=True, eq=False)
+class Feed:
+    """One feed's folder, and what it says about who tells.
+
+    pid, born, host   of the process; `born` tells it from a later one with the same number, where the system can
+    network           sizes, activations, output, skip, loss, l1, l2 and task of a network of ours; {} of any other
+    """
+
+    folder: Path
+    name: str
+    created: str
+    pid: int
+    born: str
+    host: str
+    network: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def records(self) -> Path:
+        """The file of records."""
+        return self.folder / "epochs.feed"
+
+    @classmethod
+    def begun(cls, name: str, network: dict[str, Any] | None = None, folder: Path | None = None) -> Self:
+        """A new feed of this process, under `<home>/live`. Raises OSError where nothing can be written."""
+        live = (folder or home()) / "live"
+        live.mkdir(parents=True, exist_ok=True)
+        _prune(live)
+        now, pid = datetime.now().astimezone(), os.getpid()
+        made = live / f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        made.mkdir()
+        feed = cls(
+            made, title(name) or "run", now.isoformat(), pid, _birth(pid), socket.gethostname(), dict(network or {})
+        )
+        (made / "epochs.feed").touch()
+        told = {part.name: getattr(feed, part.name) for part in fields(feed) if part.name != "folder"}
+        replace(made / "about.json", json.dumps({"format": FORMAT, **told}).encode())
+        return feed
+
+    @classmethod
+    def found(cls, key: str, folder: Path | None = None) -> Self:
+        """The feed of that id.
+
+        Raises ValueError when there is none, or when it is damaged or of a newer version.
+        """
+        if not ID.fullmatch(key):
+            raise ValueError(f"{key[:100]!r} is no run to watch; an id looks like 20261123-190000-ab12cd")
+        place = (folder or home()) / "live" / key
+        try:
+            told = _read_json((place / "about.json").read_bytes())
+            if told["format"] != FORMAT:
+                raise ValueError(f"it is in format {told['format']}; this version reads {FORMAT}")
+            words = {name: str(told[name])[:200] for name in ("name", "created", "born", "host")}
+            return cls(place, pid=_count(told["pid"]), network=dict(told["network"]), **words)
+        except OSError as error:
+            raise ValueError(f"the run {key} is not there to be watched; it was deleted, or is elsewhere") from error
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the run {key} cannot be watched: its about.json is damaged") from error
+
+    def status(self) -> "Status":
+        """What it has come to by now."""
+        try:
+            content = (self.folder / "status").read_bytes()[:STATUS]
+            told = _read_json(_checked(content))
+            return Status(
+                _count(told["epochs"]), _count(told["epoch"]), float(told["loss"]), str(told["end"]), told["seen"]
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return Status()
+
+    def state(self, status: "Status | None" = None) -> str:
+        """LIVE, ENDED, STOPPED, FAILED or KILLED."""
+        status = status or self.status()
+        if status.end:
+            return status.end.split(":")[0].split(" ")[0]
+        return LIVE if self._is_alive(status) else KILLED
+
+    def stamp(self) -> tuple[int, int]:
+        """Something that changes with every flush."""
+        with suppress(OSError):
+            found = (self.folder / "status").stat()
+            return found.st_mtime_ns, found.st_size
+        return 0, 0
+
+    def _is_alive(self, status: "Status") -> bool:
+        if os.name != "posix" or self.host != socket.gethostname():
+            seen = max(status.seen, self.stamp()[0] / 1e9, datetime.fromisoformat(self.created).timestamp())
+            return time.time() < seen + SILENT
+        return is_running(self.pid, self.born)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What a feed has come to.
+
+    epochs  how many were told; `epoch` is the last of them, and `loss` what it was there
+    end     how it has ended, in words that begin with ENDED, STOPPED or FAILED; empty while it has not
+    seen    when it last gave a sign, in seconds since 1970
+    """
+
+    epochs: int = 0
+    epoch: int = 0
+    loss: float = float("nan")
+    end: str = ""
+    seen: float = 0.0
+
+    def packed(self) -> bytes:
+        """The status as a line of always the same length, with a checksum in front."""
+        told = {part.name: getattr(self, part.name) for part in fields(self)} | {"end": self.end[:200]}
+        content = json.dumps(told).encode()
+        return b"%08x%s" % (zlib.crc32(content), content.ljust(STATUS - 8))
+
+
+def feeds(folder: Path | None = None) -> Iterator[str]:
+    """The ids of all feeds, the newest first."""
+    with suppress(OSError):
+        with os.scandir((folder or home()) / "live") as entries:
+            names = [entry.name for entry in entries if ID.fullmatch(entry.name)]
+        yield from sorted(names, reverse=True)
+
+
+def record(kind: bytes, payload: bytes) -> bytes:
+    """A record as it stands in the file."""
+    return HEAD.pack(MAGIC, kind, len(payload), zlib.crc32(payload)) + payload
+
+
+def packed(epochs: Epochs) -> bytes:
+    """A block of epochs as the payload of a record, but for the parameters; a table not told has no columns."""
+    tables = epochs.gradient_norms, epochs.mean_activations
+    columns = [epochs.index, *(getattr(epochs, name) for name in NUMBERS), *tables]
+    shape = SHAPE.pack(len(epochs), *(table.shape[1] for table in tables))
+    return b"".join([shape, *(_little_endian(column).tobytes() for column in columns)])
+
+
+def unpacked(payload: bytes, layout: Layout) -> Epochs:
+    """The epochs in a record, of which every table is either that of the layout or has no columns.
+
+    Raises ValueError where the record is something else.
+    """
+    rows, *widths = SHAPE.unpack_from(payload)
+    index, numbers = _columns(payload, rows, len(NUMBERS) + sum(widths))
+    if any(width not in (0, size) for width, size in zip(widths, layout.sizes, strict=False)):
+        raise ValueError(f"a block of epochs has tables of {widths} columns; its layout has {layout.sizes}")
+    columns = numbers[: rows * len(NUMBERS)].reshape(len(NUMBERS), rows)
+    norms, means = np.split(numbers[rows * len(NUMBERS) :], [rows * widths[0]])
+    tables = norms.reshape(rows, widths[0]), means.reshape(rows, widths[1])
+    return Epochs(index, *columns, *tables, np.empty((rows, 0)), widths=layout.widths if widths[1] else ())
+
+
+def packed_parameters(index: np.ndarray, parameters: np.ndarray) -> bytes:
+    """The parameters (k, n) at these epochs (k,) as the payload of a record."""
+    shape = SHAPE.pack(*parameters.shape, 0)
+    return b"".join([shape, _little_endian(index).tobytes(), _little_endian(parameters).tobytes()])
+
+
+def unpacked_parameters(payload: bytes, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs (k,) and their parameters (k, n). Raises ValueError where the record is something else."""
+    rows, width, _ = SHAPE.unpack_from(payload)
+    index, numbers = _columns(payload, rows, width)
+    if width != layout.sizes[2]:
+        raise ValueError(f"there are {width} parameters; their layout has {layout.sizes[2]}")
+    return index, numbers.reshape(rows, width)
+
+
+def _columns(payload: bytes, rows: int, numbers: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices in a payload, and all its numbers."""
+    if not rows or len(payload) != SHAPE.size + 8 * rows * (1 + numbers):
+        raise ValueError("a block has not the length it should have")
+    index = np.frombuffer(payload, "<i8", rows, SHAPE.size).astype(np.int64)
+    if index.min() < 0:
+        raise ValueError(f"epoch {index.min()} is impossible")
+    return index, np.frombuffer(payload, "<f8", offset=SHAPE.size + 8 * rows).astype(np.float64)
+
+
+def words(payload: bytes) -> str:
+    """The sentence in a record of words."""
+    return str(_read_json(payload)["text"])[:500]
+
+
+def packed_words(text: str) -> bytes:
+    """A sentence as the payload of a record."""
+    return json.dumps({"text": text[:500]}).encode()
+
+
+def is_running(pid: int, born: str) -> bool:
+    """Whether that process of this machine is still there, and not another one with its number. POSIX only."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    now = _birth(pid)
+    return now != DEAD and (not born or not now or now == born)
+
+
+def born() -> str:
+    """What tells this process from a later one with the same number."""
+    return _birth(os.getpid())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file as a whole: it takes the path's place once it is safe on disk."""
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+DEAD = "dead"
+
+
+def _birth(pid: int) -> str:
+    """When a process was started, in the system's own count; empty where that cannot be known."""
+    with suppress(OSError, IndexError):
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return DEAD if told[0] in ("Z", "X") else told[19]
+    return ""
+
+
+def _prune(live: Path) -> None:
+    """Delete the oldest feeds that have ended, beyond what is kept."""
+    size = 0
+    for place, key in enumerate(feeds(live.parent)):
+        folder = live / key
+        with suppress(OSError):
+            size += sum(entry.stat().st_size for entry in os.scandir(folder))
+        if place < KEPT and size < KEPT_BYTES:
+            continue
+        with suppress(ValueError):
+            if Feed.found(key, live.parent).state() != LIVE:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checked(content: bytes) -> bytes:
+    """What stands behind a checksum in eight letters. Raises ValueError where it does not fit."""
+    if int(content[:8], 16) != zlib.crc32(body := content[8:].rstrip()):
+        raise ValueError("the status was read while it was written")
+    return body
+
+
+def _read_json(content: bytes) -> dict[str, Any]:
+    """Raises ValueError where it is no JSON of a dict, or too long."""
+    try:
+        told = json.loads(content) if len(content) <= WORDS else None
+    except RecursionError:
+        told = None
+    if not isinstance(told, dict):
+        raise ValueError("it is no JSON, or too long")
+    return told
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 2**62:
+        raise ValueError(f"{value!r} is no count")
+    return value
+
+
+def _little_endian(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")

@@ -1,0 +1,456 @@
+"""Lab: tells of a training that runs in one's own script, so that it is shown live. No Panel here.
+
+    for epoch in observe(train(network, data)):             # our engine's
+        ...
+    with watch("my run") as lab:                            # any loop, any library
+        lab.log(epoch, loss=..., gradients=[...], activations=[...], parameters=...)
+
+Whatever goes wrong here is logged once, and never raised: the training goes on.
+"""
+
+import logging
+import math
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import webbrowser
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dashboard import beacon, feed
+from dashboard.feed import Feed, Layout
+from dashboard.scribe import Scribe, Telling
+from dashboard.shelf import home
+from engine.training import Epoch
+
+log = logging.getLogger(__name__)
+
+SHOWN: list[Callable[["Lab"], bool]] = []
+"""Other ways of showing a run than a browser: each is asked with the lab, and says whether it has shown it."""
+
+LOOKED = 3.0
+"""Seconds for which a page of watched runs is taken to be open after its last sign."""
+
+MOST_UNITS = 2048
+MOST_WEIGHTS = 4096
+"""Parameters that are told of a network that is not ours; of more, evenly spread ones."""
+
+MOST_OURS = 25_000
+"""Parameters up to which a network of ours is told as a whole."""
+
+NAN = float("nan")
+
+
+def _harmless(method: Callable) -> Callable:
+    """The method, whose errors are logged, each kind once, and never raised."""
+
+    @wraps(method)
+    def tried(self: "Lab", *arguments: Any, **named: Any) -> Any:
+        try:
+            return method(self, *arguments, **named)
+        except Exception as error:
+            self._excuse(error)
+            return None
+
+    return tried
+
+
+class Lab:
+    """A run that is told of while it trains: `log` an epoch whenever there is news. Made by `watch`.
+
+    address   of the page that shows it; empty where it could not be told of
+    id        of its feed
+    """
+
+    def __init__(
+        self,
+        name: str = "run",
+        module: Any = None,
+        network: Any = None,
+        data: Any = None,
+        validation: Any = None,
+        loss: str | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        open_browser: bool | None = None,
+    ) -> None:
+        self.name, self.address, self.id = str(name), "", ""
+        self._excused: set[str] = set()
+        self._scribe: Scribe | None = None
+        self._probe: Any = None
+        self._network = network
+        self._layouts: dict[tuple, Layout] = {}
+        self._next = 0
+        self._begin(module, data, validation, loss, l1, l2, open_browser)
+
+    @_harmless
+    def log(
+        self,
+        epoch: Any = None,
+        loss: Any = NAN,
+        *,
+        accuracy: Any = NAN,
+        validation_loss: Any = NAN,
+        validation_accuracy: Any = NAN,
+        learning_rate: Any = NAN,
+        gradients: Any = None,
+        activations: Any = None,
+        parameters: Any = None,
+        **others: Any,
+    ) -> None:
+        """Tell of an epoch. Only the loss has to be there; what is not told with an epoch is shown as it was last.
+
+        epoch         a whole number, 0 or more; one more than before where it is None
+        gradients     a list or dict with one entry per layer: its gradient as an array, or the norm as a number
+        activations   likewise per hidden layer: means (units,), or outputs (examples, units, ...), which are averaged
+        parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
+
+        Arrays may be overwritten right afterwards. Numbers may be NumPy's or PyTorch's.
+        """
+        if self._scribe is None or not self._scribe.is_mine:
+            self._scribe and self._excuse(RuntimeError("a forked process, or one that is over, tells nothing"))
+            return
+        if others:
+            self._scribe.say(f"{', '.join(others)}: not shown; loss, accuracy, gradients and so on are.")
+        numbers = loss, accuracy, validation_loss, validation_accuracy, learning_rate
+        names, (norms, means, weights) = self._measured(gradients, activations, parameters)
+        layout = self._layout(names, means, weights)
+        self._scribe.take(
+            Telling(
+                self._index(epoch),
+                tuple(map(_number, numbers)),
+                layout,
+                norms,
+                None if means is None else np.concatenate([*means, EMPTY]),
+                None if weights is None else np.concatenate([*weights, EMPTY]),
+            )
+        )
+
+    def log_epoch(self, epoch: Epoch) -> None:
+        """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
+        if self._scribe is not None:
+            self._scribe.take_epoch(epoch)
+
+    @_harmless
+    def close(self, end: str = feed.ENDED) -> None:
+        """Tell the rest and stop. `with` and the end of the program do it."""
+        if self._probe is not None:
+            self._probe.remove()
+            self._probe = None
+        if self._scribe is not None:
+            self._scribe.close(end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(_ending(kind, error))
+
+    @_harmless
+    def _begin(
+        self, module: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float, open_browser: bool | None
+    ) -> None:
+        told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
+        found = Feed.begun(self.name, told)
+        if examples:
+            _save_examples(found.folder / "data.npz", examples)
+        self._scribe, self.id = Scribe(found), found.id
+        if module is not None:
+            from dashboard.torch_adapter import Probe
+
+            self._probe = Probe(module)
+        self._show(open_browser)
+
+    @_harmless
+    def _show(self, open_browser: bool | None) -> None:
+        """Say where it can be seen, and open it there."""
+        if [shown for shown in SHOWN if shown(self)]:
+            return
+        opens = _may_open() if open_browser is None else open_browser
+        servers = beacon.lit()
+        if servers:
+            self.address = f"{servers[0]}?page=watch&feed={self.id}"
+            if opens and not _is_looked_at():
+                threading.Thread(target=webbrowser.open, args=(f"{servers[0]}?page=watch",)).start()
+        elif opens:
+            self.address = f"{_served()}?page=watch&feed={self.id}"
+        place = self.address or f"?page=watch&feed={self.id} of a laboratory; start one: panel serve {_folder()} --show"
+        if sys.stderr:
+            sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
+
+    def _measured(self, gradients: Any, activations: Any, parameters: Any) -> tuple[tuple, tuple]:
+        """The names and the numbers of what was given, or else of what can be read off the module or network."""
+        if self._probe is not None and gradients is None and activations is None and parameters is None:
+            gradients, activations, parameters = self._probe.read()
+        if self._network is not None and parameters is None:
+            parameters = self._network.parameters
+        (layers, gradients), (hidden, activations) = _named(gradients), _named(activations)
+        whole = self._network is not None and np.size(parameters) <= MOST_OURS
+        names, arrays = (("all",), [parameters]) if _is_array(parameters) else _named(parameters)
+        norms = None if gradients is None else np.array([norm(one) for one in gradients])
+        means = None if activations is None else _fewer([mean_of(one) for one in activations], MOST_UNITS)
+        weights = None if arrays is None else _fewer(arrays, MOST_OURS if whole else MOST_WEIGHTS)
+        return (layers, hidden, names), (norms, means, weights)
+
+    def _layout(self, names: tuple, means: Any, weights: Any) -> Layout:
+        """The layout of this epoch together with those before: what is missing now is as it was."""
+        sizes = tuple(None if part is None else tuple(map(len, part)) for part in (means, weights))
+        key = (names, sizes)
+        if key not in self._layouts:
+            before = self._layout_now if self._layouts else Layout()
+            units = before.units if means is None else tuple(zip(names[1], sizes[0], strict=True))
+            entries = before.weights if weights is None else tuple(zip(names[2], sizes[1], strict=True))
+            if len(self._layouts) > 1000:
+                self._layouts.clear()
+            self._layouts[key] = Layout(names[0] if names[0] is not None else before.layers, units, entries)
+        self._layout_now = self._layouts[key]
+        return self._layout_now
+
+    def _index(self, epoch: Any) -> int:
+        """The epoch as a whole number; the next one, and a word about it, where it is none."""
+        index = self._next
+        if epoch is not None:
+            told = _number(epoch)
+            if told == int(told) and 0 <= told < 2**53:
+                index = int(told)
+            else:
+                self._scribe.say(f"Epoch {told:g} is no whole number of 0 or more; it is shown as {index}.")
+        self._next = index + 1
+        return index
+
+    def _excuse(self, error: Exception) -> None:
+        """Say once what went wrong and what to do; the training goes on."""
+        said = f"{type(error).__name__}: {error}"
+        if said not in self._excused and len(self._excused) < 20:
+            self._excused.add(said)
+            with suppress(Exception):
+                advice = _advice(error)
+                log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
+                if self._scribe is not None and self._scribe.is_mine:
+                    self._scribe.say(f"Something could not be told: {said}")
+
+
+EMPTY = np.empty(0)
+
+
+def watch(
+    name: str = "run",
+    *,
+    module: Any = None,
+    network: Any = None,
+    data: Any = None,
+    validation: Any = None,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    open_browser: bool | None = None,
+) -> Lab:
+    """Show a training of any loop and any library, live: a lab to `log` its epochs to.
+
+    module         a PyTorch module: gradients, activations and parameters are read off it at every `log`
+    network, data  a Network of ours and what it is trained on, so that decision map and landscape can be shown too
+    validation, loss, l1, l2   as in `train`
+    open_browser   whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0
+    """
+    return Lab(name, module, network, data, validation, loss, l1, l2, open_browser)
+
+
+def observe(
+    training: Iterable[Epoch],
+    name: str = "",
+    *,
+    network: Any = None,
+    data: Any = None,
+    validation: Any = None,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    open_browser: bool | None = None,
+) -> Generator[Epoch, None, None]:
+    """Show a training of the engine, live: yields the epochs of `train(...)` unchanged.
+
+    Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
+    """
+    told = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
+    told = _arguments_of(training) | {key: value for key, value in told.items() if value}
+    lab = Lab(name or _title(told), **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
+    end = feed.ENDED
+    try:
+        for epoch in training:
+            lab.log_epoch(epoch)
+            yield epoch
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        end = _ending(type(error), error)
+        raise
+    finally:
+        lab.close(end)
+
+
+KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
+
+
+def norm(gradient: Any) -> float:
+    """The length of a gradient, in float64 and without overflow or underflow; a single number is a length already."""
+    if isinstance(gradient, float | int):
+        return abs(float(gradient))
+    flat = np.asarray(_array(gradient), np.float64).ravel()
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(flat @ flat)
+    if 1e-200 < square < 1e200 or not flat.size:
+        return square**0.5
+    largest = float(np.abs(flat).max())
+    if not 0 < largest < np.inf:
+        return largest
+    return largest * float(np.linalg.norm(flat / largest))
+
+
+def mean_of(activations: Any) -> np.ndarray:
+    """(units,) the mean of every unit, given means (units,) or outputs (examples, units, ...)."""
+    array = np.asarray(_array(activations), np.float64)
+    if array.ndim <= 1:
+        return np.array(array).reshape(-1)
+    return array.mean(axis=(0, *range(2, array.ndim)))
+
+
+def _array(value: Any) -> Any:
+    """What NumPy can take, of PyTorch too."""
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+
+
+def _number(value: Any) -> float:
+    return value if type(value) is float else float(value.item() if hasattr(value, "item") else value)
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "ndim") and not isinstance(value, Mapping)
+
+
+def _named(parts: Any) -> tuple[tuple[str, ...] | None, list | None]:
+    """The names and the values of a dict or a list; both None where there is nothing."""
+    if parts is None:
+        return None, None
+    if isinstance(parts, Mapping):
+        return tuple(map(str, parts)), list(parts.values())
+    if _is_array(parts) or not isinstance(parts, Iterable):
+        parts = [parts] if np.ndim(_array(parts)) != 1 else list(_array(parts))
+    values = list(parts)
+    names = NUMBERED if len(values) <= len(NUMBERED) else tuple(map(str, range(1, len(values) + 1)))
+    return names[: len(values)], values
+
+
+NUMBERED = tuple(map(str, range(1, 101)))
+
+
+def _fewer(arrays: Sequence[Any], most: int) -> list[np.ndarray]:
+    """Copies of the arrays as flat ones; of more numbers than that, every array's evenly spread ones."""
+    sizes = [math.prod(np.shape(one)) for one in arrays]
+    stride = -(-sum(sizes) // most) if sum(sizes) > most else 1
+    return [np.array(np.asarray(_array(one)).reshape(-1)[::stride], np.float64) for one in arrays]
+
+
+def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float) -> tuple[dict, dict]:
+    """What a feed says of a network of the engine, and its examples by name; nothing of any other."""
+    parts = ("sizes", "activations", "output", "skip")
+    if network is None or data is None or not all(hasattr(network, part) for part in parts):
+        return {}, {}
+    outputs = {"sigmoid": "binary", "softmax": "classes"}
+    told = {part: getattr(network, part) for part in parts} | {
+        "loss": loss or _usual_loss(network.output),
+        "l1": float(l1 or 0),
+        "l2": float(l2 or 0),
+        "task": getattr(data, "task", None) or outputs.get(network.output, "regression"),
+    }
+    examples = {"x": np.asarray(data.x), "y": np.asarray(data.y)}
+    if validation is not None:
+        examples |= {"x_held_out": np.asarray(validation.x), "y_held_out": np.asarray(validation.y)}
+    return told, examples
+
+
+def _usual_loss(output: str) -> str:
+    from engine.losses import OUTPUTS
+
+    return OUTPUTS[output].loss
+
+
+def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
+    part = path.with_name(".data.part")
+    with part.open("wb") as file:
+        np.savez(file, **examples)
+    os.replace(part, path)
+
+
+def _arguments_of(training: Any) -> dict[str, Any]:
+    """What `train(...)` was given, as far as it has not ended."""
+    frame = getattr(training, "gi_frame", None)
+    if frame is None or getattr(training, "__name__", "") != "train":
+        return {}
+    return {key: frame.f_locals.get(key) for key in KNOWN}
+
+
+def _title(told: Mapping[str, Any]) -> str:
+    """A name for a run without one."""
+    network, name = told.get("network"), getattr(told.get("data"), "name", "")
+    sizes = "-".join(map(str, getattr(network, "sizes", ())))
+    return " ".join(filter(None, [name, sizes])) or "run"
+
+
+def _ending(kind: type[BaseException] | None, error: BaseException | None) -> str:
+    """How a loop was left, in words."""
+    if kind is None or issubclass(kind, GeneratorExit):
+        return feed.ENDED
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return f"{feed.STOPPED} by {kind.__name__}"
+    return f"{feed.FAILED}: {kind.__name__}: {error}"
+
+
+def _may_open() -> bool:
+    """Whether a browser may be opened by itself."""
+    if os.environ.get("DESCENT_LAB_BROWSER") == "0":
+        return False
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(screen) or not sys.platform.startswith("linux")
+
+
+def _is_looked_at() -> bool:
+    """Whether a page of watched runs is open already, which shows this one by itself."""
+    try:
+        return (home() / "live" / "looking").stat().st_mtime > time.time() - LOOKED
+    except OSError:
+        return False
+
+
+def _served() -> str:
+    """Serve a laboratory beside this process, which opens the browser itself; its address."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "dashboard.viewer", "--port", str(port), "--open", "?page=watch"]
+    told = "--of", str(os.getpid()), "--born", feed.born()
+    with (home() / "live" / "viewer.log").open("w") as said:
+        aside = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "start_new_session": True}
+        viewer = subprocess.Popen([*command, *told], **aside)
+    viewer.returncode = 0  # it outlives this process, and nobody waits for it
+    return f"http://localhost:{port}/dashboard"
+
+
+def _folder() -> str:
+    return str(Path(__file__).parent)
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f" ({home()} cannot be written to; set DESCENT_LAB_HOME to a folder that can)"
+    return ""

@@ -1,0 +1,332 @@
+"""Journal: a learner's notes next to the runs."""
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from html import escape
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+from markdown_it import MarkdownIt
+
+from dashboard.entry import BEGUN, Entry, Pin
+from dashboard.journal import ID, Journal, JournalError, OvertakenError
+from dashboard.journal_widgets import EntryEditor, EntryList, PinnedRuns
+from dashboard.pages.page import Page
+from dashboard.shelf import Kept, Shelf
+from dashboard.store import Frame, Store
+from dashboard.view import View
+
+EVERY = 1.0
+"""Seconds from one look at what other sessions have done to the next."""
+
+DESK = """
+:host { display: grid !important; grid-template-columns: minmax(210px, 290px) minmax(0, 1fr); gap: 16px;
+        align-items: start; }
+@media (max-width: 799px) { :host { grid-template-columns: minmax(0, 1fr); } }
+"""
+BAR = ":host { flex-flow: row wrap; gap: 6px; } :host > * { align-self: center !important; }"
+PREVIEW = """
+:host { font-size: 14.5px; line-height: 1.55; overflow-wrap: anywhere; }
+h1 { font-size: 22px; margin: 2px 0 10px; } h2 { font-size: 16px; margin: 22px 0 4px; } h3 { font-size: 14.5px; }
+p, ul, ol { margin: 6px 0; } a { color: #5c7cfa; }
+pre { overflow: auto; padding: 8px 10px; border-radius: 8px;
+      background: color-mix(in srgb, currentColor 7%, transparent); }
+code { font-size: 13px; } table { border-collapse: collapse; }
+td, th { padding: 3px 9px; border: 1px solid color-mix(in srgb, currentColor 24%, transparent); }
+blockquote { margin: 6px 0; padding-left: 12px; border-left: 3px solid #5c7cfa; opacity: .85; }
+"""
+NOTICE = "p { margin: 0; font-size: 13.5px; line-height: 1.4; } .bad { color: #e8590c; }"
+EMPTY = "No entries yet. Press “New entry” and write down the first thing that surprised you."
+NO_MATCH = "No entry has all these words. Search for fewer."
+MARKDOWN = MarkdownIt("js-default", {"html": False, "breaks": True}).disable("image")
+"""Tags are shown as they are written, and no picture is loaded from anywhere."""
+
+
+class JournalView(View):
+    """Which entry is open."""
+
+    entry = param.String(
+        default="", regex=rf"^({ID.pattern})?\Z", doc="the id of an entry, such as 20261123-190000-ab12cd"
+    )
+
+
+class Notebook(Page):
+    """The entries of the journal, one of them open. It follows the folder, which others may write to meanwhile."""
+
+    slug = "journal"
+    title = "Journal"
+    place = 95
+    question = "What have I seen, and what do I make of it?"
+    look_for = (
+        "Write while the pictures are fresh, and pin the run you speak of: it opens again exactly as it was kept. "
+        "What you write saves itself, as a Markdown file of its own that any editor reads."
+    )
+    timeless = True
+    view = JournalView
+
+    def __init__(self, run: Store) -> None:
+        super().__init__(run)
+        self._journal, self._shelf = Journal(), Shelf()
+        self._search, self._deleted, self._lost = "", "", False
+        self._entry: Entry | None = None
+        self._known: dict[str, Entry] = {}
+        self._version, self._seen, self._next_look = -1, None, 0.0
+        self._list = EntryList(self._open, self._look_for, sizing_mode="stretch_width", margin=(8, 0, 0, 0))
+        self._editor = EntryEditor(self._save)
+        self._pins = PinnedRuns(self._pin, self._unpin, margin=(0, 0, 14, 0))
+        self._preview = pn.pane.HTML(stylesheets=[PREVIEW], visible=False, margin=0, sizing_mode="stretch_width")
+        self._build()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._desk
+
+    def query(self) -> dict[str, str]:
+        return {"page": self.slug, **self.run.view.query()}
+
+    def draw(self, frame: Frame, version: int) -> None:
+        """Show what is in the folder now."""
+        self._refresh()
+        self._version = version
+
+    def behind(self, version: int) -> bool:
+        """Whether another entry was asked for, or, at a look once a second, anybody has changed one or kept a run."""
+        if version != self._version:
+            return True
+        if time.monotonic() < self._next_look:
+            return False
+        self._next_look = time.monotonic() + EVERY
+        return self._marks() != self._seen
+
+    def _build(self) -> None:
+        """Put everything in its place."""
+        self._delete_button = _button("Delete", "delete", self._delete)
+        self._preview_button = _button("Preview", "visibility", self._turn)
+        self._undo = _button("Undo", "undo", self._restore)
+        self._words = pn.pane.HTML(stylesheets=[NOTICE], margin=0)
+        self._notice = pn.Row(self._words, self._undo, stylesheets=[BAR], margin=(0, 0, 10, 0), visible=False)
+        begin = pmui.Button(
+            label="New entry", icon="add", variant="contained", size="small", margin=0, on_click=lambda _: self._begin()
+        )
+        export = pmui.FileDownload(
+            label="Export all",
+            callback=self._export,
+            filename="journal.md",
+            variant="outlined",
+            size="small",
+            margin=0,
+        )
+        self._when = pmui.Typography("", variant="body2", margin=0, styles={"flex": "1 1 160px"}, sx={"opacity": 0.75})
+        bar = pn.Row(self._when, self._preview_button, self._delete_button, stylesheets=[BAR], margin=(0, 0, 8, 0))
+        bar.sizing_mode = "stretch_width"
+        self._page = pmui.Paper(
+            pn.Column(bar, self._pins, self._editor, self._preview, margin=0, sizing_mode="stretch_width"),
+            elevation=0,
+            variant="outlined",
+            margin=0,
+            visible=False,
+            sizing_mode="stretch_width",
+            sx={"padding": "12px 16px 18px", "borderRadius": "12px"},
+        )
+        side = pn.Column(pn.Row(begin, export, stylesheets=[BAR], margin=0), self._list, margin=0)
+        main = pn.Column(self._notice, self._page, margin=0)
+        for part in (side, main):
+            part.sizing_mode = "stretch_width"
+        self._desk = pn.Column(side, main, stylesheets=[DESK], margin=0, sizing_mode="stretch_width")
+
+    def _refresh(self) -> None:
+        """Show what is in the folder now, and while it cannot be read what was; what is being typed stays."""
+        self._seen = self._marks()
+        kept = self._shelf.kept()
+        try:
+            found, self._entry = self._journal.entries(self._search), self._chosen()
+        except JournalError as error:
+            self._lost = True
+            self._say(str(error), bad=True)
+            self._editor.show(self._entry)
+            return
+        if self._lost:
+            self._lost = False
+            self._say("")
+        if self._journal.problems and not self._notice.visible:
+            self._say(" ".join(self._journal.problems.values()), bad=True)
+        entry = self._entry
+        self._list.param.update(
+            entries=[_summary(one) for one in found],
+            shown=entry.id if entry else "",
+            none=NO_MATCH if self._search else EMPTY,
+        )
+        self._page.visible = entry is not None
+        self._editor.show(entry)
+        if entry:
+            self._known[entry.id] = entry
+            self._show_around(entry, kept)
+
+    def _show_around(self, entry: Entry, kept: list[Kept]) -> None:
+        """Show what belongs to an entry besides its fields."""
+        there = {one.id for one in kept}
+        self._pins.param.update(
+            pins=[
+                {"run": pin.run, "label": _label(pin), "link": pin.link, "gone": pin.run not in there}
+                for pin in entry.pins
+            ],
+            runs=[{"id": one.id, "label": _described(one)} for one in kept],
+        )
+        begun, changed = _day(entry.created), _day(entry.changed)
+        self._when.object = f"Begun {begun}" + (f", changed {changed}" if changed != begun else "")
+        self._preview.object = rendered(entry) if self._preview.visible else ""
+
+    def _chosen(self) -> Entry | None:
+        """The entry that was asked for, or else the newest; None where there is none."""
+        wanted, newest = self.run.view.entry, next(iter(self._journal.entries()), None)
+        if wanted:
+            try:
+                return self._journal.read(wanted)
+            except JournalError as error:
+                self._say(str(error), bad=True)
+        self.run.view.entry = newest.id if newest else ""
+        return newest
+
+    def _marks(self) -> tuple:
+        """What is different after anybody has changed an entry or kept a run."""
+        try:
+            return self._journal.stamp(), self._shelf.stamp()
+        except JournalError as error:
+            return (str(error),)
+
+    def _say(self, words: str, bad: bool = False, undo: str = "") -> None:
+        """Tell something until something else is done. undo: the id of an entry that can be brought back."""
+        self._deleted = undo
+        self._words.object = f'<p role="status" class="{"bad" if bad else ""}">{escape(words)}</p>'
+        self._undo.visible = bool(undo)
+        self._notice.visible = bool(words)
+
+    def _act(self, act: Callable[[], None]) -> None:
+        """Do what a visitor asks for, tell why if it cannot be done, and show what there is then."""
+        self._say("")
+        try:
+            act()
+        except JournalError as error:
+            self._say(str(error), bad=True)
+        self._refresh()
+
+    def _open(self, key: str) -> None:
+        self._act(lambda: self.run.view.param.update(entry=self._journal.read(key).id))
+
+    def _look_for(self, words: str) -> None:
+        self._search = words
+        self._refresh()
+
+    def _begin(self) -> None:
+        if self._preview.visible:
+            self._turn()
+        self._act(lambda: self.run.view.param.update(entry=self._journal.begin()))
+
+    def _save(self, key: str, base: str, words: dict[str, str]) -> Entry:
+        """Save what was typed; where somebody else has changed the entry meanwhile, as another one."""
+        self.run.touch()
+        texts = dict(words)
+        wanted = replace(self._present(key), title=texts.pop("title"), texts=texts, stamp=base)
+        try:
+            saved = self._journal.write(wanted)
+        except OvertakenError as error:
+            saved = self._journal.write_beside(wanted)
+            self._say(f"{error} Both are kept: what you wrote is in “{saved.title}”.", bad=True)
+            if self.run.view.entry == key:
+                self.run.view.entry = saved.id
+        return saved
+
+    def _present(self, key: str) -> Entry:
+        """An entry as it is, or as it was last seen where it has been deleted elsewhere."""
+        try:
+            return self._journal.read(key)
+        except JournalError:
+            return self._known.get(key, Entry(key))
+
+    def _pin(self, run: str) -> None:
+        kept = next((one for one in self._shelf.kept() if one.id == run), None)
+        if kept and self._entry:
+            pin = Pin(kept.id, kept.name, kept.epoch)
+            self._repin(lambda pins: (*pins, pin) if pin.run not in {one.run for one in pins} else pins)
+
+    def _unpin(self, run: str) -> None:
+        self._repin(lambda pins: tuple(pin for pin in pins if pin.run != run))
+
+    def _repin(self, change: Callable[[tuple[Pin, ...]], tuple[Pin, ...]]) -> None:
+        """Change which runs the open entry is pinned to."""
+
+        def write() -> None:
+            entry = self._journal.read(self.run.view.entry)
+            self._journal.write(replace(entry, pins=change(entry.pins)))
+
+        self._act(write)
+
+    def _delete(self) -> None:
+        entry = self._entry
+        if entry is None:
+            return
+
+        def delete() -> None:
+            self._journal.delete(entry.id)
+            self.run.view.entry = ""
+            self._say(f"Deleted “{entry.title or 'Untitled'}”.", undo=entry.id)
+
+        self._act(delete)
+
+    def _restore(self) -> None:
+        key = self._deleted
+
+        def restore() -> None:
+            self._journal.restore(key)
+            self.run.view.entry = key
+
+        self._act(restore)
+
+    def _turn(self) -> None:
+        """From the fields to the entry as it reads, and back."""
+        reads = not self._preview.visible
+        self._preview.visible, self._editor.visible = reads, not reads
+        self._preview_button.param.update(label="Write" if reads else "Preview", icon="edit" if reads else "visibility")
+        self._refresh()
+
+    def _export(self) -> io.StringIO:
+        location = pn.state.location
+        return io.StringIO(self._journal.export(location.href.split("?")[0] if location and location.href else ""))
+
+
+def rendered(entry: Entry) -> str:
+    """An entry as HTML. What a person has written as tags is shown as such."""
+    text = replace(entry, title=entry.title or "Untitled").markdown(empty=False)
+    return MARKDOWN.render(BEGUN.sub("", text, count=1))
+
+
+def _button(label: str, icon: str, act: Callable[[], None]) -> pmui.Button:
+    return pmui.Button(
+        label=label,
+        icon=icon,
+        variant="text",
+        size="small",
+        margin=0,
+        on_click=lambda _: act(),
+    )
+
+
+def _summary(entry: Entry) -> dict[str, str]:
+    """A line of the list."""
+    runs = f"{len(entry.pins)} run{'s' * (len(entry.pins) > 1)}" if entry.pins else ""
+    return {"id": entry.id, "title": entry.title, "about": ", ".join(filter(None, [_day(entry.created), runs]))}
+
+
+def _label(pin: Pin) -> str:
+    return f"{pin.name or pin.run}, epoch {pin.epoch:,}"
+
+
+def _described(kept: Kept) -> str:
+    return f"{kept.name}, epoch {kept.epoch:,}, loss {kept.loss:.3g}"
+
+
+def _day(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""

@@ -1,0 +1,126 @@
+"""Watch: a training that runs in one's own script, live."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import panel as pn
+
+from dashboard import feed
+from dashboard.feed_list import FeedList
+from dashboard.instruments.activation_map import ActivationMap
+from dashboard.instruments.decision_map import DecisionMap
+from dashboard.instruments.fitted_curve import FittedCurve
+from dashboard.instruments.gradient_bars import GradientBars
+from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.instruments.loss_curve import LossCurve
+from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.told_activations import ToldActivations
+from dashboard.instruments.update_ratios import UpdateRatios
+from dashboard.pages.page import Page
+from dashboard.run import Frame
+from dashboard.watched import Entry, Watched, WatchSettings, note_the_look
+
+WORDS = {
+    feed.LIVE: "running",
+    feed.ENDED: "ended",
+    feed.STOPPED: "stopped",
+    feed.FAILED: "ended by an error",
+    feed.KILLED: "gone",
+}
+
+
+class Watch(Page):
+    """The trainings of one's own programs: a list, and the pictures that the chosen one has the numbers for."""
+
+    slug = "watch"
+    title = "Your own training"
+    place = 93
+    question = "What is my own training doing right now?"
+    look_for = (
+        "Loss, gradients and activations of a loop in any library, live and afterwards. The training is in its own "
+        "program and goes on whatever is done here: the slider looks back, Play follows the newest epoch."
+    )
+    settings = WatchSettings
+    store = Watched
+    instruments = (
+        (LossCurve,),
+        (GradientBars,),
+        (ToldActivations, ActivationMap),
+        (LayerCurves,),
+        (UpdateRatios,),
+        (DecisionMap, FittedCurve),
+        (LossLandscape,),
+    )
+
+    def __init__(self, run: Watched) -> None:
+        super().__init__(run)
+        self._list = FeedList(self._pick, sizing_mode="stretch_width", margin=(0, 4, 12, 4))
+        self._all, self._listed = list(zip(self.instruments, self._slots, strict=True)), None
+        self._slots = []
+        self._layout.objects = []
+        self._arrange(run.frame())
+        self._tell()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return pn.Column(self._list, self._layout, margin=0, sizing_mode="stretch_width")
+
+    def draw(self, frame: Frame, version: int) -> None:
+        """Bring the list and the pictures that suit the training to a frame."""
+        self._arrange(frame)
+        self._tell()
+        super().draw(frame, version)
+
+    def behind(self, version: int) -> bool:
+        """Whether a picture in view is behind; asking leaves a sign that somebody looks."""
+        note_the_look()
+        return super().behind(version)
+
+    def _arrange(self, frame: Frame) -> None:
+        """Have the cards on the page that have something to show."""
+        fitting = [] if self.run.is_empty else [slot for choices, slot in self._all if _fits(choices, frame)]
+        if fitting != self._slots:
+            self._slots = fitting
+            self._share_out()
+            self._layout.objects = [slot.view for slot in fitting]
+
+    def _tell(self) -> None:
+        """Bring the list up to date."""
+        run = self.run
+        told = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems)
+        if told != self._listed:
+            self._listed = told
+            said = [run.condition[:1].upper() + run.condition[1:] + "."] if run.condition else []
+            self._list.param.update(
+                items=[_item(entry) for entry in run.entries],
+                chosen=run.chosen,
+                following=not run.settings.feed,
+                said="\n".join([*said, *run.problems]),
+            )
+
+    def _pick(self, key: str) -> None:
+        self.run.settings.feed = key if feed.ID.fullmatch(key) else ""
+
+
+def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:
+    return any(choice.suits(frame) for choice in choices)
+
+
+def _item(entry: Entry) -> dict[str, str]:
+    """An entry for the browser."""
+    loss = "" if entry.loss != entry.loss else f", loss {entry.loss:.4g}"
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "state": entry.state,
+        "words": WORDS[entry.state],
+        "detail": f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing told yet",
+        "began": _when(entry.created),
+    }
+
+
+def _when(created: str) -> str:
+    try:
+        return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return created

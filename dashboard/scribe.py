@@ -1,0 +1,330 @@
+"""Scribe: writes a feed, in a thread of its own, so that a training loses no time to it. No Panel here."""
+
+import atexit
+import logging
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dashboard import feed
+from dashboard.feed import Feed, Layout, Status
+from engine.training import NUMBERS, Epoch, Epochs
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.1
+"""Seconds between two flushes."""
+
+SIGN = 2.0
+"""Seconds between two signs of life where there is nothing to tell."""
+
+ROWS = 512
+"""Epochs in a record at most."""
+
+AT_ONCE = 2**19
+"""Bytes of parameters in a flush: 5 MiB a second."""
+
+BYTES = 500 * 2**20
+MANY = 20_000
+WAITING = 64 * 2**20
+"""Bytes that may wait to be written, before whoever tells more has to write them itself."""
+
+
+@dataclass(slots=True)
+class Telling:
+    """One epoch as it was told; None where nothing was said.
+
+    numbers          loss, accuracy, validation loss, validation accuracy, learning rate; nan where not told
+    gradient_norms   (layers,), `means` (units,) and `parameters` (n,), float64
+    """
+
+    index: int
+    numbers: tuple[float, ...]
+    layout: Layout
+    gradient_norms: Any = None
+    means: Any = None
+    parameters: Any = None
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return 200 + sum(
+            8 * len(part) for part in (self.gradient_norms, self.means, self.parameters) if part is not None
+        )
+
+
+class Thinning:
+    """Which epochs still fit: all of them at first, then every second, fourth and so on, the more has been written."""
+
+    def __init__(self, free: int, step: int) -> None:
+        """free: bytes until the first are left out. step: bytes until they come at twice the distance again."""
+        self._free, self._step, self._spent = free, step, 0
+
+    @property
+    def stride(self) -> int:
+        """The distance between epochs that are written, a power of two."""
+        beyond = self._spent - self._free
+        return 1 if beyond < 0 else 2 << min(beyond // self._step, 40)
+
+    def spend(self, size: int) -> None:
+        """So many bytes were written."""
+        self._spent += size
+
+
+class Scribe:
+    """Takes epochs at any time from any thread, and writes them into a feed ten times a second and at the end.
+
+    What was taken is written in its order, and nothing is lost: a training that tells faster than can be written writes
+    itself. A feed stays below `limit` bytes: of the parameters, then of all, only every second, fourth ... epoch is
+    written, and the feed says so. What a disk refuses waits, and is tried again.
+    """
+
+    def __init__(self, told: Feed, limit: int = BYTES) -> None:
+        """Raises OSError where nothing can be written."""
+        self.feed = told
+        self._pid = os.getpid()
+        self._file = os.open(told.records, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._status_file = os.open(told.folder / "status", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        self._queue: deque[Telling | Epoch] = deque()
+        self._waiting, self._size = 0, 0
+        self._layout: Layout | None = None
+        self._told: set[str] = set()
+        self._says: deque[str] = deque()
+        self._status = Status()
+        self._newest, self._late, self._last = -1, 0, None
+        self._whole, self._weights = Thinning(limit // 4, limit // 32), Thinning(limit // 8, limit // 32)
+        self._writing, self._wake = threading.Lock(), threading.Event()
+        self._closed, self._refused = False, ""
+        self._write_status()
+        self._thread = threading.Thread(target=_keep_writing, args=(weakref.ref(self), self._wake), daemon=True)
+        self._thread.name = "scribe"
+        self._thread.start()
+        atexit.register(_close_at_exit, weakref.ref(self))
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether it is open, and this the process that it was made in: a forked one has no thread to write."""
+        return not self._closed and os.getpid() == self._pid
+
+    def take(self, telling: Telling) -> None:
+        """Write an epoch soon. Its arrays must not change any more."""
+        self._queue.append(telling)
+        self._waiting += telling.size
+        if self._waiting > WAITING:
+            self.flush()
+
+    def take_epoch(self, epoch: Epoch) -> None:
+        """Write an epoch of the engine's own, whose arrays stay what they are."""
+        self._queue.append(epoch)
+        if len(self._queue) > MANY:
+            self.flush()
+
+    def say(self, text: str) -> None:
+        """Write a sentence for whoever watches, once."""
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            self._says.append(text)
+
+    def flush(self) -> None:
+        """Write now all that waits."""
+        if not self.is_mine:
+            return
+        with self._writing:
+            try:
+                self._write_all()
+                self._refused = ""
+            except OSError as error:
+                if self._refused == str(error):
+                    return
+                self._refused = str(error)
+                log.warning(
+                    "the run %r cannot be written: %s (%s); make room there, or set DESCENT_LAB_HOME to another folder",
+                    self.feed.name,
+                    error,
+                    self.feed.folder,
+                )
+
+    def close(self, end: str = feed.ENDED) -> None:
+        """Write the rest, and how it has ended."""
+        if not self.is_mine:
+            return
+        self.flush()
+        with self._writing:
+            if self._closed:
+                return
+            self._closed = True
+            with suppress(OSError):
+                if self._last is not None:
+                    self._newest = -1
+                    self._write_block([self._last], 1)
+                self._status = replace(self._status, end=end)
+                self._write_status()
+                os.fsync(self._file)
+            os.close(self._file)
+            os.close(self._status_file)
+        self._wake.set()
+
+    def _write_all(self) -> None:
+        waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+        self._waiting = 0
+        written = 0
+        try:
+            for start, stop in _groups(waiting):
+                self._write_group(waiting[start:stop], len(waiting))
+                written = stop
+            while self._says:
+                self._append(feed.record(feed.TOLD, feed.packed_words(self._says[0])))
+                self._says.popleft()
+        finally:
+            self._queue.extendleft(reversed(waiting[written:]))
+        if waiting or time.time() > self._status.seen + SIGN:
+            self._write_status()
+
+    def _write_group(self, group: list[Telling | Epoch], waiting: int) -> None:
+        """Write epochs of one kind, of so many that wait: their parameters first, then all else."""
+        layout, stride = _layout_of(group[0]), self._whole.stride
+        if layout != self._layout:
+            self._append(feed.record(feed.LAYOUT, layout.packed()))
+            self._layout = layout
+        apart = max(stride, self._stride_of_parameters(group[0], waiting))
+        fitting = group if stride == 1 else [one for one in group if one.index % stride == 0]
+        if stride > 1:
+            self.say("There was so much to tell that from here on only some epochs were written, evenly spaced.")
+        if fitting:
+            self._write_block(fitting, apart)
+        newest = group[-1]
+        self._last = newest if newest.index % apart else None
+        told = self._status.epochs + len(group)
+        self._status = replace(self._status, epochs=told, epoch=newest.index, loss=float(_numbers(newest)[0]))
+
+    def _stride_of_parameters(self, one: Telling | Epoch, waiting: int) -> int:
+        """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
+        size = 0 if one.parameters is None else waiting * one.parameters.nbytes
+        return max(self._weights.stride, 1 << (size // AT_ONCE).bit_length())
+
+    def _write_block(self, block: list[Telling | Epoch], apart: int) -> None:
+        """Write these epochs, the parameters of those whose index is a multiple of `apart` before them."""
+        heavy = [one for one in block if one.parameters is not None and one.index % apart == 0]
+        if heavy:
+            payload = feed.packed_parameters(_index(heavy), _stacked([one.parameters for one in heavy]))
+            self._append(feed.record(feed.PARAMETERS, payload))
+            self._weights.spend(len(payload))
+        payload = feed.packed(_as_epochs(block))
+        self._append(feed.record(feed.EPOCHS, payload))
+        self._whole.spend(len(payload))
+        self._check_order(block)
+
+    def _check_order(self, block: list[Telling | Epoch]) -> None:
+        index = np.array([self._newest, *(one.index for one in block)])
+        highest = np.maximum.accumulate(index)
+        for late in index[1:][index[1:] <= highest[:-1]][: MOST_SAID + 1].tolist():
+            self._late += 1
+            self.say(
+                f"Epoch {late} was told twice or late; it is shown in its place, as it was told last."
+                if self._late <= MOST_SAID
+                else MANY_LATE
+            )
+        self._newest = int(highest[-1])
+
+    def _append(self, content: bytes) -> None:
+        """Write at the end, all of it or nothing."""
+        view = memoryview(content)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(content)
+
+    def _write_status(self) -> None:
+        self._status = replace(self._status, seen=time.time())
+        os.lseek(self._status_file, 0, os.SEEK_SET)
+        os.write(self._status_file, self._status.packed())
+
+
+MANY_LATE = "More epochs were told twice or late; each is shown in its place, as it was told last."
+MOST_SAID = 5
+
+
+def _keep_writing(reference: "weakref.ref[Scribe]", wake: threading.Event) -> None:
+    """Flush again and again, until the scribe is closed or forgotten."""
+    while not wake.wait(EVERY):
+        scribe = reference()
+        if scribe is None or not scribe.is_mine:
+            return
+        try:
+            scribe.flush()
+        except Exception:
+            log.exception("the run %r was not written; its training goes on", scribe.feed.name)
+            return
+        del scribe
+
+
+def _close_at_exit(reference: "weakref.ref[Scribe]") -> None:
+    scribe = reference()
+    if scribe is not None:
+        with suppress(Exception):
+            scribe.close()
+
+
+def _groups(waiting: list[Telling | Epoch]) -> Iterator[tuple[int, int]]:
+    """Where tellings of the same kind begin and end, at most ROWS together."""
+    kinds = [_kind(one) for one in waiting]
+    start = 0
+    for place in range(1, len(waiting) + 1):
+        if place == len(waiting) or kinds[place] != kinds[start] or place - start == ROWS:
+            yield start, place
+            start = place
+
+
+def _kind(one: Telling | Epoch) -> Any:
+    """What has to be the same for tellings to go into one record."""
+    if isinstance(one, Epoch):
+        return Epoch
+    return one.layout, one.gradient_norms is None, one.means is None, one.parameters is None
+
+
+def _layout_of(one: Telling | Epoch) -> Layout:
+    if isinstance(one, Telling):
+        return one.layout
+    layers = len(one.gradient_norms)
+    units = [(f"{i + 1}", len(means)) for i, means in enumerate(one.mean_activations)]
+    return Layout(tuple(map(str, range(1, layers + 1))), tuple(units), (("all", len(one.parameters)),))
+
+
+def _numbers(one: Telling | Epoch) -> tuple[float, ...]:
+    return one.numbers if isinstance(one, Telling) else tuple(getattr(one, name) for name in NUMBERS)
+
+
+def _index(block: list[Telling | Epoch]) -> np.ndarray:
+    return np.array([one.index for one in block], np.int64)
+
+
+def _as_epochs(block: list[Telling | Epoch]) -> Epochs:
+    """The tellings as columns, but for their parameters; a table that none of them has is without columns."""
+    none = np.empty((len(block), 0))
+    norms = _stacked([one.gradient_norms for one in block])
+    if isinstance(block[0], Epoch):
+        numbers = [np.array([getattr(one, name) for one in block]) for name in NUMBERS]
+        layers = zip(*(one.mean_activations for one in block), strict=True)
+        means = np.hstack([none, *(_stacked(layer) for layer in layers)])
+    else:
+        numbers = list(np.array([one.numbers for one in block]).T)
+        means = _stacked([one.means for one in block])
+    return Epochs(_index(block), *numbers, norms, means, none, widths=())
+
+
+def _stacked(rows: list[Any]) -> np.ndarray:
+    if rows[0] is None:
+        return np.empty((len(rows), 0))
+    return np.concatenate(rows, dtype=np.float64).reshape(len(rows), -1)

@@ -1,0 +1,334 @@
+"""Watched: the store of a training that runs in somebody's own script, as far as its feed tells. No Panel here."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import param
+
+from dashboard import feed
+from dashboard.choices import Choices
+from dashboard.feed import Feed, Layout, Status, feeds
+from dashboard.onlooker import Onlooker
+from dashboard.run import Frame, Setup
+from dashboard.shelf import home
+from dashboard.store import Companion
+from dashboard.tail import NO_DATA, Sketch, Tail
+from dashboard.view import View
+from engine.datasets import Dataset
+from engine.network import Network
+from engine.recording import History, Recording
+from engine.training import Epochs
+
+KIND = "watched"
+"""What recordings of watched trainings say they are of."""
+
+LISTED = 30
+EVERY = 0.5
+"""Seconds between two looks at which feeds there are."""
+
+MOST_KEPT = 5000
+"""Examples that are kept with a recording."""
+
+STATES = {
+    feed.LIVE: "running",
+    feed.ENDED: "ended",
+    feed.STOPPED: "stopped",
+    feed.FAILED: "ended by an error",
+    feed.KILLED: "gone without a word: killed, or its machine is off",
+}
+
+
+class FeedId(param.String):
+    """The id of a feed, or nothing for the newest."""
+
+    def in_words(self) -> str:
+        """What is possible, as the end of a sentence."""
+        return "an id such as 20261123-190000-ab12cd, or nothing for the newest"
+
+    def _validate_value(self, val: Any, allow_None: bool) -> None:
+        super()._validate_value(val, allow_None)
+        if val and not feed.ID.fullmatch(val):
+            raise ValueError(f"{val!r} is no id")
+
+
+class WatchSettings(Choices):
+    """Which training is watched."""
+
+    feed = FeedId(default="", doc="The run that is watched; the newest where empty.")
+    speed = param.Selector(default=0, objects={"as it comes": 0}, doc="A run elsewhere has its own speed.")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A feed as the list shows it."""
+
+    id: str
+    name: str
+    created: str
+    state: str
+    end: str
+    epochs: int
+    epoch: int
+    loss: float
+
+
+class Listing:
+    """The feeds there are, looked up twice a second at most; one for all who look."""
+
+    _all: dict[Path, Self] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self.version = 0
+        self.entries: tuple[Entry, ...] = ()
+        self._folder, self._looked = folder, -EVERY
+        self._known: dict[str, tuple[Feed, tuple[int, int], Status]] = {}
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """That of a folder."""
+        return cls._all.setdefault(folder, cls(folder))
+
+    def look(self) -> None:
+        """See what is there, if the last look was a while ago."""
+        now = time.monotonic()
+        if now < self._looked + EVERY:
+            return
+        self._looked = now
+        found = filter(None, map(self._entry, list(feeds(self._folder))[:LISTED]))
+        entries = tuple(sorted(found, key=lambda entry: entry.created, reverse=True))
+        if entries != self.entries:
+            self.entries = entries
+            self.version += 1
+
+    def _entry(self, key: str) -> Entry | None:
+        try:
+            source = self._known[key][0] if key in self._known else Feed.found(key, self._folder)
+        except ValueError:
+            return None
+        stamp = source.stamp()
+        known = self._known.get(key)
+        status = known[2] if known and known[1] == stamp else source.status()
+        self._known[key] = source, stamp, status
+        state = source.state(status)
+        return Entry(key, source.name, source.created, state, status.end, status.epochs, status.epoch, status.loss)
+
+
+class Watched(Onlooker):
+    """The training whose feed the settings name, or the newest there is; nothing at all where there is none.
+
+    `entries` are the feeds there are, `chosen` the id of the one that is shown, and `problems` what is wrong with it.
+    """
+
+    REFUSAL = "This training runs in a program of its own; it can be looked at here, not changed."
+    settings: WatchSettings
+
+    def __init__(
+        self, settings: WatchSettings | None = None, view: View | None = None, study: Companion | None = None
+    ) -> None:
+        self._tail: Tail | None = None
+        self._still: tuple[Setup, History] | None = None
+        self._nothing = _nothing()
+        self._listing = Listing.of(home())
+        super().__init__(settings or WatchSettings(), view, study)
+        self._watchers.append((self.settings, self.settings.param.watch(self._choose, "feed")))
+        self._look_around()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The feeds there are, the newest first."""
+        return self._listing.entries
+
+    @property
+    def chosen(self) -> str:
+        """The id of the feed that is shown; empty where there is none."""
+        return self._tail.feed.id if self._tail else ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to be shown yet."""
+        return self._shown() is self._nothing or not len(self._shown()[1])
+
+    @property
+    def problems(self) -> list[str]:
+        """What was not as it should be, as sentences."""
+        return self._tail.problems if self._tail else []
+
+    @property
+    def condition(self) -> str:
+        """What the training that is shown is doing, as a sentence; empty where there is none."""
+        if self._tail is None:
+            return ""
+        tail = self._tail
+        said = STATES[tail.state]
+        if tail.state in (feed.STOPPED, feed.FAILED):
+            said = tail.status.end
+        if tail.diverged is not None:
+            said += f"; diverged at epoch {tail.diverged:,}"
+        return said
+
+    @property
+    def history(self) -> History:
+        return self._newest().history
+
+    @property
+    def kept(self) -> str:
+        history = self.history
+        if history.stride == 1:
+            return "Every epoch that was told is kept."
+        return f"Kept are the last {history.recent} epochs, and of those before one in {history.stride:,}."
+
+    def readings(self, frame: Frame) -> dict[str, str]:
+        epoch = frame.epoch
+        if self.is_empty:
+            return {"epoch": "–"}
+        losses = {"loss": epoch.loss, "val. loss": epoch.validation_loss}
+        shares = {"accuracy": epoch.accuracy, "val. accuracy": epoch.validation_accuracy}
+        return {
+            "epoch": f"{epoch.index:,}",
+            **{name: f"{loss:.4g}" for name, loss in losses.items() if not np.isnan(loss)},
+            **{name: f"{share:.1%}" for name, share in shares.items() if not np.isnan(share)},
+        }
+
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        """Raises ValueError where nothing has been told yet, or the examples are too many to be kept with it."""
+        setup, history = self._shown()
+        if self.is_empty:
+            raise ValueError("there is nothing to keep yet: the run has told of no epoch")
+        about = _described(setup)
+        title = name or (self._tail.feed.name if self._tail else "")
+        created = self._tail.feed.created if self._tail else ""
+        return history.recording(
+            settings={"feed": ""}, notes={**notes, "kind": KIND, "watched": about}, name=title, created=created
+        )
+
+    @classmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
+        if recording.notes.get("kind") != KIND:
+            raise ValueError(f"this is a recording of a {recording.notes.get('kind', 'training')}, not a watched one")
+        setup, history = _setup_of(recording), recording.history()
+        watched = cls(WatchSettings(), view)
+        watched._still = setup, history
+        watched.fresh()
+        return watched
+
+    def _shown(self) -> tuple[Setup, History]:
+        """What there is, also where it is nothing."""
+        if self._still:
+            return self._still
+        return (self._tail.setup, self._tail.history) if self._tail else self._nothing
+
+    def _newest(self) -> Frame:
+        setup, history = self._shown()
+        if not len(history):
+            setup, history = self._nothing
+        l1, l2 = (self._tail.l1, self._tail.l2) if self._tail else (0.0, 0.0)
+        return Frame(setup, history, history.stride, history[-1], l1, l2)
+
+    def _theirs(self) -> int:
+        self._look_around()
+        theirs = self._tail.version if self._tail else 0
+        return theirs + self._listing.version
+
+    def _look_around(self) -> None:
+        """Read on, and turn to another feed where that is what was asked for."""
+        self._listing.look()
+        if self._still:
+            return
+        wanted = self.settings.feed or (self.entries[0].id if self.entries else "")
+        if wanted != self.chosen:
+            self._turn_to(wanted)
+        if self._tail:
+            self._tail.poll()
+
+    def _turn_to(self, key: str) -> None:
+        self._touched += self._tail.version if self._tail else 0
+        try:
+            self._tail = Tail.of(key) if key else None
+        except ValueError as error:
+            if self.message != str(error):
+                self.message = str(error)
+                self.refusals += 1
+            self._tail = None
+            return
+        self.message = ""
+        self.fresh()
+
+    def _choose(self, *_: param.parameterized.Event) -> None:
+        self._still = None
+        self.touch()
+
+
+def note_the_look() -> None:
+    """Leave a sign that somebody looks at feeds, so that no second page is opened for them. Errors are no matter."""
+    with_sign = home() / "live" / "looking"
+    try:
+        if with_sign.parent.is_dir():
+            with_sign.touch()
+            os.utime(with_sign)
+    except OSError:
+        pass
+
+
+def _nothing() -> tuple[Setup, History]:
+    """A setup of nothing, and one epoch without numbers."""
+    one, none = np.full(1, np.nan), np.empty((1, 0))
+    history = History()
+    history.extend(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
+    return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), history
+
+
+def _described(setup: Setup) -> dict[str, Any]:
+    """A setup in words that JSON has."""
+    network = setup.network
+    if isinstance(network, Sketch):
+        layout = network.layout
+        told = {"layers": layout.layers, "units": layout.units, "weights": layout.weights}
+        return {"layout": told, "validates": setup.validation is not None}
+    parts = {"train": setup.train, "validation": setup.validation}
+    examples = sum(len(part) for part in parts.values() if part is not None)
+    if examples > MOST_KEPT:
+        raise ValueError(f"its {examples:,} examples are too many to be kept with it; the most are {MOST_KEPT:,}")
+    return {
+        "sizes": network.sizes,
+        "activations": network.activations,
+        "output": network.output,
+        "skip": network.skip,
+        "loss": setup.loss,
+        "task": setup.task,
+        **{
+            name: {"x": part.x.tolist(), "y": part.y.tolist(), "classes": part.n_classes}
+            for name, part in parts.items()
+            if part is not None
+        },
+    }
+
+
+def _setup_of(recording: Recording) -> Setup:
+    """The setup that a recording tells of. Raises ValueError where it does not fit."""
+    told = recording.notes.get("watched")
+    try:
+        if "layout" in told:
+            layout = Layout.unpacked(feed.json.dumps(told["layout"]).encode())
+            if layout.sizes[2] != recording.epochs.parameters.shape[1] or layout.widths != recording.epochs.widths:
+                raise ValueError("its layout does not fit its epochs")
+            return Setup(NO_DATA, NO_DATA if told["validates"] else None, Sketch(layout), "", "unknown")
+        sizes = [int(size) for size in told["sizes"]]
+        network = Network(sizes, list(told["activations"]), told["output"], skip=bool(told["skip"]))
+        network.parameters = recording.epochs.parameters[0]
+        train = _examples(told, "train")
+        validation = _examples(told, "validation") if "validation" in told else None
+        return Setup(train, validation, network, str(told["loss"]), train.task)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"this recording does not say what was watched: {error}") from error
+
+
+def _examples(told: Mapping[str, Any], part: str) -> Dataset:
+    x, y, task = np.array(told[part]["x"], float), np.array(told[part]["y"]), told["task"]
+    if x.ndim != 2 or x.shape[1] != told["sizes"][0] or len(x) != len(y):
+        raise ValueError("its examples do not fit its network")
+    return Dataset(x, y.astype(np.int64 if task == "classes" else np.float64), task, int(told[part]["classes"]))

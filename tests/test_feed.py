@@ -1,0 +1,419 @@
+"""Feeds: what is told arrives, in order and complete, whatever happens to the one who tells."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard import feed
+from dashboard.feed import Feed, Layout, feeds
+from dashboard.scribe import Scribe, Telling, Thinning
+from dashboard.tail import HELD, Sketch, Tail
+from engine.recording import COLUMNS
+from engine.training import NUMBERS, Epochs
+
+ROOT = Path(__file__).parents[1]
+LAYOUT = Layout(("first", "out"), (("hidden", 3),), (("first", 4), ("out", 2)))
+NAN = float("nan")
+PATIENCE = 30
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def scribe(place: Path) -> Iterator[Scribe]:
+    found = Scribe(Feed.begun("a run"))
+    yield found
+    found.close()
+
+
+def telling(index: int, loss: float | None = None, layout: Layout = LAYOUT, **parts: object) -> Telling:
+    tables = {"gradient_norms": np.array([index + 1.0, 2]), "means": np.arange(3.0) + index}
+    tables |= {"parameters": np.arange(6.0) * index}
+    return Telling(index, (1 / (index + 1) if loss is None else loss, *[NAN] * 4), layout, **(tables | parts))
+
+
+def seen(tail: Tail) -> Tail:
+    """The tail, once it has read all there is."""
+    for _ in range(3):
+        tail._looked = -1
+        tail.poll()
+    return tail
+
+
+def read(scribe: Scribe) -> Tail:
+    scribe.flush()
+    return seen(Tail.of(scribe.feed.id))
+
+
+def indices(tail: Tail) -> list[int]:
+    return tail.history.recording().epochs.index.tolist()
+
+
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@given(st.integers(1, 40), st.integers(0, 5), st.integers(0, 7), st.integers(0, 2**32 - 1))
+def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, seed):
+    rng = np.random.default_rng(seed)
+    tables = rng.normal(size=(rows, layers)), rng.normal(size=(rows, units)), np.empty((rows, 0))
+    block = Epochs(np.arange(rows), *rng.normal(size=(len(NUMBERS), rows)), *tables, widths=())
+    layout = Layout(tuple("abcde"[:layers]), (("h", units),) if units else ())
+    found = feed.unpacked(feed.packed(block), layout)
+    for name in COLUMNS:
+        assert np.array_equal(getattr(found, name), getattr(block, name))
+    assert Layout.unpacked(layout.packed()) == layout
+
+
+def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
+    for index in range(300):
+        scribe.take(telling(index))
+    tail = read(scribe)
+    assert indices(tail) == list(range(300))
+    for index in (0, 17, 299):
+        epoch = tail.history.at(index)
+        assert epoch.loss == 1 / (index + 1)
+        assert epoch.gradient_norms.tolist() == [index + 1, 2]
+        assert epoch.mean_activations[0].tolist() == [index, index + 1, index + 2]
+        assert epoch.parameters.tolist() == (np.arange(6.0) * index).tolist()
+
+
+def test_a_reader_that_comes_in_between_reads_on(scribe):
+    scribe.take(telling(0))
+    tail = read(scribe)
+    version, setup = tail.version, tail.setup
+    scribe.take(telling(1))
+    assert read(scribe) is tail
+    assert indices(tail) == [0, 1]
+    assert tail.version > version
+    assert tail.setup is setup, "pictures would begin anew"
+
+
+@pytest.mark.parametrize("first", [0, 1, 9])
+@pytest.mark.parametrize("gap", [1, 2, 7, 10, 1000])
+@pytest.mark.parametrize("count", [3, 90, 700])
+def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(scribe, first, gap, count):
+    """A picture draws multiples of a power of two; at each it has to find the epoch that was told last by then."""
+    told = [first + gap * i for i in range(count)]
+    for index in told:
+        scribe.take(telling(index, loss=float(index)))
+    tail = read(scribe)
+    stride = tail.history.stride
+    while told[-1] // stride >= 512:
+        stride *= 2
+    drawn = tail.history.kept()
+    drawn = drawn.rows(drawn.index % stride == 0)
+    assert len(drawn) >= min(count - 1, HELD // 2)
+    last = np.array(told)[np.searchsorted(told, drawn.index, side="right") - 1]
+    assert (drawn.loss == last).all()
+    assert tail.history[-1].loss == told[-1]
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=80), st.integers(1, 20))
+def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_place(tmp_path_factory, told, pieces):
+    folder = tmp_path_factory.mktemp("order")
+    scribe = Scribe(Feed.begun("a run", folder=folder))
+    tail = Tail(scribe.feed)
+    for place, index in enumerate(told):
+        scribe.take(telling(index, loss=place + 1.0))
+        if place % pieces == 0:
+            scribe.flush()
+            seen(tail)
+    scribe.flush()
+    seen(tail)
+    shown = {index: tail.history.at(index).loss for index in set(told)}
+    assert shown == {index: place + 1.0 for place, index in enumerate(told)}
+    assert (np.diff(indices(tail)) > 0).all()
+    late = any(index <= max(told[:place], default=-1) for place, index in enumerate(told))
+    assert any("late" in said for said in tail.problems) == late
+    scribe.close()
+
+
+def test_what_is_not_told_with_an_epoch_is_as_it_was_told_last(scribe):
+    scribe.take(telling(0))
+    scribe.take(telling(1, gradient_norms=None, means=None, parameters=None))
+    scribe.take(telling(2))
+    tail = read(scribe)
+    assert tail.history.at(1).gradient_norms.tolist() == tail.history.at(0).gradient_norms.tolist()
+    assert tail.history.at(1).parameters.tolist() == tail.history.at(0).parameters.tolist()
+    assert tail.history.at(2).mean_activations[0].tolist() == [2, 3, 4]
+
+
+def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(scribe):
+    bare = Layout()
+    for index in range(5):
+        scribe.take(telling(index, layout=bare, gradient_norms=None, means=None, parameters=None))
+    before = read(scribe)
+    assert before.history[-1].gradient_norms.size == 0
+    for index in range(5, 9):
+        scribe.take(telling(index))
+    tail = read(scribe)
+    assert indices(tail) == list(range(9))
+    assert [tail.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
+    assert tail.history.at(2).gradient_norms.tolist() == [6, 2]
+    assert tail.setup.network.widths == (3,)
+
+
+def test_epochs_that_are_no_finite_numbers_are_left_out_and_said_so(scribe):
+    for index in range(10):
+        scribe.take(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
+    tail = read(scribe)
+    assert [one for one in range(10) if one not in (4, 5)] == sorted({*indices(tail)} - {4, 5})
+    assert tail.diverged is None
+    assert "2 epochs" in tail.problems[0]
+    scribe.take(telling(10, loss=NAN))
+    assert read(scribe).diverged == 10
+
+
+def test_a_validation_loss_that_comes_gets_its_line(scribe):
+    scribe.take(telling(0))
+    tail = read(scribe)
+    assert tail.setup.validation is None
+    scribe.take(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
+    assert read(scribe).setup.validation is not None
+    assert tail.history[-1].validation_loss == 0.75
+
+
+def test_a_sketch_shows_which_parameters_are_whose(scribe):
+    scribe.take(telling(1))
+    network = read(scribe).setup.network
+    assert isinstance(network, Sketch)
+    network.parameters[:] = np.arange(6)
+    assert [weights.tolist() for weights in network.weights] == [[0, 1, 2, 3], [4, 5]]
+    assert network.copy().parameters is not network.parameters
+
+
+@pytest.mark.parametrize("cut", [1, 5, 30])
+def test_a_record_that_is_cut_off_waits_for_its_rest(scribe, cut):
+    scribe.take(telling(0))
+    scribe.flush()
+    whole = scribe.feed.records.read_bytes()
+    scribe.take(telling(1))
+    scribe.flush()
+    more = scribe.feed.records.read_bytes()
+    scribe.feed.records.write_bytes(more[: len(whole) + cut])
+    tail = Tail(scribe.feed)
+    assert indices(tail) == [0]
+    scribe.feed.records.write_bytes(more)
+    assert indices(seen(tail)) == [0, 1]
+    assert tail.problems == []
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(0, 10_000))
+def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, rubbish, where):
+    folder = tmp_path_factory.mktemp("damaged")
+    scribe = Scribe(Feed.begun("a run", folder=folder))
+    for index in range(20):
+        scribe.take(telling(index))
+        if index % 5 == 4:
+            scribe.flush()
+    scribe.close()
+    content = bytearray(scribe.feed.records.read_bytes())
+    at = where % len(content)
+    content[at : at + len(rubbish)] = rubbish
+    scribe.feed.records.write_bytes(content)
+    tail = seen(Tail(scribe.feed))
+    shown = tail.history.recording().epochs if len(tail.history) else None
+    assert shown is None or shown.loss.tolist() == [1 / (i + 1) for i in range(len(shown.index))]
+
+
+@pytest.mark.parametrize("key", ["", "..", "../x", "20261123-190000-ab12cd/..", "20261123-190000-AB12CD", "x" * 200])
+def test_what_is_no_id_is_refused_before_it_becomes_a_path(place, key):
+    with pytest.raises(ValueError, match="no run to watch"):
+        Feed.found(key)
+
+
+def test_a_feed_that_is_not_there_or_damaged_says_so(place, scribe):
+    with pytest.raises(ValueError, match="not there"):
+        Feed.found("20261123-190000-ab12cd")
+    about = scribe.feed.folder / "about.json"
+    for content in (b"", b"[]", b"{}", b'{"format": 2}', b"\xff", about.read_bytes().replace(b'"pid": ', b'"pid": -')):
+        about.write_bytes(content)
+        with pytest.raises(ValueError, match=r"."):
+            Feed.found(scribe.feed.id)
+
+
+def test_two_runs_of_one_name_are_two_feeds(place):
+    both = [Scribe(Feed.begun("the same")) for _ in range(2)]
+    for place_, one in enumerate(both):
+        one.take(telling(place_))
+        one.close()
+    assert len(list(feeds())) == 2
+    assert [indices(Tail.of(one.feed.id)) for one in both] == [[0], [1]]
+
+
+def test_ended_stopped_failed_running_and_killed_are_told_apart(scribe):
+    told = scribe.feed
+    assert told.state() == feed.LIVE
+    for end in ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no"):
+        one = Scribe(Feed.begun("one"))
+        one.close(end)
+        assert one.feed.state() == end.split(" ")[0].split(":")[0]
+    gone = Feed(told.folder, "gone", told.created, told.pid, "another", told.host)
+    assert gone.state() == feed.KILLED
+    elsewhere = Feed(told.folder, "far", told.created, told.pid, told.born, "another machine")
+    assert elsewhere.state() == feed.LIVE
+
+
+TELLS = """
+import sys, time
+import numpy as np
+from dashboard.feed import Feed, Layout
+from dashboard.scribe import Scribe, Telling
+scribe = Scribe(Feed.begun("to be killed"))
+print(scribe.feed.id, flush=True)
+layout = Layout(("one",), (), ())
+for index in range(1_000_000):
+    scribe.take(Telling(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
+    if index % 50 == 49:
+        scribe.flush()
+        print(index, flush=True)
+    time.sleep(0.0005)
+"""
+
+
+def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
+    process = subprocess.Popen([sys.executable, "-c", TELLS], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    key = process.stdout.readline().strip()
+    flushed = 0
+    while flushed < 400:
+        flushed = int(process.stdout.readline())
+    tail = Tail.of(key)
+    assert tail.state == feed.LIVE
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    flushed = max([flushed, *map(int, process.stdout.read().split())])
+    assert seen(tail).state == feed.KILLED
+    assert tail.problems == []
+    assert tail.history[-1].index >= flushed
+    assert indices(tail)[-200:] == list(range(tail.history[-1].index - 199, tail.history[-1].index + 1))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_writes_nothing_and_ends_nothing(scribe):
+    scribe.take(telling(0))
+    child = os.fork()
+    if not child:
+        scribe.take(telling(77))
+        scribe.flush()
+        scribe.close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    scribe.take(telling(1))
+    tail = read(scribe)
+    assert indices(tail) == [0, 1]
+    assert tail.state == feed.LIVE
+
+
+def test_several_threads_may_tell_at_once(scribe):
+    def tell(start: int) -> None:
+        for index in range(start, 1000, 4):
+            scribe.take(telling(index))
+
+    threads = [threading.Thread(target=tell, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tail = read(scribe)
+    assert scribe._status.epochs == 1000
+    assert {*range(801, 1000)} <= {*indices(tail)}
+
+
+def test_what_is_told_is_written_by_itself_within_a_moment(scribe):
+    tail = read(scribe)
+    scribe.take(telling(0))
+    until(lambda: len(seen(tail).history) == 1)
+
+
+def test_a_feed_that_is_forgotten_leaves_no_thread(place):
+    before = threading.active_count()
+    for _ in range(5):
+        Scribe(Feed.begun("forgotten"))
+    until(lambda: threading.active_count() <= before)
+
+
+def test_a_full_disk_loses_nothing_and_is_logged(scribe, monkeypatch, caplog):
+    write = os.write
+
+    def full(descriptor: int, content: bytes) -> int:
+        if descriptor == scribe._file:
+            write(descriptor, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, content)
+
+    scribe.take(telling(0))
+    scribe.flush()
+    monkeypatch.setattr(os, "write", full)
+    scribe.take(telling(1))
+    scribe.flush()
+    scribe.take(telling(2))
+    scribe.flush()
+    assert "make room" in caplog.text
+    monkeypatch.undo()
+    os.environ["DESCENT_LAB_HOME"] = str(scribe.feed.folder.parents[1])
+    tail = read(scribe)
+    assert indices(tail) == [0, 1, 2]
+    assert tail.problems == []
+
+
+def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
+    limit = 400_000
+    scribe = Scribe(Feed.begun("long"), limit=limit)
+    for index in range(20_001):
+        scribe.take(telling(index))
+        if index % 100 == 0:
+            scribe.flush()
+    scribe.close()
+    assert scribe.feed.records.stat().st_size < limit
+    tail = seen(Tail.of(scribe.feed.id))
+    assert tail.history[-1].index == 20_000
+    assert tail.history[-1].parameters.tolist() == (np.arange(6.0) * 20_000).tolist()
+    assert any("only some epochs" in said for said in tail.problems)
+    assert (np.diff(tail.history.kept().index) <= 2 * tail.history.stride).all()
+
+
+def test_thinning_grows_by_powers_of_two():
+    thinning, strides = Thinning(free=100, step=10), []
+    for _ in range(16):
+        strides.append(thinning.stride)
+        thinning.spend(10)
+    assert strides == [1] * 10 + [2, 4, 8, 16, 32, 64]
+
+
+def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
+    monkeypatch.setattr(feed, "KEPT", 3)
+    running = Scribe(Feed.begun("running"))
+    for _ in range(5):
+        Scribe(Feed.begun("ended")).close()
+    Scribe(Feed.begun("last")).close()
+    names = [Feed.found(key).name for key in feeds()]
+    assert "running" in names
+    assert len(names) <= 5
+    running.close()
+
+
+def test_one_reader_serves_all_and_goes_with_the_last(scribe):
+    scribe.take(telling(0))
+    first = read(scribe)
+    assert Tail.of(scribe.feed.id) is first
+    del first
+    assert not Tail._all

@@ -1,0 +1,174 @@
+"""Following what another session runs: everybody sees it, each where they like, and only one changes it."""
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+
+from dashboard.app import App
+from dashboard.clock import CONDUCTOR
+from dashboard.follower import Follower, Shared
+from dashboard.pages import PAGES
+from dashboard.playback import clock_of
+from dashboard.race import Race
+from dashboard.run import Run
+from dashboard.settings import Settings
+
+FOLLOWED = [slug for slug, page in PAGES.items() if page.store in (Run, Race) and not page.timeless]
+
+
+def run_of(**choices: Any) -> Run:
+    return Run(Settings(**{"n": 40, "hidden": [5, 4], **choices}))
+
+
+@pytest.fixture
+def shared() -> Any:
+    found = Shared(run_of(), "playground")
+    yield found
+    found.stop()
+    found.store.close()
+
+
+def watchers(store: Any) -> int:
+    kinds = [*store.settings.param.watchers.values(), *store.view.param.watchers.values()]
+    return sum(len(found) for kind in kinds for found in kind.values())
+
+
+def test_followers_see_every_epoch_as_it_comes_and_stay_where_they_look(shared):
+    one, other = Follower(shared), Follower(Shared.found(shared.id))
+    shared.store.advance(20)
+    one.look_at(7)
+    version = other.version
+    shared.store.advance(5)
+    assert other.version > version
+    assert [store.frame().epoch.index for store in (one, other)] == [7, 25]
+    assert shared.store.looked_at is None
+    shared.store.look_at(3)
+    assert [store.frame().epoch.index for store in (one, other)] == [7, 25]
+    assert other.readings(other.frame())["epoch"] == "25"
+
+
+def test_whoever_follows_picks_units_and_examples_for_themselves(shared):
+    one, other = Follower(shared), Follower(shared)
+    one.view.unit = [1, 2]
+    assert other.view.unit == shared.store.view.unit == []
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.7}, {"hidden": [3]}, {"dataset": "sine"}, {"seed": 5}])
+def test_what_a_follower_changes_is_taken_back_and_explained(shared, change):
+    follower, setup, values = Follower(shared), shared.store.setup, shared.store.settings.values()
+    shared.store.advance(9)
+    follower.settings.param.update(**change)
+    assert follower.settings.values() == values == shared.store.settings.values()
+    assert shared.store.setup is setup
+    assert "only whoever has shared" in follower.message
+    refusals = follower.refusals
+    follower.reset()
+    follower.fork()
+    assert follower.refusals > refusals
+    assert follower.advance(3) == 0
+    assert shared.store.history[-1].index == 9
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 0.7}, {"dataset": "sine"}, {"optimizer": "adam"}])
+def test_settings_follow_those_of_the_one_who_shares(shared, change):
+    follower = Follower(shared)
+    shared.store.settings.param.update(**change)
+    assert follower.frame().setup is shared.store.setup
+    assert follower.settings.values() == shared.store.settings.values()
+    assert follower.message == ""
+
+
+def test_when_the_run_starts_afresh_those_who_looked_back_do_too(shared):
+    follower = Follower(shared)
+    shared.store.advance(30)
+    follower.look_at(12)
+    assert follower.frame().epoch.index == 12
+    shared.store.reset()
+    shared.store.advance(2)
+    assert follower.frame().epoch.index == 2
+    assert follower.looked_at is None
+
+
+def test_another_store_asks_for_a_new_follower(shared):
+    follower = Follower(shared)
+    version, before = follower.version, shared.store
+    shared.show(run_of(dataset="sine"), "home")
+    assert follower.outdated
+    assert follower.page == "home"
+    assert follower.version > version
+    assert Follower(shared).frame().setup.task == "regression"
+    before.close()
+
+
+def test_when_the_one_who_shares_leaves_it_stands_still_and_is_said(shared):
+    follower = Follower(shared)
+    shared.store.advance(4)
+    shared.stop()
+    assert follower.version
+    assert "has left" in follower.message
+    assert follower.frame().epoch.index == 4
+    with pytest.raises(ValueError, match="nobody shares"):
+        Shared.found(shared.id)
+
+
+@pytest.mark.parametrize("key", ["", "x", "../..", "None"])
+def test_what_nobody_shares_cannot_be_followed(key):
+    with pytest.raises(ValueError, match="nobody shares"):
+        Shared.found(key)
+
+
+def test_ids_cannot_be_guessed(shared):
+    others = [Shared(shared.store, "home") for _ in range(20)]
+    assert len({one.id for one in others}) == 20
+    assert min(len(one.id) for one in others) >= 20
+    for one in others:
+        one.stop()
+
+
+@pytest.mark.parametrize("slug", FOLLOWED)
+def test_every_page_can_be_followed(slug):
+    page = PAGES[slug]
+    run, _ = page.opened()
+    shared = Shared(run, slug)
+    run.advance(3)
+    app = App(Follower(shared), slug)
+    run.advance(3)
+    app._draw()
+    assert app.run.frame().epoch.index == run.frame().epoch.index
+    for preset in app.shown.presets[:1]:
+        values = run.settings.values()
+        app.shown.choose(preset)
+        assert run.settings.values() == values
+    app._leave()
+    shared.stop()
+    run.close()
+
+
+def test_followers_leave_nothing_behind_on_what_they_followed(shared):
+    run = shared.store
+    before, threads, gone = watchers(run), threading.active_count(), []
+    for _ in range(3):
+        follower = Follower(shared)
+        app = App(follower, "playground")
+        clock_of(follower).play()
+        app._draw()
+        app._leave()
+        gone += [weakref.ref(follower), weakref.ref(app), weakref.ref(follower.settings)]
+        del app, follower
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * len(gone)
+    assert watchers(run) == before
+    assert shared.following == 0
+    assert CONDUCTOR.players == 0
+    assert threading.active_count() <= threads
+
+
+def test_what_a_follower_keeps_is_the_run(shared):
+    shared.store.advance(5)
+    recording = Follower(shared).recording("mine", page="playground")
+    assert Run.reopened(recording).frame().epoch.index == 5
+    with pytest.raises(ValueError, match="kept as a run"):
+        Follower.reopened(recording)

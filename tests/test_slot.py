@@ -1,0 +1,291 @@
+"""A card of a page: its picture, the same picture of every guest at the same epoch, and both as a file."""
+
+import csv
+import time
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dashboard import guest_picture
+from dashboard.instruments.activation_map import ActivationMap
+from dashboard.instruments.decision_map import DecisionMap
+from dashboard.instruments.gradient_bars import GradientBars
+from dashboard.instruments.loss_curve import LossCurve
+from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.roc_curve import RocCurve
+from dashboard.pages.page import Page
+from dashboard.pages.playground import Playground, PlaygroundView
+from dashboard.race import Race, RaceSettings
+from dashboard.run import Run
+from dashboard.settings import Settings
+from dashboard.slot import Slot
+from dashboard.store import Guest, Store
+
+NAME = "<b>wide</b> & slow"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guest_picture, "EVERY", 0.0)
+
+
+def run_of(
+    epochs: int = 40, pictures: tuple[type, ...] = (DecisionMap, LossCurve, ActivationMap), **choices: Any
+) -> Run:
+    """A run of the playground with these pictures: each costs a tenth of a second."""
+    view = PlaygroundView(pictures=[kind.title for kind in pictures])
+    run = Run(Settings(**{"n": 60, "hidden": [4, 3], **choices}), view)
+    run.advance(epochs)
+    return run
+
+
+def guest(store: Store | None = None, name: str = NAME, color: str = "#8d62c9") -> Guest:
+    return Guest(f"id of {name}", name, color, store or run_of(hidden=[5], learning_rate=0.03))
+
+
+def settle(page: Page) -> Page:
+    """Draw as the app does, until everything is up to date."""
+    for _ in range(50):
+        version = page.run.version
+        page.draw(page.run.frame(), version)
+        if version == page.run.version and not page.behind(version):
+            return page
+    raise AssertionError("the page never comes to rest")
+
+
+def page_of(run: Run, *guests: Guest) -> Page:
+    page = Playground(run)
+    run.welcome(guests)
+    return settle(page)
+
+
+def card(page: Page, kind: type) -> Slot:
+    return next(slot for slot in page.slots if isinstance(slot.instrument, kind))
+
+
+def columns(instrument: Any) -> dict[str, dict[str, list]]:
+    """All that is drawn, layer by layer; nan as None, which equals itself."""
+    return {
+        label: {name: [_plain(np.array(one).tolist()) for one in column] for name, column in source.data.items()}
+        for label, source in instrument._sources.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    return list(map(_plain, value)) if isinstance(value, list) else value if value == value else None
+
+
+def test_every_picture_shows_every_guest_at_the_pages_epoch_wherever_that_is():
+    run, names = run_of(pictures=(DecisionMap, LossCurve, LossLandscape, GradientBars)), ("one", "two")
+    page = page_of(run, *(guest(name=name) for name in names))
+    for epoch in (40, 10, 25, 0):
+        run.look_at(epoch)
+        settle(page)
+        for slot in page.slots:
+            assert slot.instrument.shown == epoch
+            if slot.instrument.overlays_guests:
+                assert set(columns(slot.instrument)["now"]["epoch"]) == {epoch}
+                assert all(name in slot.instrument.caption for name in names)
+            else:
+                assert [one.guest.name for one in slot.beside] == list(names)
+                assert [one.instrument.shown for one in slot.beside] == [epoch] * 2
+                assert all(type(one.instrument) is type(slot.instrument) for one in slot.beside)
+
+
+def test_a_guests_picture_is_that_of_its_own_run():
+    other = run_of(hidden=[5], learning_rate=0.03)
+    page = page_of(run_of(30), guest(other))
+    alone = run_of(30, hidden=[5], learning_rate=0.03)
+    for kind in (DecisionMap, ActivationMap):
+        assert columns(card(page, kind).beside[0].instrument) == columns(kind(alone))
+
+
+def test_a_page_without_guests_has_its_own_pictures_only():
+    run = run_of(5)
+    page = settle(Playground(run))
+    for guests in ((), (guest(),), ()):
+        run.welcome(guests)
+        settle(page)
+        apart = [slot for slot in page.slots if not slot.instrument.overlays_guests]
+        assert [len(slot.beside) for slot in apart] == [len(guests)] * 2
+        assert [len(slot._picture.objects) for slot in page.slots] == [1 + len(slot.beside) for slot in page.slots]
+        assert [bool(slot._picture.stylesheets) for slot in apart] == [bool(guests)] * 2
+    assert page.in_view == page.shown
+
+
+def test_a_guest_that_does_not_suit_a_picture_says_why_there():
+    regression = run_of(dataset="sine", learning_rate=0.01)
+    page = page_of(run_of(), guest(regression), guest(Race(RaceSettings()), name="race"))
+    unsuited, race = card(page, DecisionMap).beside
+    assert DecisionMap.missing in unsuited._name.text
+    assert "another kind" in race._name.text
+    assert unsuited.instrument is race.instrument is None
+    assert card(page, ActivationMap).beside[0].instrument
+    assert "race" not in card(page, LossCurve).instrument.caption
+
+
+def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
+    page = page_of(run_of(40), guest(run_of(15)))
+    one = card(page, DecisionMap).beside[0]
+    assert one.instrument.shown == 15
+    assert "ends at epoch 15" in one._name.text
+    page.run.look_at(15)
+    settle(page)
+    assert "ends at" not in one._name.text
+
+
+def test_a_guests_name_cannot_become_part_of_the_page():
+    page = page_of(run_of(), guest())
+    texts = [one._name.text for slot in page.slots for one in slot.beside] + [slot._caption.text for slot in page.slots]
+    assert all("<b>wide" not in text for text in texts)
+    assert sum("&lt;b&gt;wide&lt;/b&gt; &amp; slow" in text for text in texts) == len(page.slots)
+
+
+def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
+    run = run_of()
+    page = page_of(run, guest())
+    other = card(page, DecisionMap).beside[0].instrument
+    x = other.run.frame().setup.train.x
+    other.tapped(*x[7])
+    assert run.view.example == 7
+    settle(page)
+    for instrument in (card(page, DecisionMap).instrument, other):
+        np.testing.assert_allclose(columns(instrument)["picked"]["x1"], instrument.run.frame().setup.train.x[7, :1])
+
+
+def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
+    run = run_of()
+    page = page_of(run, guest())
+    card(page, ActivationMap).beside[0].instrument.tapped(12.4, 0.5)
+    assert page.behind(run.version)
+    settle(page)
+    assert run.looked_at == 12
+    assert {slot.instrument.shown for slot in page.slots} == {12}
+    assert {one.instrument.shown for slot in page.slots for one in slot.beside} == {12}
+    card(page, ActivationMap).beside[0].instrument.run.look_at(None)
+    settle(page)
+    assert run.looked_at is None
+    assert {slot.instrument.shown for slot in page.slots} == {40}
+
+
+def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
+    monkeypatch.setattr(guest_picture, "EVERY", 0.2)
+    run = run_of(0, [DecisionMap])
+    page = page_of(run, guest(run_of(500)))
+    one, drawn, began = card(page, DecisionMap).beside[0], set(), time.perf_counter()
+    for _ in range(200):
+        run.advance(1)
+        page.draw(run.frame(), run.version)
+        drawn.add(one.instrument.shown)
+    assert len(drawn) <= 2 + (time.perf_counter() - began) / 0.2
+    assert page.behind(run.version) or one.instrument.shown == 200
+    until = time.perf_counter() + 10
+    while page.behind(run.version) and time.perf_counter() < until:
+        page.draw(run.frame(), run.version)
+    assert one.instrument.shown == 200
+
+
+def test_pictures_are_made_one_at_a_time():
+    run = run_of()
+    page = Playground(run)
+    run.welcome([guest(), guest(name="other")])
+    made = []
+    while page.behind(run.version):
+        page.draw(run.frame(), run.version)
+        made.append(len(page.shown) + sum(one.made for slot in page.slots for one in slot.beside))
+    # A card's own picture and the first of its guests may come together.
+    assert max(np.diff([0, *made])) <= 2
+    assert made[-1] == 3 + 2 * 2
+
+
+def test_choices_in_a_cards_head_hold_for_its_guests_and_end_with_them():
+    page = page_of(run_of(pictures=[LossLandscape]), guest())
+    slot = card(page, LossLandscape)
+    one = slot.beside[0]
+    slot.instrument.reach = 1.0
+    assert one.instrument.reach == 1.0
+    page.run.welcome([])
+    settle(page)
+    slot.instrument.reach = 0.3
+    assert one.instrument.reach == 1.0
+
+
+def test_the_heavy_work_of_guests_is_in_view_with_that_of_the_run():
+    page = page_of(run_of(pictures=[LossLandscape, LossCurve]), guest())
+    frame, surveyed = page.run.frame(), []
+    for one in page.in_view:
+        for _ in one.work(frame) or ():
+            pass
+    settle(page)
+    slot = card(page, LossLandscape)
+    for instrument in (slot.instrument, slot.beside[0].instrument):
+        surveyed.append(columns(instrument)["surface"]["image"][0])
+        assert "surveying" not in instrument.caption
+        assert instrument.work(instrument.run.frame()) is None
+    assert surveyed[0] != surveyed[1]
+    assert slot.beside[0].heavy is slot.instrument.heavy
+
+
+def test_losses_of_guests_are_drawn_into_the_same_figure_exactly_and_streamed_as_anew():
+    run, other = run_of(0), run_of(900, learning_rate=0.03)
+    run.welcome([guest(other)])
+    streamed = LossCurve(run)
+    for epochs in (1, 1, 7, 300, 1, 240, 100):
+        run.advance(epochs)
+        streamed.draw(run.frame())
+        assert columns(streamed) == columns(LossCurve(run))
+    drawn = columns(streamed)["guest 1: training"]
+    assert max(drawn["epoch"]) <= 650
+    assert drawn["loss"] == [other.history.at(epoch).loss for epoch in drawn["epoch"]]
+    assert f"{other.history.at(650).loss:.4g}" in streamed.caption
+    assert f"guest 1: {NAME}, training" in streamed.table()
+
+
+def test_the_loss_curve_follows_when_guests_come_and_go():
+    run = run_of()
+    curve = LossCurve(run)
+    before = columns(curve)
+    highest = guest(run_of(loss="mse", initializer="large"), name="high")
+    for guests in ([guest()], [guest(), highest]):
+        run.welcome(guests)
+        curve.draw(run.frame())
+        assert sum("guest" in label for label in columns(curve)) == 2 * len(guests)
+    curve.log = True
+    top = max(highest.store.history.kept(-1, 40).loss)
+    assert curve.figure.y_range.end >= top
+    run.welcome([])
+    curve.log = False
+    curve.draw(run.frame())
+    assert columns(curve) == before
+
+
+def test_the_roc_curve_of_a_guest_is_the_one_of_its_own_run():
+    run, other = run_of(), run_of(learning_rate=0.01)
+    run.welcome([guest(other)])
+    curve = RocCurve(run)
+    alone = run_of(learning_rate=0.01)
+    assert columns(curve)["guest 1: training"] == columns(RocCurve(alone))["training"]
+
+
+def test_a_card_with_guests_is_saved_with_all_of_them():
+    page = page_of(run_of(pictures=[ActivationMap]), guest(name="this run"), guest(name="=1+1"))
+    slot = card(page, ActivationMap)
+    file = slot._file("csv")
+    assert file["name"] == "playground-activations-epoch-40.csv"
+    runs = {row["run"] for row in csv.DictReader(StringIO(file["text"]))}
+    assert runs == {"this run", "guest 1: this run", "guest 2: =1+1"}
+    figures = slot._file("png")["figures"]
+    assert [figure["name"] for figure in figures] == ["this run", "this run", "=1+1"]
+    assert len({figure["id"] for figure in figures}) == 3
+    assert figures[0]["id"] == slot.instrument.figure.id
+
+
+def test_the_menu_offers_what_there_is_to_save():
+    page = settle(Playground(run_of(5)))
+    assert all(slot._save.kinds == ["png", "svg", "csv"] for slot in page.slots)
+    nothing = Slot(run_of(), [RocCurve])
+    nothing._run.settings.param.update(dataset="blobs", classes=3)
+    nothing.draw(nothing._run.frame(), 0)
+    assert nothing._save.kinds == []

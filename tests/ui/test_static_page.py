@@ -1,0 +1,120 @@
+"""Sharing: a page as one file that plays from the disk, and what else can be taken along."""
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import PATIENCE, Visit
+
+pytestmark = pytest.mark.ui
+
+EPOCH, LAST = 40, 60
+PICTURES = ("decision", "loss", "gradients", "activations")
+"""Those that show the same of an epoch whenever they are drawn; the landscape is that of the last one."""
+
+
+@pytest.fixture
+def offline(browser, windows):
+    """Opens files in a browser without a network."""
+    visits = []
+
+    def open_file(path: Path, **kind) -> Visit:
+        found = Visit(windows(offline=True, **kind))
+        visits.append(found)
+        window, troubles = found.window, found.troubles
+        window.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
+        window.on("console", lambda told: told.type == "error" and troubles.append(f"console: {told.text}"))
+        window.on("request", lambda asked: re.match("https?:|wss?:", asked.url) and troubles.append(asked.url))
+        window.goto(path.as_uri())
+        found.wait("document.documentElement.dataset.ready != null")
+        return found
+
+    yield open_file
+    assert [trouble for one in visits for trouble in one.troubles] == []
+    for one in visits:
+        one.window.close()
+
+
+def made(page: Visit, path: Path) -> Path:
+    """The page as a file."""
+    page.press("Make the page")
+    with page.window.expect_download(timeout=2 * PATIENCE) as download:
+        page.press("Download")
+    download.value.save_as(path)
+    return path
+
+
+def test_a_page_is_made_and_plays_from_the_disk_what_the_laboratory_showed(visit, offline, tmp_path):
+    page = visit(f"?page=playground&epoch={LAST}")
+    page.reach(LAST)
+    page.press("Share")
+    path = made(page, tmp_path / "page.html")
+    page.window.keyboard.press("Escape")
+    page.until(lambda: page.button("Download").count() == 0, "the dialog is closed")
+    page.window.get_by_role("slider", name="Epoch", exact=True).fill(str(EPOCH))
+    page.until(lambda: page.epoch() == EPOCH == page.ask("lab.drawn()"), page.where)
+    loss, digests, shown = page.loss(), page.digests(), page.number("loss")
+
+    file = offline(path)
+    assert file.epoch() == LAST
+    slider = file.slider("Epoch")
+    slider.fill(str(EPOCH))
+    assert file.epoch() == EPOCH
+    assert (file.loss(), file.number("loss")) == (loss, shown)
+    assert {name: file.digests()[name] for name in PICTURES} == {name: digests[name] for name in PICTURES}
+    for key, epoch in {"ArrowRight": EPOCH + 1, "Home": 0, "End": LAST, "ArrowLeft": LAST - 1}.items():
+        file.key(key)
+        assert file.epoch() == epoch == file.ask("lab.drawn()")
+    file.key("Home")
+    before = file.digests()
+    file.press("Play")
+    file.wait("Object.entries(x).every(([name, digest]) => lab.digest(name) != digest)", before)
+    file.press("Pause")
+    standing = file.epoch()
+    file.window.wait_for_timeout(300)
+    assert file.epoch() == standing > 0
+    captions = file.window.locator(".caption").all_inner_texts()
+    assert re.search(r"training .* validation", captions[1])
+    with file.window.expect_download() as download:
+        file.press("Save the recording")
+    assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+
+    phone = offline(path, viewport={"width": 390, "height": 844}, color_scheme="dark")
+    assert phone.ask("document.documentElement.dataset.theme") == "dark"
+    assert phone.ask("document.documentElement.scrollWidth <= innerWidth")
+    phone.press("Light or dark")
+    assert phone.ask("document.documentElement.dataset.theme") == "light"
+
+
+def test_the_link_the_run_and_the_network_are_handed_over(visit, tmp_path):
+    page = visit("?page=home&epoch=7", pictures=3)
+    page.reach(7)
+    page.press("Share")
+    for button, name in {"Save run": "Start-epoch-7.npz", "Save for PyTorch": "Start-epoch-7-pytorch.py"}.items():
+        with page.window.expect_download() as download:
+            page.press(button)
+        assert download.value.suggested_filename == name
+    assert "class Network(torch.nn.Module)" in Path(download.value.path()).read_text()
+    page.window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.press("Copy link")
+    page.window.get_by_text("copied", exact=True).wait_for()
+    link = page.ask("navigator.clipboard.readText()")
+    assert link.startswith(page.ask("location.origin + location.pathname"))
+    other = visit(link[link.index("?") :], pictures=3)
+    other.reach(7)
+    assert other.loss() == page.loss()
+
+
+def test_a_page_with_tables_and_sheets_of_numbers_plays_too(visit, offline, tmp_path):
+    page = visit("?page=geometry&epoch=30", wait=False)
+    page.until(lambda: "30" in page.window.locator("dd").all_inner_texts(), "step 30")
+    page.press("Share")
+    page.button("Make the page").wait_for()
+    assert page.button("Save for NumPy").count() == 0
+    file = offline(made(page, tmp_path / "page.html"))
+    table = "document.querySelectorAll('.picture')[4].firstChild.shadowRoot.textContent"
+    last = file.ask(table)
+    assert "1.99 / λ" in last
+    file.key("Home")
+    assert file.number("step") == "0"
+    assert file.ask(table) != last

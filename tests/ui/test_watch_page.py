@@ -1,0 +1,71 @@
+"""A training in a program of its own, watched in the browser: while it runs, after it was killed, and by several."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from conftest import ROOT, Server, Visit
+
+pytestmark = pytest.mark.ui
+
+SCRIPT = """
+import sys, time
+import numpy as np
+from dashboard.lab import watch
+
+lab = watch("a loop & <b>its</b> name")
+weights = [np.ones((4, 6)), np.ones((6, 2))]
+for epoch in range(100_000):
+    weights = [0.999 * one for one in weights]
+    hidden = np.tile([0.0, 0.5, 1.0], (8, 1))
+    lab.log(epoch, loss=1 / (epoch + 1), gradients=weights, activations=[hidden], parameters=weights)
+    if epoch % 20 == 19:
+        lab._scribe.flush()
+        print(epoch, flush=True)
+    time.sleep(0.01)
+"""
+
+
+@pytest.fixture
+def training(server: Server) -> Iterator[subprocess.Popen]:
+    """A program that trains, tells of it, and says how far it has flushed."""
+    told = {"DESCENT_LAB_HOME": str(server.home), "DESCENT_LAB_BROWSER": "0"}
+    command = [sys.executable, "-c", SCRIPT]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **told})
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[..., Visit], training: Any):
+    page = visit("?page=watch", pictures=0)
+    feeds = page.window.get_by_role("group", name="Trainings")
+    chosen = feeds.get_by_role("button", name="a loop & <b>its</b> name")
+    chosen.first.wait_for()
+    page.pass_by(40)
+    page.wait("lab.everything().length >= 3")
+    page.until(lambda: "running" in chosen.first.inner_text(), "the training to be shown as running")
+
+    stood = page.stand()
+    page.key("ArrowLeft")
+    page.until(lambda: page.epoch() == stood - 1 == page.ask("lab.drawn()"), page.where)
+    assert page.loss() == 1 / stood
+
+    other = visit("?page=watch", pictures=0)
+    other.pass_by(stood)
+    assert page.epoch() == stood - 1
+
+    page.press("Play")
+    page.pass_by(stood)
+    training.send_signal(signal.SIGKILL)
+    flushed = max(map(int, training.stdout.read().split()))
+    page.until(lambda: "gone" in chosen.first.inner_text(), "the killed training to be shown as gone")
+    page.until(lambda: page.epoch() >= flushed, lambda: f"the last flushed epoch, {flushed}: {page.where()}")
+    page.window.get_by_text("Gone without a word").wait_for()
+    page.until(lambda: page.ask("lab.drawn()") == page.epoch(), page.where)
+    assert page.loss() == 1 / (page.epoch() + 1)
+    assert page.ask("lab.column('loss', 'training', 'epoch')[0]") == 0
