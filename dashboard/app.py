@@ -13,7 +13,7 @@ from bokeh.document import Document
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
-from dashboard import beacon, style
+from dashboard import beacon, notebook, style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
@@ -83,7 +83,7 @@ class App(pn.viewable.Viewer):
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
         )
-        self._runs = pmui.Drawer(anchor="right", size=420, sx={"& .MuiDrawer-paper": {"maxWidth": "100vw"}})
+        self._runs = pmui.Drawer(anchor="right", size=420, sx={"maxWidth": "100vw"})
         self._sharing = pmui.Dialog(
             title="Share", width_option="sm", title_variant="h6", close_on_click=True, show_close_button=True
         )
@@ -97,8 +97,9 @@ class App(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         """What a cell of a notebook shows, where it is kept up to date as on a served page."""
         head = pn.Row(self._menu(), self._tools(), sizing_mode="stretch_width", margin=0)
-        side = pn.Column(self._side, width=300, margin=0)
-        return pn.Column(head, pn.Row(side, self._main(), sizing_mode="stretch_width"), sizing_mode="stretch_width")
+        main = pn.Column(self._main(), styles={"container": "lab / inline-size"}, sizing_mode="stretch_width", margin=0)
+        body = pn.Row(pn.Column(self._side, width=280, margin=0), main, sizing_mode="stretch_width")
+        return pmui.Column(head, body, theme_config=notebook.themed(style.THEME), sizing_mode="stretch_width")
 
     def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
         """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.

@@ -9,7 +9,6 @@ Whatever goes wrong here is logged once, and never raised: the training goes on.
 """
 
 import logging
-import math
 import os
 import socket
 import subprocess
@@ -17,7 +16,7 @@ import sys
 import threading
 import time
 import webbrowser
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -27,7 +26,8 @@ from typing import Any, Self
 import numpy as np
 
 from dashboard import beacon, feed
-from dashboard.feed import Feed, Layout
+from dashboard.feed import Feed
+from dashboard.gauge import MOST_OURS, MOST_WEIGHTS, NOTHING, Gauge, Numbers, number
 from dashboard.scribe import Scribe, Telling
 from dashboard.shelf import home
 from engine.training import Epoch
@@ -39,13 +39,6 @@ SHOWN: list[Callable[["Lab"], bool]] = []
 
 LOOKED = 3.0
 """Seconds for which a page of watched runs is taken to be open after its last sign."""
-
-MOST_UNITS = 2048
-MOST_WEIGHTS = 4096
-"""Parameters that are told of a network that is not ours; of more, evenly spread ones."""
-
-MOST_OURS = 25_000
-"""Parameters up to which a network of ours is told as a whole."""
 
 NAN = float("nan")
 
@@ -88,11 +81,10 @@ class Lab:
         self._scribe: Scribe | None = None
         self._probe: Any = None
         self._network = network
-        self._layouts: dict[tuple, Layout] = {}
+        self._gauge = Gauge()
         self._next = 0
         self._begin(module, data, validation, loss, l1, l2, open_browser)
 
-    @_harmless
     def log(
         self,
         epoch: Any = None,
@@ -114,26 +106,30 @@ class Lab:
         activations   likewise per hidden layer: means (units,), or outputs (examples, units, ...), which are averaged
         parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
 
-        Arrays may be overwritten right afterwards. Numbers may be NumPy's or PyTorch's.
+        All numbers are told at every epoch; what is made of arrays, in loops that are faster than that, at as many as
+        three percent of the time allow. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
         """
-        if self._scribe is None or not self._scribe.is_mine:
-            self._scribe and self._excuse(RuntimeError("a forked process, or one that is over, tells nothing"))
+        scribe = self._scribe
+        if scribe is None:
             return
-        if others:
-            self._scribe.say(f"{', '.join(others)}: not shown; loss, accuracy, gradients and so on are.")
-        numbers = loss, accuracy, validation_loss, validation_accuracy, learning_rate
-        names, (norms, means, weights) = self._measured(gradients, activations, parameters)
-        layout = self._layout(names, means, weights)
-        self._scribe.take(
-            Telling(
-                self._index(epoch),
-                tuple(map(_number, numbers)),
-                layout,
-                norms,
-                None if means is None else np.concatenate([*means, EMPTY]),
-                None if weights is None else np.concatenate([*weights, EMPTY]),
+        try:
+            if not scribe.is_mine:
+                raise RuntimeError("a forked process, or one that is over, tells nothing")
+            if others:
+                scribe.say(f"{', '.join(others)}: not shown; loss, accuracy, gradients and so on are.")
+            norms, means, weights = self._measured(gradients, activations, parameters)
+            numbers = (
+                loss if type(loss) is float else number(loss),
+                accuracy if type(accuracy) is float else number(accuracy),
+                validation_loss if type(validation_loss) is float else number(validation_loss),
+                validation_accuracy if type(validation_accuracy) is float else number(validation_accuracy),
+                learning_rate if type(learning_rate) is float else number(learning_rate),
             )
-        )
+            index = epoch if type(epoch) is int and epoch >= 0 else self._index(epoch)
+            self._next = index + 1
+            scribe.take(Telling(index, numbers, self._gauge.layout, norms, means, weights))
+        except Exception as error:
+            self._excuse(error)
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
@@ -189,45 +185,30 @@ class Lab:
         if sys.stderr:
             sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
 
-    def _measured(self, gradients: Any, activations: Any, parameters: Any) -> tuple[tuple, tuple]:
-        """The names and the numbers of what was given, or else of what can be read off the module or network."""
-        if self._probe is not None and gradients is None and activations is None and parameters is None:
+    def _measured(self, gradients: Any, activations: Any, parameters: Any) -> Numbers:
+        """The numbers of what was given, or else of what can be read off the module or network, if there is time."""
+        given = not (gradients is None and activations is None and parameters is None)
+        if not given and self._probe is None and self._network is None:
+            return NOTHING
+        if not self._gauge.is_due():
+            self._scribe.say(SELDOM)
+            return NOTHING
+        if not given and self._probe is not None:
             gradients, activations, parameters = self._probe.read()
-        if self._network is not None and parameters is None:
-            parameters = self._network.parameters
-        (layers, gradients), (hidden, activations) = _named(gradients), _named(activations)
-        whole = self._network is not None and np.size(parameters) <= MOST_OURS
-        names, arrays = (("all",), [parameters]) if _is_array(parameters) else _named(parameters)
-        norms = None if gradients is None else np.array([norm(one) for one in gradients])
-        means = None if activations is None else _fewer([mean_of(one) for one in activations], MOST_UNITS)
-        weights = None if arrays is None else _fewer(arrays, MOST_OURS if whole else MOST_WEIGHTS)
-        return (layers, hidden, names), (norms, means, weights)
-
-    def _layout(self, names: tuple, means: Any, weights: Any) -> Layout:
-        """The layout of this epoch together with those before: what is missing now is as it was."""
-        sizes = tuple(None if part is None else tuple(map(len, part)) for part in (means, weights))
-        key = (names, sizes)
-        if key not in self._layouts:
-            before = self._layout_now if self._layouts else Layout()
-            units = before.units if means is None else tuple(zip(names[1], sizes[0], strict=True))
-            entries = before.weights if weights is None else tuple(zip(names[2], sizes[1], strict=True))
-            if len(self._layouts) > 1000:
-                self._layouts.clear()
-            self._layouts[key] = Layout(names[0] if names[0] is not None else before.layers, units, entries)
-        self._layout_now = self._layouts[key]
-        return self._layout_now
+        if parameters is None and self._network is not None:
+            parameters = {"all": self._network.parameters}
+        whole = self._network is not None and self._network.parameters.size <= MOST_OURS
+        return self._gauge.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
 
     def _index(self, epoch: Any) -> int:
         """The epoch as a whole number; the next one, and a word about it, where it is none."""
-        index = self._next
-        if epoch is not None:
-            told = _number(epoch)
-            if told == int(told) and 0 <= told < 2**53:
-                index = int(told)
-            else:
-                self._scribe.say(f"Epoch {told:g} is no whole number of 0 or more; it is shown as {index}.")
-        self._next = index + 1
-        return index
+        if epoch is None:
+            return self._next
+        told = number(epoch)
+        if 0 <= told < 2**53 and told == int(told):
+            return int(told)
+        self._scribe.say(f"Epoch {told:g} is no whole number of 0 or more; it is shown as {self._next}.")
+        return self._next
 
     def _excuse(self, error: Exception) -> None:
         """Say once what went wrong and what to do; the training goes on."""
@@ -241,7 +222,10 @@ class Lab:
                     self._scribe.say(f"Something could not be told: {said}")
 
 
-EMPTY = np.empty(0)
+SELDOM = (
+    "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "
+    "take more than three percent of the training's time."
+)
 
 
 def watch(
@@ -300,65 +284,6 @@ def observe(
 
 
 KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
-
-
-def norm(gradient: Any) -> float:
-    """The length of a gradient, in float64 and without overflow or underflow; a single number is a length already."""
-    if isinstance(gradient, float | int):
-        return abs(float(gradient))
-    flat = np.asarray(_array(gradient), np.float64).ravel()
-    with np.errstate(over="ignore", under="ignore"):
-        square = float(flat @ flat)
-    if 1e-200 < square < 1e200 or not flat.size:
-        return square**0.5
-    largest = float(np.abs(flat).max())
-    if not 0 < largest < np.inf:
-        return largest
-    return largest * float(np.linalg.norm(flat / largest))
-
-
-def mean_of(activations: Any) -> np.ndarray:
-    """(units,) the mean of every unit, given means (units,) or outputs (examples, units, ...)."""
-    array = np.asarray(_array(activations), np.float64)
-    if array.ndim <= 1:
-        return np.array(array).reshape(-1)
-    return array.mean(axis=(0, *range(2, array.ndim)))
-
-
-def _array(value: Any) -> Any:
-    """What NumPy can take, of PyTorch too."""
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
-
-
-def _number(value: Any) -> float:
-    return value if type(value) is float else float(value.item() if hasattr(value, "item") else value)
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "ndim") and not isinstance(value, Mapping)
-
-
-def _named(parts: Any) -> tuple[tuple[str, ...] | None, list | None]:
-    """The names and the values of a dict or a list; both None where there is nothing."""
-    if parts is None:
-        return None, None
-    if isinstance(parts, Mapping):
-        return tuple(map(str, parts)), list(parts.values())
-    if _is_array(parts) or not isinstance(parts, Iterable):
-        parts = [parts] if np.ndim(_array(parts)) != 1 else list(_array(parts))
-    values = list(parts)
-    names = NUMBERED if len(values) <= len(NUMBERED) else tuple(map(str, range(1, len(values) + 1)))
-    return names[: len(values)], values
-
-
-NUMBERED = tuple(map(str, range(1, 101)))
-
-
-def _fewer(arrays: Sequence[Any], most: int) -> list[np.ndarray]:
-    """Copies of the arrays as flat ones; of more numbers than that, every array's evenly spread ones."""
-    sizes = [math.prod(np.shape(one)) for one in arrays]
-    stride = -(-sum(sizes) // most) if sum(sizes) > most else 1
-    return [np.array(np.asarray(_array(one)).reshape(-1)[::stride], np.float64) for one in arrays]
 
 
 def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float) -> tuple[dict, dict]:

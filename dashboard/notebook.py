@@ -7,10 +7,12 @@ message; while the kernel is busy with a loop of its user's, whatever trains in 
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Protocol
 
@@ -48,6 +50,22 @@ window.descentLabWidgets ??= (async () => {
   return await importShim(URL.createObjectURL(new Blob([%s], {type: "text/javascript"})))
 })()
 """
+FONT = """
+document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"))
+"""
+ICON = {
+    "fontFamily": "Material Icons",
+    "fontWeight": "normal",
+    "fontStyle": "normal",
+    "lineHeight": 1,
+    "letterSpacing": "normal",
+    "textTransform": "none",
+    "whiteSpace": "nowrap",
+    "direction": "ltr",
+    "fontFeatureSettings": '"liga"',
+}
+"""What the widgets' own style sheet says of icons; of the rest of it they need nothing."""
+
 IMPORTED = "export default (await window.descentLabWidgets).default"
 """Instead of the code of all widgets, 1.4 MB, in every one of them."""
 
@@ -88,7 +106,7 @@ class Kernel:
         MaterialComponent._render_esm = classmethod(lambda cls, compiled=True, server=False: IMPORTED)
         with capture_output() as told:
             load_notebook(inline=True)
-        widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8"))
+        widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8")) + FONT % _font()
         self._scripts = [_guarded(output.data) for output in told.outputs]
         self._scripts.append({SCRIPT: widgets, LOADED: widgets})
         self._cell = self._shell.get_parent().get("metadata", {}).get("cellId")
@@ -279,6 +297,19 @@ def attend(store: Store) -> None:
     """Have a store draw on the way when it is advanced in a cell: nothing else does while the kernel is busy."""
     if KERNEL and "advance" not in vars(store):
         store.advance = KERNEL.interrupted(store.advance)
+
+
+def _font() -> str:
+    """The widgets' icons, as text."""
+    folder = BUNDLE_PATH.parent
+    (name,) = re.findall(r"material-icons-(?!outlined)\w+\.woff2", (folder / "material-icons.css").read_text())
+    return b64encode((folder / name).read_bytes()).decode()
+
+
+def themed(theme: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A theme of widgets for light and dark, with the icons that a notebook's page does not know."""
+    icon = {"MuiIcon": {"styleOverrides": {"root": ICON}}}
+    return {mode: {**look, "components": {**look.get("components", {}), **icon}} for mode, look in theme.items()}
 
 
 def _guarded(data: dict[str, str]) -> dict[str, str]:

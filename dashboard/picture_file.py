@@ -203,13 +203,26 @@ def _pixels(columns: Columns) -> Iterator[Row]:
             yield {"x": float(left[j]), "y": float(bottom[i]), "value": values[i, j].item()}
 
 
-def _points(lines: Iterator[Row]) -> Iterator[Row]:
-    """Every point of lines; what a line has only one of is said at each of them."""
-    for number, line in enumerate(lines):
-        along = {COORDINATES.get(name, name): cell for name, cell in line.items() if isinstance(cell, list)}
-        alike = {name: cell for name, cell in line.items() if not isinstance(cell, list)}
+def _points(shapes: Iterator[Row]) -> Iterator[Row]:
+    """Every point of lines and of areas' edges; what a line has only one of is said at each of them."""
+    lines = (line for shape in shapes for line in _lines(shape))
+    for number, (along, alike) in enumerate(lines):
         for point in zip(*along.values(), strict=True):
             yield {"line": number, **dict(zip(along, point, strict=True)), **alike}
+
+
+def _lines(shape: Row) -> Iterator[tuple[Row, Row]]:
+    """What changes along each line of a shape, and what does not."""
+    along = {COORDINATES.get(name, name): _innermost(cell) for name, cell in shape.items() if isinstance(cell, list)}
+    alike = {name: cell for name, cell in shape.items() if not isinstance(cell, list)}
+    return ((dict(zip(along, line, strict=True)), alike) for line in zip(*along.values(), strict=True))
+
+
+def _innermost(cell: list) -> Iterator[list]:
+    """The lists of numbers in a list of lists, however deep: areas may have several parts, with holes."""
+    if any(isinstance(part, list) for part in cell):
+        return (line for part in cell for line in _innermost(part))
+    return iter([cell])
 
 
 def _listed(column: Sequence[Any]) -> list[Any]:

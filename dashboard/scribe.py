@@ -53,13 +53,6 @@ class Telling:
     means: Any = None
     parameters: Any = None
 
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes."""
-        return 200 + sum(
-            8 * len(part) for part in (self.gradient_norms, self.means, self.parameters) if part is not None
-        )
-
 
 class Thinning:
     """Which epochs still fit: all of them at first, then every second, fourth and so on, the more has been written."""
@@ -117,8 +110,9 @@ class Scribe:
     def take(self, telling: Telling) -> None:
         """Write an epoch soon. Its arrays must not change any more."""
         self._queue.append(telling)
-        self._waiting += telling.size
-        if self._waiting > WAITING:
+        if telling.parameters is not None:
+            self._waiting += 8 * len(telling.parameters)
+        if self._waiting > WAITING or len(self._queue) > MANY:
             self.flush()
 
     def take_epoch(self, epoch: Epoch) -> None:

@@ -9,6 +9,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 
+from dashboard.follower import Follower
 from dashboard.job import Job
 from dashboard.offer import Goods, Offer
 from dashboard.run import Setup
@@ -26,7 +27,7 @@ COUNTS = (30, 60, FRAMES, 240)
 
 
 class Share(pn.viewable.Viewer):
-    """Four offers, each with its buttons. The host tells which page and run are shown whenever something is asked for.
+    """Offers, each with its buttons. The host tells which page and run are shown whenever something is asked for.
 
     A page is made in a thread of its own and may be dropped at any time; it goes on when the dialog is closed.
     """
@@ -42,6 +43,11 @@ class Share(pn.viewable.Viewer):
             title="Link",
             words="Opens this page with these settings and trains the same run up to the epoch that is shown.",
             acts=[_act("link", "copy", "Copy link")],
+        )
+        self._following = Offer(
+            {"follow": self.follow, "stop": self.stop},
+            title="Follow",
+            words="Others who open this link see what you do here as you do it, each at an epoch of their own.",
         )
         self._run = Offer(
             {"run": self.recording},
@@ -61,7 +67,7 @@ class Share(pn.viewable.Viewer):
             value=FRAMES,
             size="small",
             width=150,
-            margin=(-12, 0, 22, 0),
+            margin=(12, 0, 18, 0),
         )
         self._code = Offer(
             {"numpy": self.numpy, "torch": self.torch},
@@ -77,12 +83,14 @@ class Share(pn.viewable.Viewer):
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        offers = self._link, self._run, self._film, self._frames, self._code
+        offers = self._link, self._following, self._run, self._film, self._frames, self._code
         return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
 
     def refresh(self) -> None:
         """Offer what the page that is open has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
+        self._following.visible = not isinstance(self._host.run, Follower)
+        self._tell_followers()
         self._follow()
 
     def close(self) -> None:
@@ -93,8 +101,18 @@ class Share(pn.viewable.Viewer):
 
     def link(self) -> Goods:
         """The query of a link to the page as it is now."""
-        host = self._host
-        return Goods(f"?{urlencode({**host.shown.query(), **_epoch(host)})}".encode(), "?")
+        return _link({**self._host.query(), **_epoch(self._host)})
+
+    def follow(self) -> Goods:
+        """The query of a link to what is done here, from now on."""
+        shared = self._host.let_follow()
+        self._tell_followers()
+        return _link({"follow": shared.id})
+
+    def stop(self) -> None:
+        """Let nobody follow any more."""
+        self._host.stop_following()
+        self._tell_followers()
 
     def recording(self) -> Goods:
         """The run as a file."""
@@ -140,6 +158,13 @@ class Share(pn.viewable.Viewer):
         if not self._page or not self._page.file:
             raise ValueError("the page is not made yet; press “Make the page” first")
         return Goods(self._page.file, file_name(self._page.title, "html"))
+
+    def _tell_followers(self) -> None:
+        """Say how many follow, if anybody may."""
+        shared, copy = self._host.shared, _act("follow", "copy", "Copy link to follow")
+        stop = _act("stop", "ask", "Stop", "Nobody can follow any more")
+        state = f"{shared.following} follow" if shared else ""
+        self._following.param.update(acts=[copy, stop] if shared else [copy], state=state)
 
     def _written(self, write: Callable[..., str]) -> str:
         """The network of the epoch that is shown, in one library's words."""
@@ -202,6 +227,10 @@ def _act(act: str, does: str, label: str, title: str = "") -> dict[str, str]:
     return {"act": act, "does": does, "label": label, "title": title}
 
 
+def _link(query: Mapping[str, object]) -> Goods:
+    return Goods(f"?{urlencode(query)}".encode(), "?")
+
+
 def _title(host: "App") -> str:
     return f"{host.shown.title}, epoch {host.run.frame().epoch.index:,}"
 
@@ -209,7 +238,7 @@ def _title(host: "App") -> str:
 def _epoch(host: "App") -> dict[str, int]:
     """The epoch that is shown, as a link says it; 0 needs no word."""
     epoch = host.run.frame().epoch.index
-    return {"epoch": epoch} if epoch else {}
+    return {"epoch": epoch} if epoch and not isinstance(host.run, Follower) else {}
 
 
 def _address() -> str:

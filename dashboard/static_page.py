@@ -34,9 +34,6 @@ FEWEST = 8
 LARGEST = 8 * 2**20
 """Bytes of a file that can still be sent by mail; a longer one is made again with half the frames."""
 
-INFLATED = 2**28
-"""Bytes of a film's arrays: a browser holds them all."""
-
 WITH_RECORDING = 5 * 2**20
 """Bytes of a recording that still goes into the file."""
 
@@ -187,19 +184,15 @@ class StaticPage:
     def _shoot(self, scene: Scene) -> Iterator[None]:
         """Have them draw every frame; once more with half as many where that is too much for one file."""
         scene.open()
-        epochs = _evenly(self._store, self.frames)
-        while True:
+        epochs, file = _evenly(self._store, self.frames), b""
+        while not file or (len(file) > LARGEST and len(epochs) > FEWEST):
+            epochs = [*epochs[:-1:2], epochs[-1]] if file else epochs
             film = Film()
             for place, epoch in enumerate(epochs):
                 yield from self._shoot_frame(scene, film, epoch)
                 self.progress = COMPUTED + (SHOT - COMPUTED) * (place + 1) / len(epochs)
-                if film.size > INFLATED and len(epochs) > FEWEST:
-                    break
             file = self._written(scene, film, epochs)
             yield
-            if (film.size <= INFLATED and len(file) <= LARGEST) or len(epochs) <= FEWEST:
-                break
-            epochs = [*epochs[:-1:2], epochs[-1]]
         self.file, self.frames, self.progress = file, len(epochs), 1.0
 
     def _shoot_frame(self, scene: Scene, film: Film, epoch: int) -> Iterator[None]:

@@ -114,8 +114,7 @@ class Tail:
         found = list(self.said[:MOST_SAID])
         if self._left_out:
             found.append(
-                f"{self._left_out:,} epochs have a loss, gradient or activation that is no finite number; they are not "
-                "drawn."
+                f"{self._left_out:,} epochs have a loss or a gradient that is no finite number; they are not drawn."
             )
         return [*found, self.damage] if self.damage else found
 
@@ -220,9 +219,10 @@ class Tail:
         """The block with all tables of the layout: where one was not told, it is as it was last."""
         columns = {name: getattr(block, name) for name in COLUMNS}
         for name, place in list(TABLES.items())[:2]:
-            size, told = self._layout.sizes[place], columns[name]
-            if told.shape[1] != size:
-                columns[name] = np.tile(self._last_of(name), (len(block), 1))
+            size, told, last = self._layout.sizes[place], columns[name], self._last_of(name)
+            columns[name] = told if told.shape[1] == size else np.tile(last, (len(block), 1))
+            if name == "mean_activations":
+                columns[name] = _sound(columns[name], last)
             self._last[name] = columns[name][-1]
         columns["parameters"] = self._parameters_at(block.index)
         return Epochs(**columns, widths=self._layout.widths)
@@ -233,7 +233,7 @@ class Tail:
         if not self._heavy:
             return np.tile(last, (len(index), 1))
         told = np.concatenate([told for told, _ in self._heavy])
-        rows = np.concatenate([last[None], *(table for _, table in self._heavy)])
+        rows = _sound(np.concatenate([last[None], *(table for _, table in self._heavy)]), last)
         order = np.argsort(told, kind="stable")
         places = np.append(-1, order)[np.searchsorted(told[order], index, side="right")]
         self._heavy, self._last["parameters"] = [], rows[-1]
@@ -276,6 +276,15 @@ UNKNOWN = -np.finfo(np.float64).max
 def alone(history: History, index: int) -> Epochs:
     """One epoch of a history as a block."""
     return history.latest(index - 1, index)
+
+
+def _sound(table: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The table with every row that holds a number that is not finite as the one before, or as the last before all."""
+    sound = np.isfinite(table).all(axis=1)
+    if sound.all():
+        return table
+    places = np.maximum.accumulate(np.where(sound, np.arange(len(table)), -1))
+    return np.concatenate([last[None], table])[places + 1]
 
 
 def _held(block: Epochs, before: Epochs | None) -> Epochs:
@@ -336,9 +345,8 @@ def _emptied(block: Epochs, layout: Layout, changed: Sequence[bool]) -> Epochs:
 
 
 def _finite(block: Epochs) -> np.ndarray:
-    """(k,) where everything that would be drawn is a finite number."""
-    tables = [np.isfinite(getattr(block, name)).all(axis=1) for name in TABLES]
-    return np.isfinite(block.loss) & tables[0] & tables[1] & tables[2]
+    """(k,) where loss and gradients are finite numbers."""
+    return np.isfinite(block.loss) & np.isfinite(block.gradient_norms).all(axis=1)
 
 
 def _network_of(source: Feed, parameters: int) -> Network | None:

@@ -4,6 +4,7 @@
     save("run.npz", recording)
     recording = load("run.npz")
     history, checkpoint = recording.history(), recording.checkpoint
+    summary("run.npz").settings                      # without reading all of it
 
 The file is NumPy's own .npz: `numpy.load(path)["loss"]` reads a column of it anywhere.
 """

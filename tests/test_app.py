@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from panel.viewable import Viewable
 
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
+from dashboard.follower import Follower, Shared
 from dashboard.instruments.loss_curve import LossCurve
+from dashboard.journal import Journal
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.run import Run
@@ -237,3 +240,83 @@ def test_a_link_holds_all_choices_of_a_page_under_names_of_their_own(slug):
     names = [name for family in families for name in family]
     assert len(names) == len(set(names))
     assert set(page.controls) <= set(names)
+
+
+# Kept, reopened, followed
+
+
+def test_a_kept_run_opens_on_its_page_with_what_was_looked_at(tmp_path):
+    app = App(Run(Settings(n=40, hidden=[3]), PAGES["playground"].view(example=3)), page="playground")
+    app.run.advance(12)
+    kept = app.keep("mine")
+    loss = app.run.history[-1].loss
+    app.open("geometry")
+    app.run.advance(9)
+    raced = app.keep()
+    app.reopen(app.shelf.load(kept.id), kept.id)
+    assert (app.shown.slug, app.run.history[-1].index, app.run.history[-1].loss) == ("playground", 12, loss)
+    assert app.run.view.example == 3
+    app.reopen(app.shelf.load(raced.id), raced.id)
+    assert (app.shown.slug, app.run.history[-1].index) == ("geometry", 9)
+    app.end()
+
+
+def test_the_link_leads_to_the_kept_run_until_the_run_goes_on():
+    app = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    kept = app.keep()
+    assert app.query()["run"] == kept.id
+    app.run.advance(1)
+    app._draw()
+    assert "run" not in app.query()
+    app.end()
+
+
+def test_a_kept_study_is_opened_with_its_choices():
+    app = App(page="initialization")
+    app.run.study.seeds = 7
+    kept = app.keep()
+    app.reopen(app.shelf.load(kept.id))
+    assert app.shown.slug == "initialization"
+    assert app.run.study.seeds == 7
+    app.end()
+
+
+def test_a_recording_of_something_else_is_refused_and_the_page_stays():
+    app = App(page="playground")
+    recording = app.shown.recording()
+    with pytest.raises(ValueError, match="not of a race"):
+        app.reopen(replace(recording, notes={**recording.notes, "page": "geometry"}))
+    assert app.shown.slug == "playground"
+    app.end()
+
+
+def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anything():
+    teacher = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    shared = teacher.let_follow()
+    assert teacher.let_follow() is shared
+    student = App(Follower(shared), page="playground")
+    assert student.query() == {"follow": shared.id}
+    teacher.run.advance(20)
+    student._draw()
+    assert "epoch</dt><dd>20<" in student.transport._numbers.text
+    student.clock.look_at(5)
+    student.run.settings.hidden = [9]
+    assert (teacher.run.looked_at, teacher.run.settings.hidden) == (None, [3])
+    assert student.run.frame().epoch.index == 5
+    teacher.open("geometry")
+    assert student.run.outdated
+    teacher.stop_following()
+    with pytest.raises(ValueError, match="nobody shares"):
+        Shared.found(shared.id)
+    student.end()
+    teacher.end()
+
+
+def test_a_note_is_pinned_to_the_run_as_it_is():
+    app = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    app.run.advance(4)
+    app._note(None)
+    assert app.shown.slug == "journal"
+    (pin,) = Journal().read(app.run.view.entry).pins
+    assert (pin.epoch, app.shelf.load(pin.run).epochs.index[-1]) == (4, 4)
+    app.end()

@@ -53,6 +53,18 @@ def test_lines_are_a_row_for_each_point_with_the_lines_number(cell):
     ]
 
 
+def test_every_edge_of_an_area_is_a_line():
+    xs, ys = [[[[0.0, 1.0], [2.0]], [[3.0]]]], [[[[5.0, 6.0], [7.0]], [[8.0]]]]
+    read = saved(bands={"xs": xs, "ys": ys, "color": ["gray"]})
+    assert [(row["line"], row["x"], row["y"]) for row in read] == [
+        ("0", "0.0", "5.0"),
+        ("0", "1.0", "6.0"),
+        ("1", "2.0", "7.0"),
+        ("2", "3.0", "8.0"),
+    ]
+    assert {row["color"] for row in read} == {"gray"}
+
+
 def test_a_picture_without_anything_drawn_is_a_table_without_rows():
     assert as_csv({"this run": {"dots": {"x": [], "y": np.empty(0)}}}).split() == ["layer"]
 

@@ -142,7 +142,7 @@ def test_a_file_that_is_too_large_is_made_with_fewer_frames(monkeypatch):
     whole = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     deque(whole.pieces(), 0)
     assert whole.frames == 13
-    monkeypatch.setattr(dashboard.static_page, "LARGEST", len(whole.file) - 1)
+    monkeypatch.setattr(dashboard.static_page, "LARGEST", len(whole.file) - 1000)
     monkeypatch.setattr(dashboard.static_page, "FEWEST", 4)
     fewer = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     shares = [fewer.progress for _ in fewer.pieces()]
@@ -218,6 +218,16 @@ def test_the_link_says_which_epoch_is_shown(share):
     query = parse_qs(share.link().content.decode().lstrip("?"))
     assert query["page"] == ["home"]
     assert query["epoch"] == ["4"]
+
+
+def test_others_can_follow_until_they_may_not(share):
+    query = parse_qs(share.follow().content.decode().lstrip("?"))
+    assert query["follow"] == [share._host.shared.id]
+    assert share.follow().content.decode() == f"?follow={share._host.shared.id}"
+    assert share._following.state == "0 follow"
+    share.stop()
+    assert share._host.shared is None
+    assert [act["act"] for act in share._following.acts] == ["follow"]
 
 
 def test_code_and_recording_are_of_the_page(share, tmp_path):

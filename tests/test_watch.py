@@ -1,4 +1,4 @@
-"""Watching one's own training: what is told is shown, the training is left alone, and nothing is ever raised into it."""
+"""Watching one's own training: what is told is shown, the training is left alone, and nothing is raised into it."""
 
 import gc
 import os
@@ -7,6 +7,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import beacon, feed, lab
+from dashboard import beacon, feed, gauge, lab
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.feed import feeds
+from dashboard.gauge import mean_of, norm
 from dashboard.instruments.told_activations import ToldActivations
-from dashboard.lab import Lab, mean_of, norm, observe, watch
+from dashboard.lab import Lab, observe, watch
 from dashboard.pages import PAGES
 from dashboard.pages.watch import Watch
 from dashboard.playback import Playback, clock_of
@@ -199,6 +201,32 @@ def test_whatever_is_told_nothing_is_raised_and_what_is_right_is_still_shown(nam
     assert len(caplog.records) <= 1, "it is said once"
 
 
+def test_a_loss_alone_in_between_leaves_what_was_told_before():
+    with watch("mine") as found:
+        found.log(0, loss=3.0)
+        tell(found, 1)
+        found.log(2, loss=1.0)
+        tell(found, 3)
+        found.log(4, loss=0.5, gradients=[1.0, 2.0])
+    tail = seen(found.id)
+    assert tail.history.at(2).mean_activations[0].tolist() == tail.history.at(1).mean_activations[0].tolist()
+    assert tail.history.at(4).gradient_norms.tolist() == [1, 2]
+    assert tail.history.at(4).parameters.tolist() == tail.history.at(3).parameters.tolist()
+    assert len(tail.history) == 5
+
+
+def test_a_loop_that_is_faster_than_its_arrays_can_be_told_tells_every_loss(monkeypatch):
+    monkeypatch.setattr(gauge, "SHARE", 1e-6)
+    monkeypatch.setattr(gauge, "CREDIT", 1e-6)
+    with watch("mine") as found:
+        for epoch in range(150):
+            tell(found, epoch)
+    tail = seen(found.id)
+    assert [tail.history.at(i).loss for i in range(150)] == [1 / (i + 1) for i in range(150)]
+    assert tail.history[-1].parameters.tolist() == tail.history[0].parameters.tolist()
+    assert "at some epochs only" in tail.problems[0]
+
+
 def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so():
     with watch("mine") as found:
         found.log(4, loss=1.0)
@@ -218,13 +246,10 @@ def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so()
     ],
 )
 def test_how_a_loop_was_left_is_told(error, end, state):
-    try:
-        with watch("mine") as found:
-            found.log(0, loss=1.0)
-            if error:
-                raise error
-    except (KeyboardInterrupt, ValueError) as raised:
-        assert raised is error
+    with pytest.raises(type(error)) if error else nullcontext(), watch("mine") as found:
+        found.log(0, loss=1.0)
+        if error:
+            raise error
     assert found._scribe.feed.status().end == end
     assert found._scribe.feed.state() == state
     found.log(1, loss=1.0)
@@ -491,8 +516,12 @@ class TestTorch:
         with watch("torch", module=module) as found:
             for seed in range(3):
                 _, loss = self.step(module, seed)
-                norms.append([one.weight.grad.double().norm() ** 2 + one.bias.grad.double().norm() ** 2 for one in
-                              (module[0], module[2], module[4])])
+                norms.append(
+                    [
+                        one.weight.grad.double().norm() ** 2 + one.bias.grad.double().norm() ** 2
+                        for one in (module[0], module[2], module[4])
+                    ]
+                )
             found.log(0, loss=loss)
         assert seen(found.id).history[-1].gradient_norms == pytest.approx(np.sqrt(norms).mean(axis=0), rel=1e-6)
 

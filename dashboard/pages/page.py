@@ -30,6 +30,8 @@ GRID = """
 :host > .whole { grid-column: span 6; }
 @media (max-width: 1199px) { :host > .third, :host > .half { grid-column: span 3; } }
 @media (max-width: 799px) { :host > * { grid-column: span 6 !important; } }
+@container lab (max-width: 899px) { :host > .third, :host > .half { grid-column: span 3; } }
+@container lab (max-width: 519px) { :host > * { grid-column: span 6 !important; } }
 """
 ASK = """
 section { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 4px 28px; align-items: start; }

@@ -23,10 +23,10 @@ for epoch in range(100_000):
     weights = [0.999 * one for one in weights]
     hidden = np.tile([0.0, 0.5, 1.0], (8, 1))
     lab.log(epoch, loss=1 / (epoch + 1), gradients=weights, activations=[hidden], parameters=weights)
-    if epoch % 20 == 19:
+    if epoch % 10 == 9:
         lab._scribe.flush()
         print(epoch, flush=True)
-    time.sleep(0.01)
+    time.sleep(0.03)
 """
 
 
@@ -57,7 +57,7 @@ def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[.
 
     other = visit("?page=watch", pictures=0)
     other.pass_by(stood)
-    assert page.epoch() == stood - 1
+    assert page.epoch() < stood, "somebody who looks back was moved"
 
     page.press("Play")
     page.pass_by(stood)

@@ -1,0 +1,174 @@
+"""What the server bears: crowds, viewers, comers and goers, bad neighbors, and a restart under open pages.
+
+    python -m benchmarks.load                                # everything, about four minutes
+    python -m benchmarks.load --only neighbors --seconds 5
+
+Progress goes to stderr, Markdown tables to stdout. Nothing is asserted: read the tables beside a quiet machine's.
+"""
+
+import argparse
+import asyncio
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import frames, viewers
+from benchmarks.frames import LEARNING_RATE, WARM_UP, Rows, percentiles, say, table
+from benchmarks.server import Server
+from benchmarks.visitor import Visitor
+
+LARGEST = "?page=playground&hidden=[128,128,64]&n=5000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
+DIVERGING = "?page=playground&dataset=sine&loss=mse&learning_rate=10&speed=0"
+OTHERS = 4
+PATIENCE = 60
+Neighbor = Callable[[Server], Awaitable[Visitor | None]]
+
+
+async def nobody(server: Server) -> None:
+    """No neighbor at all."""
+
+
+async def diverging(server: Server) -> Visitor:
+    """A run that diverges at once, is reset and played, again and again."""
+    visitor = await Visitor(server.address, DIVERGING).open()
+
+    async def live() -> None:
+        with suppress(asyncio.CancelledError, Exception):
+            while True:
+                await visitor.press("r")
+                await visitor.press("space")
+                await asyncio.sleep(0.5)
+
+    visitor.living = asyncio.create_task(live())
+    return visitor
+
+
+async def largest(server: Server) -> Visitor:
+    """A run of about the largest network and data there may be."""
+    visitor = await Visitor(server.address, LARGEST).open()
+    await visitor.press("space")
+    return visitor
+
+
+async def deaf(server: Server) -> Visitor:
+    """A client that plays, and reads no more."""
+    visitor = await Visitor(server.address, "?page=playground&speed=0").open()
+    await visitor.press("space")
+    await asyncio.sleep(1)
+    visitor._listener.cancel()
+    return visitor
+
+
+NEIGHBORS: dict[str, Neighbor] = {
+    "nobody": nobody,
+    "one that diverges, again and again": diverging,
+    "one with the largest network": largest,
+    "one that stops reading": deaf,
+}
+
+
+def neighbors(seconds: float) -> None:
+    """What others notice of one that asks much."""
+    rows: Rows = []
+    for name, neighbor in NEIGHBORS.items():
+        say(f"neighbors: {name}")
+        with Server() as server:
+            before = server.ask("census")["resident KiB"]
+            measured = asyncio.run(_beside(server, neighbor, seconds))
+            grown = (server.ask("census")["resident KiB"] - before) / 1024
+            rows.append((name, *measured, f"{grown:.0f}", server.log().count("Traceback")))
+        say(f"neighbors: {rows[-1]}")
+    table(
+        f"{OTHERS} sessions training beside a neighbor",
+        "neighbor|frames/s each, median|least|slider p50 ms|p95|without an answer|MiB more in the end|tracebacks",
+        rows,
+        "The memory holds all sessions' pages.",
+    )
+
+
+async def _beside(server: Server, neighbor: Neighbor, seconds: float) -> Sequence[object]:
+    visitors = [await Visitor(server.address, "?page=playground&speed=100").open() for _ in range(OTHERS)]
+    for visitor in visitors:
+        await visitor.press("space")
+    other = await neighbor(server)
+    await asyncio.sleep(WARM_UP)
+    counts = [len(one.arrivals) for one in visitors]
+    await asyncio.sleep(seconds)
+    rates = [(len(one.arrivals) - before) / seconds for one, before in zip(visitors, counts, strict=True)]
+    delays, lost = await frames._delays(visitors, frames._retune, seconds)
+    for one in [*visitors, *([other] if other else [])]:
+        if hasattr(one, "living"):
+            one.living.cancel()
+        await one.close()
+    return f"{np.median(rates):.1f}", f"{min(rates):.1f}", *percentiles(delays)[:2], lost
+
+
+def restart(pages: int = 10) -> None:
+    """A server that is restarted under open pages, which all come back at once, as browsers do."""
+    say(f"restart: {pages} pages")
+    with Server() as server:
+        before = asyncio.run(_opened(server, pages))
+        server._process.kill()
+        server._process.wait()
+        began = time.monotonic()
+        server.__enter__()
+        up = time.monotonic() - began
+        after = asyncio.run(_opened(server, pages))
+        troubles = server.log().count("Traceback")
+    rows = [
+        ("the server answers again after", f"{up:.1f} s"),
+        ("all pages were open, at first", f"{before:.1f} s"),
+        ("all pages are back after another", f"{after:.1f} s"),
+        ("tracebacks in the log", troubles),
+    ]
+    table(f"A restart under {pages} open pages", "what|measured", rows)
+
+
+async def _opened(server: Server, pages: int) -> float:
+    """Seconds until so many pages, asked for at once, have each had a frame."""
+    began = time.monotonic()
+
+    async def one() -> None:
+        visitor = await Visitor(
+            server.address, f"?page=playground&{LEARNING_RATE.lower().replace(' ', '_')}=0.2"
+        ).open()
+        await visitor.press("space")
+        until = time.monotonic() + PATIENCE
+        while not visitor.arrivals and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        await visitor.close()
+
+    await asyncio.gather(*(one() for _ in range(pages)))
+    return time.monotonic() - began
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "crowd": lambda wanted: frames.crowd(wanted.seconds, (10, 20)),
+    "viewers": lambda wanted: viewers.measure((50,), wanted.seconds),
+    "neighbors": lambda wanted: neighbors(wanted.seconds),
+    "restart": lambda _: restart(),
+    "memory": lambda wanted: frames.memory(wanted.opened),
+}
+
+
+def main() -> None:
+    """Measure the wanted parts, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="run this part; may be given again")
+    parser.add_argument("--seconds", type=float, default=6, help="how long each measurement lasts")
+    parser.add_argument("--opened", type=int, default=100, help="how many sessions come and go for the memory")
+    wanted = parser.parse_args()
+    print(f"Load of the machine before: {Path('/proc/loadavg').read_text().split()[0]}.")
+    for name in wanted.only or PARTS:
+        try:
+            PARTS[name](wanted)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            say(f"{name}: {error}")
+
+
+if __name__ == "__main__":
+    main()
