@@ -300,7 +300,14 @@ class App(pn.viewable.Viewer):
             ("edit_note", "Note: write into the journal about this run", self._note),
         )
         buttons = [
-            pmui.IconButton(icon=icon, label=words.split(":")[0], description=words, on_click=action, margin=0)
+            pmui.IconButton(
+                icon=icon,
+                label=words.split(":")[0],
+                description=words,
+                on_click=action,
+                margin=0,
+                stylesheets=[style.HINT],
+            )
             for icon, words, action in tools
         ]
         return pn.Row(*buttons, margin=0, styles={"margin-left": "auto"})

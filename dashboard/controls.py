@@ -228,10 +228,20 @@ class LayerEditor(pn.viewable.Viewer):
         self._settings = settings
         self._count = pmui.Typography(variant="body2", margin=(8, 4, 4, 12), sizing_mode="stretch_width")
         self._remove = pmui.IconButton(
-            icon="remove", description="Remove the last hidden layer", size="small", margin=2, on_click=self._drop
+            icon="remove",
+            description="Remove the last hidden layer",
+            size="small",
+            margin=2,
+            on_click=self._drop,
+            stylesheets=[style.HINT],
         )
         self._add = pmui.IconButton(
-            icon="add", description="Add a hidden layer", size="small", margin=(2, 12, 2, 2), on_click=self._append
+            icon="add",
+            description="Add a hidden layer",
+            size="small",
+            margin=(2, 12, 2, 2),
+            on_click=self._append,
+            stylesheets=[style.HINT],
         )
         self._rows = pn.Column(stylesheets=[PAIRS], margin=0, sizing_mode="stretch_width")
         self._fill()
@@ -294,6 +304,7 @@ class SeedEditor(pn.viewable.Viewer):
             description="Roll a new seed: other data, other weights",
             margin=(10, 8, 0, 0),
             on_click=self.roll,
+            stylesheets=[style.HINT],
         )
 
     def __panel__(self) -> pn.viewable.Viewable:

@@ -50,8 +50,40 @@ window.descentLabWidgets ??= (async () => {
   return await importShim(URL.createObjectURL(new Blob([%s], {type: "text/javascript"})))
 })()
 """
+INSISTENT = """
+(() => {
+  const manager = window.PyViz?.comm_manager
+  if (!manager || manager.insistent) { return }
+  manager.insistent = true
+  const {register_target, get_client_comm} = manager, answered = new Set()
+  manager.register_target = (plot, target, hear) => {
+    const kernel = window.PyViz.kernels[plot]
+    if (!kernel) { return register_target.call(manager, plot, target, hear) }
+    kernel.registerCommTarget(target, (comm) => { answered.add(plot); comm.onMsg = hear })
+  }
+  manager.get_client_comm = (plot, target, hear) => {
+    let comm = get_client_comm.call(manager, plot, target, hear)
+    const kernel = window.PyViz.kernels[plot]
+    if (!kernel) { return comm }
+    const insist = (wait) => {
+      if (answered.has(plot)) { return }
+      comm = kernel.connectToComm(target)
+      comm.onMsg = hear
+      comm.open()
+      if (wait < 5000) { setTimeout(() => insist(2 * wait), wait) }
+    }
+    setTimeout(() => insist(600), 300)
+    const newest = {open: () => comm.open(), send: (...message) => comm.send(...message)}
+    Object.defineProperty(newest, "active", {get: () => comm.active})
+    Object.defineProperty(newest, "connected", {get: () => comm.connected})
+    return window.PyViz.comms[target] = newest
+  }
+})()
+"""
+"""A busy kernel hears only of what has a thread of its own there, and JupyterLab asks for that at the first try."""
+
 FONT = """
-document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"))
+document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"));
 """
 ICON = {
     "fontFamily": "Material Icons",
@@ -106,7 +138,7 @@ class Kernel:
         MaterialComponent._render_esm = classmethod(lambda cls, compiled=True, server=False: IMPORTED)
         with capture_output() as told:
             load_notebook(inline=True)
-        widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8")) + FONT % _font()
+        widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8")) + FONT % _font() + INSISTENT
         self._scripts = [_guarded(output.data) for output in told.outputs]
         self._scripts.append({SCRIPT: widgets, LOADED: widgets})
         self._cell = self._shell.get_parent().get("metadata", {}).get("cellId")

@@ -161,7 +161,8 @@ class Share(pn.viewable.Viewer):
 
     def _tell_followers(self) -> None:
         """Say how many follow, if anybody may."""
-        shared, copy = self._host.shared, _act("follow", "copy", "Copy link to follow")
+        shared = self._host.shared
+        copy = _act("follow", "copy", "Copy it again" if shared else "Let others follow", "Copies the link")
         stop = _act("stop", "ask", "Stop", "Nobody can follow any more")
         state = f"{shared.following} follow" if shared else ""
         self._following.param.update(acts=[copy, stop] if shared else [copy], state=state)

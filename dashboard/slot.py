@@ -51,7 +51,7 @@ class Slot(pn.viewable.Viewer):
         self._heading = pn.pane.HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
         self._save = SaveMenu(self._file)
-        self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0)
+        self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
         self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)

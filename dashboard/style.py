@@ -73,6 +73,9 @@ SECTIONS = {
     "& .MuiAccordionSummary-content": {"margin": "6px 0"},
     "& .MuiAccordionSummary-content h3": {"fontSize": "15px", "fontWeight": 600},
 }
+HINT = ".MuiTooltip-tooltip { width: max-content; max-width: 260px; }"
+"""For small buttons, whose tooltips would be as narrow as they are."""
+
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
 
 VARIANTS = (

@@ -8,6 +8,7 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import Div
 
+from dashboard import style
 from dashboard.browser import Scrubber
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
@@ -16,12 +17,12 @@ from dashboard.store import Frame
 
 STYLE = """
 :host { min-width: 0; }
-dl { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 0; font-variant-numeric: tabular-nums; }
-dl > div { min-width: 56px; }
+dl { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 0; font-variant-numeric: tabular-nums; }
+dl > div { min-width: 54px; }
 dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
 """
-BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 18px; }"
+BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 12px; }"
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
 
 
@@ -43,7 +44,7 @@ class Transport(pn.viewable.Viewer):
             icon="play_arrow",
             color="primary",
             variant="contained",
-            width=150,
+            width=138,
             margin=4,
             on_click=self.toggle,
         )
@@ -61,7 +62,7 @@ class Transport(pn.viewable.Viewer):
             settings.param.speed,
             label="Epochs per second",
             options=settings.param.speed.names,
-            width=150,
+            width=136,
             size="small",
             margin=(8, 10, 4, 10),
             description="",
@@ -161,7 +162,9 @@ class Rates:
 
 
 def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
-    return pmui.IconButton(icon=icon, label=description, description=description, on_click=action, margin=2)
+    return pmui.IconButton(
+        icon=icon, label=description, description=description, on_click=action, margin=0, stylesheets=[style.HINT]
+    )
 
 
 def _definitions(readings: dict[str, str]) -> str:

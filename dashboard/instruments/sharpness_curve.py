@@ -10,7 +10,6 @@ from dashboard import style
 from dashboard.edge import edge_of_stability
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame, Setup
-from dashboard.settings import Settings
 from engine.curvature import Curvature
 
 TOLERANCE = 1e-8

@@ -45,6 +45,12 @@ def at(page, across, up):
     return left + across * width, top + (1 - up) * height
 
 
+def take_pen(page, pen):
+    """Choose what clicks do, and wait until the menu no longer takes them."""
+    page.choose("Pen", pen)
+    page.window.get_by_role("menuitem").first.wait_for(state="hidden")
+
+
 def count(page, points):
     """Wait until the map shows so many points."""
     page.until(lambda: page.ask(COUNT) == points, lambda: f"{points} points instead of {page.ask(COUNT)}")
@@ -100,14 +106,14 @@ def test_an_unknown_link_and_pasted_values_and_a_dataset_without_a_table(visit):
 def test_points_are_drawn_erased_and_taken_back_while_it_plays(visit):
     page = visit()
     count(page, 200)
-    page.choose("Pen", "add class 1")
+    take_pen(page, "add class 1")
     tell(page, "200 points: 100 of class 0, 100 of class 1.")
     page.press("Play")
     page.pass_by(5)
     for place in [(0.05, 0.05), (0.1, 0.9), (0.95, 0.95)]:
         page.window.mouse.click(*at(page, *place))
     count(page, 203)
-    page.choose("Pen", "erase")
+    take_pen(page, "erase")
     page.window.mouse.click(*at(page, 0.95, 0.95))
     count(page, 202)
     assert page.playing()
@@ -115,7 +121,7 @@ def test_points_are_drawn_erased_and_taken_back_while_it_plays(visit):
     page.key("Control+z")
     count(page, 203)
     page.until(lambda: page.link()["dataset"] == OWN, "own data in the link")
-    page.choose("Pen", "add class 2")
+    take_pen(page, "add class 2")
     page.window.mouse.move(*at(page, 0.2, 0.5))
     page.window.mouse.down()
     page.window.mouse.move(*at(page, 0.6, 0.5), steps=20)
