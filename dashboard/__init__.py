@@ -3,6 +3,7 @@
 Names are imported when they are asked for, so that a run needs neither Panel nor Bokeh.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -14,10 +15,15 @@ _HOMES = {
     "watch": "dashboard.lab",
 }
 
+_INLINE = {"observe", "watch"}
+"""What a cell of a notebook shows below itself."""
+
 __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"dashboard has no {name!r}; it offers {', '.join(_HOMES)}")
+    if name in _INLINE and "ipykernel" in sys.modules:
+        import_module("dashboard.inline")
     return getattr(import_module(_HOMES[name]), name)

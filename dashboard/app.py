@@ -13,7 +13,7 @@ from bokeh.document import Document
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
-from dashboard import beacon, notebook, style
+from dashboard import beacon, notebook_page, style
 from dashboard.browser import Browser
 from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
@@ -45,6 +45,9 @@ REFRESH = 11
 
 FARTHEST = 1_000_000
 """The last epoch that a link may ask for."""
+
+BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
+"""Controls beside the page, and below it where a cell is narrow."""
 
 LOGO = Path(__file__).parent / "logo.svg"
 
@@ -88,6 +91,7 @@ class App(pn.viewable.Viewer):
             title="Share", width_option="sm", title_variant="h6", close_on_click=True, show_close_button=True
         )
         self._window: pmui.Page | None = None
+        self._aside = self._side
         self._was_open = False
         self._ticks, self._said = 0, ("", 0)
         self._chore: Chore | Job = Chore(iter(()))
@@ -97,9 +101,11 @@ class App(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         """What a cell of a notebook shows, where it is kept up to date as on a served page."""
         head = pn.Row(self._menu(), self._tools(), sizing_mode="stretch_width", margin=0)
-        main = pn.Column(self._main(), styles={"container": "lab / inline-size"}, sizing_mode="stretch_width", margin=0)
-        body = pn.Row(pn.Column(self._side, width=280, margin=0), main, sizing_mode="stretch_width")
-        return pmui.Column(head, body, theme_config=notebook.themed(style.THEME), sizing_mode="stretch_width")
+        sizes = {"container": "lab / inline-size", "flex": "1 1 min(480px, 100%)"}
+        main = pn.Column(self._main(), styles=sizes, sizing_mode="stretch_width", margin=0)
+        self._aside = pn.Column(self._side, width=280, margin=0, visible=bool(self._side.objects))
+        body = pn.Row(self._aside, main, stylesheets=[BESIDE], sizing_mode="stretch_width")
+        return pmui.Column(head, body, theme_config=notebook_page.themed(style.THEME), sizing_mode="stretch_width")
 
     def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
         """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.
@@ -256,6 +262,7 @@ class App(pn.viewable.Viewer):
 
     def _draw_aside(self) -> None:
         """Put the side bar away where it is empty, and have it back as it was where it is not."""
+        self._aside.visible = bool(self._side.objects)
         if self._window and not self._side.objects:
             self._was_open = self._was_open or self._window.sidebar_open
             self._window.sidebar_open = False

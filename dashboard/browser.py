@@ -8,7 +8,7 @@ import param
 from bokeh.document import Document
 from bokeh.model import Model
 from panel.custom import Child, JSComponent
-from pyviz_comms import Comm
+from panel.io.notebook import Comm
 
 from dashboard import notebook
 from dashboard.store import Store
@@ -30,12 +30,12 @@ class Browser(JSComponent):
     }
     const ALONG = ["right", "left", "home", "end"]
 
-    const pages = () => Bokeh.documents.flatMap((document) => document.roots()).filter((root) => root.class_name == "Page")
-    const whole = () => pages().length > 0
+    const roots = () => Bokeh.documents.flatMap((document) => document.roots())
+    const whole = () => roots().find((root) => root.class_name == "Page")
 
     // The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
     const suit = () => {
-      const page = pages()[0]
+      const page = whole()
       if (!page) { return }
       const chosen = localStorage.getItem("descent-lab-theme")
       page.data.dark_theme = chosen ? chosen == "dark" : matchMedia("(prefers-color-scheme: dark)").matches
@@ -96,7 +96,7 @@ class Browser(JSComponent):
         self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
     ) -> Model:
         model = super()._get_model(doc, root, parent, comm)
-        if self._live and comm is not None:
+        if self._live and notebook.is_live(comm):
             notebook.show(root or model, self._live, leads=True)
         return model
 

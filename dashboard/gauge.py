@@ -12,7 +12,7 @@ from dashboard.feed import Layout
 SHARE = 0.03
 """Of the time that a training takes, how much may go into making numbers of its arrays."""
 
-CREDIT = 0.1
+CREDIT = 0.02
 """Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
 
 MOST_UNITS = 2048

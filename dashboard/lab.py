@@ -117,24 +117,28 @@ class Lab:
                 raise RuntimeError("a forked process, or one that is over, tells nothing")
             if others:
                 scribe.say(f"{', '.join(others)}: not shown; loss, accuracy, gradients and so on are.")
-            norms, means, weights = self._measured(gradients, activations, parameters)
+            index = epoch if type(epoch) is int and epoch >= 0 else self._index(epoch)
+            self._next = index + 1
             numbers = (
+                index,
                 loss if type(loss) is float else number(loss),
                 accuracy if type(accuracy) is float else number(accuracy),
                 validation_loss if type(validation_loss) is float else number(validation_loss),
                 validation_accuracy if type(validation_accuracy) is float else number(validation_accuracy),
                 learning_rate if type(learning_rate) is float else number(learning_rate),
             )
-            index = epoch if type(epoch) is int and epoch >= 0 else self._index(epoch)
-            self._next = index + 1
-            scribe.take(Telling(index, numbers, self._gauge.layout, norms, means, weights))
+            measured = self._measured(gradients, activations, parameters)
+            if measured is NOTHING:
+                scribe.take(numbers)
+            else:
+                scribe.take_arrays(Telling(index, numbers[1:], self._gauge.layout, *measured))
         except Exception as error:
             self._excuse(error)
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
         if self._scribe is not None:
-            self._scribe.take_epoch(epoch)
+            self._scribe.take(epoch)
 
     @_harmless
     def close(self, end: str = feed.ENDED) -> None:

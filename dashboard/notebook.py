@@ -1,32 +1,27 @@
-"""Notebook: what makes pictures in the cells of a Jupyter notebook live, offline.
+"""Notebook: keeps what the cells of a Jupyter notebook show up to date.
 
 What a page needs is brought along once, in the output of the cell that first asks for a picture, and again when that
 cell is run again. From then on a tick on the kernel's loop has everything shown draw what is new, and sends it as one
 message; while the kernel is busy with a loop of its user's, whatever trains in that loop lends a hand (`attend`).
 """
 
-import json
 import logging
-import re
 import sys
 import threading
 import time
-from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
 from typing import Any, Protocol
 
 import holoviews as hv
 import panel as pn
-from bokeh.document import Document
 from bokeh.model import Model
 from panel.io import block_comm
-from panel.io.notebook import JupyterCommManagerBinary, load_notebook, push
+from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push
 from panel.io.state import state
-from panel_material_ui.base import BUNDLE_PATH, MaterialComponent
-from pyviz_comms import Comm
 
-from dashboard.clock import Chore
+from dashboard import notebook_page
 from dashboard.store import Store
 
 log = logging.getLogger(__name__)
@@ -37,69 +32,8 @@ PERIOD = 0.1
 SHARE = 0.25
 """Of the time that a busy kernel may spend on frames."""
 
-SCRIPT = "application/javascript"
-LOADED = "application/vnd.holoviews_load.v0+json"
-"""Where a page looks for scripts: the one is of any notebook, the other of JupyterLab."""
-
-ONCE = "if (!window.Bokeh?.Panel) {\n%s\n}"
-"""A page that has Bokeh keeps it: another one would cut off what is shown already."""
-
-WIDGETS = """
-window.descentLabWidgets ??= (async () => {
-  while (!window.importShim) { await new Promise((resolve) => setTimeout(resolve, 20)) }
-  return await importShim(URL.createObjectURL(new Blob([%s], {type: "text/javascript"})))
-})()
-"""
-INSISTENT = """
-(() => {
-  const manager = window.PyViz?.comm_manager
-  if (!manager || manager.insistent) { return }
-  manager.insistent = true
-  const {register_target, get_client_comm} = manager, answered = new Set()
-  manager.register_target = (plot, target, hear) => {
-    const kernel = window.PyViz.kernels[plot]
-    if (!kernel) { return register_target.call(manager, plot, target, hear) }
-    kernel.registerCommTarget(target, (comm) => { answered.add(plot); comm.onMsg = hear })
-  }
-  manager.get_client_comm = (plot, target, hear) => {
-    let comm = get_client_comm.call(manager, plot, target, hear)
-    const kernel = window.PyViz.kernels[plot]
-    if (!kernel) { return comm }
-    const insist = (wait) => {
-      if (answered.has(plot)) { return }
-      comm = kernel.connectToComm(target)
-      comm.onMsg = hear
-      comm.open()
-      if (wait < 5000) { setTimeout(() => insist(2 * wait), wait) }
-    }
-    setTimeout(() => insist(600), 300)
-    const newest = {open: () => comm.open(), send: (...message) => comm.send(...message)}
-    Object.defineProperty(newest, "active", {get: () => comm.active})
-    Object.defineProperty(newest, "connected", {get: () => comm.connected})
-    return window.PyViz.comms[target] = newest
-  }
-})()
-"""
-"""A busy kernel hears only of what has a thread of its own there, and JupyterLab asks for that at the first try."""
-
-FONT = """
-document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"));
-"""
-ICON = {
-    "fontFamily": "Material Icons",
-    "fontWeight": "normal",
-    "fontStyle": "normal",
-    "lineHeight": 1,
-    "letterSpacing": "normal",
-    "textTransform": "none",
-    "whiteSpace": "nowrap",
-    "direction": "ltr",
-    "fontFeatureSettings": '"liga"',
-}
-"""What the widgets' own style sheet says of icons; of the rest of it they need nothing."""
-
-IMPORTED = "export default (await window.descentLabWidgets).default"
-"""Instead of the code of all widgets, 1.4 MB, in every one of them."""
+LONGEST = 1.0
+"""Seconds without a frame that a busy kernel may make up for a slow one with."""
 
 
 class Live(Protocol):
@@ -127,23 +61,26 @@ class Kernel:
         self._next = 0.0
         self.lock = threading.RLock()
 
-    def load(self) -> None:
-        """Put into the output of this cell all that pages need."""
-        from IPython.utils.capture import capture_output
-
-        with capture_output():
+    def load(self, show: Callable[..., Any]) -> None:
+        """Put into the output of this cell all that pages need. show: what a tuple at the end of a cell shows."""
+        caught = import_module("IPython.utils.capture").capture_output
+        for manager in (JupyterCommManagerBinary.__base__, JupyterCommManagerBinary):
+            manager.client_comm = self._locked(manager.client_comm)
+        with caught():
             pn.extension(inline=True)
             hv.extension("bokeh", logo=False, inline=True)
-        JupyterCommManagerBinary.client_comm = self._locked(JupyterCommManagerBinary.client_comm)
-        MaterialComponent._render_esm = classmethod(lambda cls, compiled=True, server=False: IMPORTED)
-        with capture_output() as told:
+        notebook_page.write_inline()
+        with caught() as told:
             load_notebook(inline=True)
-        widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8")) + FONT % _font() + INSISTENT
-        self._scripts = [_guarded(output.data) for output in told.outputs]
-        self._scripts.append({SCRIPT: widgets, LOADED: widgets})
+        self._scripts = notebook_page.scripts([output.data for output in told.outputs])
         self._cell = self._shell.get_parent().get("metadata", {}).get("cellId")
         self._publish()
+        self._shell.display_formatter.mimebundle_formatter.for_type(tuple, show)
         self._shell.events.register("pre_run_cell", self._begin_cell)
+
+    def display(self, thing: Any) -> None:
+        """Show something below the cell that runs, in the midst of it."""
+        self._shell.display_pub.publish(*self._shell.display_formatter.format(thing))
 
     def show(self, root: Model, live: Live, leads: bool) -> None:
         """Keep something up to date in the output of a cell, and in no other, as long as it is there."""
@@ -157,21 +94,28 @@ class Kernel:
             self._shell.kernel.io_loop.add_callback(self._tick)
 
     def beat(self) -> None:
-        """Bring everything up to date, if it is time; for a busy main thread, and no other."""
-        if time.perf_counter() >= self._next and threading.current_thread() is threading.main_thread():
-            self._catch_up()
+        """Bring everything up to date, if it is time; for a busy main thread, and no other.
 
-    def interrupted(self, advance: Callable[..., int]) -> Callable[..., int]:
-        """A store's `advance`, which brings everything up to date on the way."""
+        It waits for nobody: a message from the page may be waiting for what the caller does.
+        """
+        due = time.perf_counter() >= self._next and threading.current_thread() is threading.main_thread()
+        if due and self.lock.acquire(blocking=False):
+            try:
+                self._catch_up()
+            finally:
+                self.lock.release()
+
+    def interrupted(self, store: Store) -> Callable[..., int]:
+        """A store's `advance`, which brings everything up to date between two blocks, where it holds no lock."""
+        advance = store.advance
 
         @wraps(advance)
         def advance_and_show(epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
-            def look() -> bool:
+            done, wanted = 0, min(epochs, store.block)
+            while wanted and (trained := advance(wanted, enough)):
                 self.beat()
-                return enough()
-
-            done = advance(epochs, look)
-            self.beat()
+                done += trained
+                wanted = min(epochs - done, store.block) if trained == wanted and not enough() else 0
             return done
 
         return advance_and_show
@@ -184,20 +128,40 @@ class Kernel:
             self._shell.kernel.io_loop.call_later(PERIOD, self._tick)
 
     def _catch_up(self) -> None:
-        began = time.perf_counter()
         with self.lock:
-            self._outputs = {ref: output for ref, output in self._outputs.items() if output.catch_up()}
-        ended = time.perf_counter()
-        self._next = ended + max(PERIOD, (ended - began) / SHARE)
+            began = time.perf_counter()
+            for ref, output in list(self._outputs.items()):
+                if not output.catch_up():
+                    del self._outputs[ref]
+            ended = time.perf_counter()
+        self._next = ended + min(max(PERIOD, (ended - began) / SHARE), LONGEST)
 
     def _locked(self, comm: type[Comm]) -> type[Comm]:
         """The kind of comm whose messages wait while something is drawn."""
         kernel = self
 
         class LockedComm(comm):
+            _openings: tuple[Any, ...] = ()
+
             def _handle_msg(self, msg: Any) -> None:
-                with kernel.lock:
-                    super()._handle_msg(msg)
+                told = self.decode(msg)
+                comm_id = told.pop("comm_id", None)
+                reply = {"msg_type": "Ready", "content": ""}
+                with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
+                    try:
+                        self._on_msg(told)
+                    except Exception as error:
+                        log.exception("a message from the page could not be followed")
+                        reply = {"msg_type": "Error", "traceback": str(error)}
+                self.send(metadata=reply | ({"comm_id": comm_id} if comm_id else {}))
+
+            def _handle_open(self, comm: Any, msg: Any) -> None:
+                self._openings = *self._openings, comm  # what is dropped is closed, on the page too
+                if self._comm is None or self._comm.comm_id != comm.comm_id:
+                    super()._handle_open(comm, msg)
+                else:
+                    self._comm = comm
+                    comm.on_msg(self._handle_msg)
 
         return LockedComm
 
@@ -231,12 +195,13 @@ class Output:
 
     def catch_up(self) -> bool:
         """Draw what is new and send it; whether there will be a next time."""
-        if self._ref not in state._views:
+        view = state._views.get(self._ref)
+        if view is None:
             return self._leave() if self._seen else True
         self._seen = True
-        _, _, document, comm = state._views[self._ref]
-        if comm is None or comm._comm is None:
-            return comm is not None
+        _, _, document, comm = view
+        if comm._comm is None:
+            return True
         try:
             with block_comm():
                 for live in self._lives:
@@ -253,66 +218,26 @@ class Output:
         return False
 
 
-class Alone:
-    """A picture in a cell that no page leads: it follows its run, and has its heavy work done, by itself."""
-
-    def __init__(self, instrument: Any) -> None:
-        self._instrument = instrument
-        self._version = -1
-        self._chore = Chore(iter(()))
-
-    def catch_up(self) -> None:
-        """Draw what is new in the run."""
-        instrument, version = self._instrument, self._instrument.run.version
-        if version != self._version:
-            self._version, frame = version, instrument.run.frame()
-            if not instrument.suits(frame):
-                instrument.caption = f"Nothing to show: {instrument.missing}"
-                return
-            instrument.draw(frame)
-        if not self._chore.busy:
-            work = instrument.work(instrument.run.frame())
-            self._chore = Chore(work) if work else self._chore
-
-    def leave(self) -> None:
-        """Leave its work undone."""
-        self._chore.drop()
-
-
-class Picture(pn.pane.Bokeh):
-    """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
-
-    priority = -1
-    """For no other figure."""
-
-    def __init__(self, instrument: Any, **params: Any) -> None:
-        super().__init__(**params)
-        self._instrument = instrument
-        self._alone: Alone | None = None
-
-    def _get_model(
-        self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
-    ) -> Model:
-        model = super()._get_model(doc, root, parent, comm)
-        if comm is not None:
-            self._alone = self._alone or Alone(self._instrument)
-            show(root or model, self._alone)
-            attend(self._instrument.run)
-        return model
-
-
 KERNEL: Kernel | None = None
 
 
-def load() -> None:
-    """Have HoloViews draw with Bokeh; in a notebook, bring along all that its pages need."""
+def load(show: Callable[..., Any]) -> None:
+    """Have HoloViews draw with Bokeh; in a notebook, bring along all that its pages need.
+
+    show: what a tuple at the end of a cell shows, given what a formatter of IPython is; None for just its text.
+    """
     global KERNEL
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     if getattr(shell, "kernel", None) is None:
         hv.extension("bokeh", logo=False)
     elif KERNEL is None:
         KERNEL = Kernel(shell)
-        KERNEL.load()
+        KERNEL.load(show)
+
+
+def is_live(comm: Comm | None) -> bool:
+    """Whether what is rendered for a comm is shown by a page that listens; a file's, and a server's, is none."""
+    return comm is not None and type(comm) is not Comm
 
 
 def show(root: Model, live: Live, leads: bool = False) -> None:
@@ -325,25 +250,13 @@ def show(root: Model, live: Live, leads: bool = False) -> None:
         KERNEL.show(root, live, leads)
 
 
+def beat() -> None:
+    """Bring what cells show up to date, if it is time: called again and again by a loop that keeps the kernel busy."""
+    if KERNEL:
+        KERNEL.beat()
+
+
 def attend(store: Store) -> None:
     """Have a store draw on the way when it is advanced in a cell: nothing else does while the kernel is busy."""
     if KERNEL and "advance" not in vars(store):
-        store.advance = KERNEL.interrupted(store.advance)
-
-
-def _font() -> str:
-    """The widgets' icons, as text."""
-    folder = BUNDLE_PATH.parent
-    (name,) = re.findall(r"material-icons-(?!outlined)\w+\.woff2", (folder / "material-icons.css").read_text())
-    return b64encode((folder / name).read_bytes()).decode()
-
-
-def themed(theme: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A theme of widgets for light and dark, with the icons that a notebook's page does not know."""
-    icon = {"MuiIcon": {"styleOverrides": {"root": ICON}}}
-    return {mode: {**look, "components": {**look.get("components", {}), **icon}} for mode, look in theme.items()}
-
-
-def _guarded(data: dict[str, str]) -> dict[str, str]:
-    """The scripts of an output, run only where they are needed."""
-    return {kind: ONCE % text if kind in (SCRIPT, LOADED) and "Bokeh" in text else text for kind, text in data.items()}
+        store.advance = KERNEL.interrupted(store)

@@ -317,7 +317,7 @@ class Run(Store):
         history = self.history
         if history.stride == 1:
             return "Every epoch is kept."
-        return f"Kept are the last {history.recent} epochs and every {history.stride:,}th before."
+        return f"Kept are the last {history.recent} epochs, and of those before one in {history.stride:,}."
 
     @property
     def left(self) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +54,46 @@ class Telling:
     parameters: Any = None
 
 
+Told = tuple[float, ...] | Telling | Epoch
+"""What is taken: an index with its numbers alone, with arrays too, or an epoch of the engine's."""
+
+
+@dataclass(slots=True)
+class Block:
+    """Tellings of one kind as columns, and their parameters row by row."""
+
+    epochs: Epochs
+    parameters: list[np.ndarray]
+    layout: Layout
+
+    @classmethod
+    def of(cls, group: list[Told], layout: Layout) -> "Block":
+        """The columns of these; layout: that of what was told before."""
+        first, none = group[0], np.empty((len(group), 0))
+        norms, means, parameters = none, none, []
+        if isinstance(first, tuple):
+            index, *numbers = np.array(group).T
+        else:
+            index = [one.index for one in group]
+            norms, parameters = _stacked([one.gradient_norms for one in group]), [one.parameters for one in group]
+        if isinstance(first, Telling):
+            numbers, means = np.array([one.numbers for one in group]).T, _stacked([one.means for one in group])
+            layout = first.layout
+        elif isinstance(first, Epoch):
+            numbers, means = [np.array([getattr(one, name) for one in group]) for name in NUMBERS], _side_by_side(group)
+            layout = _layout_of(first)
+        epochs = Epochs(np.asarray(index, np.int64), *numbers, norms, means, none, widths=())
+        return cls(epochs, parameters if parameters and parameters[0] is not None else [], layout)
+
+    def every(self, stride: int) -> "Block":
+        """Those whose index is a multiple of the stride."""
+        if stride == 1:
+            return self
+        places = np.flatnonzero(self.epochs.index % stride == 0)
+        parameters = [self.parameters[place] for place in places] if self.parameters else []
+        return Block(self.epochs.rows(places), parameters, self.layout)
+
+
 class Thinning:
     """Which epochs still fit: all of them at first, then every second, fourth and so on, the more has been written."""
 
@@ -86,7 +126,7 @@ class Scribe:
         self._pid = os.getpid()
         self._file = os.open(told.records, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         self._status_file = os.open(told.folder / "status", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        self._queue: deque[Telling | Epoch] = deque()
+        self._queue: deque[Told] = deque()
         self._waiting, self._size = 0, 0
         self._layout: Layout | None = None
         self._told: set[str] = set()
@@ -107,19 +147,18 @@ class Scribe:
         """Whether it is open, and this the process that it was made in: a forked one has no thread to write."""
         return not self._closed and os.getpid() == self._pid
 
-    def take(self, telling: Telling) -> None:
+    def take(self, told: Told) -> None:
         """Write an epoch soon. Its arrays must not change any more."""
-        self._queue.append(telling)
-        if telling.parameters is not None:
-            self._waiting += 8 * len(telling.parameters)
-        if self._waiting > WAITING or len(self._queue) > MANY:
-            self.flush()
-
-    def take_epoch(self, epoch: Epoch) -> None:
-        """Write an epoch of the engine's own, whose arrays stay what they are."""
-        self._queue.append(epoch)
+        self._queue.append(told)
         if len(self._queue) > MANY:
-            self.flush()
+            self._make_room()
+
+    def take_arrays(self, telling: Telling) -> None:
+        """Likewise, where arrays are told that may be large."""
+        self._waiting += 0 if telling.parameters is None else telling.parameters.nbytes
+        self._queue.append(telling)
+        if self._waiting > WAITING or len(self._queue) > MANY:
+            self._make_room()
 
     def say(self, text: str) -> None:
         """Write a sentence for whoever watches, once."""
@@ -158,7 +197,7 @@ class Scribe:
             with suppress(OSError):
                 if self._last is not None:
                     self._newest = -1
-                    self._write_block([self._last], 1)
+                    self._write_block(Block.of([self._last], self._layout), 1)
                 self._status = replace(self._status, end=end)
                 self._write_status()
                 os.fsync(self._file)
@@ -182,51 +221,56 @@ class Scribe:
         if waiting or time.time() > self._status.seen + SIGN:
             self._write_status()
 
-    def _write_group(self, group: list[Telling | Epoch], waiting: int) -> None:
+    def _write_group(self, group: list[Told], waiting: int) -> None:
         """Write epochs of one kind, of so many that wait: their parameters first, then all else."""
-        layout, stride = _layout_of(group[0]), self._whole.stride
-        if layout != self._layout:
-            self._append(feed.record(feed.LAYOUT, layout.packed()))
-            self._layout = layout
-        apart = max(stride, self._stride_of_parameters(group[0], waiting))
-        fitting = group if stride == 1 else [one for one in group if one.index % stride == 0]
+        block, stride = Block.of(group, self._layout or Layout()), self._whole.stride
+        if block.layout != self._layout:
+            self._append(feed.record(feed.LAYOUT, block.layout.packed()))
+            self._layout = block.layout
         if stride > 1:
             self.say("There was so much to tell that from here on only some epochs were written, evenly spaced.")
-        if fitting:
-            self._write_block(fitting, apart)
-        newest = group[-1]
-        self._last = newest if newest.index % apart else None
-        told = self._status.epochs + len(group)
-        self._status = replace(self._status, epochs=told, epoch=newest.index, loss=float(_numbers(newest)[0]))
+        apart = max(stride, self._stride_of_parameters(block, waiting))
+        self._write_block(block.every(stride), apart)
+        index, loss = int(block.epochs.index[-1]), float(block.epochs.loss[-1])
+        self._last = group[-1] if index % apart else None
+        self._status = replace(self._status, epochs=self._status.epochs + len(group), epoch=index, loss=loss)
 
-    def _stride_of_parameters(self, one: Telling | Epoch, waiting: int) -> int:
+    def _stride_of_parameters(self, block: "Block", waiting: int) -> int:
         """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
-        size = 0 if one.parameters is None else waiting * one.parameters.nbytes
+        size = waiting * block.parameters[0].nbytes if block.parameters else 0
         return max(self._weights.stride, 1 << (size // AT_ONCE).bit_length())
 
-    def _write_block(self, block: list[Telling | Epoch], apart: int) -> None:
+    def _write_block(self, block: "Block", apart: int) -> None:
         """Write these epochs, the parameters of those whose index is a multiple of `apart` before them."""
-        heavy = [one for one in block if one.parameters is not None and one.index % apart == 0]
-        if heavy:
-            payload = feed.packed_parameters(_index(heavy), _stacked([one.parameters for one in heavy]))
+        if not len(block.epochs):
+            return
+        heavy = block.every(apart)
+        if heavy.parameters:
+            payload = feed.packed_parameters(heavy.epochs.index, _stacked(heavy.parameters))
             self._append(feed.record(feed.PARAMETERS, payload))
             self._weights.spend(len(payload))
-        payload = feed.packed(_as_epochs(block))
+        payload = feed.packed(block.epochs)
         self._append(feed.record(feed.EPOCHS, payload))
         self._whole.spend(len(payload))
-        self._check_order(block)
+        self._check_order(block.epochs.index)
 
-    def _check_order(self, block: list[Telling | Epoch]) -> None:
-        index = np.array([self._newest, *(one.index for one in block)])
+    def _check_order(self, index: np.ndarray) -> None:
+        index = np.append(self._newest, index)
         highest = np.maximum.accumulate(index)
         for late in index[1:][index[1:] <= highest[:-1]][: MOST_SAID + 1].tolist():
             self._late += 1
-            self.say(
-                f"Epoch {late} was told twice or late; it is shown in its place, as it was told last."
-                if self._late <= MOST_SAID
-                else MANY_LATE
-            )
+            few = f"Epoch {late} was told twice or late; it is shown in its place, as it was told last."
+            self.say(few if self._late <= MOST_SAID else MANY_LATE)
         self._newest = int(highest[-1])
+
+    def _make_room(self) -> None:
+        """Write what waits; where the disk refuses, let go of the oldest half, and say so."""
+        self.flush()
+        if self._refused:
+            for _ in range(len(self._queue) // 2):
+                self._queue.popleft()
+            self.say("Some epochs are lost: the disk did not take them for so long that there was no more room.")
+            self._waiting //= 2
 
     def _append(self, content: bytes) -> None:
         """Write at the end, all of it or nothing."""
@@ -271,7 +315,7 @@ def _close_at_exit(reference: "weakref.ref[Scribe]") -> None:
             scribe.close()
 
 
-def _groups(waiting: list[Telling | Epoch]) -> Iterator[tuple[int, int]]:
+def _groups(waiting: list[Told]) -> Iterator[tuple[int, int]]:
     """Where tellings of the same kind begin and end, at most ROWS together."""
     kinds = [_kind(one) for one in waiting]
     start = 0
@@ -281,44 +325,27 @@ def _groups(waiting: list[Telling | Epoch]) -> Iterator[tuple[int, int]]:
             start = place
 
 
-def _kind(one: Telling | Epoch) -> Any:
+def _kind(told: Told) -> Any:
     """What has to be the same for tellings to go into one record."""
-    if isinstance(one, Epoch):
-        return Epoch
-    return one.layout, one.gradient_norms is None, one.means is None, one.parameters is None
+    if not isinstance(told, Telling):
+        return type(told)
+    return told.layout, told.gradient_norms is None, told.means is None, told.parameters is None
 
 
-def _layout_of(one: Telling | Epoch) -> Layout:
-    if isinstance(one, Telling):
-        return one.layout
-    layers = len(one.gradient_norms)
-    units = [(f"{i + 1}", len(means)) for i, means in enumerate(one.mean_activations)]
-    return Layout(tuple(map(str, range(1, layers + 1))), tuple(units), (("all", len(one.parameters)),))
+def _layout_of(epoch: Epoch) -> Layout:
+    """The layout of an epoch of the engine's."""
+    layers = len(epoch.gradient_norms)
+    units = [(f"{i + 1}", len(means)) for i, means in enumerate(epoch.mean_activations)]
+    return Layout(tuple(map(str, range(1, layers + 1))), tuple(units), (("all", len(epoch.parameters)),))
 
 
-def _numbers(one: Telling | Epoch) -> tuple[float, ...]:
-    return one.numbers if isinstance(one, Telling) else tuple(getattr(one, name) for name in NUMBERS)
+def _side_by_side(group: list[Epoch]) -> np.ndarray:
+    """(k, units) the mean activations of all hidden layers."""
+    layers = zip(*(one.mean_activations for one in group), strict=True)
+    return np.hstack([np.empty((len(group), 0)), *map(_stacked, layers)])
 
 
-def _index(block: list[Telling | Epoch]) -> np.ndarray:
-    return np.array([one.index for one in block], np.int64)
-
-
-def _as_epochs(block: list[Telling | Epoch]) -> Epochs:
-    """The tellings as columns, but for their parameters; a table that none of them has is without columns."""
-    none = np.empty((len(block), 0))
-    norms = _stacked([one.gradient_norms for one in block])
-    if isinstance(block[0], Epoch):
-        numbers = [np.array([getattr(one, name) for one in block]) for name in NUMBERS]
-        layers = zip(*(one.mean_activations for one in block), strict=True)
-        means = np.hstack([none, *(_stacked(layer) for layer in layers)])
-    else:
-        numbers = list(np.array([one.numbers for one in block]).T)
-        means = _stacked([one.means for one in block])
-    return Epochs(_index(block), *numbers, norms, means, none, widths=())
-
-
-def _stacked(rows: list[Any]) -> np.ndarray:
+def _stacked(rows: Sequence[Any]) -> np.ndarray:
     if rows[0] is None:
         return np.empty((len(rows), 0))
     return np.concatenate(rows, dtype=np.float64).reshape(len(rows), -1)

@@ -138,7 +138,7 @@ class Share(pn.viewable.Viewer):
                 self._frames.value,
                 results=host.run.study.results if host.run.study else None,
                 pictures=_pictures(host),
-                link=_address() + self.link().content.decode(),
+                link=_address(self.link()),
             )
         except (ValueError, OSError) as error:
             self._page = None
@@ -242,10 +242,10 @@ def _epoch(host: "App") -> dict[str, int]:
     return {"epoch": epoch} if epoch and not isinstance(host.run, Follower) else {}
 
 
-def _address() -> str:
-    """Where the laboratory is, as the visitor's browser knows it."""
+def _address(link: Goods) -> str:
+    """A link in full, as the visitor's browser knows it; empty where there is no browser."""
     location = pn.state.location
-    return location.href.split("?")[0].split("#")[0] if location and location.href else ""
+    return location.href.split("?")[0].split("#")[0] + link.content.decode() if location and location.href else ""
 
 
 def _pictures(host: "App") -> Mapping[str, Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from dashboard import style
 from dashboard.browser import InView
 from dashboard.guest_picture import OWN, GuestPicture, among_guests
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.onlooker import Onlooker
 from dashboard.picture_file import SaveMenu, as_csv, file_name
 from dashboard.store import Frame, Guest, Store
 
@@ -110,9 +111,14 @@ class Slot(pn.viewable.Viewer):
         self._kind, self.made = kind, True
         self._name(kind)
         self.instrument = kind(self._run) if kind else None
-        self._switches.objects = [_choice(self.instrument, name) for name in kind.controls] if kind else []
+        self._switches.objects = [_choice(self.instrument, name) for name in self._controls(kind)]
         self._save.kinds = _kinds(self.instrument)
         self._seat()
+
+    def _controls(self, kind: type[Instrument] | None) -> list[str]:
+        """What a visitor may choose in the card: not what changes a run that is only looked at."""
+        taken = kind.tools if kind and isinstance(self._run, Onlooker) else ()
+        return [name for name in kind.controls if name not in taken] if kind else []
 
     def _seat(self) -> None:
         """Have a picture of each guest beside that of the run, unless it draws them itself."""

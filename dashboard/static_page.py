@@ -15,6 +15,7 @@ from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from bokeh.resources import Resources
@@ -252,7 +253,8 @@ class StaticPage:
         when = f" on {escape(created)}" if created else ""
         yield f"Recorded{when} in Descent Lab: {frames:,} of the epochs from {first:,} to {last:,}."
         if self._link:
-            yield f'Open it in the laboratory: <a href="{escape(self._link)}">{escape(self._link)}</a>'
+            where = escape(urlsplit(self._link).netloc)
+            yield f'<a href="{escape(self._link)}">Open this page in the laboratory</a> at {where}, if that is there.'
         if with_recording:
             name = escape(file_name(self.title, "npz"))
             yield f'<button id="save" data-name="{name}">Save the recording</button> to open it in any laboratory.'
@@ -261,8 +263,9 @@ class StaticPage:
 def in_words(choices: Choices, names: list[str] | None = None) -> Iterator[tuple[str, str]]:
     """Labels and values of choices: those named, or all that have an effect."""
     for name in choices.names() if names is None else names:
-        if names is not None or _counts(choices, name):
-            yield choices.param[name].label, _value_in_words(getattr(choices, name))
+        value = getattr(choices, name)
+        if value != "" and (names is not None or _counts(choices, name)):
+            yield choices.param[name].label, _value_in_words(value)
 
 
 def file_name(title: str, ending: str) -> str:

@@ -283,7 +283,7 @@ class Tables:
 
 
 def _folder() -> Path:
-    return Path(os.environ.get("DESCENT_LAB_HOME") or Path.home() / "descent-lab") / "data"
+    return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute() / "data"
 
 
 TABLES = Tables(_folder)

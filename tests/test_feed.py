@@ -85,7 +85,7 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, se
 
 def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
     for index in range(300):
-        scribe.take(telling(index))
+        scribe.take_arrays(telling(index))
     tail = read(scribe)
     assert indices(tail) == list(range(300))
     for index in (0, 17, 299):
@@ -97,10 +97,10 @@ def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
 
 
 def test_a_reader_that_comes_in_between_reads_on(scribe):
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     tail = read(scribe)
     version, setup = tail.version, tail.setup
-    scribe.take(telling(1))
+    scribe.take_arrays(telling(1))
     assert read(scribe) is tail
     assert indices(tail) == [0, 1]
     assert tail.version > version
@@ -114,7 +114,7 @@ def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(scribe, firs
     """A picture draws multiples of a power of two; at each it has to find the epoch that was told last by then."""
     told = [first + gap * i for i in range(count)]
     for index in told:
-        scribe.take(telling(index, loss=float(index)))
+        scribe.take_arrays(telling(index, loss=float(index)))
     tail = read(scribe)
     stride = tail.history.stride
     while told[-1] // stride >= 512:
@@ -133,7 +133,7 @@ def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_pla
     scribe = Scribe(Feed.begun("a run", folder=folder))
     tail = Tail(scribe.feed)
     for place, index in enumerate(told):
-        scribe.take(telling(index, loss=place + 1.0))
+        scribe.take_arrays(telling(index, loss=place + 1.0))
         if place % pieces == 0:
             scribe.flush()
             seen(tail)
@@ -148,9 +148,9 @@ def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_pla
 
 
 def test_what_is_not_told_with_an_epoch_is_as_it_was_told_last(scribe):
-    scribe.take(telling(0))
-    scribe.take(telling(1, gradient_norms=None, means=None, parameters=None))
-    scribe.take(telling(2))
+    scribe.take_arrays(telling(0))
+    scribe.take_arrays(telling(1, gradient_norms=None, means=None, parameters=None))
+    scribe.take_arrays(telling(2))
     tail = read(scribe)
     assert tail.history.at(1).gradient_norms.tolist() == tail.history.at(0).gradient_norms.tolist()
     assert tail.history.at(1).parameters.tolist() == tail.history.at(0).parameters.tolist()
@@ -160,11 +160,11 @@ def test_what_is_not_told_with_an_epoch_is_as_it_was_told_last(scribe):
 def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(scribe):
     bare = Layout()
     for index in range(5):
-        scribe.take(telling(index, layout=bare, gradient_norms=None, means=None, parameters=None))
+        scribe.take_arrays(telling(index, layout=bare, gradient_norms=None, means=None, parameters=None))
     before = read(scribe)
     assert before.history[-1].gradient_norms.size == 0
     for index in range(5, 9):
-        scribe.take(telling(index))
+        scribe.take_arrays(telling(index))
     tail = read(scribe)
     assert indices(tail) == list(range(9))
     assert [tail.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
@@ -174,26 +174,26 @@ def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(scribe)
 
 def test_epochs_that_are_no_finite_numbers_are_left_out_and_said_so(scribe):
     for index in range(10):
-        scribe.take(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
+        scribe.take_arrays(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
     tail = read(scribe)
     assert [one for one in range(10) if one not in (4, 5)] == sorted({*indices(tail)} - {4, 5})
     assert tail.diverged is None
     assert "2 epochs" in tail.problems[0]
-    scribe.take(telling(10, loss=NAN))
+    scribe.take_arrays(telling(10, loss=NAN))
     assert read(scribe).diverged == 10
 
 
 def test_a_validation_loss_that_comes_gets_its_line(scribe):
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     tail = read(scribe)
     assert tail.setup.validation is None
-    scribe.take(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
+    scribe.take_arrays(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
     assert read(scribe).setup.validation is not None
     assert tail.history[-1].validation_loss == 0.75
 
 
 def test_a_sketch_shows_which_parameters_are_whose(scribe):
-    scribe.take(telling(1))
+    scribe.take_arrays(telling(1))
     network = read(scribe).setup.network
     assert isinstance(network, Sketch)
     network.parameters[:] = np.arange(6)
@@ -203,10 +203,10 @@ def test_a_sketch_shows_which_parameters_are_whose(scribe):
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
 def test_a_record_that_is_cut_off_waits_for_its_rest(scribe, cut):
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     scribe.flush()
     whole = scribe.feed.records.read_bytes()
-    scribe.take(telling(1))
+    scribe.take_arrays(telling(1))
     scribe.flush()
     more = scribe.feed.records.read_bytes()
     scribe.feed.records.write_bytes(more[: len(whole) + cut])
@@ -222,7 +222,7 @@ def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, 
     folder = tmp_path_factory.mktemp("damaged")
     scribe = Scribe(Feed.begun("a run", folder=folder))
     for index in range(20):
-        scribe.take(telling(index))
+        scribe.take_arrays(telling(index))
         if index % 5 == 4:
             scribe.flush()
     scribe.close()
@@ -254,7 +254,7 @@ def test_a_feed_that_is_not_there_or_damaged_says_so(place, scribe):
 def test_two_runs_of_one_name_are_two_feeds(place):
     both = [Scribe(Feed.begun("the same")) for _ in range(2)]
     for place_, one in enumerate(both):
-        one.take(telling(place_))
+        one.take_arrays(telling(place_))
         one.close()
     assert len(list(feeds())) == 2
     assert [indices(Tail.of(one.feed.id)) for one in both] == [[0], [1]]
@@ -282,7 +282,7 @@ scribe = Scribe(Feed.begun("to be killed"))
 print(scribe.feed.id, flush=True)
 layout = Layout(("one",), (), ())
 for index in range(1_000_000):
-    scribe.take(Telling(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
+    scribe.take_arrays(Telling(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
     if index % 50 == 49:
         scribe.flush()
         print(index, flush=True)
@@ -309,15 +309,15 @@ def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_writes_nothing_and_ends_nothing(scribe):
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     child = os.fork()
     if not child:
-        scribe.take(telling(77))
+        scribe.take_arrays(telling(77))
         scribe.flush()
         scribe.close()
         os._exit(0)
     os.waitpid(child, 0)
-    scribe.take(telling(1))
+    scribe.take_arrays(telling(1))
     tail = read(scribe)
     assert indices(tail) == [0, 1]
     assert tail.state == feed.LIVE
@@ -326,7 +326,7 @@ def test_a_forked_process_writes_nothing_and_ends_nothing(scribe):
 def test_several_threads_may_tell_at_once(scribe):
     def tell(start: int) -> None:
         for index in range(start, 1000, 4):
-            scribe.take(telling(index))
+            scribe.take_arrays(telling(index))
 
     threads = [threading.Thread(target=tell, args=(start,)) for start in range(4)]
     for thread in threads:
@@ -340,7 +340,7 @@ def test_several_threads_may_tell_at_once(scribe):
 
 def test_what_is_told_is_written_by_itself_within_a_moment(scribe):
     tail = read(scribe)
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     until(lambda: len(seen(tail).history) == 1)
 
 
@@ -360,12 +360,12 @@ def test_a_full_disk_loses_nothing_and_is_logged(scribe, monkeypatch, caplog):
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, content)
 
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     scribe.flush()
     monkeypatch.setattr(os, "write", full)
-    scribe.take(telling(1))
+    scribe.take_arrays(telling(1))
     scribe.flush()
-    scribe.take(telling(2))
+    scribe.take_arrays(telling(2))
     scribe.flush()
     assert "make room" in caplog.text
     monkeypatch.undo()
@@ -379,7 +379,7 @@ def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
     limit = 400_000
     scribe = Scribe(Feed.begun("long"), limit=limit)
     for index in range(20_001):
-        scribe.take(telling(index))
+        scribe.take_arrays(telling(index))
         if index % 100 == 0:
             scribe.flush()
     scribe.close()
@@ -412,7 +412,7 @@ def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
 
 
 def test_one_reader_serves_all_and_goes_with_the_last(scribe):
-    scribe.take(telling(0))
+    scribe.take_arrays(telling(0))
     first = read(scribe)
     assert Tail.of(scribe.feed.id) is first
     del first

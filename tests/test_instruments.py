@@ -23,7 +23,9 @@ from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.study_curves import StudyCurves
 from dashboard.pages import PAGES
+from dashboard.pages.page import Page
 from dashboard.picture_file import as_csv, rows_of
 from dashboard.run import Run
 from dashboard.settings import Settings
@@ -50,11 +52,22 @@ RUNS: dict[str, dict[str, Any]] = {
     "no hidden layer": {"dataset": "linear", "hidden": []},
     "deep": {"hidden": [4] * 12, "activation": "sigmoid"},
 }
-WORDLESS = ("SharpnessStudy",)
-"""It speaks of a study only, and these runs have none."""
+WORDLESS = {name for name, kind in KINDS.items() if issubclass(kind, StudyCurves) and kind is not StudyCurves}
+"""They speak of a study, which these runs do not have, and of a number that not every run has."""
 
-STEADY = ("ActivationMap", "DecisionMap", *WORDLESS)
+STEADY = {"ActivationMap", "DecisionMap", *WORDLESS}
 """What they say may stay the same for some epochs."""
+
+DEAD = {"UnitSizes", "UnitPlane"}
+STILL = {
+    "Ten sigmoid layers": {"ActivationCurve"},
+    **{
+        preset.label: DEAD
+        for preset in PAGES["dead"].presets
+        if "bias −" in preset.label and "ReLU" not in preset.label
+    },
+}
+"""Pictures that a preset leaves as they are: where no gradient arrives, and of what is dead."""
 
 Sources = list[dict[str, list[np.ndarray]]]
 
@@ -277,24 +290,48 @@ def test_ranges_hold_what_is_drawn(kind, name):
             assert axis.start < axis.end
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("pieces", [1, 1000])
 @pytest.mark.parametrize("diverging", ["regression", "classification"])
-def test_a_run_that_diverges_can_be_shown(kind, diverging):
+def test_a_run_that_diverges_can_be_shown(diverging, pieces):
+    """All pictures look at one run: its 31,000 epochs take longer than to draw them."""
     fate = {"dataset": "sine", "activation": "linear"} if diverging == "regression" else {"activation": "relu"}
     settings = Settings(n=40, hidden=[8, 8, 8], initializer="large", learning_rate=10.0, loss="mse", **fate)
     run = Run(settings)
-    if not KINDS[kind].suits(run.frame()):
-        return
-    instrument = KINDS[kind](run)
-    for pieces in (1, 1000):
-        run.reset()
-        for _ in range(30):
-            run.advance(pieces)
+    shown = [kind(run) for kind in KINDS.values() if kind.suits(run.frame())]
+    for i in range(31):
+        run.advance(pieces)
+        for instrument in shown:
             instrument.draw(run.frame())
-            survey(instrument)
+            if i % 3 == 0:
+                survey(instrument)
+    for instrument in shown:
+        kind = type(instrument).__name__
         for axis in (instrument.figure.x_range, instrument.figure.y_range):
-            assert np.isfinite([axis.start, axis.end]).all()
-        assert instrument.caption or kind in WORDLESS
+            assert np.isfinite([axis.start, axis.end]).all(), kind
+        assert instrument.caption or kind in WORDLESS, kind
+
+
+@pytest.mark.parametrize("slug", ["activations", "dead"])
+def test_every_preset_of_a_page_moves_every_picture(slug):
+    page = PAGES[slug](PAGES[slug].opened()[0])
+    for preset in page.presets:
+        page.choose(preset)
+        assert not page.run.message
+        assert {name: getattr(page.run.settings, name) for name in preset.changes} == dict(preset.changes)
+        before = drawn(page)
+        page.run.advance(20)
+        after = drawn(page)
+        assert len(after) == len(page.instruments)
+        assert {name for name in after if after[name] == before[name]} <= STILL.get(preset.label, set())
+    page.run.close()
+
+
+def drawn(page: Page) -> dict[str, str]:
+    """All that the pictures of a page show now, to the last digit."""
+    while page.behind(page.run.version):
+        page.draw(page.run.frame(), page.run.version)
+    with np.printoptions(threshold=np.inf, floatmode="unique"):
+        return {type(one).__name__: repr(sources(one)) for one in page.shown}
 
 
 @pytest.mark.parametrize("layer", [0, 1])

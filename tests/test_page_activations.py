@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.app import App
 from dashboard.instruments.activation_curve import ActivationCurve, flat_zones, round_up, steepest
 from dashboard.instruments.error_signal import ErrorSignal
 from dashboard.instruments.gradient_factors import GradientFactors
@@ -17,8 +16,6 @@ from dashboard.run import Run
 from engine.activations import ACTIVATIONS
 
 PRESETS = {preset.label: preset for preset in Activations.presets}
-STILL = {"Ten sigmoid layers": {"ActivationCurve"}}
-"""Where nothing of the gradient arrives, the first layer does not move in 20 epochs."""
 
 
 def run_of(label: str = "Ten sigmoid layers", **changes: object) -> Run:
@@ -36,11 +33,6 @@ def columns(instrument: Instrument) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def same(drawn: dict[str, dict[str, np.ndarray]], before: dict[str, dict[str, np.ndarray]]) -> bool:
-    """Whether nothing has moved."""
-    return all(np.array_equal(drawn[label][name], before[label][name]) for label in drawn for name in drawn[label])
-
-
 def backward(run: Run) -> list[np.ndarray]:
     """dL/dz of every layer, (n, units), by the engine's fast gradient: of one example it is that of the biases."""
     setup, network = run.frame().setup, run.network
@@ -52,25 +44,6 @@ def backward(run: Run) -> list[np.ndarray]:
 def loss_after(run: Run, epochs: int) -> float:
     run.advance(epochs)
     return run.history[-1].loss
-
-
-def test_every_preset_can_be_chosen_and_moves_every_picture():
-    app = App(page="activations")
-    app.shown.play = lambda: None
-    for preset in Activations.presets:
-        app.shown.choose(preset)
-        assert not app.run.message
-        assert {name: getattr(app.run.settings, name) for name in preset.changes} == dict(preset.changes)
-        app._draw()
-        pictures = app.shown.shown
-        before = [columns(one) for one in pictures]
-        app.run.advance(20)
-        app._draw()
-        assert len(pictures) == len(Activations.instruments)
-        still = {type(one).__name__ for one, old in zip(pictures, before, strict=True) if same(columns(one), old)}
-        assert still <= STILL.get(preset.label, set())
-    app.close()
-    app.run.close()
 
 
 def test_ten_sigmoids_let_through_a_millionth_at_most():

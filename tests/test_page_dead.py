@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from dashboard.app import App
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
@@ -22,8 +21,6 @@ from engine.optimizers import OPTIMIZERS
 from engine.training import train
 
 PRESETS = {preset.label: preset for preset in Dead.presets}
-STILL = {label: {"UnitSizes", "UnitPlane"} for label in PRESETS if "bias −" in label and "ReLU" not in label}
-"""What is dead does not move."""
 
 
 def run_of(label: str = "He", **changes: object) -> Run:
@@ -39,11 +36,6 @@ def columns(instrument: Instrument) -> dict[str, dict[str, np.ndarray]]:
         label: {name: np.array(column) for name, column in source.data.items()}
         for label, source in instrument._sources.items()
     }
-
-
-def same(drawn: dict[str, dict[str, np.ndarray]], before: dict[str, dict[str, np.ndarray]]) -> bool:
-    """Whether nothing has moved."""
-    return all(np.array_equal(drawn[label][name], before[label][name]) for label in drawn for name in drawn[label])
 
 
 def finish(instrument: Instrument) -> None:
@@ -62,25 +54,6 @@ def told(run: Run) -> tuple[Fates, np.ndarray]:
         fates.update(epoch.index, now)
         rows.append(np.concatenate(now))
     return fates, np.array(rows)
-
-
-def test_every_preset_can_be_chosen_and_moves_the_pictures():
-    app = App(page="dead")
-    app.shown.play = lambda: None
-    for preset in Dead.presets:
-        app.shown.choose(preset)
-        assert not app.run.message
-        assert {name: getattr(app.run.settings, name) for name in preset.changes} == dict(preset.changes)
-        app._draw()
-        pictures = app.shown.shown
-        before = [columns(one) for one in pictures]
-        app.run.advance(20)
-        app._draw()
-        assert len(pictures) == len(Dead.instruments)
-        still = {type(one).__name__ for one, old in zip(pictures, before, strict=True) if same(columns(one), old)}
-        assert still <= STILL.get(preset.label, set())
-    app.close()
-    app.run.close()
 
 
 def test_the_starts_divide_into_dead_and_dim_as_measured():

@@ -14,6 +14,9 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.parameter_walk import ParameterWalk
+from dashboard.instruments.passes import Passes
+from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.roc_curve import RocCurve
 from dashboard.pages.page import Page
 from dashboard.pages.playground import Playground, PlaygroundView
@@ -289,3 +292,20 @@ def test_the_menu_offers_what_there_is_to_save():
     nothing._run.settings.param.update(dataset="blobs", classes=3)
     nothing.draw(nothing._run.frame(), 0)
     assert nothing._save.kinds == []
+
+
+def test_sheets_and_tables_are_saved_with_all_their_digits():
+    race = Race(RaceSettings())
+    race.advance(5)
+    table = Slot(race, [RaceTable], page="geometry")
+    table.draw(race.frame(), race.version)
+    assert table._save.kinds == ["csv"]
+    rows = list(csv.DictReader(StringIO(table._file("csv")["text"])))
+    assert [float(row["above"]) for row in rows] == race.frame().heights.tolist()
+    run = run_of(3)
+    passes = Passes(run).table()
+    weights = run.network.weights[0]
+    np.testing.assert_array_equal(passes["W1"]["value"], weights.ravel())
+    np.testing.assert_array_equal(passes["W1"]["row"], np.repeat(range(2), 4))
+    walk = ParameterWalk(run).table()
+    assert len(next(columns["loss"] for columns in walk.values() if "step" in columns)) == 4

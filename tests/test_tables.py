@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bokeh.models import CustomJSHover
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.drawing import Drawing
+from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.sheet import MOST_READ, Sheet, read_csv
+from dashboard.study import Plan, Study
 from dashboard.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from engine.datasets import DATASETS
 
@@ -358,6 +362,21 @@ def test_only_inputs_far_from_the_scale_of_first_weights_are_wide():
         assert Table.labeled(["a", "b"], MOONS.x * factor + shift, MOONS.y, ["0", "1"]).wide
 
 
+def test_a_study_of_own_data_trains_on_them():
+    settings = Settings(hidden=[3])
+    settings.take(BLOBS)
+    study = Study(Plan({"sgd": {}, "adam": {"optimizer": "adam"}}, seeds=2, epochs=20))
+    study._key = study.key(settings)
+    for _ in study.pieces(settings):
+        pass
+    run = Run(Settings(**settings.values()))
+    run.advance(20)
+    assert study.results["sgd"].loss[0, -1] == pytest.approx(run.history[-1].loss, rel=1e-9)
+    assert study.results["adam"].setup.train.n_classes == 5
+    settings.take(MOONS)
+    assert not study.is_of(settings)
+
+
 def drawing() -> Drawing:
     return Drawing(Settings(n=40, hidden=[3]))
 
@@ -417,3 +436,83 @@ def test_classes_of_named_data_keep_their_names():
     drawn.add(np.array([[3.0, 3.0]]), 3)
     assert drawn._settings.table().labels == ("no", "yes", "ä;ö", "3")
     assert drawn.counts == "5 points: 1 of no, 2 of yes, 1 of ä;ö, 1 of class 3."
+
+
+def pen(name: str, **settings: object) -> DecisionMap:
+    """A map that is drawn into with a pen."""
+    plane = DecisionMap(Run(Settings(hidden=[3], **settings)))
+    plane.pen = name
+    plane.draw(plane.run.frame())
+    return plane
+
+
+def share(plane: DecisionMap, across: float, up: float) -> tuple[float, float]:
+    """The coordinates of a place of the map, in shares of its width and height."""
+    (left, right), (bottom, top) = plane._box
+    return left + across * (right - left), bottom + up * (top - bottom)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_a_point_stays_where_it_was_clicked_however_the_inputs_are_standardized(standardize):
+    plane = pen("add class 1", standardize=standardize)
+    run, places = plane.run, [(0.03, 0.9), (0.97, 0.04), (0.5, 0.5)]
+    for place in places:
+        plane.tapped(*share(plane, *place))
+        plane.draw(run.frame())
+    assert len(run.settings.examples()) == 203
+    shown = np.vstack([part.x for part in (run.setup.train, run.setup.validation)])
+    for place in places:
+        distance = np.abs((shown - share(plane, *place)) / plane._spans).max(axis=1)
+        assert distance.min() < 1e-9
+    plane.pen = "erase"
+    for place in places:
+        plane.draw(run.frame())
+        plane.tapped(*share(plane, *place))
+    assert len(run.settings.examples()) == 200
+    assert {tuple(row) for row in run.settings.examples().x} == {tuple(row) for row in Settings().examples().x}
+
+
+def test_a_click_outside_the_plane_or_without_a_pen_changes_no_data():
+    plane = pen("add class 0")
+    plane.tapped(*share(plane, 1.1, 0.5))
+    plane.pen = "pick"
+    plane.tapped(*share(plane, 0.5, 0.5))
+    assert plane.run.settings.dataset == "moons"
+    assert plane.run.view.example is not None
+
+
+def test_a_drag_puts_points_all_along_its_way_however_few_events_tell_of_it():
+    plane = pen("add class 1")
+    for across in (0.2, 0.8):
+        plane._drag(*share(plane, across, 0.5))
+    plane._end_stroke()
+    added = plane.run.settings.examples().x[200:]
+    assert 20 <= len(added) <= 30
+    assert np.ptp(added[:, 0]) > 0.4 * plane._spans[0]
+
+
+def test_the_map_shows_what_waits_for_more_points_and_keeps_the_run_as_it_was():
+    plane = pen("add class 1")
+    run = plane.run
+    setup = run.setup
+    plane._answer("clear")
+    plane.tapped(*share(plane, 0.5, 0.5))
+    plane.draw(run.frame())
+    assert run.setup is setup
+    assert [len(plane._sources[part].data["x1"]) for part in ("training", "validation")] == [1, 0]
+    assert not np.any(plane._sources["regions"].data["image"])
+    assert plane._bar.words.startswith("To be learned there must be 3 more points")
+    plane._answer("undo")
+    plane._answer("undo")
+    plane.draw(run.frame())
+    assert [len(plane._sources[part].data["x1"]) for part in ("training", "validation")] == [150, 50]
+    assert run.setup is setup
+
+
+def test_the_answer_under_the_pointer_is_read_by_the_present_number_of_classes():
+    plane = pen("add class 2")
+    plane.tapped(*share(plane, 0.5, 0.5))
+    plane.draw(plane.run.frame())
+    codes = [formatter.code for formatter in plane.figure.select(CustomJSHover)]
+    assert len(codes) == 1
+    assert "1 / 3" in codes[0]

@@ -10,7 +10,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 import param
-from bokeh.events import DoubleTap, Pan, PanEnd, Press
+from bokeh.events import DoubleTap, MouseMove, Pan, PanEnd, PanStart, Press, PressUp
 from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
@@ -37,7 +37,9 @@ APART, SPREAD = 0.025, 0.02
 PAUSE = 0.1
 """Seconds of a drag between two fresh starts of the run."""
 
-STROKES = (DoubleTap, Press, Pan, PanEnd)
+STROKES = (DoubleTap, PanStart, Pan, PanEnd, Press, MouseMove, PressUp)
+"""What is heard besides taps while somebody draws: a drag that begins slowly is a press, moves, and its end."""
+
 Box = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -56,6 +58,7 @@ class DecisionMap(Instrument):
         "nearest example, a large ring marks it; with another pen, clicks and drags add examples or erase them."
     )
     controls = ("pen",)
+    tools = ("pen",)
 
     pen = param.Selector(
         default=PICK, objects=[PICK, *PENS, ERASE], doc="What a click does: pick an example, add one or erase one."
@@ -63,7 +66,8 @@ class DecisionMap(Instrument):
 
     _bar: PenBar | None = None
     _drawing: Drawing | None = None
-    _plane: Box | None = None
+    _plane: np.ndarray | None = None
+    _stale = False
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
@@ -73,10 +77,16 @@ class DecisionMap(Instrument):
         super().__init__(run, **params)
         self._layout = pn.Column(self.pane, margin=0, sizing_mode="stretch_width")
         self._stroke: list[tuple[float, float]] = []
-        self._last, self._put = None, 0.0
+        self._last: np.ndarray | None = None
+        self._put = 0.0
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def draw(self, frame: Frame) -> None:
+        if self._stale:
+            self._show_drawn(frame)
+        super().draw(frame)
 
     def begin(self, frame: Frame) -> None:
         self._box = self.box(frame)
@@ -92,26 +102,23 @@ class DecisionMap(Instrument):
         return box_around(frame.setup.train, frame.setup.validation)
 
     def outline(self, frame: Frame) -> Hashable:
-        setup = frame.setup
-        return setup.train.n_classes, setup.validation is None, len(setup.train) > MANY
+        return len(frame.setup.train) > MANY
 
     def picture(self, frame: Frame) -> hv.Overlay:
-        setup = frame.setup
         regions = hv.Image(np.zeros((2, 2)), label="regions").opts(
-            cmap=style.regions(), clim=(0, 254), tools=[_hover(setup.train.n_classes)]
+            cmap=style.regions(), clim=(0, 254), tools=[_hover()]
         )
         boundary = hv.Contours([], label="boundary").opts(color=style.GHOST, line_width=2, show_legend=False)
         threshold = hv.Contours([], label="threshold").opts(
             color=style.CURSOR, line_width=2, line_dash="dashed", show_legend=False
         )
-        size = 4 if len(setup.train) > MANY else 7
-        layers = [regions, boundary, threshold, _points("training", size, line_color="white", line_width=0.8)]
-        if setup.validation is not None:
-            layers.append(_points("validation", size, fill_alpha=0, line_width=1.8))
-        layers.append(
-            hv.Points([], ["x1", "x2"], label="picked").opts(color=style.CURSOR, fill_alpha=0, size=15, line_width=2.5)
+        size = 4 if len(frame.setup.train) > MANY else 7
+        training = _points("training", size, line_color="white", line_width=0.8)
+        validation = _points("validation", size, fill_alpha=0, line_width=1.8)
+        picked = hv.Points([], ["x1", "x2"], label="picked").opts(
+            color=style.CURSOR, fill_alpha=0, size=15, line_width=2.5
         )
-        return hv.Overlay(layers).opts(
+        return hv.Overlay([regions, boundary, threshold, training, validation, picked]).opts(
             xlim=(0, 1),
             ylim=(0, 1),
             xlabel="x₁",
@@ -155,9 +162,8 @@ class DecisionMap(Instrument):
         if self._draws and self._drawing is None:
             self._drawing = Drawing(self.run.settings)
             self._bar = PenBar(self._answer)
-        self._layout.objects = [self.pane, self._bar] if self._draws else [self.pane]
-        self._plane = None
-        self._hear_strokes()
+        if not self._draws:
+            self._plane = None
         self._refresh()
 
     @property
@@ -169,16 +175,26 @@ class DecisionMap(Instrument):
         """Whether what is drawn is not enough to learn from, and waits for more."""
         return self._draws and self._drawing.is_current and bool(self._drawing.missing)
 
+    def _begin(self, frame: Frame) -> None:
+        super()._begin(frame)
+        code = _reading(frame.setup.train.n_classes)
+        for formatter in self.figure.select(CustomJSHover):
+            if formatter.code != code:
+                formatter.code = code
+
     def _declare(self, frame: Frame) -> None:
         super()._declare(frame)
-        for event in (DoubleTap, Press):
-            self.figure.on_event(event, lambda tap: self._draws and self.tapped(tap.x, tap.y))
-        self.figure.on_event(Pan, lambda pan: self._drag(pan.x, pan.y))
-        self.figure.on_event(PanEnd, lambda _: self._end_stroke())
+        figure = self.figure
+        figure.on_event(DoubleTap, lambda tap: self._draws and self.tapped(tap.x, tap.y))
+        for event in (PanStart, Pan, Press):
+            figure.on_event(event, lambda pan: self._drag(pan.x, pan.y))
+        figure.on_event(MouseMove, lambda move: self._last is not None and self._drag(move.x, move.y))
+        for event in (PanEnd, PressUp):
+            figure.on_event(event, lambda _: self._end_stroke())
         self._hear_strokes()
 
     def _hear_strokes(self) -> None:
-        """Have the browser tell of drags, of the second of two quick clicks and of long ones only while one draws."""
+        """Have the browser tell of drags, long clicks and the second of two quick ones, while somebody draws."""
         strokes, heard = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
         self.figure.subscribed_events = heard | strokes if self._draws else heard - strokes
 
@@ -188,14 +204,25 @@ class DecisionMap(Instrument):
         self._refresh()
 
     def _drag(self, x: float, y: float) -> None:
-        """Put a point wherever the drag has gone on far enough, and start the run afresh now and then."""
-        near = self._last and np.abs((np.array([x, y]) - self._last) / self._spans).max() < APART
-        if near or not self._draws:
+        """Put points all along the way from where the drag was, and start the run afresh now and then."""
+        if not self._draws:
             return
-        self._last = x, y
-        self._stroke.append((x, y))
+        here = np.array([x, y])
+        way = np.zeros((1, 2)) if self._last is None else self._way(here - self._last)
+        if not len(way):
+            return
+        self._stroke += [tuple(here - step) for step in way]
+        self._last = here
         if time.perf_counter() - self._put >= PAUSE:
             self._put_stroke()
+
+    def _way(self, moved: np.ndarray) -> np.ndarray:
+        """Where points of a move are, (k, 2), seen from its end: evenly along it, and scattered unless they erase."""
+        steps = int(np.abs(moved / self._spans).max() / APART)
+        places = moved * np.linspace(1, 0, steps + 1)[1:, None]
+        rng = np.random.default_rng(len(self._drawing.x) + len(self._stroke))
+        scattered = places + SPREAD * self._spans * rng.standard_normal(places.shape)
+        return places if self.pen == ERASE else scattered
 
     def _end_stroke(self) -> None:
         self._last = None
@@ -204,29 +231,35 @@ class DecisionMap(Instrument):
 
     def _put_stroke(self) -> None:
         stroke, self._stroke = self._stroke, []
-        self._mark(stroke, SPREAD)
+        self._mark(stroke)
         self._put = time.perf_counter()
 
-    def _mark(self, places: list[tuple[float, float]], spread: float = 0.0) -> None:
-        """Add points at these places of the picture, scattered by that share of it, or erase those near them."""
-        places = np.array([place for place in places if self._holds(place)]).reshape(-1, 2)
-        rng = np.random.default_rng(len(self._drawing.x))
-        scattered = np.clip(places + spread * self._spans * rng.standard_normal(places.shape), *np.transpose(self._box))
+    def _mark(self, places: list[tuple[float, float]]) -> None:
+        """Add points at these places of the picture, or erase those near them."""
+        inside = self._own_units(np.array([place for place in places if self._holds(place)]).reshape(-1, 2))
         if self.pen == ERASE:
-            self._drawing.erase(self._own_units(places), REACH * self._spans * self._std)
+            self._drawing.erase(inside, REACH * self._spans * self._std)
         else:
-            self._drawing.add(self._own_units(scattered), PENS[self.pen])
+            self._drawing.add(inside, PENS[self.pen])
         self._refresh()
 
     def _refresh(self) -> None:
-        """Show at once what was drawn; everything else follows with the next frame."""
-        self.redraw()
+        """Have the next frame show what was drawn; an answer of the browser may come when nothing can be written."""
+        self._stale = True
         self.run.touch()
+
+    def _show_drawn(self, frame: Frame) -> None:
+        """Show what was drawn, and say what it is."""
+        self._stale = False
+        self._begin(frame)
+        self._hear_strokes()
         if self._draws:
             missing = self._drawing.missing
-            self._bar.param.update(
-                words=missing or self._drawing.counts, missing=bool(missing), undoes=self._drawing.can_undo
-            )
+            words = missing or self._drawing.counts
+            self._bar.param.update(words=words, missing=bool(missing), undoes=self._drawing.can_undo)
+        parts = [self.pane, self._bar] if self._draws else [self.pane]
+        if self._layout.objects != parts:
+            self._layout.objects = parts
 
     def _hold_still(self, frame: Frame) -> None:
         """Keep the part of the plane that is shown while it is drawn into, however the examples are standardized."""
@@ -262,15 +295,14 @@ class DecisionMap(Instrument):
         """What is drawn and cannot be learned yet, on an empty plane."""
         drawing, train = self._drawing, frame.setup.train
         points = replace(train, x=(drawing.x - self._mean) / self._std, y=drawing.y)
-        nothing = train.take(np.arange(0))
-        layers = {
+        return {
             "regions": self._regions(np.zeros(RESOLUTION**2, dtype=np.uint8)),
             "boundary": NO_LINES,
             "threshold": NO_LINES,
             "picked": {"x1": [], "x2": []},
             "training": _columns(points),
+            "validation": _columns(_none_of(train)),
         }
-        return layers if frame.setup.validation is None else {**layers, "validation": _columns(nothing)}
 
     def _regions(self, shades: np.ndarray) -> Columns:
         (left, right), (bottom, top) = self._box
@@ -288,8 +320,11 @@ class DecisionMap(Instrument):
         return {"x1": shown[:, 0], "x2": shown[:, 1]}
 
     def _examples(self, frame: Frame) -> dict[str, Columns]:
-        parts = {"training": frame.setup.train, "validation": frame.setup.validation}
-        return {label: _columns(part) for label, part in parts.items() if part is not None}
+        train, validation = frame.setup.train, frame.setup.validation
+        return {
+            "training": _columns(train),
+            "validation": _columns(_none_of(train) if validation is None else validation),
+        }
 
     def _boundary(self, answers: np.ndarray, probability: float) -> Columns:
         """Where class 1 has this probability."""
@@ -324,9 +359,17 @@ def _points(label: str, size: int, **marks: object) -> hv.Points:
     return points.opts(color="color", size=size, tools=[hover], **marks)
 
 
-def _hover(classes: int) -> HoverTool:
+def _none_of(data: Dataset) -> Dataset:
+    return data.take(np.arange(0))
+
+
+def _hover() -> HoverTool:
     """Reads a shade back as the class and its probability."""
-    code = f"""
+    return HoverTool(tooltips=[("answer", "@image{custom}")], formatters={"@image": CustomJSHover()})
+
+
+def _reading(classes: int) -> str:
+    """The code by which it is read."""
+    return f"""
         const winner = Math.floor(value / {style.LEVELS}), ahead = (value % {style.LEVELS}) / {style.LEVELS - 1}
         return `class ${{winner}}, p = ${{(1 / {classes} + ahead * (1 - 1 / {classes})).toFixed(2)}}`"""
-    return HoverTool(tooltips=[("answer", "@image{custom}")], formatters={"@image": CustomJSHover(code=code)})

@@ -14,14 +14,12 @@ from bokeh.events import Tap
 from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
-from dashboard import notebook, style
+from dashboard import cell, style
 from dashboard.store import Frame, Guest, Store
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
 SHORT = 48
-
-notebook.load()
 
 
 class Instrument(pn.viewable.Viewer):
@@ -56,7 +54,7 @@ class Instrument(pn.viewable.Viewer):
     def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
-        self.pane = notebook.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
+        self.pane = cell.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
         self._outline: object = self
         self._sources: dict[str, ColumnDataSource] = {}
         self._begin(run.frame())
@@ -152,6 +150,9 @@ class Instrument(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+        return cell.cards(self)._repr_mimebundle_(include, exclude)
 
     def _begin(self, frame: Frame) -> None:
         self._setup, self._guests = frame.setup, self.run.guests

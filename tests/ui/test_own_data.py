@@ -48,7 +48,7 @@ def at(page, across, up):
 def take_pen(page, pen):
     """Choose what clicks do, and wait until the menu no longer takes them."""
     page.choose("Pen", pen)
-    page.window.get_by_role("menuitem").first.wait_for(state="hidden")
+    page.until(lambda: page.window.locator(".MuiPopover-root:visible").count() == 0, "the menu to be gone")
 
 
 def count(page, points):
@@ -104,7 +104,7 @@ def test_an_unknown_link_and_pasted_values_and_a_dataset_without_a_table(visit):
 
 
 def test_points_are_drawn_erased_and_taken_back_while_it_plays(visit):
-    page = visit()
+    page = visit("?page=home", pictures=3)
     count(page, 200)
     take_pen(page, "add class 1")
     tell(page, "200 points: 100 of class 0, 100 of class 1.")

@@ -1,0 +1,34 @@
+"""Inline: a training that is watched, shown live by the very cell of a notebook that runs it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from dashboard import lab, notebook
+from dashboard.app import App
+from dashboard.lab import Lab
+from dashboard.watched import Watched, WatchSettings
+
+
+def show(told: Lab) -> bool:
+    """Show what a program tells of its training below the cell; False where there is no notebook."""
+    if notebook.KERNEL is None:
+        return False
+    notebook.KERNEL.display(App(Watched(WatchSettings(feed=told.id)), page="watch", lazy=True))
+    told.log, told.log_epoch = _drawing(told.log), _drawing(told.log_epoch)
+    return True
+
+
+def _drawing(log: Callable[..., None]) -> Callable[..., None]:
+    """The same, and a frame where one is due: the loop that tells keeps the kernel from drawing any."""
+
+    @wraps(log)
+    def log_and_draw(*told: Any, **more: Any) -> None:
+        log(*told, **more)
+        notebook.beat()
+
+    return log_and_draw
+
+
+if show not in lab.SHOWN:
+    lab.SHOWN.append(show)

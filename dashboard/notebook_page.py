@@ -1,0 +1,152 @@
+"""Notebook page: what the page of a notebook needs, so that the laboratory is shown there offline."""
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bokeh.models import ImportedStyleSheet
+from panel.io.notebook import replace_inline_css
+from panel.io.resources import CDN_DIST, patch_stylesheet
+from panel.io.state import state
+from panel.reactive import Syncable
+from panel_material_ui.base import BUNDLE_PATH, MaterialComponent
+
+SCRIPT = "application/javascript"
+LOADED = "application/vnd.holoviews_load.v0+json"
+"""Where a page looks for scripts: the one is of any notebook, the other of JupyterLab."""
+
+ONCE = "if (!window.Bokeh?.Panel) {\n%s\n}"
+"""A page that has Bokeh keeps it: another one would cut off what is shown already."""
+
+WIDGETS = """
+window.descentLabWidgets ??= (async () => {
+  while (!window.importShim) { await new Promise((resolve) => setTimeout(resolve, 20)) }
+  return await importShim(URL.createObjectURL(new Blob([%s], {type: "text/javascript"})))
+})();
+"""
+QUIET = """
+window.descentLabQuiet ??= (async () => {
+  while (!window.Bokeh?.Panel) { await new Promise((resolve) => setTimeout(resolve, 20)) }
+  const {prototype} = Bokeh.Models._known_models.get("panel.models.comm_manager.CommManager")
+  const {_document_changed} = prototype
+  prototype._document_changed = function (event) { if (event.sync !== false) { _document_changed.call(this, event) } }
+})();
+"""
+"""Panel's page tells the kernel all that the kernel has just told it: seconds of work a frame, and a boomerang."""
+
+INSISTENT = """
+(() => {
+  const manager = window.PyViz?.comm_manager
+  if (!manager || manager.insistent) { return }
+  manager.insistent = true
+  const {register_target, get_client_comm} = manager, shown = new Map()
+  const answered = (plot) => {
+    const {waiting, send} = shown.get(plot) ?? {waiting: []}
+    waiting.splice(0).forEach((message) => send(...message))
+    shown.set(plot, {...shown.get(plot), isHeard: true})
+  }
+  manager.register_target = (plot, target, hear) => {
+    const kernel = window.PyViz.kernels[plot]
+    if (!kernel) { return register_target.call(manager, plot, target, hear) }
+    kernel.registerCommTarget(target, (comm) => { comm.onMsg = hear; answered(plot) })
+  }
+  manager.get_client_comm = (plot, target, hear) => {
+    const kernel = window.PyViz.kernels[plot], comm = get_client_comm.call(manager, plot, target, hear)
+    if (!kernel) { return comm }
+    const {send} = comm, waiting = []
+    shown.set(plot, {kernel, send, waiting, isHeard: false})
+    comm.send = (...message) => shown.get(plot)?.isHeard === false ? waiting.push(message) : send(...message)
+    const insist = (wait) => {
+      if (shown.get(plot)?.isHeard !== false) { return }
+      comm.open()
+      if (wait < 10000) { setTimeout(() => insist(2 * wait), wait) }
+    }
+    setTimeout(() => insist(500), 250)
+    return comm
+  }
+  setInterval(() => {
+    for (const [plot, {kernel}] of shown) {
+      if (plot in window.PyViz.kernels) { continue }
+      shown.delete(plot)
+      const comm = kernel.connectToComm("hv-extension-comm")
+      comm.open()
+      comm.send({event_type: "delete", id: plot})
+    }
+  }, 1000)
+})()
+"""
+"""What is between a page and its kernel. A busy kernel hears only of what has a thread of its own there, for which
+JupyterLab asks when it first tells of it: so it is told again. What is said before the kernel listens would be lost:
+it waits. And that an output is gone, which JupyterLab's extension means to tell, is told."""
+
+FONT = """
+document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"));
+"""
+ICON = {
+    "fontFamily": "Material Icons",
+    "fontWeight": "normal",
+    "fontStyle": "normal",
+    "lineHeight": 1,
+    "letterSpacing": "normal",
+    "textTransform": "none",
+    "whiteSpace": "nowrap",
+    "direction": "ltr",
+    "fontFeatureSettings": '"liga"',
+}
+"""What the widgets' own style sheet says of icons; of the rest of it they need nothing."""
+
+IMPORTED = "export default (await window.descentLabWidgets).default"
+"""Instead of the code of all widgets, 1.4 MB, in every one of them."""
+
+
+def write_inline() -> None:
+    """From now on, have components bring along what they would fetch from another host, and widgets no code."""
+    MaterialComponent._render_esm = classmethod(lambda cls, compiled=True, server=False: IMPORTED)
+    if not hasattr(state, "_inline_stylesheets"):  # before Panel 1.10
+        Syncable._process_param_change = _with_styles(Syncable._process_param_change)
+
+
+def scripts(panels: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What a cell has to put out once, given what Panel would have it put out."""
+    widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8"))
+    own = widgets + FONT % _font() + QUIET + INSISTENT
+    return [*map(_guarded, panels), {SCRIPT: own, LOADED: own}]
+
+
+def themed(theme: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A theme of widgets for light and dark, with the icons that a notebook's page does not know."""
+    icon = {"MuiIcon": {"styleOverrides": {"root": ICON}}}
+    return {mode: {**look, "components": {**look.get("components", {}), **icon}} for mode, look in theme.items()}
+
+
+def _with_styles(properties: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The properties of a component with its style sheets in them, where they would be links to another host."""
+
+    def properties_with_styles(component: Syncable, params: dict[str, Any]) -> dict[str, Any]:
+        found = properties(component, params)
+        if "stylesheets" in found:
+            found["stylesheets"] = [_with_text(sheet) for sheet in found["stylesheets"]]
+        return found
+
+    return properties_with_styles
+
+
+def _with_text(sheet: Any) -> Any:
+    if not isinstance(sheet, ImportedStyleSheet):
+        return sheet
+    patch_stylesheet(sheet, CDN_DIST)
+    return replace_inline_css(sheet)
+
+
+def _font() -> str:
+    """The widgets' icons, as text."""
+    folder = BUNDLE_PATH.parent
+    (name,) = re.findall(r"material-icons-(?!outlined)\w+\.woff2", (folder / "material-icons.css").read_text())
+    return b64encode((folder / name).read_bytes()).decode()
+
+
+def _guarded(data: dict[str, str]) -> dict[str, str]:
+    """The scripts of an output, run only where they are needed."""
+    return {kind: ONCE % text if kind in (SCRIPT, LOADED) and "Bokeh" in text else text for kind, text in data.items()}

@@ -1,0 +1,198 @@
+"""What keeps the cells of a notebook live, with a kernel that only notes down what it is asked for."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+from bokeh.document import Document
+from panel.io.notebook import Comm
+from panel.io.state import state
+
+from dashboard import App, Run, Settings, cell, notebook
+from dashboard.instruments import GradientBars, LossCurve
+from dashboard.notebook import Kernel
+
+
+class Loop:
+    """An event loop that runs what it was given when it is told to."""
+
+    def __init__(self) -> None:
+        self.waiting = []
+
+    def add_callback(self, callback):
+        self.waiting.append(callback)
+
+    def call_later(self, _, callback):
+        self.waiting.append(callback)
+
+    def turn(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for callback in waiting:
+            callback()
+
+
+class Line(Comm):
+    """A comm whose other end is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._comm, self.sent = self, []
+
+    def send(self, data=None, metadata=None, buffers=()):
+        self.sent.append(data)
+
+
+@pytest.fixture
+def loop(monkeypatch) -> Loop:
+    found = Loop()
+    monkeypatch.setattr(notebook, "KERNEL", Kernel(SimpleNamespace(kernel=SimpleNamespace(io_loop=found))))
+    return found
+
+
+def shown(thing) -> tuple[Line, str]:
+    """Render something as the output of a cell; its comm, and the id of the output."""
+    line, document = Line(), Document()
+    root = thing._render_model(document, line)
+    document.hold()
+    return line, root.ref["id"]
+
+
+def run() -> Run:
+    return Run(Settings(n=40, hidden=[4]))
+
+
+def test_where_there_is_no_notebook_nothing_changes():
+    one = run()
+    shown(LossCurve(one).pane)
+    assert "advance" not in vars(one)
+    notebook.beat()
+
+
+def test_a_picture_in_a_cell_follows_its_run_and_nothing_is_sent_while_that_stands(loop):
+    curve = LossCurve(run())
+    line, _ = shown(curve.pane)
+    loop.turn()
+    curve.run.advance(7)
+    sent = len(line.sent)
+    loop.turn()
+    assert curve.shown == 7
+    assert len(line.sent) > sent
+    sent = len(line.sent)
+    for _ in range(5):
+        loop.turn()
+    assert len(line.sent) == sent
+
+
+def test_a_run_that_keeps_the_kernel_busy_has_frames_drawn_on_the_way(loop):
+    one = run()
+    curve, seen = LossCurve(one), []
+    line, _ = shown(curve.pane)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        one.advance(1)
+        seen.append(curve.shown)
+    assert 2 <= len(set(seen)) <= 1.5 / notebook.PERIOD + 2
+    assert line.sent
+
+
+def test_a_run_has_frames_drawn_within_one_long_advance(loop, monkeypatch):
+    monkeypatch.setattr(notebook, "PERIOD", 0.0)
+    one, drawn = run(), []
+    curve = LossCurve(one)
+    shown(curve.pane)
+    monkeypatch.setattr(curve, "draw", lambda frame: drawn.append(frame.epoch.index))
+    one.advance(300)
+    assert len(drawn) > 2
+    assert drawn == sorted(drawn)
+
+
+def test_an_output_that_is_gone_is_let_go_of_and_the_ticking_ends(loop):
+    _, ref = shown(LossCurve(run()).pane)
+    loop.turn()
+    assert loop.waiting
+    state._views.pop(ref)
+    loop.turn()
+    loop.turn()
+    assert not loop.waiting
+    shown(LossCurve(run()).pane)
+    assert loop.waiting
+
+
+def test_nothing_is_drawn_before_the_page_listens(loop):
+    curve = LossCurve(run())
+    line, _ = shown(curve.pane)
+    line._comm = None
+    curve.run.advance(3)
+    loop.turn()
+    assert curve.shown == 0
+    line._comm = line
+    loop.turn()
+    assert curve.shown == 3
+
+
+def test_an_error_ends_one_output_and_no_other(loop, caplog, monkeypatch):
+    broken, whole = LossCurve(run()), LossCurve(run())
+    monkeypatch.setattr(broken, "draw", lambda frame: 1 / 0)
+    for curve in (broken, whole):
+        shown(curve.pane)
+        curve.run.advance(2)
+    loop.turn()
+    assert "ZeroDivisionError" in caplog.text
+    assert whole.shown == 2
+
+
+def test_a_run_that_a_picture_does_not_suit_is_said_below_it(loop):
+    bars = GradientBars(run())
+    shown(bars.pane)
+    bars.suits = lambda frame: False
+    loop.turn()
+    assert bars.caption.startswith("Nothing to show")
+
+
+def test_an_instrument_in_a_second_cell_is_a_twin_with_the_same_choices(loop):
+    curve = LossCurve(run(), log=True)
+    first = cell.Card(curve)
+    shown(first.__panel__())
+    second = cell.Card(curve)
+    assert first._instrument is curve
+    assert second._instrument is not curve
+    assert second._instrument.log
+
+
+def test_a_tuple_of_instruments_is_shown_and_other_tuples_are_not():
+    one = run()
+    assert cell._cards_of((1, 2)) is None
+    assert cell._cards_of(()) is None
+    assert cell._cards_of((LossCurve(one), 2)) is None
+    assert len(cell.cards(LossCurve(one), GradientBars(one))) == 2
+
+
+def test_an_app_in_a_cell_draws_all_of_its_pictures_itself(loop):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    line, _ = shown(lab.__panel__())
+    (output,) = notebook.KERNEL._outputs.values()
+    assert output._lives == [lab]
+    loop.turn()
+    lab.clock.step()
+    sent = len(line.sent)
+    loop.turn()
+    assert lab.run.history[-1].index == 1
+    assert {one.shown for one in lab.shown.shown} == {1}
+    assert len(line.sent) > sent
+    lab.leave()
+    assert not lab.clock.playing
+    lab.end()
+
+
+def test_an_app_waits_for_a_page_that_is_behind(loop):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    shown(lab.__panel__())
+    for _ in range(9):
+        lab.run.advance(1)
+        loop.turn()
+    assert lab.browser.behind <= 3
+    assert min(one.shown for one in lab.shown.shown) < 9
+    lab.browser.shown = lab.browser.frame
+    loop.turn()
+    assert {one.shown for one in lab.shown.shown} == {9}
+    lab.end()
