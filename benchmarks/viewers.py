@@ -149,9 +149,9 @@ class Played:
 
     def __init__(self) -> None:
         from dashboard.clock import Clock
-        from dashboard.follower import Shared
         from dashboard.run import Run
         from dashboard.settings import Settings
+        from dashboard.watching.follower import Shared
 
         run = Run(Settings(speed=SPEED))
         self.times: dict[int, float] = {}

@@ -20,9 +20,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.frames import say, table
-from dashboard.feed import Feed
-from dashboard.lab import Lab, observe, watch
-from dashboard.tail import Tail
+from dashboard.watching.feed import Feed
+from dashboard.watching.lab import Lab, observe, watch
+from dashboard.watching.tail import Tail
 from engine import DATASETS, Network, train
 
 WARM_UP = 500

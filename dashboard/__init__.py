@@ -11,8 +11,8 @@ _HOMES = {
     "App": "dashboard.app",
     "Run": "dashboard.run",
     "Settings": "dashboard.settings",
-    "observe": "dashboard.lab",
-    "watch": "dashboard.lab",
+    "observe": "dashboard.watching.lab",
+    "watch": "dashboard.watching.lab",
 }
 
 _INLINE = {"observe", "watch"}
@@ -25,5 +25,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"dashboard has no {name!r}; it offers {', '.join(_HOMES)}")
     if name in _INLINE and "ipykernel" in sys.modules:
-        import_module("dashboard.inline")
+        import_module("dashboard.cells.inline")
     return getattr(import_module(_HOMES[name]), name)

@@ -13,26 +13,28 @@ from bokeh.document import Document
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
-from dashboard import beacon, notebook_page, style
+from dashboard import style
 from dashboard.browser import Browser
+from dashboard.cells import notebook_page
 from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
 from dashboard.edge import Lookout
-from dashboard.follower import Follower, Shared
 from dashboard.instruments.instrument import Instrument
 from dashboard.job import Job
-from dashboard.journal import Journal
-from dashboard.kept_runs import KeptRuns
+from dashboard.kept.kept_runs import KeptRuns
+from dashboard.kept.shelf import Kept, Shelf
 from dashboard.navigation import Gallery
-from dashboard.onlooker import Onlooker
+from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.playback import clock_of
 from dashboard.run import Run
-from dashboard.share import Share
-from dashboard.shelf import Kept, Shelf
+from dashboard.sharing.share import Share
 from dashboard.store import Frame, Store
 from dashboard.transport import Transport
+from dashboard.watching import beacon
+from dashboard.watching.follower import Follower, Shared
+from dashboard.watching.onlooker import Onlooker
+from dashboard.watching.playback import clock_of
 from dashboard.wire import collected, forget_the_gone, send
 from engine.recording import Recording
 

@@ -10,7 +10,7 @@ from bokeh.model import Model
 from panel.custom import Child, JSComponent
 from panel.io.notebook import Comm
 
-from dashboard import notebook
+from dashboard.cells import notebook
 from dashboard.store import Store
 
 

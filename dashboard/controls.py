@@ -12,9 +12,9 @@ import param
 
 from dashboard import style
 from dashboard.choices import Choices, Magnitude
-from dashboard.data_dialog import DataDialog, OwnData
+from dashboard.own_data.data_dialog import DataDialog, OwnData
+from dashboard.own_data.tables import OWN
 from dashboard.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
-from dashboard.tables import OWN
 from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)

@@ -11,10 +11,10 @@ import numpy as np
 import param
 
 from dashboard.bookmarks import Bookmarks
+from dashboard.own_data.tables import OWN, TABLES
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
-from dashboard.tables import OWN, TABLES
 from dashboard.trail import TUNED, UPDATES, Trail, Tuning
 from dashboard.view import View
 from engine.datasets import Dataset, Standardization

@@ -10,7 +10,7 @@ from typing import Any, Self
 import param
 
 from dashboard.choices import Choices
-from dashboard.tables import DIGEST, OWN, TABLES, Table
+from dashboard.own_data.tables import DIGEST, OWN, TABLES, Table
 from engine.activations import ACTIVATIONS
 from engine.datasets import DATASETS, Dataset
 from engine.initializers import INITIALIZERS

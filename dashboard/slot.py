@@ -11,11 +11,11 @@ from bokeh.models import Div, Plot
 
 from dashboard import style
 from dashboard.browser import InView
-from dashboard.guest_picture import OWN, GuestPicture, among_guests
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.onlooker import Onlooker
-from dashboard.picture_file import SaveMenu, as_csv, file_name
+from dashboard.kept.guest_picture import OWN, GuestPicture, among_guests
+from dashboard.sharing.picture_file import SaveMenu, as_csv, file_name
 from dashboard.store import Frame, Guest, Store
+from dashboard.watching.onlooker import Onlooker
 
 CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
 HEADING = """

@@ -12,8 +12,8 @@ from dashboard import style
 from dashboard.browser import Scrubber
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
-from dashboard.onlooker import Onlooker
 from dashboard.store import Frame
+from dashboard.watching.onlooker import Onlooker
 
 STYLE = """
 :host { min-width: 0; }

@@ -12,14 +12,14 @@ from panel.viewable import Viewable
 
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
-from dashboard.follower import Follower, Shared
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.journal import Journal
+from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.study import Study
+from dashboard.watching.follower import Follower, Shared
 
 PATIENCE = 60
 """Seconds after which a thread that should have ended is taken for one that never will."""

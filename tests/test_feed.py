@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import feed
-from dashboard.feed import Feed, Layout, feeds
-from dashboard.scribe import Scribe, Telling, Thinning
-from dashboard.tail import HELD, Sketch, Tail
+from dashboard.watching import feed
+from dashboard.watching.feed import Feed, Layout, feeds
+from dashboard.watching.scribe import Scribe, Telling, Thinning
+from dashboard.watching.tail import HELD, Sketch, Tail
 from engine.recording import COLUMNS
 from engine.training import NUMBERS, Epochs
 
@@ -276,8 +276,8 @@ def test_ended_stopped_failed_running_and_killed_are_told_apart(scribe):
 TELLS = """
 import sys, time
 import numpy as np
-from dashboard.feed import Feed, Layout
-from dashboard.scribe import Scribe, Telling
+from dashboard.watching.feed import Feed, Layout
+from dashboard.watching.scribe import Scribe, Telling
 scribe = Scribe(Feed.begun("to be killed"))
 print(scribe.feed.id, flush=True)
 layout = Layout(("one",), (), ())

@@ -9,12 +9,12 @@ import pytest
 
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
-from dashboard.follower import Follower, Shared
 from dashboard.pages import PAGES
-from dashboard.playback import clock_of
 from dashboard.race import Race
 from dashboard.run import Run
 from dashboard.settings import Settings
+from dashboard.watching.follower import Follower, Shared
+from dashboard.watching.playback import clock_of
 
 FOLLOWED = [slug for slug, page in PAGES.items() if page.store in (Run, Race) and not page.timeless]
 

@@ -26,9 +26,9 @@ from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.picture_file import as_csv, rows_of
 from dashboard.run import Run
 from dashboard.settings import Settings
+from dashboard.sharing.picture_file import as_csv, rows_of
 
 for _module in iter_modules(instruments.__path__):
     import_module(f"{instruments.__name__}.{_module.name}")

@@ -6,9 +6,9 @@ import pytest
 
 from dashboard import Run, Settings, style
 from dashboard.file_drop import FileDrop
-from dashboard.kept_runs import EMPTY, MOST_BESIDE, PLACES, KeptRuns
+from dashboard.kept.kept_runs import EMPTY, MOST_BESIDE, PLACES, KeptRuns
+from dashboard.kept.shelf import Kept, Shelf
 from dashboard.race import Race, RaceSettings
-from dashboard.shelf import Kept, Shelf
 from dashboard.store import Store
 from engine.recording import Recording
 

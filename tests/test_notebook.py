@@ -8,9 +8,10 @@ from bokeh.document import Document
 from panel.io.notebook import Comm
 from panel.io.state import state
 
-from dashboard import App, Run, Settings, cell, notebook
+from dashboard import App, Run, Settings
+from dashboard.cells import cell, notebook
+from dashboard.cells.notebook import Kernel
 from dashboard.instruments import GradientBars, LossCurve
-from dashboard.notebook import Kernel
 
 
 class Loop:

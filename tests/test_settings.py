@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.choices import bounds_in_words
+from dashboard.own_data.tables import OWN, TABLES, Table
 from dashboard.run import Run
 from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Digest, Settings, Widths
-from dashboard.tables import OWN, TABLES, Table
 from engine.datasets import DATASETS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS

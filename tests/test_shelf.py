@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard import Run, Settings, shelf
-from dashboard.shelf import IN_TRASH, Shelf, ShelfError, described, differences, home, title
+from dashboard import Run, Settings
+from dashboard.kept import shelf
+from dashboard.kept.shelf import IN_TRASH, Shelf, ShelfError, described, differences, home, title
 from engine.recording import Recording, load, save
 
 SETTINGS = {"n": 20, "hidden": [2], "validation": 0}
@@ -383,7 +384,7 @@ def test_a_folder_that_may_not_be_made_is_told(mine, recording, monkeypatch):
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
-from dashboard.shelf import Shelf, ShelfError
+from dashboard.kept.shelf import Shelf, ShelfError
 from engine.recording import load
 mine, recording = Shelf(Path(sys.argv[1])), load(sys.argv[2])
 """

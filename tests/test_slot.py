@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard import guest_picture
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
@@ -18,6 +17,7 @@ from dashboard.instruments.parameter_walk import ParameterWalk
 from dashboard.instruments.passes import Passes
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.roc_curve import RocCurve
+from dashboard.kept import guest_picture
 from dashboard.pages.page import Page
 from dashboard.pages.playground import Playground, PlaygroundView
 from dashboard.race import Race, RaceSettings

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.drawing import Drawing
+from dashboard.own_data.sheet import MOST_READ, Sheet, read_csv
+from dashboard.own_data.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from dashboard.run import Run
 from dashboard.settings import Settings
-from dashboard.sheet import MOST_READ, Sheet, read_csv
 from dashboard.study import Plan, Study
-from dashboard.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from engine.datasets import DATASETS
 
 IRIS = """sepal;petal;kind
@@ -324,7 +324,7 @@ def test_memory_is_bounded_but_never_loses_what_is_used(tmp_path):
 
 def test_a_process_killed_amid_writing_leaves_no_half_table(tmp_path):
     code = """
-import os, dashboard.tables as tables
+import os, dashboard.own_data.tables as tables
 from engine.datasets import DATASETS
 os.fsync = lambda file: os.kill(os.getpid(), 9)
 tables.TABLES.put(tables.Table.of(DATASETS["moons"]()))

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard import beacon, feed, gauge, lab
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
-from dashboard.feed import feeds
-from dashboard.gauge import mean_of, norm
 from dashboard.instruments.told_activations import ToldActivations
-from dashboard.lab import Lab, observe, watch
 from dashboard.pages import PAGES
 from dashboard.pages.watch import Watch
-from dashboard.playback import Playback, clock_of
-from dashboard.tail import Tail
-from dashboard.watched import KIND, Watched, WatchSettings
+from dashboard.watching import beacon, feed, gauge, lab
+from dashboard.watching.feed import feeds
+from dashboard.watching.gauge import mean_of, norm
+from dashboard.watching.lab import Lab, observe, watch
+from dashboard.watching.playback import Playback, clock_of
+from dashboard.watching.tail import Tail
+from dashboard.watching.watched import KIND, Watched, WatchSettings
 from engine import DATASETS, Network, train
 from engine.datasets import Dataset
 from engine.recording import COLUMNS, load, save
@@ -278,14 +278,14 @@ def test_a_loop_that_is_broken_off_or_forgotten_is_ended():
 
 
 def test_a_program_that_ends_without_a_word_has_ended_and_not_been_killed(place):
-    code = "from dashboard.lab import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
+    code = "from dashboard.watching.lab import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
     tail = seen(next(feeds()))
     assert (tail.state, tail.history[-1].loss) == (feed.ENDED, 0.5)
 
 
 def test_a_script_needs_no_screen_to_be_watched(place):
-    code = "import sys\nfrom dashboard.lab import watch, observe\nwith watch('script') as lab: lab.log(0, loss=1.0)\n"
+    code = "import sys\nfrom dashboard import watch, observe\nwith watch('script') as lab: lab.log(0, loss=1.0)\n"
     code += "assert not {'panel', 'bokeh', 'holoviews', 'torch'} & sys.modules.keys()"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True, timeout=60
@@ -511,7 +511,7 @@ class TestTorch:
         assert Tail.of(found.id)._layout.layers == ("0", "2", "4")
 
     def test_what_was_measured_since_the_last_word_is_averaged(self, module, monkeypatch):
-        monkeypatch.setattr("dashboard.torch_adapter.SHARE", 1e9)
+        monkeypatch.setattr("dashboard.watching.torch_adapter.SHARE", 1e9)
         norms = []
         with watch("torch", module=module) as found:
             for seed in range(3):

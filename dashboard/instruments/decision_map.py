@@ -17,9 +17,9 @@ from dashboard import style
 from dashboard.instruments.drawing import Drawing
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.pen_bar import PenBar
+from dashboard.own_data.tables import MOST_CLASSES
 from dashboard.run import Frame
 from dashboard.store import Store
-from dashboard.tables import MOST_CLASSES
 from engine.datasets import Dataset
 
 RESOLUTION = 64

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.own_data.tables import FEWEST_ROWS, MOST_ROWS, OWN, TABLES, Table
 from dashboard.settings import Settings
-from dashboard.tables import FEWEST_ROWS, MOST_ROWS, OWN, TABLES, Table
 
 WRITTEN_AFTER = 1.0
 """Seconds without a change after which what was drawn is written into the folder."""

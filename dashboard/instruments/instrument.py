@@ -14,7 +14,8 @@ from bokeh.events import Tap
 from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
-from dashboard import cell, style
+from dashboard import style
+from dashboard.cells import cell
 from dashboard.store import Frame, Guest, Store
 from engine.training import Epochs
 

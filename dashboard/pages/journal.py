@@ -12,11 +12,11 @@ import panel_material_ui as pmui
 import param
 from markdown_it import MarkdownIt
 
-from dashboard.entry import BEGUN, Entry, Pin
-from dashboard.journal import ID, Journal, JournalError, OvertakenError
-from dashboard.journal_widgets import EntryEditor, EntryList, PinnedRuns
+from dashboard.kept.shelf import Kept, Shelf
+from dashboard.notes.entry import BEGUN, Entry, Pin
+from dashboard.notes.journal import ID, Journal, JournalError, OvertakenError
+from dashboard.notes.journal_widgets import EntryEditor, EntryList, PinnedRuns
 from dashboard.pages.page import Page
-from dashboard.shelf import Kept, Shelf
 from dashboard.store import Frame, Store
 from dashboard.view import View
 

@@ -11,8 +11,8 @@ import panel_material_ui as pmui
 from latex2mathml.converter import convert
 
 from dashboard.choices import Choices
-from dashboard.guest_picture import GuestPicture
 from dashboard.instruments.instrument import Instrument
+from dashboard.kept.guest_picture import GuestPicture
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.slot import Slot

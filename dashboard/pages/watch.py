@@ -5,8 +5,6 @@ from datetime import datetime
 
 import panel as pn
 
-from dashboard import feed
-from dashboard.feed_list import FeedList
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
@@ -19,7 +17,9 @@ from dashboard.instruments.told_activations import ToldActivations
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.page import Page
 from dashboard.run import Frame
-from dashboard.watched import Entry, Watched, WatchSettings, note_the_look
+from dashboard.watching import feed
+from dashboard.watching.feed_list import FeedList
+from dashboard.watching.watched import Entry, Watched, WatchSettings, note_the_look
 
 WORDS = {
     feed.LIVE: "running",

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from conftest import Server, Visit
 
-from dashboard.entry import SECTIONS
-from dashboard.journal import Journal
+from dashboard.kept.shelf import Shelf
+from dashboard.notes.entry import SECTIONS
+from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES
 from dashboard.run import Run
 from dashboard.settings import Settings
-from dashboard.shelf import Shelf
 
 pytestmark = pytest.mark.ui
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.sheet import read_csv
-from dashboard.tables import OWN
+from dashboard.own_data.sheet import read_csv
+from dashboard.own_data.tables import OWN
 
 pytestmark = pytest.mark.ui
 

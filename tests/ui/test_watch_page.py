@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ui
 SCRIPT = """
 import sys, time
 import numpy as np
-from dashboard.lab import watch
+from dashboard.watching.lab import watch
 
 lab = watch("a loop & <b>its</b> name")
 weights = [np.ones((4, 6)), np.ones((6, 2))]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dashboard.entry import LONGEST, SECTIONS, Entry
+from dashboard.notes.entry import LONGEST, SECTIONS, Entry
 
 LINES = """
 :host { min-width: 0; }

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from dashboard import lab, notebook
 from dashboard.app import App
-from dashboard.lab import Lab
-from dashboard.watched import Watched, WatchSettings
+from dashboard.cells import notebook
+from dashboard.watching import lab
+from dashboard.watching.lab import Lab
+from dashboard.watching.watched import Watched, WatchSettings
 
 
 def show(told: Lab) -> bool:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dashboard.tables import FEWEST_ROWS, LARGEST, LONGEST_NAME, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, Table
+from dashboard.own_data.tables import FEWEST_ROWS, LARGEST, LONGEST_NAME, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, Table
 
 LARGEST_FILE = 10 * 10**6
 """Bytes of a file that are read."""

@@ -9,11 +9,11 @@ import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 
-from dashboard.follower import Follower
 from dashboard.job import Job
-from dashboard.offer import Goods, Offer
 from dashboard.run import Setup
-from dashboard.static_page import FRAMES, StaticPage, file_name, packed
+from dashboard.sharing.offer import Goods, Offer
+from dashboard.sharing.static_page import FRAMES, StaticPage, file_name, packed
+from dashboard.watching.follower import Follower
 from engine.source_code import as_numpy, as_torch
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from bokeh.resources import Resources
 from latex2mathml.converter import convert
 
 from dashboard.choices import Choices
-from dashboard.film import Film
 from dashboard.pages.page import Page
-from dashboard.scene import Scene
 from dashboard.settings import COMMON, FAMILIES, OPTIONS, Settings
+from dashboard.sharing.film import Film
+from dashboard.sharing.scene import Scene
 from dashboard.store import Store
 from dashboard.study import Result
 from engine.recording import Recording, save
@@ -225,7 +225,7 @@ class StaticPage:
         kind = self._kind
         trap = f'<p class="trap"><b>Not as the textbook has it.</b> {kind.trap}</p>' if kind.trap else ""
         return BODY.format(
-            logo=(HERE / "logo.svg").read_text("utf-8"),
+            logo=(HERE.parent / "logo.svg").read_text("utf-8"),
             name=escape(self.title),
             question=escape(kind.question),
             look_for=escape(kind.look_for),

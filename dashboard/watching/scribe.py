@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from dashboard import feed
-from dashboard.feed import Feed, Layout, Status
+from dashboard.watching import feed
+from dashboard.watching.feed import Feed, Layout, Status
 from engine.training import NUMBERS, Epoch, Epochs
 
 log = logging.getLogger(__name__)

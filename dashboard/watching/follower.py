@@ -10,9 +10,9 @@ from weakref import WeakSet
 
 import param
 
-from dashboard.onlooker import Onlooker
 from dashboard.store import Frame, Store
 from dashboard.view import View
+from dashboard.watching.onlooker import Onlooker
 from engine.recording import Recording
 
 LAST = 20

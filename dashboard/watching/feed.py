@@ -26,7 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dashboard.shelf import home, title
+from dashboard.kept.shelf import home, title
 from engine.training import NUMBERS, Epochs
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")

@@ -10,9 +10,9 @@ from zlib import crc32
 
 import numpy as np
 
-from dashboard import feed
-from dashboard.feed import HEAD, Feed, Layout
 from dashboard.run import Setup
+from dashboard.watching import feed
+from dashboard.watching.feed import HEAD, Feed, Layout
 from engine.datasets import Dataset
 from engine.network import Network
 from engine.recording import COLUMNS, History

@@ -21,7 +21,7 @@ from panel.io import block_comm
 from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push
 from panel.io.state import state
 
-from dashboard import notebook_page
+from dashboard.cells import notebook_page
 from dashboard.store import Store
 
 log = logging.getLogger(__name__)

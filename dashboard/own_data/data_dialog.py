@@ -10,9 +10,9 @@ import panel_material_ui as pmui
 from panel.custom import JSComponent
 
 from dashboard.file_drop import FileDrop
+from dashboard.own_data.sheet import LARGEST_FILE, Sheet, read_csv
+from dashboard.own_data.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
 from dashboard.settings import Settings
-from dashboard.sheet import LARGEST_FILE, Sheet, read_csv
-from dashboard.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
 
 SHOWN_ROWS = 5
 LONG = 500_000

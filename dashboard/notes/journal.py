@@ -20,8 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dashboard.entry import LONGEST, Entry, Pin, in_a_line
-from dashboard.shelf import REASONS, home
+from dashboard.kept.shelf import REASONS, home
+from dashboard.notes.entry import LONGEST, Entry, Pin, in_a_line
 
 try:
     import fcntl

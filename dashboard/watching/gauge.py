@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dashboard.feed import Layout
+from dashboard.watching.feed import Layout
 
 SHARE = 0.03
 """Of the time that a training takes, how much may go into making numbers of its arrays."""

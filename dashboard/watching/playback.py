@@ -1,8 +1,8 @@
 """Playback: the clock of what runs elsewhere. It moves nothing but the epoch that is looked at."""
 
 from dashboard.clock import Clock
-from dashboard.onlooker import Onlooker
 from dashboard.store import Store
+from dashboard.watching.onlooker import Onlooker
 
 
 class Playback(Clock):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dashboard.feed import born, is_running, replace
-from dashboard.shelf import home
+from dashboard.kept.shelf import home
+from dashboard.watching.feed import born, is_running, replace
 
 
 def light(address: str) -> None:

@@ -10,15 +10,15 @@ from typing import Any, Self
 import numpy as np
 import param
 
-from dashboard import feed
 from dashboard.choices import Choices
-from dashboard.feed import Feed, Layout, Status, feeds
-from dashboard.onlooker import Onlooker
+from dashboard.kept.shelf import home
 from dashboard.run import Frame, Setup
-from dashboard.shelf import home
 from dashboard.store import Companion
-from dashboard.tail import NO_DATA, Sketch, Tail
 from dashboard.view import View
+from dashboard.watching import feed
+from dashboard.watching.feed import Feed, Layout, Status, feeds
+from dashboard.watching.onlooker import Onlooker
+from dashboard.watching.tail import NO_DATA, Sketch, Tail
 from engine.datasets import Dataset
 from engine.network import Network
 from engine.recording import History, Recording

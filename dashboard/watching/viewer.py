@@ -1,4 +1,4 @@
-"""Viewer: a laboratory served for one training, by a process beside it: `python -m dashboard.viewer`.
+"""Viewer: a laboratory served for one training, by a process beside it: `python -m dashboard.watching.viewer`.
 
 It opens the browser when it is ready, and ends by itself some time after the training when nobody looks any more.
 """
@@ -14,8 +14,8 @@ from typing import Any
 
 import panel as pn
 
-from dashboard import beacon
-from dashboard.feed import is_running
+from dashboard.watching import beacon
+from dashboard.watching.feed import is_running
 
 LINGER = 120.0
 """Seconds without anybody looking, after the training has ended, until the viewer ends."""
@@ -34,7 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training's Ctrl-C is not for the one who watches it
     address = f"http://localhost:{wanted.port}/dashboard"
     server = pn.serve(
-        {"dashboard": str(Path(__file__).with_name("main.py"))},
+        {"dashboard": str(Path(__file__).parents[1] / "main.py")},
         port=wanted.port,
         address="localhost",
         websocket_origin=[f"localhost:{wanted.port}", f"127.0.0.1:{wanted.port}"],

@@ -8,7 +8,7 @@ from bokeh.document import Document
 from bokeh.model import Model
 from panel.io.notebook import Comm
 
-from dashboard import notebook
+from dashboard.cells import notebook
 from dashboard.job import Job
 
 HEADING = """

@@ -25,11 +25,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from dashboard import beacon, feed
-from dashboard.feed import Feed
-from dashboard.gauge import MOST_OURS, MOST_WEIGHTS, NOTHING, Gauge, Numbers, number
-from dashboard.scribe import Scribe, Telling
-from dashboard.shelf import home
+from dashboard.kept.shelf import home
+from dashboard.watching import beacon, feed
+from dashboard.watching.feed import Feed
+from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, NOTHING, Gauge, Numbers, number
+from dashboard.watching.scribe import Scribe, Telling
 from engine.training import Epoch
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Lab:
             _save_examples(found.folder / "data.npz", examples)
         self._scribe, self.id = Scribe(found), found.id
         if module is not None:
-            from dashboard.torch_adapter import Probe
+            from dashboard.watching.torch_adapter import Probe
 
             self._probe = Probe(module)
         self._show(open_browser)
@@ -366,7 +366,7 @@ def _served() -> str:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "dashboard.viewer", "--port", str(port), "--open", "?page=watch"]
+    command = [sys.executable, "-m", "dashboard.watching.viewer", "--port", str(port), "--open", "?page=watch"]
     told = "--of", str(os.getpid()), "--born", feed.born()
     with (home() / "live" / "viewer.log").open("w") as said:
         aside = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "start_new_session": True}
@@ -376,7 +376,7 @@ def _served() -> str:
 
 
 def _folder() -> str:
-    return str(Path(__file__).parent)
+    return str(Path(__file__).parents[1])
 
 
 def _advice(error: Exception) -> str:

@@ -11,10 +11,10 @@ from bokeh.model import Model
 from bokeh.models import ColumnDataSource, Div
 from panel.custom import JSComponent
 
-from dashboard.film import Film
 from dashboard.instruments.equal_scales import EqualScales
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.page import Page
+from dashboard.sharing.film import Film
 from dashboard.store import Store
 
 

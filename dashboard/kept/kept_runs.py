@@ -12,8 +12,8 @@ import panel as pn
 from dashboard import style
 from dashboard.choices import Choices
 from dashboard.file_drop import FileDrop
-from dashboard.run_list import KeepForm, RunList
-from dashboard.shelf import ENDING, LARGEST, Kept, Shelf, described, differences
+from dashboard.kept.run_list import KeepForm, RunList
+from dashboard.kept.shelf import ENDING, LARGEST, Kept, Shelf, described, differences
 from dashboard.store import Guest, Store
 from engine.recording import Recording
 

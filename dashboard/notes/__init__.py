@@ -1,0 +1,1 @@
+"""The journal: its entries, their folder and what shows them."""
