@@ -22,7 +22,6 @@ from typing import Any
 
 import panel as pn
 from bokeh.document import Document
-from bokeh.protocol import Protocol
 from bokeh.protocol.message import Message
 from bokeh.server.session import ServerSession
 from bokeh.server.views.ws import WSHandler
@@ -30,6 +29,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from dashboard import wire
 from dashboard.app import App
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
@@ -113,16 +113,16 @@ def watch_frames() -> None:
 
 def watch_messages() -> None:
     """Count what a frame serializes and writes, and time what is heard from browsers."""
-    create, encode = Protocol.create, Message.content_json.fget
+    pack, encode = wire.packed, Message.content_json.fget
     write, hear = WebSocketHandler.write_message, WSHandler.on_message
 
-    def created(protocol: Protocol, kind: str, *arguments: Any, **named: Any) -> Message:
+    def packed(*arguments: Any) -> Message:
         spans = CURRENT.get()
         if spans is None:
-            return create(protocol, kind, *arguments, **named)
+            return pack(*arguments)
         spans.messages += 1
         with spans.measure("Bokeh serialization"):
-            return create(protocol, kind, *arguments, **named)
+            return pack(*arguments)
 
     def encoded(message: Message) -> str:
         spans = CURRENT.get()
@@ -146,7 +146,7 @@ def watch_messages() -> None:
             await hear(handler, fragment)
         HEARD.append(spans)
 
-    Protocol.create, Message.content_json = created, property(encoded)
+    wire.packed, Message.content_json = packed, property(encoded)
     WebSocketHandler.write_message, WSHandler.on_message = written, heard
 
 

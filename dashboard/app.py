@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from dashboard import style
 from dashboard.browser import Browser
+from dashboard.budget import BUDGET
 from dashboard.cells import notebook_page
 from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
@@ -38,8 +39,9 @@ from dashboard.watching.playback import clock_of
 from dashboard.wire import collected, forget_the_gone, send
 from engine.recording import Recording
 
-PERIOD = 90
-CROWD = 10
+PERIOD = 0.08
+"""Seconds from one frame to the next, at least."""
+
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
 REFRESH = 11
@@ -216,7 +218,7 @@ class App(pn.viewable.Viewer):
         self._document = document
         self.clock.go_to(epoch)
         self._write_link()
-        document.add_periodic_callback(self._tick, PERIOD)
+        document.add_timeout_callback(self._tick, 1)
 
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""
@@ -353,7 +355,16 @@ class App(pn.viewable.Viewer):
             self.transport.press(key)
 
     async def _tick(self) -> None:
-        """One beat of the session: draw what is new, unless the browser is behind or the server crowded."""
+        """One beat of the session, and the next one when it is due."""
+        began = time.perf_counter()
+        try:
+            await self._beat()
+        finally:
+            wait = began + max(PERIOD, BUDGET.period) - time.perf_counter()
+            self._document.add_timeout_callback(self._tick, max(1, round(1e3 * wait)))
+
+    async def _beat(self) -> None:
+        """Draw what is new, unless the browser is behind."""
         self._ticks += 1
         if isinstance(self.run, Follower) and self.run.outdated and not self._asked:
             self._swap(lambda shared=self.run.shared: (PAGES[shared.page], Follower(shared), []))
@@ -364,13 +375,15 @@ class App(pn.viewable.Viewer):
             await send(self._document, changes, CONDUCTOR.still)
             return
         self._stand_where_looked_at()
-        if self._ticks % (1 + CONDUCTOR.runs // (CROWD + 1)) or self.browser.behind > FRAMES_AHEAD:
+        if self.browser.behind > FRAMES_AHEAD:
             return
         if self._is_behind():
+            began = time.perf_counter()
             with CONDUCTOR.still(), collected(self._document) as changes:
                 self._draw()
-                self.browser.frame += 1
-            await send(self._document, changes, CONDUCTOR.still)
+                self.browser.tell(frame=self.browser.frame + 1)
+            drawing = time.perf_counter() - began
+            BUDGET.spent(id(self), drawing + await send(self._document, changes, CONDUCTOR.still))
         self._end_beat()
 
     def catch_up(self) -> None:
@@ -382,7 +395,7 @@ class App(pn.viewable.Viewer):
         if self._is_behind():
             with CONDUCTOR.still():
                 self._draw()
-                self.browser.frame += 1
+                self.browser.tell(frame=self.browser.frame + 1)
         self._end_beat()
 
     def leave(self) -> None:

@@ -6,14 +6,20 @@ who leaves meanwhile is a traceback in the log, and one who reads slowly a queue
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, wraps
+from math import isfinite
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from bokeh.core.serialization import AnyRep, Ref, Serializer
 from bokeh.document import Document
 from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent
+from bokeh.model import Model
 from bokeh.protocol.message import Message
+from bokeh.protocol.messages.patch_doc import patch_doc
 from bokeh.server.protocol_handler import ProtocolHandler
 from bokeh.server.views.ws import WSHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -35,23 +41,58 @@ def collected(document: Document) -> Iterator[list[DocumentPatchedEvent]]:
 
 async def send(
     document: Document, changes: list[DocumentPatchedEvent], alone: Callable[[], AbstractContextManager]
-) -> None:
+) -> float:
     """Send changes as one message to all visitors of the document, and wait until it is on its way.
+
+    Returns the seconds of work that was, without the waiting.
 
     Call it from a coroutine that holds the document's lock, such as a periodic callback. alone() gives a context in
     which the message is written; nobody waits in it.
     """
+    session = document.session_context.session if document.session_context else None
+    connections = list(session._subscribed_connections) if changes and session else []
+    worked, message = 0.0, None
+    for connection in connections:
+        socket = connection._socket
+        with await socket.write_lock.acquire(), alone():
+            began = time.perf_counter()
+            message = message or packed(document, changes)
+            sent = [] if socket.ws_connection is None else _write(socket, message)
+            worked += time.perf_counter() - began
+        await asyncio.gather(*sent, return_exceptions=True)
+    return worked
+
+
+def packed(document: Document, changes: list[DocumentPatchedEvent]) -> Message:
+    """The message that tells a page of changes to its document."""
     for change in changes:
         if isinstance(change, ColumnDataChangedEvent):
             change.cols = None
-    session = document.session_context.session if document.session_context else None
-    for connection in list(session._subscribed_connections) if changes and session else ():
-        socket = connection._socket
-        with await socket.write_lock.acquire(), alone():
-            sent = (
-                [] if socket.ws_connection is None else _write(socket, connection.protocol.create("PATCH-DOC", changes))
-            )
-        await asyncio.gather(*sent, return_exceptions=True)
+    writer = Writer(document)
+    message = patch_doc(patch_doc.create_header(), {}, {"events": writer.encode(changes)})
+    document.models.flush_synced(lambda model: not writer.has_ref(model))
+    message.add_buffers(*writer.buffers)
+    return message
+
+
+class Writer(Serializer):
+    """Bokeh's serializer for a document that a page has already.
+
+    Bokeh's own way begins every message with a table of all the document's models; here the few that a message speaks
+    of are looked up. Plain numbers and texts, which are most of it, are passed on as they are.
+    """
+
+    def __init__(self, document: Document) -> None:
+        super().__init__()
+        self._models = document.models
+
+    def get_ref(self, obj: Any) -> Ref | None:
+        known = isinstance(obj, Model) and self._models.get_by_id(obj.id) is obj and obj not in self._models._new_models
+        return obj.ref if known else super().get_ref(obj)
+
+    def encode(self, obj: Any) -> AnyRep:
+        plain = type(obj) is str or (type(obj) is float and isfinite(obj))
+        return obj if plain else super().encode(obj)
 
 
 @cache
@@ -61,7 +102,9 @@ def forget_the_gone() -> None:
 
     @wraps(handle)
     async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
-        return None if connection._session is None else await handle(handler, message, connection)
+        if connection._session is None or _hear(message, connection._session.document):
+            return None
+        return await handle(handler, message, connection)
 
     @wraps(on_close)
     def close_if_there(socket: WSHandler) -> None:
@@ -69,6 +112,20 @@ def forget_the_gone() -> None:
             on_close(socket)
 
     ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
+
+
+LISTENERS: WeakKeyDictionary[Document, dict[str, Callable[[str, Any], bool]]] = WeakKeyDictionary()
+"""Who hears at once what a page says of a model, by its id: told an attribute and its value; whether it was heard."""
+
+
+def _hear(message: Message, document: Document) -> bool:
+    """Pass an attribute's change on to who waits for it, without the document's lock and without an answer."""
+    listeners = LISTENERS.get(document)
+    events = message.content.get("events", ()) if listeners and message.msgtype == "PATCH-DOC" else ()
+    if len(events) != 1 or events[0].get("kind") != "ModelChanged":
+        return False
+    listener = listeners.get(events[0]["model"]["id"])
+    return bool(listener and listener(events[0]["attr"], events[0]["new"]))
 
 
 def _write(socket: WebSocketHandler, message: Message) -> list[Awaitable[None]]:

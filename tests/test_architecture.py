@@ -27,6 +27,7 @@ HOMES = {
     "dashboard.settings": "settings",
     "dashboard.view": "settings",
     "dashboard.bookmarks": "run",
+    "dashboard.budget": "run",
     "dashboard.edge": "run",
     "dashboard.job": "run",
     "dashboard.kept.shelf": "run",

@@ -1,7 +1,9 @@
 """Loss landscape: the loss on a plane through the current weights, and the way the run came."""
 
+import time
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import contourpy
 import holoviews as hv
@@ -11,13 +13,18 @@ import param
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.run import Frame
+from dashboard.watching.onlooker import Onlooker
 from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
+from engine.recording import History
 
 POINTS = 41
 DRAWN = 61
 CONTOURS = 12
 SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
+
+EVERY = 0.9
+"""Seconds after which a survey is made anew while the run goes on."""
 
 REACHES = {"1": 1.0, "0.3": 0.3, "0.1": 0.1}
 
@@ -54,6 +61,23 @@ class Relief:
         """The losses the colors go from and to."""
         low = max(LOWEST, float(np.nanmin(self.losses)))
         return low, min(float(np.nanmax(self.losses)), low * SPAN) * (1 + 1e-9)
+
+
+class Survey:
+    """The making of a relief; of a run that many only look at, by one of them for all."""
+
+    def __init__(self, looked_at: int | None = None) -> None:
+        """looked_at: the epoch that is gone back to; None at the newest."""
+        self.looked_at, self.relief = looked_at, None
+        self._began = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self._began
+
+
+SURVEYS: WeakKeyDictionary[History, dict[Hashable, Survey]] = WeakKeyDictionary()
 
 
 class LossLandscape(Instrument):
@@ -188,8 +212,20 @@ class LossLandscape(Instrument):
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         relief = self._relief
-        known = relief and (relief.epoch, relief.subject) == (frame.epoch.index, self.subject(frame))
-        return None if known else self._survey(frame)
+        subject = self.subject(frame)
+        if relief and (relief.epoch, relief.subject) == (frame.epoch.index, subject):
+            return None
+        if not isinstance(self.run, Onlooker):
+            return self._survey(frame, Survey())
+        surveys = SURVEYS.setdefault(frame.history, {})
+        survey = surveys.get(key := (type(self), subject))
+        if survey is None or survey.looked_at != self.run.looked_at or survey.age > EVERY:
+            surveys[key] = survey = Survey(self.run.looked_at)
+            return self._survey(frame, survey)
+        if survey.relief and survey.relief is not relief:
+            self._pending = survey.relief
+            self.run.touch()
+        return None
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch whose dot is nearest."""
@@ -202,7 +238,7 @@ class LossLandscape(Instrument):
     def _change_reach(self) -> None:
         self.redraw()
 
-    def _survey(self, frame: Frame) -> Iterator[object]:
+    def _survey(self, frame: Frame, survey: Survey) -> Iterator[object]:
         """The loss on the plane of a frame, a few points at a time."""
         setup, subject, network = frame.setup, self.subject(frame), frame.network()
         plane = self.plane(frame)
@@ -216,7 +252,7 @@ class LossLandscape(Instrument):
         there = path_on_plane(network, setup.train, plane, ends, *objective)
         start, here = np.abs(there.beneath - there.losses).tolist()
         if setup is self._setup and subject == self.subject(frame) and np.isfinite(surface).any():
-            self._pending = Relief(frame.epoch.index, subject, plane, window, surface, start, here)
+            self._pending = survey.relief = Relief(frame.epoch.index, subject, plane, window, surface, start, here)
             self.run.touch()
 
     def _corner_and_size(self) -> tuple[tuple[float, float], tuple[float, float]]:
