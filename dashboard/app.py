@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlencode
@@ -98,6 +99,7 @@ class App(pn.viewable.Viewer):
         self._aside = self._side
         self._was_open = False
         self._ticks, self._said = 0, ("", 0)
+        self._due, self._wished = 0.0, None
         self._chore: Chore | Job = Chore(iter(()))
         self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
         self._kept = key, self._moment
@@ -186,6 +188,11 @@ class App(pn.viewable.Viewer):
             swap()
         else:
             self._asked = swap
+
+    @property
+    def is_served(self) -> bool:
+        """Whether it has an address of its own, as it has not in a notebook."""
+        return self._document is not None
 
     @property
     def _moment(self) -> object:
@@ -355,13 +362,20 @@ class App(pn.viewable.Viewer):
             self.transport.press(key)
 
     async def _tick(self) -> None:
-        """One beat of the session, and the next one when it is due."""
+        """One beat of the session when a frame is due, or before, when the visitor has wished for something."""
         began = time.perf_counter()
         try:
-            await self._beat()
+            if began >= self._due or self._wish != self._wished:
+                self._due = began + max(PERIOD, BUDGET.period)
+                await self._beat()
         finally:
-            wait = began + max(PERIOD, BUDGET.period) - time.perf_counter()
+            wait = min(self._due, began + PERIOD) - time.perf_counter()
             self._document.add_timeout_callback(self._tick, max(1, round(1e3 * wait)))
+
+    @property
+    def _wish(self) -> object:
+        """What only the visitor changes."""
+        return self._asked, self._link_is_old, self.clock.playing, self.run.looked_at, self.run.refusals
 
     async def _beat(self) -> None:
         """Draw what is new, unless the browser is behind."""
@@ -382,7 +396,7 @@ class App(pn.viewable.Viewer):
             with CONDUCTOR.still(), collected(self._document) as changes:
                 self._draw()
                 self.browser.tell(frame=self.browser.frame + 1)
-            drawing = time.perf_counter() - began
+            self._wished, drawing = self._wish, time.perf_counter() - began
             BUDGET.spent(id(self), drawing + await send(self._document, changes, CONDUCTOR.still))
         self._end_beat()
 
@@ -485,14 +499,19 @@ def serve() -> None:
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
     request = document.session_context.request
-    _be_found(f"{request.protocol}://{request.headers.get('Host')}{request.path}")
+    with suppress(AttributeError, ValueError):  # a socket of another kind has no port
+        _, port, *_ = request.connection.stream.socket.getsockname()
+        _be_found(f"{request.protocol}://localhost:{port}{request.path}")
     pn.state.onload(lambda: app.start(document, epoch))
     pn.state.on_session_destroyed(lambda _: app.end())
 
 
 @cache
 def _be_found(address: str) -> None:
-    """Let programs on this machine find the laboratory, to show in it what they train."""
+    """Let programs on this machine find the laboratory, to show in it what they train.
+
+    The address is the server's own; what a visitor calls it is anybody's.
+    """
     beacon.light(address)
 
 

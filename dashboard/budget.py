@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-SHARE = 0.6
+SHARE = 0.75
 """Of the loop's time that frames may take, together."""
 
 RECENT = 1.5

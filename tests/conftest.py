@@ -17,8 +17,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Nothing that a test keeps gets among the runs of whoever tests."""
+    """Nothing that a test keeps gets among the runs of whoever tests, and no browser is opened for them."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DESCENT_LAB_BROWSER", "0")
         patch.setenv("DESCENT_LAB_HOME", str(folder := tmp_path_factory.mktemp("home")))
         yield folder
 

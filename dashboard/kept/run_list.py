@@ -119,6 +119,8 @@ class RunList(JSComponent):
       found.textContent = words ?? ""
       return found
     }
+    // In a notebook there is no address that would open anything.
+    const served = () => Bokeh.documents.some((one) => one.roots().some((root) => root.class_name == "Page"))
     // Clipboards are there for pages from this machine or over https only; else what is selected can be copied.
     const copy = async (text, near) => {
       if (navigator.clipboard && window.isSecureContext) { return navigator.clipboard.writeText(text) }
@@ -189,11 +191,11 @@ class RunList(JSComponent):
           act("Download", "One file, to keep elsewhere or to hand on", () => {
             downloading = downloading.then(() => download(id))
           }),
-          act("Copy link", "A link that opens it", async (button) => {
+          ...(served() ? [act("Copy link", "A link that opens it", async (button) => {
             await copy(`${location.origin}${location.pathname}?run=${id}`, item)
             button.textContent = "Copied"
             setTimeout(() => { button.textContent = "Copy link" }, 1500)
-          }),
+          })] : []),
           act("Delete", "It can be had back", () => ask({do: "delete", id})),
         ]
         top.append(chip, name)

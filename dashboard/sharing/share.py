@@ -41,7 +41,8 @@ class Share(pn.viewable.Viewer):
         self._link = Offer(
             {"link": self.link},
             title="Link",
-            words="Opens this page with these settings and trains the same run up to the epoch that is shown.",
+            words="Opens this page with these settings and trains up to the epoch that is shown. "
+            "Changes made on the way are in a saved run only.",
             acts=[_act("link", "copy", "Copy link")],
         )
         self._following = Offer(
@@ -89,7 +90,8 @@ class Share(pn.viewable.Viewer):
     def refresh(self) -> None:
         """Offer what the page that is open has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
-        self._following.visible = not isinstance(self._host.run, Follower)
+        self._link.visible = self._host.is_served
+        self._following.visible = self._host.is_served and not isinstance(self._host.run, Follower)
         self._tell_followers()
         self._follow()
 
