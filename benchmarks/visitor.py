@@ -67,7 +67,7 @@ class Visitor:
     async def close(self) -> None:
         """Leave, as by closing the tab."""
         self._socket.close()
-        with suppress(ConnectionError, TimeoutError, WebSocketClosedError):
+        with suppress(ConnectionError, TimeoutError, WebSocketClosedError, asyncio.CancelledError):
             await asyncio.wait_for(self._listener, 5)
 
     async def press(self, key: str) -> None:

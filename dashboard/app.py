@@ -363,13 +363,13 @@ class App(pn.viewable.Viewer):
 
     async def _tick(self) -> None:
         """One beat of the session when a frame is due, or before, when the visitor has wished for something."""
-        began = time.perf_counter()
+        began, period = time.perf_counter(), BUDGET.period
         try:
             if began >= self._due or self._wish != self._wished:
-                self._due = began + max(PERIOD, BUDGET.period)
+                self._due = began + max(PERIOD, period)
                 await self._beat()
         finally:
-            wait = min(self._due, began + PERIOD) - time.perf_counter()
+            wait = min(self._due, began + max(PERIOD, period / 4)) - time.perf_counter()
             self._document.add_timeout_callback(self._tick, max(1, round(1e3 * wait)))
 
     @property

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from weakref import WeakMethod
 
 import param
 from bokeh.document import Document
@@ -37,7 +38,7 @@ class Direct(JSComponent):
     ) -> None:
         if comm is None and self.heard:
             properties = [name for name in properties if name not in self.heard]
-            LISTENERS.setdefault(doc, {})[model.id] = self._hear
+            LISTENERS.setdefault(doc, {})[model.id] = WeakMethod(self._hear)
         super()._link_props(model, properties, doc, root, comm)
 
     def _hear(self, name: str, value: Any) -> bool:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, wraps
 from math import isfinite
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakMethod
 
 from bokeh.core.serialization import AnyRep, Ref, Serializer
 from bokeh.document import Document
@@ -114,8 +114,11 @@ def forget_the_gone() -> None:
     ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
 
 
-LISTENERS: WeakKeyDictionary[Document, dict[str, Callable[[str, Any], bool]]] = WeakKeyDictionary()
-"""Who hears at once what a page says of a model, by its id: told an attribute and its value; whether it was heard."""
+LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionary()
+"""Who hears at once what a page says of a model, by its id: told an attribute and its value; whether it was heard.
+
+Weak, as whoever hears holds the document by its models.
+"""
 
 
 def _hear(message: Message, document: Document) -> bool:
@@ -124,7 +127,8 @@ def _hear(message: Message, document: Document) -> bool:
     events = message.content.get("events", ()) if listeners and message.msgtype == "PATCH-DOC" else ()
     if len(events) != 1 or events[0].get("kind") != "ModelChanged":
         return False
-    listener = listeners.get(events[0]["model"]["id"])
+    heard = listeners.get(events[0]["model"]["id"])
+    listener = heard and heard()
     return bool(listener and listener(events[0]["attr"], events[0]["new"]))
 
 
