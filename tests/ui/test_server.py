@@ -2,6 +2,8 @@
 
 import json
 import sys
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,35 @@ def settle(port: int) -> None:
 
 def count(port: int) -> dict[str, int]:
     return json.loads(answer(f"http://localhost:{port}/count"))
+
+
+def test_a_password_is_asked_for_and_lets_in_whoever_knows_it(tmp_path):
+    users = tmp_path / "users.json"
+    users.write_text('{"ann": "correct horse"}')
+    port, log = free_port(), tmp_path / "log"
+    options = ["--basic-auth", str(users), "--cookie-secret", "a secret", "--session-ids", "signed"]
+    command = [sys.executable, "-m", "panel", "serve", "dashboard", "--port", str(port), *options]
+    secret = {"BOKEH_SECRET_KEY": "another secret", "DESCENT_LAB_HOME": str(tmp_path / "home")}
+    process = start(command, log, secret)
+    try:
+        wait_until(lambda: answer(f"http://localhost:{port}/login") is not None, "the server to answer")
+        assert is_let_in(port, "ann", "correct horse")
+        assert not is_let_in(port, "ann", "wrong horse")
+        assert not is_let_in(port, "eve", "correct horse")
+        assert "Traceback" not in log.read_text(), log.read_text()[:LONGEST]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def is_let_in(port, name, password):
+    """Whether somebody who logs in so gets the laboratory, and not the login once more."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    lab = f"http://localhost:{port}/dashboard"
+    with browser.open(lab) as asked:
+        assert asked.url.startswith(f"http://localhost:{port}/login")
+    told = urllib.parse.urlencode({"username": name, "password": password}).encode()
+    with browser.open(f"http://localhost:{port}/login", told) as answered:
+        assert ("login" in answered.url) == ("error" in answered.url)
+    with browser.open(lab) as shown:
+        return shown.url == lab and "Descent Lab" in shown.read().decode()

@@ -122,3 +122,30 @@ def test_a_page_with_tables_and_sheets_of_numbers_plays_too(visit, offline, tmp_
     file.key("Home")
     assert file.number("step") == "0"
     assert file.ask(table) != last
+
+
+def test_a_class_follows_its_teacher_and_each_looks_where_they_like(visit):
+    teacher = visit("?page=playground&speed=100")
+    teacher.window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    teacher.press("Share")
+    teacher.press("Let others follow")
+    teacher.window.get_by_text("copied", exact=True).wait_for()
+    link = teacher.ask("navigator.clipboard.readText()")
+    teacher.window.keyboard.press("Escape")
+    student = visit(link[link.index("?") :])
+    assert student.epoch() == 0
+    teacher.press("Play")
+    student.pass_by(20)
+    student.key("Home")
+    student.reach(0)
+    going = teacher.epoch()
+    teacher.pass_by(going)
+    assert student.epoch() == 0
+    student.key("End")
+    student.pass_by(going)
+    last = teacher.stand()
+    student.reach(last)
+    assert student.loss() == teacher.loss()
+    teacher.window.close()
+    student.window.get_by_text("Whoever shared this run has left").wait_for()
+    assert student.epoch() == last
