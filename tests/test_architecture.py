@@ -26,6 +26,7 @@ HOMES = {
     "dashboard.own_data.tables": "settings",
     "dashboard.settings": "settings",
     "dashboard.view": "settings",
+    "dashboard.whole_file": "settings",
     "dashboard.bookmarks": "run",
     "dashboard.budget": "run",
     "dashboard.edge": "run",

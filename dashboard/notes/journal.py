@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dashboard import whole_file
 from dashboard.kept.shelf import REASONS, home
 from dashboard.notes.entry import LONGEST, Entry, Pin, in_a_line
 
@@ -131,7 +132,7 @@ class Journal:
             if _stamp(present) not in ours:
                 raise OvertakenError(f"{entry.title or 'The entry'} was changed elsewhere meanwhile.")
             if present != content or not path.exists():
-                _replace(path, content)
+                whole_file.write(path, content)
         self._written[entry.id] = _stamp(content)
         return self.read(entry.id)
 
@@ -231,20 +232,6 @@ def _take(lock: BinaryIO) -> None:
             time.sleep(0.01)
         except OSError:
             return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole: it takes the path's place once it is safe on disk."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _content(entry: Entry) -> bytes:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b, sha256
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from dashboard import whole_file
 from engine.datasets import Dataset
 
 OWN = "own data"
@@ -217,7 +217,8 @@ class Tables:
         table, path = self.get(digest), self._path(digest)
         try:
             if not path.exists():
-                _write(path, json.dumps(table.packed()))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                whole_file.write(path, json.dumps(table.packed()).encode())
         except OSError as error:
             return (
                 f"The data could not be written to {path.parent} ({error.strerror or error}): "
@@ -287,20 +288,6 @@ def _folder() -> Path:
 
 
 TABLES = Tables(_folder)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file beside its place and move it there, so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}-{token_hex(4)}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _numbers(packed: dict[str, Any], name: str, dimensions: int) -> np.ndarray:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dashboard import whole_file
 from dashboard.kept.shelf import home
-from dashboard.watching.feed import born, is_running, replace
+from dashboard.watching.feed import born, is_running
 
 
 def light(address: str) -> None:
@@ -22,7 +23,7 @@ def light(address: str) -> None:
     told = {"address": address, "pid": os.getpid(), "born": born(), "host": socket.gethostname()}
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, json.dumps(told).encode())
+        whole_file.write(path, json.dumps(told).encode())
         atexit.register(_put_out, path, os.getpid())
 
 

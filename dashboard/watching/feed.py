@@ -26,6 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dashboard import whole_file
 from dashboard.kept.shelf import home, title
 from engine.training import NUMBERS, Epochs
 
@@ -143,7 +144,7 @@ class Feed:
         )
         (made / "epochs.feed").touch()
         told = {part.name: getattr(feed, part.name) for part in fields(feed) if part.name != "folder"}
-        replace(made / "about.json", json.dumps({"format": FORMAT, **told}).encode())
+        whole_file.write(made / "about.json", json.dumps({"format": FORMAT, **told}).encode())
         return feed
 
     @classmethod
@@ -306,20 +307,6 @@ def is_running(pid: int, born: str) -> bool:
 def born() -> str:
     """What tells this process from a later one with the same number."""
     return _birth(os.getpid())
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole: it takes the path's place once it is safe on disk."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 DEAD = "dead"
