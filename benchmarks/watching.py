@@ -26,7 +26,7 @@ from dashboard.watching.tail import Tail
 from engine import DATASETS, Network, train
 
 WARM_UP = 500
-"""Epochs before the clock starts: at first a lab tells all, later what three percent of the time allow."""
+"""Epochs before the clock starts: at first a lab tells all, later what two percent of the time allow."""
 
 Times = tuple[float, float]
 Work = Callable[[bool, int], Times]
@@ -88,8 +88,9 @@ def numpy_loop(units: int, examples: int) -> Work:
                 error = hidden @ w[1] - y
                 slopes = [x.T @ (error @ w[1].T * (hidden > 0)) / examples, hidden.T @ error / examples]
                 w = [one - 0.01 * slope for one, slope in zip(w, slopes, strict=True)]
+                loss = (error**2).mean()
                 if found:
-                    found.log(epoch, loss=(error**2).mean(), gradients=slopes, activations=[hidden], parameters=w)
+                    found.log(epoch, loss=loss, gradients=slopes, activations=[hidden], parameters=w)
             return since(began)
 
     return work

@@ -9,11 +9,14 @@ import numpy as np
 
 from dashboard.watching.feed import Layout
 
-SHARE = 0.03
+SHARE = 0.02
 """Of the time that a training takes, how much may go into making numbers of its arrays."""
 
-CREDIT = 0.02
+CREDIT = 0.005
 """Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
+
+REST = 0.1
+"""Seconds from one telling of arrays to the next, at least, where not all can be told: nobody sees more."""
 
 MOST_UNITS = 2048
 MOST_WEIGHTS = 4096
@@ -31,20 +34,22 @@ NOTHING: Numbers = (None, None, None)
 class Gauge:
     """Norms, means and samples of arrays, and the `layout` that says whose they are.
 
-    Where making them at every call would take more than three percent of the time, some calls give nothing.
+    Where making them at every call would take more than two percent of the time, some calls give nothing.
     """
 
     def __init__(self) -> None:
         self.layout = Layout()
         self._known: dict[tuple, Layout] = {}
-        self._credit, self._seen = CREDIT, time.perf_counter()
+        self._credit, self._seen, self._rest_until = CREDIT, time.perf_counter(), 0.0
 
     def is_due(self) -> bool:
         """Whether there is time to make numbers now."""
         now = time.perf_counter()
+        if now < self._rest_until:
+            return False
         self._credit = min(CREDIT, self._credit + SHARE * (now - self._seen))
         self._seen = now
-        return self._credit > 0
+        return True
 
     def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MOST_WEIGHTS) -> Numbers:
         """Gradient norms (layers,), mean activations (units,) and at most so many parameters; None where not given.
@@ -56,7 +61,10 @@ class Gauge:
         means = None if activations is None else fewer([mean_of(one) for one in activations], MOST_UNITS)
         weights = None if arrays is None else fewer(arrays, most)
         self._lay_out(layers, (hidden, means), (names, weights))
-        self._credit -= time.perf_counter() - self._seen
+        now = time.perf_counter()
+        self._credit -= now - self._seen
+        if self._credit < 0:
+            self._rest_until = now + max(REST, -self._credit / SHARE)
         return (
             norms,
             None if means is None else np.concatenate([*means, EMPTY]),

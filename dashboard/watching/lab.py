@@ -107,7 +107,7 @@ class Lab:
         parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
 
         All numbers are told at every epoch; what is made of arrays, in loops that are faster than that, at as many as
-        three percent of the time allow. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
+        two percent of the time allow. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
         """
         scribe = self._scribe
         if scribe is None:
@@ -228,7 +228,7 @@ class Lab:
 
 SELDOM = (
     "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "
-    "take more than three percent of the training's time."
+    "take more than two percent of the training's time."
 )
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,8 @@ class Block:
         first, none = group[0], np.empty((len(group), 0))
         norms, means, parameters = none, none, []
         if isinstance(first, tuple):
-            index, *numbers = np.array(group).T
+            size = len(first)
+            index, *numbers = np.fromiter(chain.from_iterable(group), float, size * len(group)).reshape(-1, size).T
         else:
             index = [one.index for one in group]
             norms, parameters = _stacked([one.gradient_norms for one in group]), [one.parameters for one in group]

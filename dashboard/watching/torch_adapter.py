@@ -21,8 +21,8 @@ class Probe:
     """Hooks on a module: the norm of every layer's gradient, and every unit's mean activation.
 
     A batch is measured as often as two percent of the time allow, and what was measured since the last reading is
-    averaged: on large networks every batch, on tiny ones some. Only forward passes in training mode count. Nothing is
-    kept of the graph.
+    averaged: on large networks every batch, on tiny ones one or none. Only forward passes in training mode count.
+    Nothing is kept of the graph.
 
     Layers are the modules with a weight of two axes and more, such as Linear and Conv2d; hidden units are the outputs
     of the activation modules, or, where a network has none of those, of all layers but the last. A unit of a Linear is
@@ -47,11 +47,13 @@ class Probe:
         self._hooks: list[Any] = []
         self._spent, self._rest_until, self._began = 0.0, 0.0, 0.0
         self._parameters_until = 0.0
-        self._root = module.register_forward_pre_hook(self._before)
+        self._root: Any = None
+        self._wait()
 
     def read(self) -> tuple[dict[str, float] | None, dict[str, np.ndarray] | None, dict[str, np.ndarray] | None]:
         """Gradient norms by layer, mean activations by hidden layer, weights by layer; None without news."""
         self._finish()
+        self._wait()
         felt, seen = self._norms, self._means
         norms = {name: float(np.mean(felt.get(name, 0.0))) for name in self._layers} if felt else None
         means = {name: np.mean(seen[name], axis=0) for name in self._hidden if name in seen} or None
@@ -61,14 +63,27 @@ class Probe:
     def remove(self) -> None:
         """Take all hooks away."""
         self._disarm()
-        self._root.remove()
+        self._rest()
+
+    def _wait(self) -> None:
+        """Hear of the next forward pass, if it is time again to measure one."""
+        if self._root is None and time.perf_counter() >= self._rest_until:
+            self._root = self._module.register_forward_pre_hook(self._before)
+
+    def _rest(self) -> None:
+        """Hear of no forward pass until the next reading: a hook that does nothing costs a small network percents."""
+        if self._root is not None:
+            self._root.remove()
+            self._root = None
 
     def _before(self, module: Any, inputs: Any) -> None:
         """A forward pass begins: measure it, if it is time."""
         if self._hooks:
             self._finish()
         now = time.perf_counter()
-        if module.training and now >= self._rest_until:
+        if now < self._rest_until:
+            self._rest()
+        elif module.training:
             self._began, self._spent = now, 0.0
             self._arm()
             self._spent += time.perf_counter() - now
