@@ -25,7 +25,7 @@ from dashboard.watching.lab import Lab, observe, watch
 from dashboard.watching.tail import Tail
 from engine import DATASETS, Network, train
 
-WARM_UP = 500
+WARM_UP = 1000
 """Epochs before the clock starts: at first a lab tells all, later what two percent of the time allow."""
 
 Times = tuple[float, float]

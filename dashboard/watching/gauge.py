@@ -12,7 +12,7 @@ from dashboard.watching.feed import Layout
 SHARE = 0.02
 """Of the time that a training takes, how much may go into making numbers of its arrays."""
 
-CREDIT = 0.005
+CREDIT = 0.002
 """Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
 
 REST = 0.1

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-SHARE = 0.02
+SHARE = 0.01
 """Of the training's time that may go into measuring. What is not measured is shown as it was last."""
 
 MOST_UNITS = 2048
@@ -20,7 +20,7 @@ ACTIVATIONS = "torch.nn.modules.activation"
 class Probe:
     """Hooks on a module: the norm of every layer's gradient, and every unit's mean activation.
 
-    A batch is measured as often as two percent of the time allow, and what was measured since the last reading is
+    A batch is measured as often as one percent of the time allows, and what was measured since the last reading is
     averaged: on large networks every batch, on tiny ones one or none. Only forward passes in training mode count.
     Nothing is kept of the graph.
 
