@@ -162,7 +162,7 @@ def watch_drawing() -> None:
     for kind in subclasses(Instrument):
         time_calls(kind, "draw", kind.__name__)
         time_calls(kind, "columns", f"{kind.__name__}, its columns")
-    time_calls(App, "_draw", "drawing")
+    time_calls(App, "draw", "drawing")
     time_calls(App, "_write_link", "the link")
     time_calls(App, "_say", "the notice")
     time_calls(Transport, "draw", "the numbers")

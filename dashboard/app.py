@@ -11,12 +11,13 @@ from urllib.parse import urlencode
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
+from bokeh.document.events import DocumentPatchedEvent
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
 from dashboard import style
 from dashboard.browser import Browser
-from dashboard.budget import BUDGET
+from dashboard.budget import BUDGET, PERIOD
 from dashboard.cells import notebook_page
 from dashboard.clock import CONDUCTOR, Chore
 from dashboard.controls import Controls, Watchers
@@ -37,11 +38,9 @@ from dashboard.watching import beacon
 from dashboard.watching.follower import Follower, Shared
 from dashboard.watching.onlooker import Onlooker
 from dashboard.watching.playback import clock_of
+from dashboard.watching.ride import Ride
 from dashboard.wire import collected, forget_the_gone, send
 from engine.recording import Recording
-
-PERIOD = 0.08
-"""Seconds from one frame to the next, at least."""
 
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
@@ -79,11 +78,12 @@ class App(pn.viewable.Viewer):
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
         self._asked: Callable[[], None] | None = None
+        self._ride: Ride | None = None
         self.shelf = Shelf()
         self.shared: Shared | None = None
         self._kept: tuple[str, object] = ("", None)
-        self._side, self._body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
-        self._body.sizing_mode = "stretch_width"
+        self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
+        self.body.sizing_mode = "stretch_width"
         self._alert = pmui.Alert(
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
@@ -222,7 +222,7 @@ class App(pn.viewable.Viewer):
 
     def start(self, document: Document, epoch: int = 0) -> None:
         """Draw frames into a document as long as its session lives; train up to an epoch at once."""
-        self._document = document
+        self._document, self._ride = document, Ride(self, document)
         self.clock.go_to(epoch)
         self._write_link()
         document.add_timeout_callback(self._tick, 1)
@@ -244,6 +244,8 @@ class App(pn.viewable.Viewer):
         """Let go of the page that is shown."""
         self.close()
         self.run.close()
+        if self._ride:
+            self._ride.end()
 
     def _show(self, kind: type[Page], run: Store, problems: Sequence[str]) -> None:
         """Show a page of this kind on a run."""
@@ -263,13 +265,13 @@ class App(pn.viewable.Viewer):
         self._lookouts = [Lookout(run)] if isinstance(run, Run) else []
         self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
         self._draw_aside()
-        self._body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
+        self.body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
         if self.shared:
             self.shared.show(run, kind.slug)
         if problems:
             run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
-        while not self._lazy and self._is_behind():
-            self._draw()
+        while not self._lazy and self.is_behind():
+            self.draw()
 
     def _draw_aside(self) -> None:
         """Put the side bar away where it is empty, and have it back as it was where it is not."""
@@ -283,7 +285,7 @@ class App(pn.viewable.Viewer):
     def _main(self) -> pn.viewable.Viewable:
         return pn.Column(
             self._alert,
-            self._body,
+            self.body,
             self._pages,
             self._runs,
             self._sharing,
@@ -391,14 +393,32 @@ class App(pn.viewable.Viewer):
         self._stand_where_looked_at()
         if self.browser.behind > FRAMES_AHEAD:
             return
-        if self._is_behind():
-            began = time.perf_counter()
+        began = time.perf_counter()
+        told = self._ride.news()
+        if self._ride.is_on:
+            await self._pass_on(told, began)
+            return
+        if self.is_behind() or self._ride.owes:
             with CONDUCTOR.still(), collected(self._document) as changes:
-                self._draw()
+                self.draw()
                 self.browser.tell(frame=self.browser.frame + 1)
-            self._wished, drawing = self._wish, time.perf_counter() - began
-            BUDGET.spent(id(self), drawing + await send(self._document, changes, CONDUCTOR.still))
-        self._end_beat()
+            await self._send([*changes, *self._ride.owed()], began)
+        self.end_beat()
+
+    async def _pass_on(self, told: Sequence[str], began: float) -> None:
+        """Tell the page what its convoy tells, and what is its own."""
+        changes = self._ride.owed()
+        if self.run.differs:
+            with collected(self._document) as mirrored:
+                self.run.mirror()
+            changes += mirrored
+        await self._send(changes, began, [*told, *self.browser.count()] if told else ())
+
+    async def _send(self, changes: Sequence[DocumentPatchedEvent], began: float, told: Sequence[str] = ()) -> None:
+        """Send what was made since then."""
+        self._wished, making = self._wish, time.perf_counter() - began
+        if changes or told:
+            BUDGET.spent(id(self), making + await send(self._document, changes, CONDUCTOR.still, told), bool(told))
 
     def catch_up(self) -> None:
         """One beat in a notebook, which sends what was drawn."""
@@ -406,11 +426,21 @@ class App(pn.viewable.Viewer):
         self._stand_where_looked_at()
         if self.browser.behind > FRAMES_AHEAD:
             return
-        if self._is_behind():
+        if self.is_behind():
             with CONDUCTOR.still():
-                self._draw()
+                self.draw()
                 self.browser.tell(frame=self.browser.frame + 1)
-        self._end_beat()
+        self.end_beat()
+
+    def lead(self) -> "App":
+        """A page that shows a follower the same, for many who see it."""
+        view = self.run.view
+        return App(Follower(self.run.shared, type(view)(**view.values()), counts=False), self.shown.slug)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is open beside the page."""
+        return not (self._asked or self._pages.open or self._runs.open or self._sharing.open)
 
     def leave(self) -> None:
         """The cell that has shown it is gone."""
@@ -421,16 +451,16 @@ class App(pn.viewable.Viewer):
         if self.run.looked_at is not None and self.clock.playing:
             self.clock.pause()
 
-    def _end_beat(self) -> None:
+    def end_beat(self) -> None:
         """Have work done, and see what else has been kept."""
         self._work()
         if self._runs.open and self._ticks % REFRESH == 0:
             self._kept_runs.refresh()
 
-    def _is_behind(self) -> bool:
+    def is_behind(self) -> bool:
         return self.run.version != self._drawn or self.shown.behind(self._drawn)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         self._drawn = self.run.version
         frame = self.run.frame()
         self.shown.draw(frame, self._drawn)

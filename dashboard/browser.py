@@ -118,6 +118,14 @@ class Browser(Direct):
         super().__init__(width=0, height=0, margin=0, **params)
         self._on_key, self._live = on_key, live
 
+    def count(self) -> list[str]:
+        """Count a frame that is told of as JSON, and how every page is told of that."""
+        with param.parameterized.discard_events(self):
+            self.frame += 1
+        change = f'"attr":"frame","new":{self.frame}'
+        ids = [model.data.id for model, _ in self._models.values()]
+        return [f'{{"kind":"ModelChanged","model":{{"id":"{one}"}},{change}}}' for one in ids]
+
     @property
     def behind(self) -> int:
         """How many frames were sent and are not painted yet."""

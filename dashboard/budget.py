@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+PERIOD = 0.08
+"""Seconds from one frame of a session to the next, at least."""
+
 SHARE = 0.75
 """Of the loop's time that frames may take, together."""
 
@@ -13,20 +16,20 @@ RECENT = 1.5
 class Budget:
     """Divides the time for frames fairly: every session that draws gets one frame in the same period.
 
-    A frame costs its own work and what follows from it: its message written, its answer heard. One that costs much more
-    than those before, because a picture was made for it, counts as a little more: it is not the rule.
+    A frame costs its own work and what follows from it: its answer heard, what it was made of let go of. One that costs
+    much more than those before, because a picture was made for it, counts as a little more: it is not the rule.
     """
 
-    USUAL, AFTER = 0.005, 0.0015
+    USUAL, AFTER, AFTER_TOLD = 0.005, 0.0015, 0.0005
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
         self._costs: dict[int, tuple[float, float]] = {}
 
-    def spent(self, session: int, seconds: float) -> None:
-        """A session has drawn a frame that took so long."""
+    def spent(self, session: int, seconds: float, told: bool = False) -> None:
+        """A session has drawn a frame that took so long; told: it was drawn elsewhere, for many."""
         before = self._costs.get(session, (0.0, self.USUAL))[1]
-        cost = min(seconds + self.AFTER, 2 * before)
+        cost = min(seconds + (self.AFTER_TOLD if told else self.AFTER), 2 * before)
         self._costs[session] = self._now(), before + 0.2 * (cost - before)
 
     @property

@@ -66,6 +66,18 @@ class Slot(pn.viewable.Viewer):
         """Whether a picture of the card was never drawn, which takes longer."""
         return not self.made or self._run.guests is not self._guests or not all(one.made for one in self.beside)
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it shows what it shows everybody: nothing else was chosen, and no guests are there."""
+        own = self.instrument
+        return self.made and not self._guests and all(getattr(own, n) == own.param[n].default for n in self._picks())
+
+    def forget(self) -> None:
+        """Bring all of it to the next frame: what the page shows is not known any more."""
+        self.version = -1
+        if self.instrument:
+            self.instrument.forget()
+
     def behind(self, version: int) -> bool:
         """Whether the card does not show that version of the run yet."""
         return self.version != version or any(one.behind(version) for one in self.beside)
@@ -114,6 +126,10 @@ class Slot(pn.viewable.Viewer):
         self._switches.objects = [_choice(self.instrument, name) for name in self._controls(kind)]
         self._save.kinds = _kinds(self.instrument)
         self._seat()
+
+    def _picks(self) -> Sequence[str]:
+        """The names of what a visitor may choose in the card."""
+        return self.instrument.controls if self.instrument else ()
 
     def _controls(self, kind: type[Instrument] | None) -> list[str]:
         """What a visitor may choose in the card: not what changes a run that is only looked at."""

@@ -7,17 +7,19 @@ who leaves meanwhile is a traceback in the log, and one who reads slowly a queue
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, wraps
 from math import isfinite
 from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod
 
+from bokeh.core.json_encoder import serialize_json
 from bokeh.core.serialization import AnyRep, Ref, Serializer
 from bokeh.document import Document
-from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent
+from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent, ModelChangedEvent
 from bokeh.model import Model
+from bokeh.models import ColumnarDataSource
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
 from bokeh.server.protocol_handler import ProtocolHandler
@@ -40,39 +42,65 @@ def collected(document: Document) -> Iterator[list[DocumentPatchedEvent]]:
 
 
 async def send(
-    document: Document, changes: list[DocumentPatchedEvent], alone: Callable[[], AbstractContextManager]
+    document: Document,
+    changes: Sequence[DocumentPatchedEvent],
+    alone: Callable[[], AbstractContextManager],
+    told: Sequence[str] = (),
 ) -> float:
     """Send changes as one message to all visitors of the document, and wait until it is on its way.
 
+    told: further events, which are JSON already.
     Returns the seconds of work that was, without the waiting.
 
     Call it from a coroutine that holds the document's lock, such as a periodic callback. alone() gives a context in
     which the message is written; nobody waits in it.
     """
     session = document.session_context.session if document.session_context else None
-    connections = list(session._subscribed_connections) if changes and session else []
+    connections = list(session._subscribed_connections) if (changes or told) and session else []
     worked, message = 0.0, None
     for connection in connections:
         socket = connection._socket
         with await socket.write_lock.acquire(), alone():
             began = time.perf_counter()
-            message = message or packed(document, changes)
+            message = message or packed(document, changes, told)
             sent = [] if socket.ws_connection is None else _write(socket, message)
             worked += time.perf_counter() - began
         await asyncio.gather(*sent, return_exceptions=True)
     return worked
 
 
-def packed(document: Document, changes: list[DocumentPatchedEvent]) -> Message:
-    """The message that tells a page of changes to its document."""
-    for change in changes:
-        if isinstance(change, ColumnDataChangedEvent):
-            change.cols = None
+def packed(document: Document, changes: Sequence[DocumentPatchedEvent], told: Sequence[str] = ()) -> Message:
+    """The message that tells a page of changes to its document; told: further events, which are JSON already."""
     writer = Writer(document)
-    message = patch_doc(patch_doc.create_header(), {}, {"events": writer.encode(changes)})
-    document.models.flush_synced(lambda model: not writer.has_ref(model))
+    message = patch_doc(patch_doc.create_header(), {}, {"events": [_encoded(change, writer) for change in changes]})
+    if told:
+        events = [*map(serialize_json, message.content["events"]), *told]
+        message._content_json = f'{{"events":[{",".join(events)}]}}'
+    if changes:
+        document.models.flush_synced(lambda model: not writer.has_ref(model))
     message.add_buffers(*writer.buffers)
     return message
+
+
+def plain(document: Document, change: DocumentPatchedEvent) -> str | None:
+    """A change as JSON, without the model it is of; None where it speaks of other models."""
+    writer = Writer(document, deferred=False)
+    told = _encoded(change, writer)
+    told.pop("model", None)
+    return None if writer.speaks_of_models else serialize_json(told)
+
+
+def anew(model: Model, attribute: str) -> DocumentPatchedEvent:
+    """The change that a page has to be told of, if it may know another value of a model's attribute."""
+    if isinstance(model, ColumnarDataSource):
+        return ColumnDataChangedEvent(model.document, model, attribute)
+    return ModelChangedEvent(model.document, model, attribute, getattr(model, attribute))
+
+
+def _encoded(change: DocumentPatchedEvent, writer: "Writer") -> dict[str, Any]:
+    if isinstance(change, ColumnDataChangedEvent):
+        change.cols = None
+    return writer.encode(change)
 
 
 class Writer(Serializer):
@@ -82,11 +110,14 @@ class Writer(Serializer):
     of are looked up. Plain numbers and texts, which are most of it, are passed on as they are.
     """
 
-    def __init__(self, document: Document) -> None:
-        super().__init__()
+    def __init__(self, document: Document, deferred: bool = True) -> None:
+        """deferred: whether arrays are to be sent apart from the text."""
+        super().__init__(deferred=deferred)
         self._models = document.models
+        self.speaks_of_models = False
 
     def get_ref(self, obj: Any) -> Ref | None:
+        self.speaks_of_models |= isinstance(obj, Model)
         known = isinstance(obj, Model) and self._models.get_by_id(obj.id) is obj and obj not in self._models._new_models
         return obj.ref if known else super().get_ref(obj)
 
@@ -104,6 +135,8 @@ def forget_the_gone() -> None:
     async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
         if connection._session is None or _hear(message, connection._session.document):
             return None
+        if message.msgtype == "PATCH-DOC":
+            _rouse(connection._session.document)
         return await handle(handler, message, connection)
 
     @wraps(on_close)
@@ -119,6 +152,17 @@ LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionar
 
 Weak, as whoever hears holds the document by its models.
 """
+
+
+ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
+"""Who is told, before anything is done about it, that a visitor does something."""
+
+
+def _rouse(document: Document) -> None:
+    found = ATTENTIVE.get(document)
+    roused = found and found()
+    if roused:
+        roused()
 
 
 def _hear(message: Message, document: Document) -> bool:

@@ -83,7 +83,7 @@ def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
     app.run.advance(20)
     loss = next(instrument for instrument in app.shown.shown if isinstance(instrument, LossCurve))
     loss.tapped(7.3, 0.1)
-    app._draw()
+    app.draw()
     assert "epoch</dt><dd>7<" in app.transport._numbers.text
     assert loss._sources["now"].data["epoch"][0] == 7
     loss.tapped(25.0, 0.1)
@@ -94,11 +94,11 @@ def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
 def test_the_slider_takes_pictures_back_and_follows_the_run():
     app = App(Run(Settings(n=40, hidden=[3])), page="playground")
     app.run.advance(20)
-    app._draw()
+    app.draw()
     scrubber = app.transport._scrubber
     assert (scrubber.shown, scrubber.newest) == (20, 20)
     scrubber._handle_msg(4)
-    app._draw()
+    app.draw()
     assert (app.run.frame().epoch.index, scrubber.shown, scrubber.newest) == (4, 4, 20)
     app.close()
 
@@ -106,8 +106,8 @@ def test_the_slider_takes_pictures_back_and_follows_the_run():
 def test_the_playground_shows_the_pictures_that_are_chosen():
     app = App(page="playground")
     app.run.view.pictures = ["Loss", "One unit"]
-    while app._is_behind():
-        app._draw()
+    while app.is_behind():
+        app.draw()
     assert [instrument.title for instrument in app.shown.shown] == ["Loss", "One unit"]
     app.shown.choose(app.shown.presets[1])
     assert app.run.view.pictures == ["Loss", "One unit"]
@@ -160,7 +160,7 @@ def test_what_could_not_be_followed_is_told():
     assert app._alert.visible
     assert "noise=NaN" in app._alert.object
     app.run.settings.noise = 0.3
-    app._draw()
+    app.draw()
     assert not app._alert.visible
     app.close()
 
@@ -168,7 +168,7 @@ def test_what_could_not_be_followed_is_told():
 def test_a_run_that_ends_says_why():
     app = App(Run(Settings(n=40, hidden=[3], stop_epoch=2)))
     app.run.advance(5)
-    app._draw()
+    app.draw()
     assert app._alert.visible
     assert app._alert.object == "Stopped at epoch 2, as asked"
     app.close()
@@ -178,7 +178,7 @@ def test_the_pictures_change_with_the_task():
     app = App(Run(Settings(n=40, hidden=[3])))
     before = [type(instrument).__name__ for instrument in app.shown.shown]
     app.run.settings.dataset = "sine"
-    app._draw()
+    app.draw()
     after = [type(instrument).__name__ for instrument in app.shown.shown]
     assert ("DecisionMap" in before, "FittedCurve" in before) == (True, False)
     assert ("DecisionMap" in after, "FittedCurve" in after) == (False, True)
@@ -266,7 +266,7 @@ def test_the_link_leads_to_the_kept_run_until_the_run_goes_on():
     kept = app.keep()
     assert app.query()["run"] == kept.id
     app.run.advance(1)
-    app._draw()
+    app.draw()
     assert "run" not in app.query()
     app.end()
 
@@ -297,7 +297,7 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
     student = App(Follower(shared), page="playground")
     assert student.query() == {"follow": shared.id}
     teacher.run.advance(20)
-    student._draw()
+    student.draw()
     assert "epoch</dt><dd>20<" in student.transport._numbers.text
     student.clock.look_at(5)
     student.run.settings.hidden = [9]

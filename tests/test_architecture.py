@@ -76,6 +76,8 @@ HOMES = {
     "dashboard.slot": "pages",
     "dashboard.study_bar": "pages",
     "dashboard.transport": "pages",
+    "dashboard.watching.convoy": "pages",
+    "dashboard.watching.ride": "pages",
     "dashboard.app": "app",
     "dashboard.cells.inline": "app",
     "dashboard.watching.viewer": "app",

@@ -136,7 +136,7 @@ def test_every_page_can_be_followed(slug):
     run.advance(3)
     app = App(Follower(shared), slug)
     run.advance(3)
-    app._draw()
+    app.draw()
     assert app.run.frame().epoch.index == run.frame().epoch.index
     for preset in app.shown.presets[:1]:
         values = run.settings.values()
@@ -154,7 +154,7 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
         follower = Follower(shared)
         app = App(follower, "playground")
         clock_of(follower).play()
-        app._draw()
+        app.draw()
         app._leave()
         gone += [weakref.ref(follower), weakref.ref(app), weakref.ref(follower.settings)]
         del app, follower

@@ -65,12 +65,12 @@ def segments(instrument, label: str) -> np.ndarray:
 def test_every_preset_moves_every_picture(app, preset):
     app.shown.choose(preset)
     app.clock.pause()
-    app._draw()
+    app.draw()
     before = [content(picture) for picture in app.shown.in_view]
     assert len(before) == len(KINDS)
     assert app.run.frame().epoch.index == 0
     app.run.advance(20)
-    app._draw()
+    app.draw()
     for old, picture in zip(before, app.shown.in_view, strict=True):
         assert content(picture) != old
         assert picture.caption

@@ -42,7 +42,7 @@ def app() -> Iterator[App]:
 def test_the_page_opens_and_every_picture_moves(app):
     before = [picture.caption for picture in app.shown.shown]
     app.run.advance(20)
-    app._draw()
+    app.draw()
     assert len(before) == 6
     assert all(picture.caption != old for picture, old in zip(app.shown.shown, before, strict=True))
 
@@ -54,7 +54,7 @@ def test_every_preset_can_be_chosen(app, preset):
     for name, value in preset.changes.items():
         assert getattr(app.run.settings, name) == value
     app.run.advance(3)
-    app._draw()
+    app.draw()
     assert not app.run.message
 
 

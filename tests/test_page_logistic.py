@@ -51,10 +51,10 @@ def test_the_page_opens_and_its_presets_move_its_pictures():
     for preset in Logistic.presets:
         app.shown.choose(preset)
         app.clock.pause()
-        app._draw()
+        app.draw()
         captions = [instrument.caption for instrument in app.shown.shown]
         app.run.advance(30)
-        app._draw()
+        app.draw()
         moved = [instrument.caption for instrument in app.shown.shown]
         assert app.run.message == "", preset.label
         assert captions != moved, preset.label

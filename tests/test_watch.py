@@ -388,8 +388,8 @@ def test_nothing_is_computed_or_changed_by_looking(told):
 def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
     app = App(page="watch")
     look(app.run)
-    while app._is_behind():
-        app._draw()
+    while app.is_behind():
+        app.draw()
     kinds = [type(one).__name__ for one in app.shown.shown]
     assert kinds == ["LossCurve", "GradientBars", "ToldActivations", "LayerCurves", "UpdateRatios"]
     activations = next(one for one in app.shown.shown if isinstance(one, ToldActivations))
@@ -397,8 +397,8 @@ def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
     tell(told, 30)
     told._scribe.flush()
     look(app.run)
-    while app._is_behind():
-        app._draw()
+    while app.is_behind():
+        app.draw()
     assert app.shown._list.items[0]["detail"] == "epoch 30, loss 0.03226"
     assert app.shown.shown[0]._sources["now"].data["epoch"] == [30]
     app._leave()
@@ -438,7 +438,7 @@ def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
     told.close("failed: ValueError: <b>no</b>")
     look(app.run)
     app.run._tail.poll()
-    app._draw()
+    app.draw()
     assert app.shown._list.said.startswith("Failed: ValueError")
     assert app.shown._list.items[0]["state"] == "failed"
     app._leave()

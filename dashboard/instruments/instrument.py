@@ -133,6 +133,10 @@ class Instrument(pn.viewable.Viewer):
         else:
             self._write(frame, self._drawn)
 
+    def forget(self) -> None:
+        """Write all of the picture at the next frame: what the page shows is not known any more."""
+        self._stride, self._images, self._limits = 0, {}, {}
+
     def redraw(self) -> None:
         """Begin anew, after a choice that changes the picture."""
         self._begin(self.run.frame())

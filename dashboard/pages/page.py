@@ -229,6 +229,11 @@ class Page(pn.viewable.Viewer):
         if self._study_bar:
             self._study_bar.draw()
 
+    def forget(self) -> None:
+        """Write all of every picture at the next frame: what the page shows is not known any more."""
+        for slot in self._slots:
+            slot.forget()
+
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet, or a click in a guest's waits."""
         return any(slot.view.near and slot.behind(version) for slot in self._slots) or any(map(self._asks, self._led))

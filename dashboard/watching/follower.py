@@ -34,6 +34,7 @@ class Shared:
         self.left = False
         self.changes = 0
         self.followers: WeakSet[Follower] = WeakSet()
+        self._settings: tuple[object, dict[str, Any]] = (None, {})
         self._all[self.id] = self
 
     @classmethod
@@ -47,6 +48,14 @@ class Shared:
     def following(self) -> int:
         """How many look at it."""
         return len(self.followers)
+
+    def settings(self) -> dict[str, Any]:
+        """The values of its settings, the same dict until one changes: fifty followers ask at every frame."""
+        at = self.store, self.store.version
+        if self._settings[0] != at:
+            values = self.store.settings.values()
+            self._settings = at, self._settings[1] if values == self._settings[1] else values
+        return self._settings[1]
 
     def show(self, store: Store, page: str) -> None:
         """From now on, have all followers see another store, on another page perhaps."""
@@ -68,7 +77,8 @@ class Follower(Onlooker):
 
     REFUSAL = "You are following: only whoever has shared this run can change it. Pictures and epochs are yours."
 
-    def __init__(self, shared: Shared, view: View | None = None) -> None:
+    def __init__(self, shared: Shared, view: View | None = None, counts: bool = True) -> None:
+        """counts: whether somebody looks at it."""
         theirs = shared.store
         self._shared, self._seen, self._setup, self._mirroring = shared, theirs, theirs.frame().setup, True
         settings = type(theirs.settings)(**theirs.settings.values())
@@ -77,7 +87,8 @@ class Follower(Onlooker):
         watcher = settings.param.watch(self._take_back, settings.names(), precedence=LAST)
         self._watchers.append((settings, watcher))
         self._mirroring = False
-        shared.followers.add(self)
+        if counts:
+            shared.followers.add(self)
 
     @property
     def shared(self) -> Shared:
@@ -107,7 +118,7 @@ class Follower(Onlooker):
         return self._seen.kept
 
     def frame(self) -> Frame:
-        self._mirror()
+        self.mirror()
         setup = self._newest().setup
         if setup is not self._setup:
             self._setup, self._looked_at = setup, None
@@ -137,13 +148,17 @@ class Follower(Onlooker):
     def _newest(self) -> Frame:
         return self._seen.frame()
 
-    def _mirror(self) -> None:
-        """Have the settings as they are there."""
-        values = self._seen.settings.values()
-        if values != self._accepted:
-            self._accepted, self._mirroring = values, True
+    @property
+    def differs(self) -> bool:
+        """Whether the settings are others than there."""
+        return not self.outdated and self._shared.settings() is not self._accepted
+
+    def mirror(self) -> None:
+        """Have the settings as they are there; asking for a frame does it too."""
+        if self.differs:
+            self._accepted, self._mirroring = self._shared.settings(), True
             try:
-                self.settings.restore(values)
+                self.settings.restore(self._accepted)
             finally:
                 self._mirroring = False
 

@@ -1,0 +1,319 @@
+"""Convoys: who sees the same as many others is told what one page draws, and must not notice."""
+
+import asyncio
+import gc
+import json
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from bokeh.core.serialization import Serialized
+from bokeh.document import Document
+from bokeh.model import Model
+from bokeh.models import ColumnDataSource, Div, Range1d
+from panel.io.state import set_curdoc
+
+from dashboard import app as app_module
+from dashboard import wire
+from dashboard.app import App
+from dashboard.clock import CONDUCTOR
+from dashboard.instruments.instrument import Instrument
+from dashboard.pages import PAGES
+from dashboard.run import Run
+from dashboard.watching import convoy, ride
+from dashboard.watching.convoy import groups_of
+from dashboard.watching.follower import Follower, Shared
+from dashboard.watching.ride import CONVOYS, FEW, Ride
+
+FOLLOWED = ["home", "playground", "depth", "geometry"]
+
+
+class Pupil:
+    """A served page of a follower, and what its browser knows by the messages that it got."""
+
+    def __init__(self, shared: Shared, alone: bool = False) -> None:
+        self.document = Document()
+        with set_curdoc(self.document):
+            self.app = App(Follower(shared), shared.page, lazy=True)
+            self.app.page().server_doc(self.document)
+        self.app._document, self.app._ride = self.document, Ride(self.app, self.document)
+        if alone:
+            self.app._ride._not_before = float("inf")
+        self.document.models.flush_synced()
+        self.browser = Document.from_json(self.document.to_json())
+        self.messages: list[str] = []
+
+    def beat(self) -> None:
+        """One beat of the session, whose message the browser takes and answers."""
+        with set_curdoc(self.document):
+            asyncio.run(self.app._beat())
+        self.app.browser.shown = self.app.browser.frame
+
+    def take(self, changes: list, told: list[str]) -> None:
+        """Do with a message what a browser does."""
+        message = wire.packed(self.document, changes, told)
+        self.messages.append(message.content_json)
+        self.browser.apply_json_patch(Serialized(json.loads(message.content_json), message._buffers))
+
+    @property
+    def rides(self) -> bool:
+        """Whether a convoy tells it what changes."""
+        return self.app._ride.is_on
+
+    def known(self, kind: type[Model], of: Document | None = None) -> list[list[dict[str, Any]]]:
+        """What the browser knows of all models of a kind, card by card; of: likewise another document."""
+        document = of or self.browser
+        names = {ColumnDataSource: ("data",), Range1d: ("start", "end"), Div: ("text",)}[kind]
+        cards = [[model.id for model in group if isinstance(model, kind)] for group in groups_of(self.app)]
+        cards = [card for card, counts in zip(cards, self._steady(), strict=True) if counts]
+        return [
+            [{name: listed(getattr(document.get_model_by_id(one), name)) for name in names} for one in card]
+            for card in cards
+        ]
+
+    def _steady(self) -> list[bool]:
+        """Which groups show nothing but the run: not the rate of frames, not what is computed now and then."""
+        drawn = [type(slot.instrument) for slot in self.app.shown.slots]
+        return [False, *(kind.work is Instrument.work for kind in drawn)]
+
+
+def listed(value: Any) -> Any:
+    """Arrays and what holds them as lists, to be compared."""
+    if isinstance(value, np.ndarray):
+        return [value.dtype.kind, *np.nan_to_num(value, nan=-1e99).ravel().tolist()]
+    if isinstance(value, dict):
+        return {name: flat(column) for name, column in value.items()}
+    return value
+
+
+def flat(column: Any) -> list:
+    """All numbers and texts of a column, however it is put down."""
+    if isinstance(column, np.ndarray | list | tuple):
+        return [item for one in column for item in flat(one)]
+    return ["nan" if isinstance(column, float | np.floating) and np.isnan(column) else column]
+
+
+@pytest.fixture
+def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil]]]:
+    made: list[Pupil] = []
+
+    async def send(document: Document, changes: list, alone: object, told: list[str] = ()) -> float:
+        next(pupil for pupil in made if pupil.document is document).take(changes, told)
+        return 0.0
+
+    def make(shared: Shared, count: int = FEW, **how: bool) -> list[Pupil]:
+        found = [Pupil(shared, **how) for _ in range(count)]
+        made.extend(found)
+        return found
+
+    monkeypatch.setattr(app_module, "send", send)
+    monkeypatch.setattr(ride, "QUIET", 0.0)
+    monkeypatch.setattr(convoy, "PERIOD", 0.0)
+    monkeypatch.setattr(convoy.BUDGET, "_costs", {})
+    yield make
+    for pupil in made:
+        pupil.app.end()
+    assert not any(CONVOYS.values())
+
+
+@pytest.fixture
+def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
+    slug = getattr(request, "param", "playground")
+    run, _ = PAGES[slug].opened({"n": "40"} if PAGES[slug].store is Run else {})
+    run.advance(9)
+    found = Shared(run, slug)
+    yield found
+    found.stop()
+    found.store.close()
+    CONVOYS.pop(found, None)
+
+
+def beats(pupils: list[Pupil], count: int = 1) -> None:
+    for _ in range(count):
+        for pupil in pupils:
+            convoy.BUDGET._costs.clear()
+            for one in CONVOYS.get(pupil.app.run.shared, {}).values():
+                one._due = 0.0
+            pupil.beat()
+
+
+def settle(pupils: list[Pupil]) -> None:
+    """Have all pictures made, one at a beat, and everybody who may in a convoy."""
+    beats(pupils, len(pupils[0].app.shown.slots) + 3)
+
+
+def agree(pupils: list[Pupil]) -> None:
+    """All browsers know the same of the run."""
+    first, *others = pupils
+    for kind in (ColumnDataSource, Range1d, Div):
+        known = first.known(kind)
+        assert any(known)
+        for other in others:
+            assert other.known(kind) == known
+
+
+@pytest.mark.parametrize("shared", FOLLOWED, indirect=True)
+def test_whoever_rides_is_shown_what_they_would_have_drawn(shared, pupils):
+    alone, riders = pupils(shared, 1, alone=True), pupils(shared)
+    everybody = alone + riders
+    settle(everybody)
+    assert [one.rides for one in everybody] == [False, *[True] * FEW]
+    for _ in range(6):
+        shared.store.advance(7)
+        beats(everybody)
+    agree(everybody)
+    shared.store.reset()
+    shared.store.advance(3)
+    beats(everybody, 3)
+    agree(everybody)
+    assert len(riders[0].messages[-1]) > 200
+
+
+def test_a_frame_is_drawn_once_and_costs_the_others_little(shared, pupils, monkeypatch):
+    riders, drawn = pupils(shared, 6), []
+    settle(riders)
+    monkeypatch.setattr(App, "draw", lambda app, draw=App.draw: (drawn.append(app), draw(app)))
+    for _ in range(5):
+        shared.store.advance(4)
+        beats(riders)
+    assert len(set(map(id, drawn))) == 1
+    assert len(drawn) == 5
+    assert not {id(pupil.app) for pupil in riders} & set(map(id, drawn))
+
+
+def test_another_learning_rate_is_seen_in_the_controls_of_all(shared, pupils):
+    riders = pupils(shared)
+    settle(riders)
+    shared.store.settings.learning_rate = 0.123
+    shared.store.advance(2)
+    beats(riders)
+    assert [one.rides for one in riders] == [True] * FEW
+    assert [one.app.run.settings.learning_rate for one in riders] == [0.123] * FEW
+    assert all("0.123" in one.messages[-1] for one in riders)
+
+
+def test_another_architecture_has_all_draw_their_pictures_and_ride_on(shared, pupils):
+    alone, riders = pupils(shared, 1, alone=True), pupils(shared)
+    everybody = alone + riders
+    settle(everybody)
+    shared.store.settings.hidden = [3, 4, 5]
+    shared.store.advance(5)
+    settle(everybody)
+    assert all(one.rides for one in riders)
+    shared.store.advance(5)
+    beats(everybody)
+    agree(everybody)
+
+
+def test_before_a_visitor_is_heard_the_pages_own_models_are_as_they_should_be(shared, pupils):
+    (alone,), riders = pupils(shared, 1, alone=True), pupils(shared)
+    settle([alone, *riders])
+    shared.store.advance(30)
+    beats([alone, *riders])
+    one = riders[0]
+    stale = one.known(ColumnDataSource, one.document)
+    assert stale != alone.known(ColumnDataSource)
+    wire._rouse(one.document)
+    assert not one.rides
+    assert one.known(ColumnDataSource, one.document) == alone.known(ColumnDataSource)
+    one.app.run.look_at(12)
+    beats([one])
+    assert one.app.shown.shown[0].shown == 12
+    assert one.known(ColumnDataSource) == one.known(ColumnDataSource, one.document)
+    assert not one.rides
+    one.app.run.look_at(None)
+    shared.store.advance(4)
+    beats([alone, *riders], 2)
+    assert one.rides
+    agree([alone, *riders])
+
+
+def test_a_page_that_is_late_gets_all_that_it_missed_and_one_too_late_draws_anew(shared, pupils):
+    prompt, late, later = riders = pupils(shared)
+    settle(riders)
+    for place in range(convoy.KEPT + 3):
+        shared.store.advance(2)
+        beats([prompt])
+        if place == 5:
+            beats([late])
+            assert late.rides
+            agree([prompt, late])
+    assert later.rides
+    beats([later])
+    assert not later.rides
+    beats(riders, 2)
+    assert all(one.rides for one in riders)
+    shared.store.advance(2)
+    beats(riders)
+    agree(riders)
+
+
+def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pupils):
+    (alone,), riders = pupils(shared, 1, alone=True), pupils(shared)
+    one = riders[0]
+    settle([alone, *riders])
+    card = one.app.shown.slots[1]
+    wire._rouse(one.document)
+    card.view.near = False
+    beats([alone, *riders], 2)
+    assert one.rides
+    shared.store.advance(40)
+    beats([alone, *riders])
+    figure = one.app.shown.slots[1].instrument
+    ids = [source.id for source in figure._sources.values()]
+    assert not any(i in one.messages[-1] for i in ids)
+    wire._rouse(one.document)
+    card.view.near = True
+    beats([alone, *riders], 2)
+    agree([alone, *riders])
+
+
+def test_few_who_see_the_same_draw_for_themselves(shared, pupils):
+    two = pupils(shared, FEW - 1)
+    settle(two)
+    assert not any(one.rides for one in two)
+    third = pupils(shared, 1)[0]
+    third.app.run.view.unit = [1, 2]
+    settle([*two, third])
+    assert not any(one.rides for one in [*two, third])
+    third.app.run.view.unit = []
+    beats([*two, third], 2)
+    assert all(one.rides for one in [*two, third])
+
+
+def test_a_convoy_ends_with_its_last_follower_and_leaves_nothing(shared, pupils):
+    riders = pupils(shared)
+    settle(riders)
+    (found,) = CONVOYS[shared].values()
+    gone = [weakref.ref(found), weakref.ref(found._document)]
+    for one in riders:
+        one.app.end()
+    assert not CONVOYS[shared]
+    del found, one
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+    assert CONDUCTOR.players == 0
+
+
+def test_when_the_teacher_goes_to_another_page_all_follow_and_ride_there(shared, pupils):
+    riders = pupils(shared)
+    settle(riders)
+    before, there = shared.store, PAGES["depth"].opened()[0]
+    there.advance(5)
+    shared.show(there, "depth")
+    beats(riders, 2)
+    settle(riders)
+    assert all(one.app.shown.slug == "depth" and one.rides for one in riders)
+    assert len(CONVOYS[shared]) == 1
+    before.close()
+
+
+def test_when_the_teacher_leaves_everybody_is_told(shared, pupils):
+    riders = pupils(shared)
+    settle(riders)
+    shared.stop()
+    beats(riders, 2)
+    assert not any(one.rides for one in riders)
+    assert all("Whoever shared this run has left" in one.app._alert.object for one in riders)
