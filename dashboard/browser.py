@@ -226,7 +226,9 @@ class Scrubber(Direct):
         follow()
       }
       const say = () => { kept.textContent = model.kept }
-      slider.addEventListener("input", () => { fill(); model.send_msg(Number(slider.value)) })
+      // Its end is the newest epoch, which is another one by the time that this is heard.
+      const chosen = () => slider.value == slider.max ? "newest" : Number(slider.value)
+      slider.addEventListener("input", () => { fill(); model.send_msg(chosen()) })
       mark()
       say()
       model.on("newest", follow)
@@ -260,8 +262,8 @@ class Scrubber(Direct):
         """
     ]
 
-    def __init__(self, moved: Callable[[int], None], **params: Any) -> None:
-        """moved: is told the epoch a visitor has moved it to."""
+    def __init__(self, moved: Callable[[int | None], None], **params: Any) -> None:
+        """moved: is told the epoch a visitor has moved it to; None for the newest."""
         super().__init__(sizing_mode="stretch_width", margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params)
         self._moved, self._followed = moved, 0.0
 
@@ -279,4 +281,4 @@ class Scrubber(Direct):
             self.tell(**changed)
 
     def _handle_msg(self, msg: Any) -> None:
-        self._moved(int(msg))
+        self._moved(None if msg == "newest" else int(msg))

@@ -157,10 +157,14 @@ class Clock:
         self.pause()
         self._look(-1)
 
-    def look_at(self, epoch: int) -> None:
-        """Stand still and look at an epoch; from the newest on, at the newest."""
+    def look_at(self, epoch: int | None) -> None:
+        """Stand still and look at an epoch; from the newest on, or at None, at the newest."""
         self.pause()
-        self.run.look_at(epoch if epoch < self.run.history[-1].index else None)
+        self.run.look_at(self._not_newest(epoch))
+
+    def _not_newest(self, epoch: int | None) -> int | None:
+        """The epoch; None for the newest, which may be another one by now."""
+        return epoch if epoch is not None and epoch < self.run.history[-1].index else None
 
     def reset(self) -> None:
         """Stand at epoch 0 with the same weights."""

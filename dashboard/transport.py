@@ -110,7 +110,7 @@ class Transport(pn.viewable.Viewer):
 
     def end(self) -> None:
         """Look at the newest epoch."""
-        self.clock.look_at(self.clock.run.history[-1].index)
+        self.clock.look_at(None)
 
     def press(self, key: str) -> None:
         """Do what a key stands for."""

@@ -38,9 +38,9 @@ class Playback(Clock):
         self.pause()
         self._look(1)
 
-    def look_at(self, epoch: int) -> None:
+    def look_at(self, epoch: int | None) -> None:
         """Look at an epoch and stay there; at the newest, follow on."""
-        self.run.look_at(epoch if epoch < self.run.history[-1].index else None)
+        self.run.look_at(self._not_newest(epoch))
 
     def reset(self) -> None:
         """Look at the first epoch."""
