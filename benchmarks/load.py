@@ -1,4 +1,4 @@
-"""What the server bears: crowds, viewers, comers and goers, bad neighbors, and a restart under open pages.
+"""What the server bears: crowds, viewers, comers and goers, bad neighbors, folders nothing fits in, and a restart.
 
     python -m benchmarks.load                                # everything, about four minutes
     python -m benchmarks.load --only neighbors --seconds 5
@@ -8,10 +8,15 @@ Progress goes to stderr, Markdown tables to stdout. Nothing is asserted: read th
 
 import argparse
 import asyncio
+import os
+import re
+import resource
 import subprocess
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +26,7 @@ from benchmarks.frames import LEARNING_RATE, WARM_UP, Rows, percentiles, say, ta
 from benchmarks.server import Server
 from benchmarks.visitor import Visitor
 
-LARGEST = "?page=playground&hidden=[128,128,64]&n=5000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
+LARGEST = "?page=playground&hidden=[128,128,60]&n=2000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
 DIVERGING = "?page=playground&dataset=sine&loss=mse&learning_rate=10&speed=0"
 OTHERS = 4
 PATIENCE = 60
@@ -146,10 +151,62 @@ async def _opened(server: Server, pages: int) -> float:
     return time.monotonic() - began
 
 
+def full(server: Server) -> None:
+    """No file grows beyond two KiB any more."""
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (2048, 2048))
+
+
+FOLDERS: dict[str, tuple[str, Callable[[Server], None]]] = {
+    "as it should be": ("", lambda _: None),
+    "on a full disk": ("", full),
+    "read-only": ("/proc/descent-lab", lambda _: None),
+}
+"""Where the folder is, if not in a place of its own, and what happens to it once the server is up."""
+
+
+def folders(seconds: float) -> None:
+    """What a visitor notices of a folder that nothing can be kept in: told of it, and training all the same."""
+    rows: Rows = []
+    for name, (place, happen) in FOLDERS.items():
+        say(f"folders: {name}")
+        with tempfile.TemporaryDirectory() as apart:
+            os.environ["DESCENT_LAB_HOME"] = place or apart
+            with Server() as server:
+                happen(server)
+                measured = asyncio.run(_noting(server, seconds))
+                rows.append((name, *measured, server.log().count("Traceback")))
+            del os.environ["DESCENT_LAB_HOME"]
+        say(f"folders: {rows[-1]}")
+    table("A visitor who notes something", "the folder|frames/s|the page says|tracebacks", rows)
+
+
+async def _noting(server: Server, seconds: float) -> Sequence[object]:
+    """A run that plays and is noted: its frames a second after that, and what is said."""
+    visitor = await Visitor(server.address, "?page=playground&speed=100").open()
+    await visitor.press("space")
+    await asyncio.sleep(WARM_UP)
+    said: list[str] = []
+
+    def told(content: str) -> bool:
+        found = re.search(r'"new":"([^"]*(?:cannot|could not|not be|No space|too large|kept)[^"]*)"', content)
+        said.extend([re.sub("<.*?>", "", unescape(found[1])).removesuffix("\\n")] if found else ())
+        return bool(found)
+
+    await visitor.click("Note")
+    with suppress(TimeoutError):
+        await visitor.answer(told, 5)
+    before = len(visitor.arrivals)
+    await asyncio.sleep(seconds)
+    rate = (len(visitor.arrivals) - before) / seconds
+    await visitor.close()
+    return f"{rate:.1f}", said[0] if said else "nothing: the note is open"
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "crowd": lambda wanted: frames.crowd(wanted.seconds, (10, 20)),
     "viewers": lambda wanted: viewers.measure((50,), wanted.seconds),
     "neighbors": lambda wanted: neighbors(wanted.seconds),
+    "folders": lambda wanted: folders(wanted.seconds),
     "restart": lambda _: restart(),
     "memory": lambda wanted: frames.memory(wanted.opened),
 }

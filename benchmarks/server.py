@@ -60,6 +60,11 @@ class Server:
             print(f"the server's log holds {troubles} tracebacks; the last:\n{self.log()[-1500:]}", file=sys.stderr)
         self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def ask(self, what: str) -> Any:
         """What the probe knows: `frames`, `runs` or `census`."""
         with urlopen(f"http://{self.address}/probe/{what}", timeout=PATIENCE) as answer:

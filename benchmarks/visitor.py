@@ -57,9 +57,10 @@ class Visitor:
         await self._receive()
         await self._send("PULL-DOC-REQ", {})
         document, _, self.document_bytes = await self._receive()
-        self._models = _models(json.loads(document))
+        self._document = json.loads(document)
+        self._models = _models(self._document)
         self._browser = next(i for i, (name, _) in self._models.items() if re.fullmatch(r"Browser\d*", name))
-        self._host = self._owner(self._browser, json.loads(document))
+        self._host = self._owner(self._browser)
         await self._change(READY)
         self._listener = asyncio.create_task(self._listen())
         return self
@@ -72,15 +73,14 @@ class Visitor:
 
     async def press(self, key: str) -> None:
         """Press a key, by the name that the page's Browser gives it."""
-        event = {"model": {"id": self._host}, "data": key}
-        values = {"type": "map", "entries": list(event.items())}
-        await self._change(
-            {
-                "kind": "MessageSent",
-                "msg_type": "bokeh_event",
-                "msg_data": {"type": "event", "name": "data_event", "values": values},
-            }
-        )
+        await self._happen("data_event", {"model": {"id": self._host}, "data": key})
+
+    async def click(self, label: str) -> None:
+        """Click the button of that label, which has to be there."""
+        button = next(i for i, (_, found) in self._models.items() if found.get("label") == label)
+        owner = {"id": self._owner(button)}
+        data = {"type": "map", "entries": [["type", "click"]]}
+        await self._happen("dom_event", {"model": owner, "node": "click", "data": data})
 
     def control(self, label: str) -> tuple[str, dict[str, Any]]:
         """The widget of that label: its id, and what it was when the page was opened.
@@ -140,18 +140,23 @@ class Visitor:
     async def _change(self, event: dict[str, Any]) -> None:
         await self._send("PATCH-DOC", {"events": [event]})
 
+    async def _happen(self, name: str, values: dict[str, Any]) -> None:
+        """Tell the server of an event."""
+        told = {"type": "event", "name": name, "values": {"type": "map", "entries": list(values.items())}}
+        await self._change({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": told})
+
     async def _send(self, kind: str, content: dict[str, Any]) -> None:
         self._sent += 1
         for part in ({"msgid": str(self._sent), "msgtype": kind}, {}, content):
             self._socket.write_message(json.dumps(part))
 
-    def _owner(self, data: str, document: Any) -> str:
+    def _owner(self, data: str) -> str:
         """The id of the component whose data has that id."""
-        for one in _objects(document):
+        for one in _objects(self._document):
             inner = one.get("attributes", {}).get("data")
             if isinstance(inner, dict) and inner.get("id") == data:
                 return one["id"]
-        raise RuntimeError("the page's Browser is not a component of the page")
+        raise RuntimeError(f"{data} is no component's data on the page")
 
 
 def _models(document: Any) -> dict[str, tuple[str, dict[str, Any]]]:
