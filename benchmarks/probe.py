@@ -91,12 +91,12 @@ def watch_frames() -> None:
     """Keep the spans of every tick of an app that sent something."""
     tick, initialize = App._tick, App.__init__
 
-    async def timed(app: App) -> None:
+    async def timed(app: App, *turn: int) -> None:
         spans = Spans()
         token = CURRENT.set(spans)
         try:
             with spans.measure("frame"):
-                await tick(app)
+                await tick(app, *turn)
         finally:
             CURRENT.reset(token)
         if spans.messages:

@@ -4,14 +4,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlencode
+from weakref import WeakMethod
 
 import panel as pn
 import panel_material_ui as pmui
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
+from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
@@ -39,8 +41,11 @@ from dashboard.watching.follower import Follower, Shared
 from dashboard.watching.onlooker import Onlooker
 from dashboard.watching.playback import clock_of
 from dashboard.watching.ride import Ride
-from dashboard.wire import collected, forget_the_gone, send
+from dashboard.wire import ATTENTIVE, collected, forget_the_gone, send
 from engine.recording import Recording
+
+IDLE, CALM = 0.4, 1.0
+"""Seconds from one look at an idle page to the next, and how long nothing has happened on one."""
 
 CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
@@ -99,7 +104,7 @@ class App(pn.viewable.Viewer):
         self._aside = self._side
         self._was_open = False
         self._ticks, self._said = 0, ("", 0)
-        self._due, self._wished = 0.0, None
+        self._due, self._wished, self._turn, self._stirred = 0.0, None, 0, time.perf_counter()
         self._chore: Chore | Job = Chore(iter(()))
         self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
         self._kept = key, self._moment
@@ -139,6 +144,13 @@ class App(pn.viewable.Viewer):
         """
         run = self.reopened(recording)
         self._swap(lambda: (_page_of(recording), run, []), key)
+
+    def open_run(self, key: str) -> None:
+        """Show the run that is kept under that id.
+
+        Raises ValueError when it cannot be opened here.
+        """
+        self.reopen(self.shelf.load(key), key)
 
     def keep(self, name: str = "") -> Kept:
         """Keep the run as it is now.
@@ -223,9 +235,10 @@ class App(pn.viewable.Viewer):
     def start(self, document: Document, epoch: int = 0) -> None:
         """Draw frames into a document as long as its session lives; train up to an epoch at once."""
         self._document, self._ride = document, Ride(self, document)
+        ATTENTIVE[document] = WeakMethod(self.rouse)
         self.clock.go_to(epoch)
         self._write_link()
-        document.add_timeout_callback(self._tick, 1)
+        self._tick_in(0)
 
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""
@@ -258,7 +271,7 @@ class App(pn.viewable.Viewer):
             self.transport = Transport(self.clock)
             for choices in (run.settings, *others):
                 choices.param.watch(self._age_link, choices.names())
-        self.shown.play, self.shown.open = self.clock.play, self.open
+        self.shown.play, self.shown.open, self.shown.open_run = self.clock.play, self.open, self.open_run
         self._link_is_old, self._drawn = True, -1
         self._worked_on, self._round_began = None, 0.0
         self._waiting: list[Instrument | Lookout] = []
@@ -363,16 +376,35 @@ class App(pn.viewable.Viewer):
         if not self.shown.timeless:
             self.transport.press(key)
 
-    async def _tick(self) -> None:
+    async def _tick(self, turn: int) -> None:
         """One beat of the session when a frame is due, or before, when the visitor has wished for something."""
+        if turn != self._turn:
+            return
         began, period = time.perf_counter(), BUDGET.period
         try:
             if began >= self._due or self._wish != self._wished:
                 self._due = began + max(PERIOD, period)
-                await self._beat()
+                with set_curdoc(self._document):  # else Panel puts off what it is told
+                    await self._beat()
         finally:
             wait = min(self._due, began + max(PERIOD, period / 4)) - time.perf_counter()
-            self._document.add_timeout_callback(self._tick, max(1, round(1e3 * wait)))
+            self._tick_in(IDLE if self._is_idle() else wait)
+
+    def _tick_in(self, seconds: float) -> None:
+        """Have the next tick so much later, instead of when it would have been."""
+        self._turn += 1
+        self._document.add_timeout_callback(partial(self._tick, self._turn), max(1, round(1e3 * seconds)))
+
+    def _is_idle(self) -> bool:
+        """Whether nothing has happened for a while, and nothing is on its way."""
+        under_way = self._waiting or self._chore.busy or self.browser.behind or not self.is_calm or self.is_behind()
+        return not under_way and time.perf_counter() > self._stirred + CALM
+
+    def rouse(self) -> None:
+        """The visitor does something: have the page's own models as they should be, and soon see what comes of it."""
+        self._ride.leave()
+        self._stirred = time.perf_counter()
+        self._tick_in(0)
 
     @property
     def _wish(self) -> object:
@@ -418,6 +450,7 @@ class App(pn.viewable.Viewer):
         """Send what was made since then."""
         self._wished, making = self._wish, time.perf_counter() - began
         if changes or told:
+            self._stirred = began
             BUDGET.spent(id(self), making + await send(self._document, changes, CONDUCTOR.still, told), bool(told))
 
     def catch_up(self) -> None:

@@ -7,9 +7,10 @@ who leaves meanwhile is a traceback in the log, and one who reads slowly a queue
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, wraps
+from itertools import chain
 from math import isfinite
 from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod
@@ -24,7 +25,11 @@ from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
 from bokeh.server.protocol_handler import ProtocolHandler
 from bokeh.server.views.ws import WSHandler
+from panel.io import document as panel_document
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+LEFT: MutableMapping[Document, dict[Any, list[Message]]] = getattr(panel_document, "_WRITE_MSGS", {})
+"""What Panel 1.9 writes to each connection when it is free: earlier changes, to models that a frame may speak of."""
 
 
 @contextmanager
@@ -62,8 +67,9 @@ async def send(
         socket = connection._socket
         with await socket.write_lock.acquire(), alone():
             began = time.perf_counter()
+            waiting = LEFT.get(document, {}).pop(connection, [])
             message = message or packed(document, changes, told)
-            sent = [] if socket.ws_connection is None else _write(socket, message)
+            sent = [] if socket.ws_connection is None else _write(socket, [*waiting, message])
             worked += time.perf_counter() - began
         await asyncio.gather(*sent, return_exceptions=True)
     return worked
@@ -176,12 +182,15 @@ def _hear(message: Message, document: Document) -> bool:
     return bool(listener and listener(events[0]["attr"], events[0]["new"]))
 
 
-def _write(socket: WebSocketHandler, message: Message) -> list[Awaitable[None]]:
-    """Write all parts of a message at once; what to wait for until they are sent, or the visitor has left."""
-    parts = [message.header_json, message.metadata_json, message.content_json]
-    for buffer in message._buffers:
-        parts += [json.dumps(buffer.ref), buffer.to_bytes()]
+def _write(socket: WebSocketHandler, messages: Sequence[Message]) -> list[Awaitable[None]]:
+    """Write all parts of messages at once; what to wait for until they are sent, or the visitor has left."""
     sent = []
     with suppress(WebSocketClosedError):
+        parts = chain.from_iterable(map(_parts, messages))
         sent.extend(WebSocketHandler.write_message(socket, part, binary=isinstance(part, bytes)) for part in parts)
     return sent
+
+
+def _parts(message: Message) -> list[str | bytes]:
+    buffers = [(json.dumps(buffer.ref), buffer.to_bytes()) for buffer in message._buffers]
+    return [message.header_json, message.metadata_json, message.content_json, *chain.from_iterable(buffers)]

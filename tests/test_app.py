@@ -1,15 +1,20 @@
 """The whole laboratory without a server: it is built, it listens to its controls, and it leaves nothing behind."""
 
+import asyncio
 import gc
 import threading
+import time
 import weakref
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from bokeh.document import Document
+from panel import state
 from panel.viewable import Viewable
 
+from dashboard import app as app_module
+from dashboard import wire
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.instruments.loss_curve import LossCurve
@@ -287,6 +292,38 @@ def test_a_recording_of_something_else_is_refused_and_the_page_stays():
     with pytest.raises(ValueError, match="not of a race"):
         app.reopen(replace(recording, notes={**recording.notes, "page": "geometry"}))
     assert app.shown.slug == "playground"
+    app.end()
+
+
+def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(monkeypatch):
+    async def sent(*_: object) -> float:
+        assert state.curdoc is document
+        return 0.0
+
+    waits, callbacks = [], []
+    document = Document()
+    monkeypatch.setattr(app_module, "send", sent)
+    monkeypatch.setattr(app_module, "CALM", 0.0)
+    monkeypatch.setattr(document, "add_timeout_callback", lambda call, ms: (callbacks.append(call), waits.append(ms)))
+    app = App(Run(Settings(n=40, hidden=[3])), page="home")
+    app.page().server_doc(document)
+    app.start(document)
+    for _ in range(200):
+        asyncio.run(callbacks[-1]())
+        app.browser.shown = app.browser.frame
+        if waits[-1] == 1e3 * app_module.IDLE:
+            break
+        time.sleep(0.01)
+    assert waits[-1] == 1e3 * app_module.IDLE
+    late, before = callbacks[-1], len(waits)
+    wire._rouse(document)
+    assert (len(waits), waits[-1]) == (before + 1, 1)
+    asyncio.run(late())
+    assert len(waits) == before + 1
+    app.run.advance(3)
+    asyncio.run(callbacks[-1]())
+    assert app.shown.shown[0].shown == 3
+    assert waits[-1] < 100
     app.end()
 
 

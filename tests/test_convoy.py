@@ -39,6 +39,7 @@ class Pupil:
             self.app = App(Follower(shared), shared.page, lazy=True)
             self.app.page().server_doc(self.document)
         self.app._document, self.app._ride = self.document, Ride(self.app, self.document)
+        wire.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
         if alone:
             self.app._ride._not_before = float("inf")
         self.document.models.flush_synced()

@@ -118,6 +118,15 @@ def test_a_network_of_ours_is_shown_with_its_examples(dataset):
     assert Watched().frame().network().loss(setup.train) == pytest.approx(tail.history[-1].loss, rel=1e-12)
 
 
+def test_so_many_examples_are_not_told_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr(feed, "MOST_EXAMPLES", 59)
+    epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 5)
+    tail = seen(next(feeds()))
+    assert not (tail.feed.folder / "data.npz").exists()
+    assert (tail.has_data, tail.history[-1].index) == (False, 5)
+    assert "pictures that are made of them" in " ".join(tail.problems)
+
+
 def test_epochs_that_come_from_elsewhere_are_told_too():
     data = DATASETS["moons"](60)
     network = Network([2, 4, 1])

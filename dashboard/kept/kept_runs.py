@@ -101,7 +101,8 @@ class KeptRuns(pn.viewable.Viewer):
             acts[wish["do"]](wish)
         except (ValueError, OSError) as error:
             self._fail(_sentence(error))
-        self._answer()
+        self.refresh()
+        self._list.answered = wish.get("number", self._list.answered)
 
     def _keep(self, wish: Mapping[str, Any]) -> None:
         kept = self._host.keep(str(wish["name"]))
@@ -182,18 +183,13 @@ class KeptRuns(pn.viewable.Viewer):
             self._fail(_sentence(error))
         else:
             self._say(f"{_quoted(kept.name)} is here already." if kept.id in before else f"Added {_quoted(kept.name)}.")
-        self._answer()
+        self.refresh()
 
     def _say(self, words: str, failed: bool = False, undo: str = "") -> None:
         self._form.param.update(said=words, failed=failed, undo=undo)
 
     def _fail(self, words: str) -> None:
         self._say(words, failed=True)
-
-    def _answer(self) -> None:
-        """Have everything as it is now, also where a click was refused."""
-        self.refresh()
-        self._list.turn += 1
 
     def _fill(self, settings: Mapping[str, Any]) -> None:
         kept, problems, run = self._shelf.kept(), self._shelf.problems, self._host.run

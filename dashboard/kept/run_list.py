@@ -108,7 +108,7 @@ class RunList(JSComponent):
 
     runs = param.List(default=[], doc="The kept runs.")
     empty = param.String(default="", doc="What stands here while there are none.")
-    turn = param.Integer(default=0, doc="Counts answers; everything is then as `runs` says, whatever was clicked.")
+    answered = param.Integer(default=0, doc="The number of the last wish that was answered.")
 
     PIECE: ClassVar[int] = 2**20
 
@@ -135,7 +135,12 @@ class RunList(JSComponent):
 
     export function render({model, el}) {
       const list = make("ul", ""), empty = make("p", "empty"), rows = new Map()
-      const ask = (wish) => model.send_msg(wish)
+      let wishes = 0
+      const ask = (wish) => {
+        wishes = Math.max(wishes, model.answered) + 1
+        model.send_msg({...wish, number: wishes})
+        return wishes
+      }
 
       let heard = () => {}
       model.on("msg:custom", (message) => heard(message))
@@ -169,13 +174,13 @@ class RunList(JSComponent):
         name.type = "text"
         name.maxLength = 100
         name.title = "Click to give it another name"
-        name.addEventListener("change", () => ask({do: "rename", id, name: name.value}))
+        name.addEventListener("change", () => { item.wish = ask({do: "rename", id, name: name.value}) })
         name.addEventListener("keydown", (event) => {
           if (event.key == "Escape") { name.value = item.run.name; event.stopPropagation() }
           if (event.key == "Enter" || event.key == "Escape") { name.blur() }
         })
         box.type = "checkbox"
-        box.addEventListener("change", () => ask({do: "beside", id, on: box.checked}))
+        box.addEventListener("change", () => { item.wish = ask({do: "beside", id, on: box.checked}) })
         beside.append(box, "Show beside")
         beside.title = "Show it beside the page's own run, at the same epoch"
         const act = (words, title, action) => {
@@ -202,11 +207,12 @@ class RunList(JSComponent):
         item.append(top, about, acts)
         item.follow = (run) => {
           item.run = run
-          // Nobody's typing is taken away.
-          if (el.getRootNode().activeElement != name) { name.value = run.name }
+          // What was changed stands until it is answered, and nobody's typing is taken away.
+          const waits = item.wish > model.answered
+          if (!waits && el.getRootNode().activeElement != name) { name.value = run.name }
           name.setAttribute("aria-label", `Name of ${run.name}`)
           about.textContent = run.about
-          box.checked = run.beside
+          if (!waits) { box.checked = run.beside }
           box.setAttribute("aria-label", `Show ${run.name} beside`)
           chip.style.background = run.color || "transparent"
           item.classList.toggle("shown", run.beside)
@@ -227,7 +233,7 @@ class RunList(JSComponent):
         empty.textContent = model.empty
         empty.hidden = there.size > 0
       }
-      for (const part of ["runs", "empty", "turn"]) { model.on(part, follow) }
+      for (const part of ["runs", "empty", "answered"]) { model.on(part, follow) }
       follow()
       list.setAttribute("aria-label", "Kept runs")
       el.append(list, empty)
@@ -254,7 +260,10 @@ class RunList(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[Mapping[str, Any]], None], **params: Any) -> None:
-        """asked: is told what to `do` with the run of which `id`; a download is to be answered by `hand_out`."""
+        """asked: is told what to `do` with the run of which `id`, and the wish's `number`, by which it is `answered`.
+
+        A download is to be answered by `hand_out`.
+        """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._asked = asked
 

@@ -263,7 +263,7 @@ class EntryEditor(JSComponent):
 
 
 class PinnedRuns(JSComponent):
-    """The runs an entry speaks of: each opens by a click, as it was kept. Others can be added and taken off."""
+    """The runs an entry speaks of. They are links: a click opens one in place, as it was kept. More can be pinned."""
 
     pins = param.List(default=[], doc="Of each its run's id, what it is called, its link, and whether it is gone.")
     runs = param.List(default=[], doc="Of each kept run its id and what it is called.")
@@ -280,6 +280,12 @@ class PinnedRuns(JSComponent):
         const [box, link, off] = ["span", "a", "button"].map((kind) => document.createElement(kind))
         link.textContent = pin.label
         link.href = pin.link
+        link.addEventListener("click", (event) => {
+          const apart = event.ctrlKey || event.metaKey || event.shiftKey || event.button
+          if (apart || pin.gone || pin.link != `?run=${pin.run}`) { return }
+          event.preventDefault()
+          model.send_msg({open: pin.run})
+        })
         link.title = pin.gone ? "This run is not among the kept ones any more" : "Open this run as it was kept"
         box.classList.toggle("gone", pin.gone)
         off.type = "button"
@@ -326,14 +332,20 @@ class PinnedRuns(JSComponent):
         """,
     ]
 
-    def __init__(self, pinned: Callable[[str], None], removed: Callable[[str], None], **params: Any) -> None:
-        """pinned, removed: are told the id of a run that was chosen or taken off."""
+    def __init__(
+        self,
+        pinned: Callable[[str], None],
+        removed: Callable[[str], None],
+        opened: Callable[[str], None],
+        **params: Any,
+    ) -> None:
+        """All are told the id of a run: one that was chosen, taken off, clicked."""
         super().__init__(sizing_mode="stretch_width", **params)
-        self._pinned, self._removed = pinned, removed
+        self._acts = {"pin": pinned, "remove": removed, "open": opened}
 
     def _handle_msg(self, msg: Any) -> None:
-        act, key = (self._pinned, msg["pin"]) if "pin" in msg else (self._removed, msg.get("remove", ""))
-        act(str(key))
+        for name in self._acts.keys() & msg.keys():
+            self._acts[name](str(msg[name]))
 
 
 def _fields(entry: Entry | None) -> dict[str, Any] | None:

@@ -77,7 +77,7 @@ class Notebook(Page):
         self._version, self._seen, self._next_look = -1, None, 0.0
         self._list = EntryList(self._open, self._look_for, sizing_mode="stretch_width", margin=(8, 0, 0, 0))
         self._editor = EntryEditor(self._save)
-        self._pins = PinnedRuns(self._pin, self._unpin, margin=(0, 0, 14, 0))
+        self._pins = PinnedRuns(self._pin, self._unpin, self._open_run, margin=(0, 0, 14, 0))
         self._preview = pn.pane.HTML(stylesheets=[PREVIEW], visible=False, margin=0, sizing_mode="stretch_width")
         self._build()
 
@@ -245,6 +245,12 @@ class Notebook(Page):
             return self._journal.read(key)
         except JournalError:
             return self._known.get(key, Entry(key))
+
+    def _open_run(self, run: str) -> None:
+        try:
+            self.open_run(run)
+        except ValueError as error:
+            self._say(str(error), bad=True)
 
     def _pin(self, run: str) -> None:
         kept = next((one for one in self._shelf.kept() if one.id == run), None)

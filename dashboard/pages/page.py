@@ -105,6 +105,7 @@ class Page(pn.viewable.Viewer):
         self.run = run
         self.play: Callable[[], None] = lambda: None
         self.open: Callable[[str], None] = lambda slug: None
+        self.open_run: Callable[[str], None] = lambda key: None
         self._slots = [Slot(run, choices) for choices in self.instruments]
         self._share_out()
         self._study_bar = StudyBar(run) if run.study else None

@@ -52,6 +52,9 @@ WORDS = 2**20
 
 STATUS = 1024
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 1000, 4096, 2**20
+MOST_EXAMPLES = 100_000
+"""Examples up to which they are told, for pictures that need them."""
+
 SILENT = 15.0
 """Seconds without a sign after which a process on another machine is taken for dead."""
 

@@ -163,9 +163,12 @@ class Lab:
     ) -> None:
         told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
         found = Feed.begun(self.name, told)
-        if examples:
+        many = any(len(one) > feed.MOST_EXAMPLES for one in examples.values())
+        if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
         self._scribe, self.id = Scribe(found), found.id
+        if many:
+            self._scribe.say(TOO_MANY)
         if module is not None:
             from dashboard.watching.torch_adapter import Probe
 
@@ -225,6 +228,11 @@ class Lab:
                 if self._scribe is not None and self._scribe.is_mine:
                     self._scribe.say(f"Something could not be told: {said}")
 
+
+TOO_MANY = (
+    f"There are more than {feed.MOST_EXAMPLES:,} examples: pictures that are made of them, such as the decision map, "
+    "are not shown. Give observe or watch a part of them as data."
+)
 
 SELDOM = (
     "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "

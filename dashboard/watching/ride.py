@@ -3,7 +3,7 @@
 import time
 from collections.abc import Hashable, Sequence
 from typing import Protocol
-from weakref import WeakKeyDictionary, WeakMethod
+from weakref import WeakKeyDictionary
 
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
@@ -14,7 +14,7 @@ from dashboard.clock import CONDUCTOR
 from dashboard.store import Store
 from dashboard.watching.convoy import Convoy, Lead, Seat, groups_of
 from dashboard.watching.follower import Follower, Shared
-from dashboard.wire import ATTENTIVE, anew, collected
+from dashboard.wire import anew, collected
 
 FEW = 3
 """Fewer followers than this draw for themselves."""
@@ -52,7 +52,6 @@ class Ride:
         self._seat: Seat | None = None
         self._owed: dict[tuple[Model, str], None] = {}
         self._not_before = 0.0
-        ATTENTIVE[document] = WeakMethod(self.leave)
 
     @property
     def is_on(self) -> bool:
@@ -102,7 +101,7 @@ class Ride:
         """Draw the page, and tell of it later."""
         with CONDUCTOR.still(), set_curdoc(self._document), collected(self._document) as changes:
             self._host.draw()
-        self._owed |= dict.fromkeys((change.model, change.attr) for change in changes)
+        self._owed |= dict.fromkeys((change.model, change.attr) for change in changes if hasattr(change, "attr"))
 
     def _fits(self) -> bool:
         """Whether the page shows what others may see too."""

@@ -28,7 +28,6 @@ HELD = 8
 """Rows that a gap between two epochs is filled with at most."""
 
 MOST_SAID = 5
-MOST_EXAMPLES = 100_000
 TABLES = {"gradient_norms": 0, "mean_activations": 1, "parameters": 2}
 """The columns with several numbers per epoch, by their place among a layout's sizes."""
 
@@ -379,7 +378,8 @@ def _data_of(source: Feed) -> tuple[Dataset, Dataset | None] | None:
 
 def _dataset(source: Feed, x: np.ndarray, y: np.ndarray) -> Dataset:
     task, outputs = source.network["task"], int(source.network["sizes"][-1])
-    if x.ndim != 2 or not 0 < len(x) <= MOST_EXAMPLES or len(x) != len(y) or x.shape[1] != source.network["sizes"][0]:
+    fits = 0 < len(x) == len(y) and len(x) <= feed.MOST_EXAMPLES
+    if x.ndim != 2 or not fits or x.shape[1] != source.network["sizes"][0]:
         raise ValueError(f"examples of shape {x.shape} do not fit the network")
     if task not in ("binary", "classes", "regression") or not np.isfinite(x).all():
         raise ValueError(f"the task {task!r} is none")

@@ -96,9 +96,11 @@ def test_an_entry_is_written_and_pinned_and_is_there_again_with_its_run_as_it_wa
     assert f"](#{entry.id})" in exported and "\n## Dead\n" in exported and WORDS["learned"] in exported
     assert f"]({server.url}?run={kept.id}) at epoch 33" in exported
 
+    desk.visit.ask("window.stays = true")
     desk.window.get_by_role("link", name=f"{RUN}, epoch 33").click()
     desk.visit.ready()
     desk.visit.reach(33)
+    assert desk.visit.ask("window.stays")
     assert desk.visit.loss() == run.history[-1].loss
 
 

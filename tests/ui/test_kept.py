@@ -93,3 +93,23 @@ def test_kept_runs_get_names_go_into_the_trash_and_out_to_files_and_come_back(pa
     page.window.get_by_text("They have the same settings").wait_for()
     page.press("Delete second")
     page.until(lambda: page.window.locator("li.shown").count() == 0, "nothing beside")
+
+
+def test_boxes_that_are_ticked_at_once_stay_ticked_whatever_is_answered_first(page):
+    for name in ("one", "two"):
+        keep(page, name)
+    page.until(lambda: len(rows(page)) == 2, "both runs in the list")
+    lost = page.window.locator("li[data-id]").first.evaluate(
+        """async (row) => {
+          const boxes = [...row.parentElement.querySelectorAll("input[type=checkbox]")]
+          boxes.forEach((box) => box.click())
+          let lost = 0
+          while (row.parentElement.querySelectorAll("li.shown").length < boxes.length) {
+            lost += boxes.filter((box) => !box.checked).length
+            await new Promise((later) => setTimeout(later, 1))
+          }
+          return lost
+        }"""
+    )
+    assert lost == 0
+    page.until(lambda: page.window.locator("li.shown input:checked").count() == 2, "both boxes to be ticked")
