@@ -18,6 +18,7 @@ from panel.util import edit_readonly
 from threadpoolctl import threadpool_limits
 
 from dashboard import style
+from dashboard.bokeh_defaults import remember_defaults
 from dashboard.browser import Browser
 from dashboard.budget import BUDGET, PERIOD
 from dashboard.cells import notebook_page
@@ -80,6 +81,7 @@ class App(pn.viewable.Viewer):
         key: the id under which the run is kept, if it is.
         """
         super().__init__()
+        remember_defaults()
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
         self._asked: Callable[[], None] | None = None

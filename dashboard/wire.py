@@ -7,7 +7,7 @@ who leaves meanwhile is a traceback in the log, and one who reads slowly a queue
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache, wraps
 from itertools import chain
@@ -139,10 +139,13 @@ def forget_the_gone() -> None:
 
     @wraps(handle)
     async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
-        if connection._session is None or _hear(message, connection._session.document):
+        if connection._session is None:
             return None
+        document = connection._session.document
         if message.msgtype == "PATCH-DOC":
-            _rouse(connection._session.document)
+            if _hear(message, document) or _is_about_looks(message, document):
+                return None
+            _rouse(document)
         return await handle(handler, message, connection)
 
     @wraps(on_close)
@@ -174,12 +177,26 @@ def _rouse(document: Document) -> None:
 def _hear(message: Message, document: Document) -> bool:
     """Pass an attribute's change on to who waits for it, without the document's lock and without an answer."""
     listeners = LISTENERS.get(document)
-    events = message.content.get("events", ()) if listeners and message.msgtype == "PATCH-DOC" else ()
+    events = message.content.get("events", ()) if listeners else ()
     if len(events) != 1 or events[0].get("kind") != "ModelChanged":
         return False
     heard = listeners.get(events[0]["model"]["id"])
     listener = heard and heard()
     return bool(listener and listener(events[0]["attr"], events[0]["new"]))
+
+
+def _is_about_looks(message: Message, document: Document) -> bool:
+    """Whether a page tells only how models look there, such as an axis's color or a figure's width in pixels.
+
+    Nobody here listens for that, and a page tells hundreds of such things of its pictures: to take each down would be a
+    quarter of the work of opening it.
+    """
+    return all(_is_unheard(event, document) for event in message.content.get("events", ()))
+
+
+def _is_unheard(event: Mapping[str, Any], document: Document) -> bool:
+    model = document.models.get_by_id(event["model"]["id"]) if event.get("kind") == "ModelChanged" else None
+    return model is not None and not model._callbacks.get(event["attr"])
 
 
 def _write(socket: WebSocketHandler, messages: Sequence[Message]) -> list[Awaitable[None]]:

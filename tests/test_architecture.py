@@ -50,6 +50,7 @@ HOMES = {
     "dashboard.watching.tail": "run",
     "dashboard.watching.torch_adapter": "run",
     "dashboard.watching.watched": "run",
+    "dashboard.bokeh_defaults": "instruments",
     "dashboard.browser": "instruments",
     "dashboard.cells.cell": "instruments",
     "dashboard.cells.notebook": "instruments",

@@ -11,6 +11,8 @@ import numpy as np
 import panel as pn
 import param
 from bokeh.events import Tap
+from bokeh.model import Model
+from bokeh.model.util import collect_models
 from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
@@ -178,20 +180,22 @@ class Instrument(pn.viewable.Viewer):
         self._dress(self.figure)
         if type(self).tapped is not Instrument.tapped:
             self.figure.on_event(Tap, lambda tap: self.tapped(tap.x, tap.y))
-        self._sources, self._mappers = _sources(plot), list(self.figure.select(ColorMapper))
+        self._sources = _sources(plot)
         self._images: dict[str, tuple[np.ndarray, Columns]] = {}
         self._limits: dict[str, tuple[float, float]] = {}
         plot.cleanup()  # from now on Bokeh's figure is enough; the document would hold HoloViews' plot
 
     def _dress(self, figure: Plot) -> None:
+        parts = collect_models(figure)
+        self._mappers = _only(ColorMapper, parts)
         figure.background_fill_alpha = figure.border_fill_alpha = 0
         figure.outline_line_color = None
         figure.output_backend = "canvas"  # WebGL draws these few points slower, and stalls where it is emulated
         figure.toolbar_location = None
-        figure.toolbar.tools = list(figure.select(HoverTool))
+        figure.toolbar.tools = _only(HoverTool, parts)
         figure.min_border_left, figure.min_border_right = 48, 14
         figure.stylesheets = [f":host {{ font-size: {style.FONT}; outline: none; }}"]
-        for axis in figure.select(LogAxis):
+        for axis in _only(LogAxis, parts):
             axis.major_label_policy = NoOverlap()
 
     def _write(self, frame: Frame, after: int) -> None:
@@ -239,6 +243,11 @@ class OfHiddenLayers:
     def suits(cls, frame: Frame) -> bool:
         """Whether the network has hidden layers."""
         return bool(frame.setup.network.widths)
+
+
+def _only(kind: type[Model], parts: Sequence[Model]) -> list[Any]:
+    """Those of the parts that are of a kind."""
+    return [part for part in parts if isinstance(part, kind)]
 
 
 def _sources(plot: Any) -> dict[str, ColumnDataSource]:
