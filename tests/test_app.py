@@ -170,6 +170,26 @@ def test_what_could_not_be_followed_is_told():
     app.close()
 
 
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"batch_size": "500"}, "150"),
+        ({"hidden": "[0]"}, "hidden"),
+        ({"seed": "-1"}, "seed"),
+        ({"standardize": "perhaps"}, "standardize"),
+        ({"n": "4", "dataset": "blobs", "classes": "5"}, "5 or more"),
+    ],
+)
+def test_what_cannot_be_is_told_with_what_could(query, told):
+    run, problems = PAGES["playground"].opened(query)
+    app = App(run, "playground", problems, lazy=True)
+    app.draw()
+    assert told in app._alert.object
+    run.advance(1)
+    assert run.history[-1].index == 1
+    app.end()
+
+
 def test_a_run_that_ends_says_why():
     app = App(Run(Settings(n=40, hidden=[3], stop_epoch=2)))
     app.run.advance(5)

@@ -302,7 +302,7 @@ def test_a_run_that_diverges_can_be_shown(diverging, pieces):
         run.advance(pieces)
         for instrument in shown:
             instrument.draw(run.frame())
-            if i % 3 == 0:
+            if i % 10 == 0:
                 survey(instrument)
     for instrument in shown:
         kind = type(instrument).__name__

@@ -201,7 +201,7 @@ class Visit:
     def stand(self) -> int:
         """Pause, wait until it stands, and say where."""
         self.press("Pause")
-        self.until(lambda: not self.playing(), "Play is offered")
+        self.until(lambda: not self.playing(), lambda: f"Play to be offered: {self.where()}")
         self.until(lambda: self.ask("lab.drawn()") == self.epoch(), "pictures and bar agree")
         return self.epoch()
 

@@ -11,7 +11,7 @@ from conftest import LONGEST, PATIENCE, ROOT, Server, Visit, answer, free_port, 
 
 pytestmark = pytest.mark.ui
 
-PAGES = 10
+PAGES = 5
 
 
 def test_a_page_comes_back_by_itself_when_its_server_does_and_can_be_reloaded(windows, tmp_path):
