@@ -2,12 +2,12 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlencode
-from weakref import WeakMethod
+from weakref import WeakMethod, WeakSet
 
 import panel as pn
 import panel_material_ui as pmui
@@ -277,6 +277,7 @@ class App(pn.viewable.Viewer):
         self._link_is_old, self._drawn = True, -1
         self._worked_on, self._round_began = None, 0.0
         self._waiting: list[Instrument | Lookout] = []
+        self._slow: WeakSet[Instrument | Lookout] = WeakSet()
         self._lookouts = [Lookout(run)] if isinstance(run, Run) else []
         self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
         self._draw_aside()
@@ -382,10 +383,10 @@ class App(pn.viewable.Viewer):
         """One beat of the session when a frame is due, or before, when the visitor has wished for something."""
         if turn != self._turn:
             return
-        began, period = time.perf_counter(), BUDGET.period
+        began, period = time.perf_counter(), BUDGET.period(id(self))
         try:
             if began >= self._due or self._wish != self._wished:
-                self._due = began + max(PERIOD, period)
+                self._due = began + period
                 with set_curdoc(self._document):  # else Panel puts off what it is told
                     await self._beat()
         finally:
@@ -427,8 +428,8 @@ class App(pn.viewable.Viewer):
         self._stand_where_looked_at()
         if self.browser.behind > FRAMES_AHEAD:
             return
-        began = time.perf_counter()
         told = self._ride.news()
+        began = time.perf_counter()
         if self._ride.is_on:
             await self._pass_on(told, began)
             return
@@ -542,11 +543,19 @@ class App(pn.viewable.Viewer):
             work = instrument.work(frame)
             if work:
                 self._chore.drop()
-                self._chore = Job(work, in_turn=True) if instrument.heavy else Chore(work)
+                self._chore = self._begun(instrument, work)
                 return
+
+    def _begun(self, instrument: Instrument | Lookout, work: Iterator[object]) -> Chore | Job:
+        """The work under way, where those whose pieces take long do not keep the runs waiting."""
+        if instrument.heavy or instrument in self._slow:
+            return Job(work, in_turn=True)
+        return Chore(work, too_long=partial(self._slow.add, instrument))
 
     def _begin_round(self, frame: Frame) -> None:
         now = time.perf_counter()
+        if frame.setup is not self._worked_on:
+            self._slow.clear()
         if frame.setup is not self._worked_on or now - self._round_began >= CHORE_EVERY:
             self._round_began, self._worked_on = now, frame.setup
             self._waiting = [*self.shown.in_view, *self._lookouts]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 PERIOD = 0.08
 """Seconds from one frame of a session to the next, at least."""
@@ -13,8 +14,24 @@ RECENT = 1.5
 """Seconds after its last frame that a session still counts."""
 
 
+class Drawn(NamedTuple):
+    """What a session has drawn: when at last, what a frame costs in seconds, and for how many viewers it is."""
+
+    at: float
+    cost: float
+    viewers: int = 1
+
+    @property
+    def each(self) -> float:
+        """What it costs for one of them."""
+        return self.cost / self.viewers
+
+
 class Budget:
-    """Divides the time for frames fairly: every session that draws gets one frame in the same period.
+    """Divides the time for frames fairly: no session gets less of it than another, unless it asks for less.
+
+    Sessions with frames of the same cost get equally many. One whose frames are dear, because its network or its data
+    are large, gets fewer of them, and slows nobody down.
 
     A frame costs its own work and what follows from it: its answer heard, what it was made of let go of. One that costs
     much more than those before, because a picture was made for it, counts as a little more: it is not the rule.
@@ -24,24 +41,36 @@ class Budget:
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
-        self._costs: dict[int, tuple[float, float]] = {}
+        self._drawn: dict[int, Drawn] = {}
 
-    def spent(self, session: int, seconds: float, told: bool = False) -> None:
-        """A session has drawn a frame that took so long; told: it was drawn elsewhere, for many."""
-        before = self._costs.get(session, (0.0, self.USUAL))[1]
+    def spent(self, session: int, seconds: float, told: bool = False, viewers: int = 1) -> None:
+        """A session has drawn a frame that took so long, for so many viewers; told: it was drawn elsewhere."""
+        before = self._drawn[session].cost if session in self._drawn else self.USUAL
         cost = min(seconds + (self.AFTER_TOLD if told else self.AFTER), 2 * before)
-        self._costs[session] = self._now(), before + 0.2 * (cost - before)
+        self._drawn[session] = Drawn(self._now(), before + 0.2 * (cost - before), viewers)
 
-    @property
-    def period(self) -> float:
-        """Seconds from one frame of a session to its next."""
-        period = self._sum() / SHARE
-        since = self._now() - RECENT - period
-        self._costs = {session: drawn for session, drawn in self._costs.items() if drawn[0] > since}
-        return self._sum() / SHARE
+    def period(self, session: int) -> float:
+        """Seconds from one frame of a session to its next, at least PERIOD."""
+        self._forget()
+        own = self._drawn.get(session) or Drawn(self._now(), self.USUAL)
+        return max(PERIOD, own.each / _largest_share([*self._drawn.values()]))
 
-    def _sum(self) -> float:
-        return sum(cost for _, cost in self._costs.values())
+    def _forget(self) -> None:
+        """Leave out whoever draws no more."""
+        slowest = sum(one.cost for one in self._drawn.values()) / SHARE
+        since = self._now() - RECENT - slowest
+        self._drawn = {session: one for session, one in self._drawn.items() if one.at > since}
+
+
+def _largest_share(drawn: list[Drawn]) -> float:
+    """The share of the time that each viewer may have at most, so that all who want less of it get what they want."""
+    left, viewers = SHARE, sum(one.viewers for one in drawn)
+    for one in sorted(drawn, key=lambda one: one.each):
+        fair = left / viewers
+        if one.each / PERIOD > fair:
+            return fair
+        left, viewers = left - one.cost / PERIOD, viewers - one.viewers
+    return 1.0
 
 
 BUDGET = Budget()

@@ -9,10 +9,11 @@ import logging
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from dashboard.job import Job
 from dashboard.store import Store
 
 log = logging.getLogger(__name__)
@@ -256,28 +257,59 @@ class Pace:
 
 
 class Chore:
-    """Work in small pieces that the conductor does beside the training: a loss plane, say."""
+    """Work in small pieces that the conductor does beside the training: a loss plane, say.
 
-    def __init__(self, pieces: Iterator[object], conductor: Conductor = CONDUCTOR) -> None:
-        self._pieces = pieces
+    Where a piece takes so long that the runs would wait for it, the rest goes on beside them, as a job.
+    """
+
+    LONG = 0.02
+    """Seconds that a piece may take."""
+
+    def __init__(
+        self,
+        pieces: Iterator[object],
+        conductor: Conductor = CONDUCTOR,
+        too_long: Callable[[], None] = lambda: None,
+    ) -> None:
+        """too_long: hears that the pieces take too long for the conductor."""
+        self._pieces, self._too_long = pieces, too_long
         self._conductor = conductor
-        self.busy = True
+        self._waiting, self._job = True, None
         self._conductor.add(self)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something left to do."""
+        return self._job.busy if self._job else self._waiting
 
     def take_turn(self, seconds: float) -> bool:
         """Do pieces for about that long; leave when there are no more."""
-        until = time.perf_counter() + seconds
+        began = before = time.perf_counter()
         for _ in self._pieces:
-            if time.perf_counter() >= until:
+            now = time.perf_counter()
+            if now - before > self.LONG:
+                self._hand_over()
                 return True
+            if now - began >= seconds:
+                return True
+            before = now
         self.drop()
         return True
 
     def fail(self, error: Exception) -> None:
         """The picture stays as it was; the conductor has logged why."""
-        self.busy = False
+        self._waiting = False
 
     def drop(self) -> None:
         """Leave the rest undone."""
-        self.busy = False
+        self._waiting = False
         self._conductor.remove(self)
+        if self._job:
+            self._job.drop()
+
+    def _hand_over(self) -> None:
+        self._conductor.remove(self)
+        self._too_long()
+        self._job = Job(self._pieces, in_turn=True)
+        if not self._waiting:
+            self._job.drop()

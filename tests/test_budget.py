@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.budget import RECENT, SHARE, Budget
+from dashboard.budget import PERIOD, RECENT, SHARE, Budget
 
 
 class Time:
@@ -30,29 +30,56 @@ def draw(budget, session, seconds, times=60):
 
 
 def test_nobody_waits_where_nobody_draws(budget):
-    assert budget.period == 0
+    assert budget.period(1) == PERIOD
 
 
 def test_all_frames_of_a_period_fit_into_their_share(budget):
     for session in range(20):
         draw(budget, session, 0.004)
-    assert 20 * (0.004 + budget.AFTER) / budget.period == pytest.approx(SHARE, rel=1e-3)
+    periods = {budget.period(session) for session in range(20)}
+    assert len(periods) == 1
+    assert 20 * (0.004 + budget.AFTER) / periods.pop() == pytest.approx(SHARE, rel=1e-3)
 
 
-def test_a_slow_session_makes_all_wait_and_one_slow_frame_does_not(budget):
-    draw(budget, 1, 0.004)
-    usual = budget.period
+def test_a_session_with_dear_frames_waits_itself_and_nobody_for_it(budget):
+    for session in range(4):
+        draw(budget, session, 0.004)
+    draw(budget, "large", 0.2)
+    assert [budget.period(session) for session in range(4)] == [PERIOD] * 4
+    used = 4 * (0.004 + budget.AFTER) / PERIOD + (0.2 + budget.AFTER) / budget.period("large")
+    assert used == pytest.approx(SHARE, rel=1e-3)
+
+
+def test_where_all_want_more_than_there_is_all_get_the_same_time(budget):
+    for session in range(20):
+        draw(budget, session, 0.004 if session % 2 else 0.02)
+    cheap, dear = ((seconds + budget.AFTER) / budget.period(one) for one, seconds in ((1, 0.004), (2, 0.02)))
+    assert cheap == pytest.approx(dear, rel=1e-3)
+    assert 10 * (cheap + dear) == pytest.approx(SHARE, rel=1e-3)
+
+
+def test_what_is_drawn_for_many_is_drawn_as_often_as_they_are_told(budget):
+    for _ in range(60):
+        budget.spent("convoy", 0.009, viewers=50)
+        for session in range(50):
+            budget.spent(session, 0.002, told=True)
+    assert budget.period("convoy") <= budget.period(1)
+    assert 50 * (0.002 + budget.AFTER_TOLD) / budget.period(1) == pytest.approx(SHARE - (0.0105) / PERIOD, rel=1e-2)
+
+
+def test_one_slow_frame_is_not_the_rule(budget):
+    for session in range(20):
+        draw(budget, session, 0.004)
+    usual = budget.period(1)
     budget.spent(1, 3.0)
-    assert budget.period < 1.3 * usual
-    draw(budget, 2, 0.1)
-    assert budget.period > 10 * usual
+    assert usual < budget.period(1) < 1.3 * usual
 
 
 def test_whoever_draws_no_more_does_not_count(budget, time):
-    draw(budget, 1, 0.004)
-    draw(budget, 2, 0.008)
+    draw(budget, 1, 0.04)
+    draw(budget, 2, 0.08)
     time.now += RECENT / 2
-    draw(budget, 1, 0.004)
-    both = budget.period
-    time.now += 0.6 * RECENT
-    assert 0 < budget.period < both / 2
+    draw(budget, 1, 0.04)
+    both = budget.period(1)
+    time.now += 0.8 * RECENT
+    assert PERIOD <= budget.period(1) < both

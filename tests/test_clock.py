@@ -420,15 +420,43 @@ def test_a_dropped_chore_does_no_more_pieces(time):
 
     def pieces() -> Iterator[None]:
         for piece in range(10):
-            time.now += 1
+            time.now += 0.01
             done.append(piece)
             yield
 
     stand = Stand()
     chore = Chore(pieces(), stand)
-    chore.take_turn(0.5)
+    chore.take_turn(0.005)
     chore.drop()
     assert (chore.busy, stand.players, len(done)) == (False, [], 1)
+
+
+def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there(time):
+    threads: list[str] = []
+    more, told = threading.Semaphore(0), threading.Event()
+
+    def pieces() -> Iterator[None]:
+        for _ in range(10):
+            time.now += Chore.LONG + 0.001
+            threads.append(threading.current_thread().name)
+            yield
+            assert more.acquire(timeout=PATIENCE)
+
+    stand = Stand()
+    chore = Chore(pieces(), stand, too_long=told.set)
+    chore.take_turn(1.0)
+    assert told.is_set() and not stand.players and chore.busy
+    more.release()
+    for _ in range(PATIENCE * 100):
+        if len(threads) == 2:
+            break
+        threading.Event().wait(0.01)
+    assert threads == [threading.current_thread().name, "job"]
+    chore.drop()
+    assert not chore.busy
+    more.release()
+    chore._job.wait(PATIENCE)
+    assert len(threads) <= 3
 
 
 def test_a_chore_that_fails_is_over_and_the_training_goes_on(conductor):

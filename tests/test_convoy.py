@@ -16,7 +16,7 @@ from bokeh.models import ColumnDataSource, Div, Range1d
 from panel.io.state import set_curdoc
 
 from dashboard import app as app_module
-from dashboard import wire
+from dashboard import budget, wire
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.instruments.instrument import Instrument
@@ -116,8 +116,8 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
 
     monkeypatch.setattr(app_module, "send", send)
     monkeypatch.setattr(ride, "QUIET", 0.0)
-    monkeypatch.setattr(convoy, "PERIOD", 0.0)
-    monkeypatch.setattr(convoy.BUDGET, "_costs", {})
+    monkeypatch.setattr(budget, "PERIOD", 1e-9)
+    monkeypatch.setattr(convoy.BUDGET, "_drawn", {})
     yield make
     for pupil in made:
         pupil.app.end()
@@ -139,7 +139,7 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
 def beats(pupils: list[Pupil], count: int = 1) -> None:
     for _ in range(count):
         for pupil in pupils:
-            convoy.BUDGET._costs.clear()
+            convoy.BUDGET._drawn.clear()
             for one in CONVOYS.get(pupil.app.run.shared, {}).values():
                 one._due = 0.0
             pupil.beat()

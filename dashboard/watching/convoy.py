@@ -16,7 +16,7 @@ from bokeh.model import Model
 from bokeh.model.util import collect_models
 from panel.io.state import set_curdoc, state
 
-from dashboard.budget import BUDGET, PERIOD
+from dashboard.budget import BUDGET
 from dashboard.clock import CONDUCTOR
 from dashboard.wire import anew, collected, plain
 
@@ -76,16 +76,16 @@ class Convoy:
         """All that has ever changed: group, place, and the name of an attribute."""
         return [(*self._places[model], name) for model, name in self._touched if model in self._places]
 
-    def advance(self, at_once: bool = False) -> None:
-        """Draw the newest frame, if it is time for one."""
+    def advance(self, period: float = 0.0, at_once: bool = False) -> None:
+        """Draw the newest frame, if it is time for one; period: seconds from one frame to the next where it is told."""
         began = time.perf_counter()
         if not self._lead.is_behind() or (began < self._due and not at_once):
             return
-        self._due = began + 0.9 * max(PERIOD, BUDGET.period)
+        self._due = began + 0.9 * max(period, BUDGET.period(id(self)))
         with CONDUCTOR.still(), set_curdoc(self._document), collected(self._document) as changes:
             self._lead.draw()
         self._take(changes)
-        BUDGET.spent(id(self), time.perf_counter() - began)
+        BUDGET.spent(id(self), time.perf_counter() - began, viewers=max(1, len(self.seats)))
         self._lead.end_beat()
 
     def since(self, number: int) -> list[Part] | None:
@@ -146,9 +146,12 @@ class Seat:
         self._number, self._parts = convoy.number, convoy.whole()
         convoy.seats.add(self)
 
-    def news(self) -> list[str] | None:
-        """The events to be told now, as JSON; None where the page is too late, or not made as the convoy's any more."""
-        self.convoy.advance()
+    def news(self, period: float) -> list[str] | None:
+        """The events to be told now, as JSON; None where the page is too late, or not made as the convoy's any more.
+
+        period: seconds from one frame of the page to its next
+        """
+        self.convoy.advance(period)
         since = self.convoy.since(self._number)
         if since is None:
             return None

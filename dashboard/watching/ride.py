@@ -10,6 +10,7 @@ from bokeh.document.events import DocumentPatchedEvent
 from bokeh.model import Model
 from panel.io.state import set_curdoc
 
+from dashboard.budget import BUDGET
 from dashboard.clock import CONDUCTOR
 from dashboard.store import Store
 from dashboard.watching.convoy import Convoy, Lead, Seat, groups_of
@@ -68,7 +69,7 @@ class Ride:
         fits = self._fits()
         if self._seat is None and fits and time.monotonic() >= self._not_before:
             self._join()
-        told = self._seat.news() if self._seat and fits else None
+        told = self._seat.news(BUDGET.period(id(self._host))) if self._seat and fits else None
         if told is None:
             self.leave()
         return told or []
