@@ -1,8 +1,8 @@
 """Training: a network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, fields
-from itertools import islice
+from dataclasses import dataclass, field, fields
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Epoch:
     gradient_norms        (layers,) L2 norm of each layer's gradient, weights and biases together
     mean_activations      per hidden layer (units,): each unit's output averaged over the training data
     parameters            (n_parameters,) laid out like `Network.parameters`
+    block                 that it is a row of, if any: whoever takes many epochs takes columns faster
     """
 
     index: int
@@ -42,6 +43,7 @@ class Epoch:
     gradient_norms: np.ndarray
     mean_activations: list[np.ndarray]
     parameters: np.ndarray
+    block: "Epochs | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass(eq=False)
@@ -92,6 +94,7 @@ class Epochs:
             self.gradient_norms[rows],
             (split(units, self.widths) for units in self.mean_activations[rows]),
             self.parameters[rows],
+            repeat(self),
         )
 
 

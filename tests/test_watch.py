@@ -575,3 +575,19 @@ class TestTorch:
             assert seen(found.id).history[-1].loss == 2.0
         assert "torch.nn.Module" in caplog.text
         assert os.environ["DESCENT_LAB_BROWSER"] == "0"
+
+
+@pytest.mark.torch
+def test_a_parameter_that_was_felt_is_as_it_was_and_hooks_of_others_stay():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
+    heard = []
+    module[2].weight.register_hook(lambda gradient: heard.append(1))
+    with watch("hooks", module=module) as lab:
+        for epoch in range(3):
+            module(torch.ones(5, 3)).sum().backward()
+            lab.log(epoch, loss=0.0)
+    assert seen(next(feeds())).history[0].gradient_norms[0] > 0
+    assert [parameter._backward_hooks for parameter in module[0].parameters()] == [None, None]
+    module(torch.ones(5, 3)).sum().backward()
+    assert len(heard) == 4

@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.watching.feed import Layout
 
-SHARE = 0.02
+SHARE = 0.01
 """Of the time that a training takes, how much may go into making numbers of its arrays."""
 
 CREDIT = 0.002
@@ -28,28 +28,24 @@ MOST_OURS = 25_000
 NAMES = tuple(map(str, range(1, 101)))
 EMPTY = np.empty(0)
 Numbers = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
-NOTHING: Numbers = (None, None, None)
 
 
 class Gauge:
     """Norms, means and samples of arrays, and the `layout` that says whose they are.
 
-    Where making them at every call would take more than two percent of the time, some calls give nothing.
+    Where making them at every call would take more than one percent of the time, it is to rest for a while.
     """
 
     def __init__(self) -> None:
         self.layout = Layout()
         self._known: dict[tuple, Layout] = {}
-        self._credit, self._seen, self._rest_until = CREDIT, time.perf_counter(), 0.0
+        self._credit, self._seen, self.rest_until = CREDIT, time.perf_counter(), 0.0
 
-    def is_due(self) -> bool:
-        """Whether there is time to make numbers now."""
+    def begin(self) -> None:
+        """Numbers are made from now on; not before `rest_until`, in seconds of `time.perf_counter`."""
         now = time.perf_counter()
-        if now < self._rest_until:
-            return False
         self._credit = min(CREDIT, self._credit + SHARE * (now - self._seen))
         self._seen = now
-        return True
 
     def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MOST_WEIGHTS) -> Numbers:
         """Gradient norms (layers,), mean activations (units,) and at most so many parameters; None where not given.
@@ -64,7 +60,7 @@ class Gauge:
         now = time.perf_counter()
         self._credit -= now - self._seen
         if self._credit < 0:
-            self._rest_until = now + max(REST, -self._credit / SHARE)
+            self.rest_until = now + max(REST, -self._credit / SHARE)
         return (
             norms,
             None if means is None else np.concatenate([*means, EMPTY]),

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +29,7 @@ import numpy as np
 from dashboard.kept.shelf import home
 from dashboard.watching import beacon, feed
 from dashboard.watching.feed import Feed
-from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, NOTHING, Gauge, Numbers, number
+from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, Gauge, Numbers, number
 from dashboard.watching.scribe import Scribe, Telling
 from engine.training import Epoch
 
@@ -82,8 +83,9 @@ class Lab:
         self._probe: Any = None
         self._network = network
         self._gauge = Gauge()
-        self._next = 0
+        self._next, self._is_seldom = 0, False
         self._begin(module, data, validation, loss, l1, l2, open_browser)
+        self._has_arrays = self._probe is not None or network is not None
 
     def log(
         self,
@@ -107,7 +109,7 @@ class Lab:
         parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
 
         All numbers are told at every epoch; what is made of arrays, in loops that are faster than that, at as many as
-        two percent of the time allow. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
+        one percent of the time allows. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
         """
         scribe = self._scribe
         if scribe is None:
@@ -127,18 +129,22 @@ class Lab:
                 validation_accuracy if type(validation_accuracy) is float else number(validation_accuracy),
                 learning_rate if type(learning_rate) is float else number(learning_rate),
             )
-            measured = self._measured(gradients, activations, parameters)
-            if measured is NOTHING:
-                scribe.take(numbers)
-            else:
-                scribe.take_arrays(Telling(index, numbers[1:], self._gauge.layout, *measured))
+            if self._has_arrays or not (gradients is None and activations is None and parameters is None):
+                if perf_counter() >= self._gauge.rest_until:
+                    measured = self._measured(gradients, activations, parameters)
+                    scribe.take_arrays(Telling(index, numbers[1:], self._gauge.layout, *measured))
+                    return
+                if not self._is_seldom:
+                    self._is_seldom = True
+                    scribe.say(SELDOM)
+            scribe.take(numbers)
         except Exception as error:
             self._excuse(error)
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
         if self._scribe is not None:
-            self._scribe.take(epoch)
+            self._scribe.take_row(epoch)
 
     @_harmless
     def close(self, end: str = feed.ENDED) -> None:
@@ -193,14 +199,9 @@ class Lab:
             sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
 
     def _measured(self, gradients: Any, activations: Any, parameters: Any) -> Numbers:
-        """The numbers of what was given, or else of what can be read off the module or network, if there is time."""
-        given = not (gradients is None and activations is None and parameters is None)
-        if not given and self._probe is None and self._network is None:
-            return NOTHING
-        if not self._gauge.is_due():
-            self._scribe.say(SELDOM)
-            return NOTHING
-        if not given and self._probe is not None:
+        """The numbers of what was given, or else of what can be read off the module or network."""
+        self._gauge.begin()
+        if self._probe is not None and gradients is None and activations is None and parameters is None:
             gradients, activations, parameters = self._probe.read()
         if parameters is None and self._network is not None:
             parameters = {"all": self._network.parameters}
@@ -236,7 +237,7 @@ TOO_MANY = (
 
 SELDOM = (
     "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "
-    "take more than two percent of the training's time."
+    "take more than one percent of the training's time."
 )
 
 

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 import weakref
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from functools import partial
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ EVERY = 0.1
 SIGN = 2.0
 """Seconds between two signs of life where there is nothing to tell."""
 
-ROWS = 512
+ROWS = 4096
 """Epochs in a record at most."""
 
 AT_ONCE = 2**19
@@ -55,8 +57,38 @@ class Telling:
     parameters: Any = None
 
 
-Told = tuple[float, ...] | Telling | Epoch
-"""What is taken: an index with its numbers alone, with arrays too, or an epoch of the engine's."""
+@dataclass(slots=True)
+class Piece:
+    """Consecutive epochs of a block of the engine's; `last` grows while the training goes through the block."""
+
+    block: Epochs
+    first: int
+    last: int
+
+    def rows(self) -> Epochs:
+        """The epochs up to `last`, which then begins anew behind it."""
+        start, stop = (index - int(self.block.index[0]) for index in (self.first, self.last + 1))
+        self.first += stop - start
+        return self.block.rows(slice(start, stop))
+
+
+Told = tuple[float, ...] | Telling | Epoch | Epochs
+"""What is written: an index with its numbers alone, with arrays too, or epochs of the engine's."""
+
+
+class Rows(Sequence):
+    """The rows of several tables, of which only those that are asked for are made."""
+
+    def __init__(self, tables: Sequence[np.ndarray]) -> None:
+        self._tables = tables
+        self._ends = list(accumulate(map(len, tables)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, place: int) -> np.ndarray:
+        table = bisect_right(self._ends, place)
+        return self._tables[table][place - self._ends[table]]
 
 
 @dataclass(slots=True)
@@ -64,7 +96,7 @@ class Block:
     """Tellings of one kind as columns, and their parameters row by row."""
 
     epochs: Epochs
-    parameters: list[np.ndarray]
+    parameters: Sequence[np.ndarray]
     layout: Layout
 
     @classmethod
@@ -72,6 +104,8 @@ class Block:
         """The columns of these; layout: that of what was told before."""
         first, none = group[0], np.empty((len(group), 0))
         norms, means, parameters = none, none, []
+        if isinstance(first, Epochs):
+            return cls(_joined(group), Rows([one.parameters for one in group]), _layout_of(first[0]))
         if isinstance(first, tuple):
             size = len(first)
             index, *numbers = np.fromiter(chain.from_iterable(group), float, size * len(group)).reshape(-1, size).T
@@ -120,15 +154,17 @@ class Scribe:
     What was taken is written in its order, and nothing is lost: a training that tells faster than can be written writes
     itself. A feed stays below `limit` bytes: of the parameters, then of all, only every second, fourth ... epoch is
     written, and the feed says so. What a disk refuses waits, and is tried again.
+
+    is_mine   whether it is open, and this the process that it was made in
     """
 
     def __init__(self, told: Feed, limit: int = BYTES) -> None:
         """Raises OSError where nothing can be written."""
         self.feed = told
-        self._pid = os.getpid()
         self._file = os.open(told.records, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         self._status_file = os.open(told.folder / "status", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        self._queue: deque[Told] = deque()
+        self._queue: deque[Told | Piece] = deque()
+        self._piece: Piece | None = None
         self._waiting, self._size = 0, 0
         self._layout: Layout | None = None
         self._told: set[str] = set()
@@ -137,23 +173,34 @@ class Scribe:
         self._newest, self._late, self._last = -1, 0, None
         self._whole, self._weights = Thinning(limit // 4, limit // 32), Thinning(limit // 8, limit // 32)
         self._writing, self._wake = threading.Lock(), threading.Event()
-        self._closed, self._refused = False, ""
+        self.is_mine, self._refused = True, ""
         self._write_status()
         self._thread = threading.Thread(target=_keep_writing, args=(weakref.ref(self), self._wake), daemon=True)
         self._thread.name = "scribe"
         self._thread.start()
         atexit.register(_close_at_exit, weakref.ref(self))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_let_go, weakref.ref(self)))
 
-    @property
-    def is_mine(self) -> bool:
-        """Whether it is open, and this the process that it was made in: a forked one has no thread to write."""
-        return not self._closed and os.getpid() == self._pid
-
-    def take(self, told: Told) -> None:
+    def take(self, told: tuple[float, ...] | Epoch) -> None:
         """Write an epoch soon. Its arrays must not change any more."""
         self._queue.append(told)
         if len(self._queue) > MANY:
             self._make_room()
+
+    def take_row(self, epoch: Epoch) -> None:
+        """Likewise, where many of one block follow one another: nothing of them is held but the block."""
+        block, piece, index = epoch.block, self._piece, epoch.index
+        if piece is not None and piece.block is block and piece.last + 1 == index:
+            piece.last = index
+        elif block is None:
+            self.take(epoch)
+        else:
+            self._piece = piece = Piece(block, index, index)
+            self._queue.append(piece)
+            self._waiting += block.parameters.nbytes
+            if self._waiting > WAITING:
+                self._make_room()
 
     def take_arrays(self, telling: Telling) -> None:
         """Likewise, where arrays are told that may be large."""
@@ -193,9 +240,9 @@ class Scribe:
             return
         self.flush()
         with self._writing:
-            if self._closed:
+            if not self.is_mine:
                 return
-            self._closed = True
+            self.is_mine = False
             with suppress(OSError):
                 if self._last is not None:
                     self._newest = -1
@@ -208,12 +255,12 @@ class Scribe:
         self._wake.set()
 
     def _write_all(self) -> None:
-        waiting = [self._queue.popleft() for _ in range(len(self._queue))]
+        waiting = self._taken()
         self._waiting = 0
-        written = 0
+        written, epochs = 0, sum(map(_size, waiting))
         try:
             for start, stop in _groups(waiting):
-                self._write_group(waiting[start:stop], len(waiting))
+                self._write_group(waiting[start:stop], epochs)
                 written = stop
             while self._says:
                 self._append(feed.record(feed.TOLD, feed.packed_words(self._says[0])))
@@ -222,6 +269,18 @@ class Scribe:
             self._queue.extendleft(reversed(waiting[written:]))
         if waiting or time.time() > self._status.seen + SIGN:
             self._write_status()
+
+    def _taken(self) -> list[Told]:
+        """What was taken since this was last asked for.
+
+        The training may go on through the newest piece meanwhile; it comes again, in case that its end was missed.
+        """
+        newest, self._piece = self._piece, None
+        taken = [self._queue.popleft() for _ in range(len(self._queue))]
+        if newest is not None:
+            self._queue.appendleft(newest)
+        told = (one.rows() if isinstance(one, Piece) else one for one in taken)
+        return [one for one in told if not isinstance(one, Epochs) or len(one)]
 
     def _write_group(self, group: list[Told], waiting: int) -> None:
         """Write epochs of one kind, of so many that wait: their parameters first, then all else."""
@@ -234,8 +293,10 @@ class Scribe:
         apart = max(stride, self._stride_of_parameters(block, waiting))
         self._write_block(block.every(stride), apart)
         index, loss = int(block.epochs.index[-1]), float(block.epochs.loss[-1])
-        self._last = group[-1] if index % apart else None
-        self._status = replace(self._status, epochs=self._status.epochs + len(group), epoch=index, loss=loss)
+        last = group[-1][-1] if isinstance(group[-1], Epochs) else group[-1]
+        self._last = last if index % apart else None
+        epochs = self._status.epochs + len(block.epochs)
+        self._status = replace(self._status, epochs=epochs, epoch=index, loss=loss)
 
     def _stride_of_parameters(self, block: "Block", waiting: int) -> int:
         """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
@@ -310,6 +371,13 @@ def _keep_writing(reference: "weakref.ref[Scribe]", wake: threading.Event) -> No
         del scribe
 
 
+def _let_go(reference: "weakref.ref[Scribe]") -> None:
+    """In a forked process there is no thread to write."""
+    scribe = reference()
+    if scribe is not None:
+        scribe.is_mine = False
+
+
 def _close_at_exit(reference: "weakref.ref[Scribe]") -> None:
     scribe = reference()
     if scribe is not None:
@@ -318,20 +386,31 @@ def _close_at_exit(reference: "weakref.ref[Scribe]") -> None:
 
 
 def _groups(waiting: list[Told]) -> Iterator[tuple[int, int]]:
-    """Where tellings of the same kind begin and end, at most ROWS together."""
-    kinds = [_kind(one) for one in waiting]
-    start = 0
+    """Where tellings of the same kind begin and end, about ROWS epochs together at most."""
+    kinds = [_kind(one) if type(one) is Telling else type(one) for one in waiting]
+    start = rows = 0
     for place in range(1, len(waiting) + 1):
-        if place == len(waiting) or kinds[place] != kinds[start] or place - start == ROWS:
+        rows += _size(waiting[place - 1])
+        if place == len(waiting) or kinds[place] != kinds[start] or rows >= ROWS:
             yield start, place
-            start = place
+            start, rows = place, 0
 
 
-def _kind(told: Told) -> Any:
-    """What has to be the same for tellings to go into one record."""
-    if not isinstance(told, Telling):
-        return type(told)
+def _size(told: Told) -> int:
+    """How many epochs these are."""
+    return len(told) if type(told) is Epochs else 1
+
+
+def _kind(told: Telling) -> Any:
+    """What has to be the same for tellings of arrays to go into one record."""
     return told.layout, told.gradient_norms is None, told.means is None, told.parameters is None
+
+
+def _joined(blocks: Sequence[Epochs]) -> Epochs:
+    """Blocks as one, without their parameters."""
+    columns = ("index", *NUMBERS, "gradient_norms", "mean_activations")
+    joined = [np.concatenate([getattr(block, name) for block in blocks]) for name in columns]
+    return Epochs(*joined, np.empty((len(joined[0]), 0)), widths=())
 
 
 def _layout_of(epoch: Epoch) -> Layout:
