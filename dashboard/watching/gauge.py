@@ -9,8 +9,8 @@ import numpy as np
 
 from dashboard.watching.feed import Layout
 
-SHARE = 0.01
-"""Of the time that a training takes, how much may go into making numbers of its arrays."""
+SHARE = 0.005
+"""Of a training's time, how much may go into making numbers of its arrays; cold caches cost as much again."""
 
 CREDIT = 0.002
 """Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
@@ -33,7 +33,7 @@ Numbers = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 class Gauge:
     """Norms, means and samples of arrays, and the `layout` that says whose they are.
 
-    Where making them at every call would take more than one percent of the time, it is to rest for a while.
+    Where making them at every call would take more than half a percent of the time, it is to rest for a while.
     """
 
     def __init__(self) -> None:
@@ -126,6 +126,8 @@ def fewer(arrays: Sequence[Any], most: int) -> list[np.ndarray]:
 
 def number(value: Any) -> float:
     """A number of any library as Python's own."""
+    if isinstance(value, float):
+        return float(value)
     return float(value.item() if hasattr(value, "item") else value)
 
 

@@ -109,7 +109,7 @@ class Lab:
         parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
 
         All numbers are told at every epoch; what is made of arrays, in loops that are faster than that, at as many as
-        one percent of the time allows. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
+        a percent of the time allows. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
         """
         scribe = self._scribe
         if scribe is None:
@@ -124,10 +124,10 @@ class Lab:
             numbers = (
                 index,
                 loss if type(loss) is float else number(loss),
-                accuracy if type(accuracy) is float else number(accuracy),
-                validation_loss if type(validation_loss) is float else number(validation_loss),
-                validation_accuracy if type(validation_accuracy) is float else number(validation_accuracy),
-                learning_rate if type(learning_rate) is float else number(learning_rate),
+                accuracy if accuracy is NAN else number(accuracy),
+                validation_loss if validation_loss is NAN else number(validation_loss),
+                validation_accuracy if validation_accuracy is NAN else number(validation_accuracy),
+                learning_rate if learning_rate is NAN else number(learning_rate),
             )
             if self._has_arrays or not (gradients is None and activations is None and parameters is None):
                 if perf_counter() >= self._gauge.rest_until:
@@ -237,7 +237,7 @@ TOO_MANY = (
 
 SELDOM = (
     "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "
-    "take more than one percent of the training's time."
+    "take more than a percent of the training's time."
 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import accumulate, chain
+from itertools import accumulate, chain, groupby
 from typing import Any
 
 import numpy as np
@@ -257,7 +257,7 @@ class Scribe:
     def _write_all(self) -> None:
         waiting = self._taken()
         self._waiting = 0
-        written, epochs = 0, sum(map(_size, waiting))
+        written, epochs = 0, len(waiting) + sum(len(one) - 1 for one in waiting if type(one) is Epochs)
         try:
             for start, stop in _groups(waiting):
                 self._write_group(waiting[start:stop], epochs)
@@ -279,8 +279,8 @@ class Scribe:
         taken = [self._queue.popleft() for _ in range(len(self._queue))]
         if newest is not None:
             self._queue.appendleft(newest)
-        told = (one.rows() if isinstance(one, Piece) else one for one in taken)
-        return [one for one in told if not isinstance(one, Epochs) or len(one)]
+        told = [one.rows() if type(one) is Piece else one for one in taken]
+        return [one for one in told if type(one) is not Epochs or len(one)]
 
     def _write_group(self, group: list[Told], waiting: int) -> None:
         """Write epochs of one kind, of so many that wait: their parameters first, then all else."""
@@ -387,18 +387,13 @@ def _close_at_exit(reference: "weakref.ref[Scribe]") -> None:
 
 def _groups(waiting: list[Told]) -> Iterator[tuple[int, int]]:
     """Where tellings of the same kind begin and end, about ROWS epochs together at most."""
-    kinds = [_kind(one) if type(one) is Telling else type(one) for one in waiting]
-    start = rows = 0
-    for place in range(1, len(waiting) + 1):
-        rows += _size(waiting[place - 1])
-        if place == len(waiting) or kinds[place] != kinds[start] or rows >= ROWS:
-            yield start, place
-            start, rows = place, 0
-
-
-def _size(told: Told) -> int:
-    """How many epochs these are."""
-    return len(told) if type(told) is Epochs else 1
+    start = 0
+    for kind, run in groupby([_kind(one) if type(one) is Telling else type(one) for one in waiting]):
+        stop = start + len(list(run))
+        step = max(1, ROWS // max(len(one) for one in waiting[start:stop])) if kind is Epochs else ROWS
+        for place in range(start, stop, step):
+            yield place, min(place + step, stop)
+        start = stop
 
 
 def _kind(told: Telling) -> Any:
