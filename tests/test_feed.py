@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from dashboard.watching import feed
 from dashboard.watching.feed import Feed, Layout, feeds
 from dashboard.watching.scribe import Scribe, Telling, Thinning
 from dashboard.watching.tail import HELD, Sketch, Tail
+from engine import DATASETS, Network, train
 from engine.recording import COLUMNS
-from engine.training import NUMBERS, Epochs
+from engine.training import NUMBERS, Epoch, Epochs
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = Layout(("first", "out"), (("hidden", 3),), (("first", 4), ("out", 2)))
@@ -336,6 +338,38 @@ def test_several_threads_may_tell_at_once(scribe):
     tail = read(scribe)
     assert scribe._status.epochs == 1000
     assert {*range(801, 1000)} <= {*indices(tail)}
+
+
+def trained(count: int) -> list[Epoch]:
+    return list(islice(train(Network([2, 3, 1]), DATASETS["moons"](n=20)), count))
+
+
+@pytest.mark.parametrize("every", [1, 7, 64, 1000])
+def test_epochs_of_blocks_arrive_also_where_they_are_written_in_the_middle_of_one(scribe, every):
+    epochs = trained(300)
+    for epoch in epochs:
+        scribe.take_row(epoch)
+        if epoch.index % every == 0:
+            scribe.flush()
+    scribe.close()
+    tail = read(scribe)
+    assert indices(tail) == list(range(300))
+    kept, last = tail.history[-1], epochs[-1]
+    assert (kept.loss, kept.accuracy) == (last.loss, last.accuracy)
+    assert np.array_equal(kept.gradient_norms, last.gradient_norms)
+    assert np.array_equal(kept.parameters, last.parameters)
+
+
+def test_a_row_that_comes_while_its_block_is_taken_is_written_the_next_time(scribe):
+    epochs = trained(200)
+    for epoch in epochs[:150]:
+        scribe.take_row(epoch)
+    piece = scribe._piece
+    scribe.flush()
+    piece.last += 1
+    for epoch in epochs[151:]:
+        scribe.take_row(epoch)
+    assert indices(read(scribe)) == list(range(200))
 
 
 def test_what_is_told_is_written_by_itself_within_a_moment(scribe):
