@@ -176,7 +176,7 @@ def test_pages_know_neither_the_app_nor_the_clock(module):
 
 
 def test_the_clock_has_never_heard_of_a_plot():
-    assert own("dashboard.clock") == {"dashboard.store"}
+    assert own("dashboard.clock") == {"dashboard.job", "dashboard.store"}
 
 
 def test_no_module_imports_itself_by_a_detour():

@@ -1,6 +1,6 @@
 """Laws of the whole engine, tried on architectures, data and scales that nobody would think of."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -330,7 +330,8 @@ def test_the_generator_gives_the_epochs_of_the_training(problem, way, block):
     epochs = train(network, data, problem.loss, seed=problem.seed, block=block, **arguments)
     expected = problem.training(**way.arguments(problem)).advance(6)
     for epoch, other in zip(epochs, expected, strict=False):
-        np.testing.assert_equal(astuple(epoch), astuple(other))
+        alone, of_the_training = (replace(one, block=None) for one in (epoch, other))
+        np.testing.assert_equal(astuple(alone), astuple(of_the_training))
 
 
 @many

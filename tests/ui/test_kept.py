@@ -97,14 +97,15 @@ def test_kept_runs_get_names_go_into_the_trash_and_out_to_files_and_come_back(pa
 
 def test_boxes_that_are_ticked_at_once_stay_ticked_whatever_is_answered_first(page):
     keep(page, "one")
+    before = len(rows(page))
     page.press("Keep this run")
-    page.until(lambda: len(rows(page)) == 2, "both runs in the list")
+    page.until(lambda: len(rows(page)) == before + 1, "both runs in the list")
     lost = page.window.locator("li[data-id]").first.evaluate(
         """async (row) => {
-          const boxes = [...row.parentElement.querySelectorAll("input[type=checkbox]")]
+          const both = [row, row.nextSibling], boxes = both.map((one) => one.querySelector("input[type=checkbox]"))
           boxes.forEach((box) => box.click())
           let lost = 0
-          while (row.parentElement.querySelectorAll("li.shown").length < boxes.length) {
+          while (!both.every((one) => one.classList.contains("shown"))) {
             lost += boxes.filter((box) => !box.checked).length
             await new Promise((later) => setTimeout(later, 1))
           }
