@@ -263,7 +263,7 @@ class Chore:
     """
 
     LONG = 0.02
-    """Seconds that a piece may take."""
+    """Seconds that a piece may work, not counting what its thread waits for others."""
 
     def __init__(
         self,
@@ -284,15 +284,15 @@ class Chore:
 
     def take_turn(self, seconds: float) -> bool:
         """Do pieces for about that long; leave when there are no more."""
-        began = before = time.perf_counter()
+        until, before = time.perf_counter() + seconds, time.thread_time()
         for _ in self._pieces:
-            now = time.perf_counter()
-            if now - before > self.LONG:
+            worked = time.thread_time() - before
+            if worked > self.LONG:
                 self._hand_over()
                 return True
-            if now - began >= seconds:
+            if time.perf_counter() >= until:
                 return True
-            before = now
+            before += worked
         self.drop()
         return True
 

@@ -24,6 +24,8 @@ class Time:
     def perf_counter(self) -> float:
         return self.now
 
+    thread_time = perf_counter
+
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
