@@ -31,7 +31,7 @@ class Budget:
     """Divides the time for frames fairly: no session gets less of it than another, unless it asks for less.
 
     Sessions with frames of the same cost get equally many. One whose frames are dear, because its network or its data
-    are large, gets fewer of them, and slows nobody down.
+    are large, gets fewer of them, not everybody.
 
     A frame costs its own work and what follows from it: its answer heard, what it was made of let go of. One that costs
     much more than those before, because a picture was made for it, counts as a little more: it is not the rule.
