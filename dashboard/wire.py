@@ -189,7 +189,7 @@ def _is_about_looks(message: Message, document: Document) -> bool:
     """Whether a page tells only how models look there, such as an axis's color or a figure's width in pixels.
 
     Nobody here listens for that, and a page tells hundreds of such things of its pictures: to take each down would be a
-    quarter of the work of opening it.
+    sixth of the work of opening it.
     """
     return all(_is_unheard(event, document) for event in message.content.get("events", ()))
 
