@@ -42,6 +42,15 @@ INSISTENT = """
   if (!manager || manager.insistent) { return }
   manager.insistent = true
   const {register_target, get_client_comm} = manager, shown = new Map()
+  const isShown = (plot) => window.PyViz.plot_index[plot] != null || window.Bokeh?.index[plot] != null
+  const onceShown = (plot, hear) => {
+    const waiting = []
+    const pass = () => {
+      if (isShown(plot) || !(plot in window.PyViz.kernels)) { waiting.splice(0).forEach(hear) }
+      else { setTimeout(pass, 20) }
+    }
+    return (message) => { if (waiting.push(message) == 1) { pass() } }
+  }
   const answered = (plot) => {
     const {waiting, send} = shown.get(plot) ?? {waiting: []}
     waiting.splice(0).forEach((message) => send(...message))
@@ -50,7 +59,7 @@ INSISTENT = """
   manager.register_target = (plot, target, hear) => {
     const kernel = window.PyViz.kernels[plot]
     if (!kernel) { return register_target.call(manager, plot, target, hear) }
-    kernel.registerCommTarget(target, (comm) => { comm.onMsg = hear; answered(plot) })
+    kernel.registerCommTarget(target, (comm) => { comm.onMsg = onceShown(plot, hear); answered(plot) })
   }
   manager.get_client_comm = (plot, target, hear) => {
     const kernel = window.PyViz.kernels[plot], comm = get_client_comm.call(manager, plot, target, hear)
@@ -78,8 +87,9 @@ INSISTENT = """
 })()
 """
 """What is between a page and its kernel. A busy kernel hears only of what has a thread of its own there, for which
-JupyterLab asks when it first tells of it: so it is told again. What is said before the kernel listens would be lost:
-it waits. And that an output is gone, which JupyterLab's extension means to tell, is told."""
+JupyterLab asks when it first tells of it: so it is told again. What is said before the kernel listens would be lost,
+and so would be what the kernel says before the output is drawn, piece by piece of a message: they wait. And that an
+output is gone, which JupyterLab's extension means to tell, is told."""
 
 FONT = """
 document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"));
