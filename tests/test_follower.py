@@ -10,7 +10,7 @@ import pytest
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.pages import PAGES
-from dashboard.race import Race
+from dashboard.races.race import Race
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.watching.follower import Follower, Shared

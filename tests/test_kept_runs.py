@@ -8,7 +8,8 @@ from dashboard import Run, Settings, style
 from dashboard.file_drop import FileDrop
 from dashboard.kept.kept_runs import EMPTY, MOST_BESIDE, PLACES, KeptRuns
 from dashboard.kept.shelf import Kept, Shelf
-from dashboard.race import Race, RaceSettings
+from dashboard.races.race import Race
+from dashboard.races.race_settings import RaceSettings
 from dashboard.store import Store
 from engine.recording import Recording
 

@@ -13,7 +13,9 @@ from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.racing import lane
 from dashboard.instruments.rate_limits import RateLimits
 from dashboard.pages.geometry import Geometry
-from dashboard.race import GOAL, Race, RaceSettings, clouds
+from dashboard.races.course import GOAL, clouds
+from dashboard.races.race import Race
+from dashboard.races.race_settings import RaceSettings
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES
 

@@ -3,20 +3,10 @@
 import numpy as np
 import pytest
 
-from dashboard import race as race_module
-from dashboard.race import (
-    GOAL,
-    HAVE_LIMITS,
-    LADDER,
-    LANES,
-    MOST_RACERS,
-    MULTIPLES,
-    Race,
-    RaceSettings,
-    RaceView,
-    build,
-    clouds,
-)
+from dashboard.races import race as race_module
+from dashboard.races.course import GOAL, HAVE_LIMITS, LADDER, LANES, MOST_RACERS, build, clouds
+from dashboard.races.race import Race
+from dashboard.races.race_settings import MULTIPLES, RaceSettings, RaceView
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, trajectory
 

@@ -20,7 +20,8 @@ from dashboard.instruments.roc_curve import RocCurve
 from dashboard.kept import guest_picture
 from dashboard.pages.page import Page
 from dashboard.pages.playground import Playground, PlaygroundView
-from dashboard.race import Race, RaceSettings
+from dashboard.races.race import Race
+from dashboard.races.race_settings import RaceSettings
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.slot import Slot

@@ -8,7 +8,8 @@ import pytest
 from dashboard.bookmarks import Bookmarks
 from dashboard.clock import Clock
 from dashboard.edge import Lookout
-from dashboard.race import Race, RaceSettings
+from dashboard.races.race import Race
+from dashboard.races.race_settings import RaceSettings
 from dashboard.run import WORTH, Run
 from dashboard.settings import Settings
 from dashboard.trail import Trail

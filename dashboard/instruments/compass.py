@@ -10,7 +10,7 @@ from dashboard.instruments.equal_scales import EqualScales
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.race_map import CIRCLE, scales, velocity
 from dashboard.instruments.racing import TWO, Racing, number
-from dashboard.race import RaceFrame
+from dashboard.races.race import RaceFrame
 
 EDGE, SIDE = 1.32, 1.75
 """How far the picture reaches: up and down, and to the sides, where there are words."""

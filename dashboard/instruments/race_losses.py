@@ -12,7 +12,8 @@ from dashboard import style
 from dashboard.instruments.chips import Chips
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import TWO, Racing, first_lane
-from dashboard.race import GOAL, LANES, RaceFrame
+from dashboard.races.course import GOAL, LANES
+from dashboard.races.race import RaceFrame
 
 LOWEST, HIGHEST = 1e-16, 1e12
 BOTTOM = 1e-11

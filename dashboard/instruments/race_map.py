@@ -12,7 +12,8 @@ from dashboard import style
 from dashboard.instruments.equal_scales import Bounds, EqualScales
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.racing import TWO, Racing, first_lane, number
-from dashboard.race import LANES, RaceFrame
+from dashboard.races.course import LANES
+from dashboard.races.race import RaceFrame
 from engine.surfaces import Surface
 
 ROWS = 56

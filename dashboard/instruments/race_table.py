@@ -7,7 +7,7 @@ from bokeh.models import Div
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import Racing, number
-from dashboard.race import RaceFrame
+from dashboard.races.race import RaceFrame
 
 STYLE = """
 :host { overflow: auto; }

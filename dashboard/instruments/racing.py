@@ -9,7 +9,9 @@ from bokeh.models import ColumnDataSource, GlyphRenderer
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns
-from dashboard.race import LANES, Course, Race, RaceFrame, RaceView
+from dashboard.races.course import LANES, Course
+from dashboard.races.race import Race, RaceFrame
+from dashboard.races.race_settings import RaceView
 from dashboard.store import Frame
 
 TWO = (style.GHOST, style.CURSOR)

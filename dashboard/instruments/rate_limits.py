@@ -8,7 +8,8 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import TWO, Racing, number
-from dashboard.race import HAVE_LIMITS, MOST_STEPS, RaceFrame
+from dashboard.races.course import HAVE_LIMITS
+from dashboard.races.race import MOST_STEPS, RaceFrame
 
 WIDE = 300
 """Largest over smallest learning rate of an axis that has room for the powers of ten alone."""

@@ -6,7 +6,8 @@ from dashboard.instruments.race_map import RaceMap
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.rate_limits import RateLimits
 from dashboard.pages.page import Page, Preset
-from dashboard.race import Race, RaceSettings, RaceView
+from dashboard.races.race import Race
+from dashboard.races.race_settings import RaceSettings, RaceView
 from engine.optimizers import OPTIMIZERS
 
 RACE = {"multiples": [1.0], "counted_in": "best"}

@@ -1,0 +1,1 @@
+"""Races of optimizers down a surface."""

@@ -1,0 +1,262 @@
+"""Course: the surface, the start and the racers of a race, and what theory predicts of them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import product
+
+import numpy as np
+
+from dashboard.races.race_settings import MULTIPLES, RaceSettings
+from engine.datasets import DATASETS, Dataset, Standardization
+from engine.optimizers import OPTIMIZERS, Optimizer
+from engine.ranges import options
+from engine.surfaces import SURFACES, LocalCurvature, LogisticSurface, Surface
+
+MOST_RACERS = 8
+LANES = max(len(OPTIMIZERS), len(MULTIPLES), MOST_RACERS)
+
+GOAL = 1e-6
+"""A racer has settled where its loss is this little above the lowest, and stays so."""
+
+LADDER = tuple(float(f"{digit}e{power}") for power in range(-4, 2) for digit in (1, 2, 5))
+TRIAL = 300
+"""Steps in which the learning rates of the ladder are compared."""
+
+FLOW_STEPS = 240
+PARTS = 80
+"""A line of steepest descent is drawn in pieces of the picture's size over this."""
+
+HAVE_LIMITS = ("sgd", "momentum", "nesterov", "newton")
+"""The optimizers whose steps are a multiple of the gradient: beyond some learning rate they leave a minimum."""
+
+OWN_SCALE = "newton"
+"""The optimizer that divides by the curvature itself, so that all curvatures are 1 to it."""
+
+SHAPE = ("surface", "condition_number", "angle", "stretch", "standardize")
+"""The settings that the surface depends on."""
+
+
+@dataclass(frozen=True)
+class Racer:
+    """One optimizer at one learning rate. `lane` gives its color: an optimizer's, or a learning rate's, is its own."""
+
+    optimizer: str
+    multiple: float
+    learning_rate: float
+    momentum: float
+    label: str
+    lane: int
+
+    def build(self) -> Optimizer:
+        """The optimizer itself."""
+        return build(self.optimizer, self.learning_rate, self.momentum)
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is fixed from one fresh start to the next: the surface, the start, the racers.
+
+    Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact; elsewhere
+    they hold once a racer is near, and the difference is what there is to see.
+    """
+
+    surface: Surface
+    start: np.ndarray
+    racers: tuple[Racer, ...]
+    momentum: float
+
+    @classmethod
+    def of(cls, settings: RaceSettings) -> "Course":
+        """The race that the settings describe.
+
+        Raises ValueError when nobody would race, or too many.
+        """
+        surface = _surface(*(getattr(settings, name) for name in SHAPE))
+        start = np.array(settings.start if settings.start else surface.start, dtype=np.float64)
+        course = cls(surface, start, (), settings.momentum)
+        return replace(course, racers=tuple(_racers(course, settings)))
+
+    @cached_property
+    def goal(self) -> np.ndarray:
+        """(2,) the minimum nearest to the start."""
+        minima = self.surface.minima
+        return minima[np.argmin(np.linalg.norm(minima - self.start, axis=1))]
+
+    @cached_property
+    def lowest(self) -> float:
+        """The loss at the minimum."""
+        return float(self.surface.value(self.goal))
+
+    @cached_property
+    def curvature(self) -> LocalCurvature:
+        """The eigenvalues and eigenvectors of the Hessian at the minimum."""
+        return self.surface.curvature(self.goal)
+
+    @property
+    def steepest(self) -> float:
+        """The largest curvature at the minimum."""
+        return float(self.curvature.eigenvalues[-1])
+
+    def limit(self, optimizer: str) -> float:
+        """The learning rate beyond which it leaves the minimum; nan for those whose steps adapt: they have none."""
+        m, critical = self.momentum, 2 / self.steepest
+        limits = {
+            "sgd": critical,
+            "momentum": (1 + m) * critical,
+            "nesterov": (1 + m) / (1 + 2 * m) * critical,
+            OWN_SCALE: 2.0,
+        }
+        return limits.get(optimizer, math.nan)
+
+    def predicted_steps(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
+        """(m,) steps to within 1e-6 of the lowest loss at each rate (m,); inf for never, nan if there is no theory."""
+        shares = self._shares()
+        with np.errstate(all="ignore"):
+            factors = self._factors(optimizer, np.asarray(rates, dtype=np.float64))
+            steps = np.log(GOAL / shares)[:, None] / (2 * np.log(factors))
+            steps = np.where(factors >= 1, np.inf, np.maximum(steps, 1))
+            return np.ceil(np.where(shares[:, None] <= GOAL, 0, np.where(np.isnan(factors), np.nan, steps)).max(axis=0))
+
+    def predicted_heights(self, racer: Racer, steps: np.ndarray) -> np.ndarray:
+        """(k,) the loss above the lowest after these many steps, for gradient descent and Newton; nan for others."""
+        if racer.optimizer not in ("sgd", OWN_SCALE):
+            return np.full(len(steps), np.nan)
+        factors = self._factors(racer.optimizer, np.array([racer.learning_rate]))
+        with np.errstate(all="ignore"):
+            return (self._shares()[:, None] * factors ** (2 * steps)).sum(axis=0)
+
+    def flow(self) -> np.ndarray:
+        """(k, 2) the line of steepest descent from the start: where infinitely small steps would go.
+
+        In each piece the surface is taken for its parabola, on which the way is known; a narrow valley would throw
+        plain steps of the same length from wall to wall.
+        """
+        low, high = np.transpose(self.surface.bounds)
+        longest = float((high - low).max()) / PARTS
+        path = [self.start]
+        while len(path) <= FLOW_STEPS:
+            move = _downhill(self.surface, path[-1], longest)
+            if not np.isfinite(move).all() or np.linalg.norm(move) < 1e-3 * longest:
+                break
+            path.append(path[-1] + move)
+        return np.array(path)
+
+    def _shares(self) -> np.ndarray:
+        """(2,) what each eigenvector's direction adds to the loss at the start, on the parabola."""
+        values, vectors = self.curvature
+        return values / 2 * ((self.start - self.goal) @ vectors) ** 2
+
+    def _factors(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
+        """(2, m) what the distance along each eigenvector is multiplied by in a step, in the long run."""
+        m, damped = self.momentum, 1 - self.curvature.eigenvalues[:, None] * rates
+        if optimizer == "sgd":
+            return np.abs(damped)
+        if optimizer == OWN_SCALE:
+            return np.abs(np.broadcast_to(1 - rates, damped.shape))
+        if optimizer == "momentum":
+            return _spectral_radius(m + damped, m)
+        if optimizer == "nesterov":
+            return _spectral_radius((1 + m) * damped, m * damped)
+        return np.full(damped.shape, np.nan)
+
+
+def build(optimizer: str, learning_rate: float | np.ndarray, momentum: float) -> Optimizer:
+    """An optimizer as it races: Newton's step is undamped."""
+    kind, chosen = OPTIMIZERS[optimizer], {"momentum": momentum, "damping": 0.0}
+    return kind(learning_rate, **{name: value for name, value in chosen.items() if name in options(kind)})
+
+
+def clouds(stretch: float = 1.0) -> Dataset:
+    """Two round clouds, 100 examples of each class, two standard deviations apart along the diagonal, standardized.
+
+    The second feature is then multiplied by `stretch`. They overlap, so that the logistic loss has a minimum; the seed
+    is one whose condition number, 2.9, is that of a typical draw.
+    """
+    data = DATASETS["blobs"](n=200, noise=math.sqrt(0.5), seed=80, classes=2)
+    turned = replace(data, x=data.x @ np.array([[1, 1], [-1, 1]]) / math.sqrt(2))
+    data = Standardization.of(turned.x).apply(turned)
+    return replace(data, x=data.x * [1, stretch])
+
+
+@lru_cache(maxsize=64)
+def _surface(name: str, condition_number: float, angle: float, stretch: float, standardize: bool) -> Surface:
+    if name == "logistic":
+        data = clouds(stretch)
+        return LogisticSurface(Standardization.of(data.x).apply(data) if standardize else data)
+    shape = {"condition_number": condition_number, "angle": angle}
+    return SURFACES[name](**{option: shape[option] for option in options(SURFACES[name])})
+
+
+def _racers(course: Course, settings: RaceSettings) -> Iterator[Racer]:
+    """Every chosen optimizer at every chosen learning rate, in the order of the menus."""
+    optimizers = [name for name in OPTIMIZERS if name in settings.optimizers]
+    multiples = [multiple for multiple in MULTIPLES if multiple in settings.multiples]
+    pairs = list(product(optimizers, multiples))
+    if not 0 < len(pairs) <= MOST_RACERS:
+        raise ValueError(
+            f"{len(optimizers)} optimizers at {len(multiples)} learning rates make {len(pairs)} racers; "
+            f"choose 1 to {MOST_RACERS}"
+        )
+    for place, (optimizer, multiple) in enumerate(pairs):
+        rate = multiple * _unit(course, optimizer, settings)
+        lane = place
+        if len(multiples) == 1:
+            lane = list(OPTIMIZERS).index(optimizer)
+        elif len(optimizers) == 1:
+            lane = MULTIPLES.index(multiple)
+        counted = f"{multiple:g} / λ" if settings.counted_in == "curvature" else f"rate {rate:.3g}"
+        words = [optimizer] * (len(optimizers) > 1) + [counted] * (len(multiples) > 1 or len(optimizers) == 1)
+        yield Racer(optimizer, multiple, rate, course.momentum, " ".join(words), lane)
+
+
+def _unit(course: Course, optimizer: str, settings: RaceSettings) -> float:
+    """The learning rate that an optimizer's multiples are counted in."""
+    if settings.counted_in == "given":
+        return settings.learning_rate
+    if optimizer == OWN_SCALE:
+        return 1.0
+    if settings.counted_in == "best":
+        return _best_rate(course.surface, tuple(course.start), optimizer, course.momentum)
+    return 1 / course.steepest
+
+
+@lru_cache(maxsize=256)
+def _best_rate(surface: Surface, start: tuple[float, float], optimizer: str, momentum: float) -> float:
+    """The rate of the ladder that settles soonest in a trial, or else comes lowest.
+
+    Steps that are divided by the gradient's size are about as long as the rate: for them the ladder ends where one
+    step crosses a quarter of the picture.
+    All rates are tried at once, one row each: what an optimizer does to one number depends on no other.
+    """
+    longest = np.ptp(surface.bounds, axis=1).max() / 4 if optimizer not in HAVE_LIMITS else np.inf
+    rates = np.array([rate for rate in LADDER if rate <= longest])[:, None]
+    points = np.tile(start, (len(rates), 1))
+    rule = build(optimizer, 1.0, momentum)
+    state = rule.start(points)
+    low = surface.value(surface.minima).min()
+    last_far, heights = np.zeros(len(rates)), np.full(len(rates), np.inf)
+    with np.errstate(all="ignore"):
+        for step in range(1, TRIAL + 1):
+            rule.step(points, surface.gradient(points), state, rates)
+            heights = surface.value(points) - low
+            last_far[~(heights < GOAL)] = step
+    heights = np.where(np.isfinite(heights), heights, np.inf)
+    return float(rates[np.lexsort((heights, last_far))[0], 0])
+
+
+def _downhill(surface: Surface, point: np.ndarray, longest: float) -> np.ndarray:
+    """(2,) a piece of the line of steepest descent of at most that length, exact on the surface's local parabola."""
+    gradient, (values, vectors) = surface.gradient(point), surface.curvature(point)
+    with np.errstate(all="ignore"):
+        time = longest / np.linalg.norm(gradient)
+        passed = np.where(values == 0, time, -np.expm1(-values * time) / values)
+        move = -vectors @ (passed * (gradient @ vectors))
+        return move * min(1.0, longest / max(np.linalg.norm(move), 1e-300))
+
+
+def _spectral_radius(trace: np.ndarray, determinant: np.ndarray | float) -> np.ndarray:
+    """The larger size of the two roots of z^2 - trace z + determinant."""
+    root = np.sqrt((trace * trace / 4 - determinant).astype(complex))
+    return np.maximum(np.abs(trace / 2 + root), np.abs(trace / 2 - root))
