@@ -33,6 +33,7 @@ from dashboard import wire
 from dashboard.app import App
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
+from dashboard.rounds import Rounds
 from dashboard.transport import Transport
 
 
@@ -71,10 +72,8 @@ CURRENT: ContextVar[Spans | None] = ContextVar("frame", default=None)
 
 
 def time_calls(owner: type, name: str, label: str) -> None:
-    """Count a method's time in the frame that is being drawn; a method that does not exist is passed over."""
-    method = getattr(owner, name, None)
-    if method is None:
-        return
+    """Count a method's time in the frame that is being drawn."""
+    method = getattr(owner, name)
 
     @functools.wraps(method)
     def timed(*arguments: Any, **named: Any) -> Any:
@@ -166,8 +165,8 @@ def watch_drawing() -> None:
     time_calls(App, "_write_link", "the link")
     time_calls(App, "_say", "the notice")
     time_calls(Transport, "draw", "the numbers")
-    time_calls(Instrument, "_build", "pictures built anew")
-    time_calls(App, "_work", "finding heavy work")
+    time_calls(Instrument, "_declare", "pictures declared anew")
+    time_calls(Rounds, "go_on", "finding heavy work")
     for page in PAGES.values():
         time_calls(page, "draw", "the page")
 

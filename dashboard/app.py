@@ -1,13 +1,11 @@
 """App: the controls beside one page, under one clock."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
-from weakref import WeakMethod, WeakSet
+from weakref import WeakMethod
 
 import panel as pn
 import panel_material_ui as pmui
@@ -15,46 +13,39 @@ from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly
-from threadpoolctl import threadpool_limits
 
 from dashboard import style
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.browser import Browser
 from dashboard.budget import BUDGET, PERIOD
 from dashboard.cells import notebook_page
-from dashboard.clock import CONDUCTOR, Chore
+from dashboard.clock import CONDUCTOR
 from dashboard.controls import Controls, Watchers
 from dashboard.edge import Lookout
-from dashboard.instruments.instrument import Instrument
-from dashboard.job import Job
 from dashboard.kept.kept_runs import KeptRuns
 from dashboard.kept.shelf import Kept, Shelf
 from dashboard.navigation import Gallery
 from dashboard.notes.journal import Journal
-from dashboard.pages import PAGES
+from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
+from dashboard.rounds import Rounds
 from dashboard.run import Run
 from dashboard.sharing.share import Share
-from dashboard.store import Frame, Store
+from dashboard.store import Store
 from dashboard.transport import Transport
-from dashboard.watching import beacon
 from dashboard.watching.follower import Follower, Shared
 from dashboard.watching.onlooker import Onlooker
 from dashboard.watching.playback import clock_of
 from dashboard.watching.ride import Ride
-from dashboard.wire import ATTENTIVE, collected, forget_the_gone, send
+from dashboard.wire import ATTENTIVE, collected, send
 from engine.recording import Recording
 
 IDLE, CALM = 0.4, 1.0
 """Seconds from one look at an idle page to the next, and how long nothing has happened on one."""
 
-CHORE_EVERY = 1.0
 FRAMES_AHEAD = 2
 REFRESH = 11
 """Ticks between two looks at the folder of the kept runs, while they are shown."""
-
-FARTHEST = 1_000_000
-"""The last epoch that a link may ask for."""
 
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
@@ -107,7 +98,6 @@ class App(pn.viewable.Viewer):
         self._was_open = False
         self._ticks, self._said = 0, ("", 0)
         self._due, self._wished, self._turn, self._stirred = 0.0, None, 0, time.perf_counter()
-        self._chore: Chore | Job = Chore(iter(()))
         self._show(PAGES[page], run or PAGES[page].opened()[0], problems)
         self._kept = key, self._moment
 
@@ -137,7 +127,7 @@ class App(pn.viewable.Viewer):
 
         Raises ValueError when it cannot be opened here.
         """
-        return _page_of(recording).reopened(recording)
+        return page_of(recording).reopened(recording)
 
     def reopen(self, recording: Recording, key: str = "") -> None:
         """Show a recording on its page; key: under which it is kept, if it is.
@@ -145,7 +135,7 @@ class App(pn.viewable.Viewer):
         Raises ValueError when it cannot be opened here.
         """
         run = self.reopened(recording)
-        self._swap(lambda: (_page_of(recording), run, []), key)
+        self._swap(lambda: (page_of(recording), run, []), key)
 
     def open_run(self, key: str) -> None:
         """Show the run that is kept under that id.
@@ -245,7 +235,7 @@ class App(pn.viewable.Viewer):
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""
         self.clock.pause()
-        self._chore.drop()
+        self._rounds.drop()
         self._watchers.close()
 
     def end(self) -> None:
@@ -275,10 +265,7 @@ class App(pn.viewable.Viewer):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open, self.shown.open_run = self.clock.play, self.open, self.open_run
         self._link_is_old, self._drawn = True, -1
-        self._worked_on, self._round_began = None, 0.0
-        self._waiting: list[Instrument | Lookout] = []
-        self._slow: WeakSet[Instrument | Lookout] = WeakSet()
-        self._lookouts = [Lookout(run)] if isinstance(run, Run) else []
+        self._rounds = Rounds(self.shown, [Lookout(run)] if isinstance(run, Run) else [])
         self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
         self._draw_aside()
         self.body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
@@ -400,7 +387,7 @@ class App(pn.viewable.Viewer):
 
     def _is_idle(self) -> bool:
         """Whether nothing has happened for a while, and nothing is on its way."""
-        under_way = self._waiting or self._chore.busy or self.browser.behind or not self.is_calm or self.is_behind()
+        under_way = self._rounds.under_way or self.browser.behind or not self.is_calm or self.is_behind()
         return not under_way and time.perf_counter() > self._stirred + CALM
 
     def rouse(self) -> None:
@@ -481,7 +468,7 @@ class App(pn.viewable.Viewer):
     def leave(self) -> None:
         """The cell that has shown it is gone."""
         self.clock.pause()
-        self._chore.drop()
+        self._rounds.drop()
 
     def _stand_where_looked_at(self) -> None:
         if self.run.looked_at is not None and self.clock.playing:
@@ -489,7 +476,7 @@ class App(pn.viewable.Viewer):
 
     def end_beat(self) -> None:
         """Have work done, and see what else has been kept."""
-        self._work()
+        self._rounds.go_on(self.run.frame())
         if self._runs.open and self._ticks % REFRESH == 0:
             self._kept_runs.refresh()
 
@@ -527,99 +514,3 @@ class App(pn.viewable.Viewer):
 
     def _age_link(self, *_: object) -> None:
         self._link_is_old = True
-
-    def _work(self) -> None:
-        """Have heavy work done beside the training, one piece of work at a time.
-
-        A round, begun once a second and at a fresh start, gives every picture in view its turn.
-        """
-        frame = self.run.frame()
-        if frame.setup is self._worked_on and self._chore.busy:
-            return
-        if frame.setup is not self._worked_on or not self._waiting:
-            self._begin_round(frame)
-        while self._waiting:
-            instrument = self._waiting.pop(0)
-            work = instrument.work(frame)
-            if work:
-                self._chore.drop()
-                self._chore = self._begun(instrument, work)
-                return
-
-    def _begun(self, instrument: Instrument | Lookout, work: Iterator[object]) -> Chore | Job:
-        """The work under way, where those whose pieces take long do not keep the runs waiting."""
-        if instrument.heavy or instrument in self._slow:
-            return Job(work, in_turn=True)
-        return Chore(work, too_long=partial(self._slow.add, instrument))
-
-    def _begin_round(self, frame: Frame) -> None:
-        now = time.perf_counter()
-        if frame.setup is not self._worked_on:
-            self._slow.clear()
-        if frame.setup is not self._worked_on or now - self._round_began >= CHORE_EVERY:
-            self._round_began, self._worked_on = now, frame.setup
-            self._waiting = [*self.shown.in_view, *self._lookouts]
-
-
-def serve() -> None:
-    """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
-    query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
-    forget_the_gone()
-    threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
-    sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
-    kind, run, problems, key = _asked_for(query)
-    epoch = _epoch(query.get("epoch", "0"), problems)
-    app = App(run, kind.slug, problems, lazy=True, key=key)
-    app.page().servable(title="Descent Lab")
-    document = pn.state.curdoc
-    request = document.session_context.request
-    with suppress(AttributeError, ValueError):  # a socket of another kind has no port
-        _, port, *_ = request.connection.stream.socket.getsockname()
-        _be_found(f"{request.protocol}://localhost:{port}{request.path}")
-    pn.state.onload(lambda: app.start(document, epoch))
-    pn.state.on_session_destroyed(lambda _: app.end())
-
-
-@cache
-def _be_found(address: str) -> None:
-    """Let programs on this machine find the laboratory, to show in it what they train.
-
-    The address is the server's own; what a visitor calls it is anybody's.
-    """
-    beacon.light(address)
-
-
-def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
-    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
-    page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
-    if key:
-        try:
-            recording = Shelf().load(key)
-            return _page_of(recording), _page_of(recording).reopened(recording), problems, key
-        except (OSError, ValueError) as error:
-            problems.append(str(error))
-    if "follow" in query:
-        try:
-            shared = Shared.found(query["follow"])
-            return PAGES[shared.page], Follower(shared), problems, ""
-        except ValueError as error:
-            problems.append(str(error))
-    if page not in PAGES:
-        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
-        page = "playground"
-    run, more = PAGES[page].opened(query)
-    return PAGES[page], run, problems + more, ""
-
-
-def _epoch(text: str, problems: list[str]) -> int:
-    """The epoch that a link asks for; 0 where that is none."""
-    if text.isascii() and text.isdigit() and int(text) <= FARTHEST:
-        return int(text)
-    problems.append(f"epoch={text[:20]} is not possible; choose a whole number from 0 to {FARTHEST:,}")
-    return 0
-
-
-def _page_of(recording: Recording) -> type[Page]:
-    """The page that a recording was made on; one that can show it where that is unknown here."""
-    page = PAGES.get(str(recording.notes.get("page")))
-    return page or PAGES["geometry" if recording.notes.get("kind") == "race" else "playground"]

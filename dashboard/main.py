@@ -1,5 +1,5 @@
 """Entry of `panel serve dashboard`."""
 
-from dashboard.app import serve
+from dashboard.session import serve
 
 serve()

@@ -218,7 +218,7 @@ def test_twenty_apps_leave_no_thread_no_player_and_no_watcher_on_settings_they_s
     for _ in range(20):
         app = App(Run(settings))
         app.clock.play()
-        app._work()
+        app.end_beat()
         app.close()
         app.run.close()
     wait_for_silence()

@@ -83,6 +83,8 @@ HOMES = {
     "dashboard.watching.convoy": "pages",
     "dashboard.watching.ride": "pages",
     "dashboard.app": "app",
+    "dashboard.rounds": "app",
+    "dashboard.session": "app",
     "dashboard.cells.inline": "app",
     "dashboard.watching.viewer": "app",
     "dashboard.main": "main",

@@ -4,8 +4,15 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from dashboard.pages.page import Page, pages
+from engine.recording import Recording
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 PAGES: dict[str, type[Page]] = pages()
+
+
+def page_of(recording: Recording) -> type[Page]:
+    """The page that a recording was made on; one that can show it where that is unknown here."""
+    page = PAGES.get(str(recording.notes.get("page")))
+    return page or PAGES["geometry" if recording.notes.get("kind") == "race" else "playground"]

@@ -1,0 +1,82 @@
+"""Rounds: the heavy work of a page's pictures, beside the training."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+from weakref import WeakSet
+
+from dashboard.clock import Chore
+from dashboard.job import Job
+from dashboard.pages.page import Page
+from dashboard.store import Frame
+
+EVERY = 1.0
+"""Seconds from the beginning of a round to that of the next."""
+
+
+class Worker(Protocol):
+    """What has heavy work now and then: a picture, say. `heavy` says that pieces of it may take long."""
+
+    heavy: bool
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        """The work, in small pieces; None where there is none to do now."""
+
+
+class Rounds:
+    """Has heavy work done, one piece of work at a time.
+
+    A round, begun once a second and at a fresh start of the run, gives every picture in view its turn.
+    """
+
+    def __init__(self, page: Page, others: Sequence[Worker] = ()) -> None:
+        """others: who has work besides the pictures."""
+        self._page, self._others = page, others
+        self._waiting: list[Worker] = []
+        self._slow: WeakSet[Worker] = WeakSet()
+        self._chore: Chore | Job | None = None
+        self._setup, self._began = None, 0.0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether somebody works or waits for a turn."""
+        return bool(self._waiting) or self._is_busy
+
+    def go_on(self, frame: Frame) -> None:
+        """Have the next work done, if it is time; what is being done for the same run is left to go on."""
+        fresh = frame.setup is not self._setup
+        if self._is_busy and not fresh:
+            return
+        if fresh or not self._waiting:
+            self._begin(frame)
+        while self._waiting:
+            worker = self._waiting.pop(0)
+            work = worker.work(frame)
+            if work:
+                self.drop()
+                self._chore = self._begun(worker, work)
+                return
+
+    def drop(self) -> None:
+        """Leave the work in hand undone."""
+        if self._chore:
+            self._chore.drop()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._chore is not None and self._chore.busy
+
+    def _begun(self, worker: Worker, work: Iterator[object]) -> Chore | Job:
+        """The work under way, where those whose pieces take long do not keep the runs waiting."""
+        if worker.heavy or worker in self._slow:
+            return Job(work, in_turn=True)
+        return Chore(work, too_long=lambda: self._slow.add(worker))
+
+    def _begin(self, frame: Frame) -> None:
+        """Begin a round, if it is time."""
+        now, fresh = time.perf_counter(), frame.setup is not self._setup
+        if fresh:
+            self._slow.clear()
+        if fresh or now - self._began >= EVERY:
+            self._began, self._setup = now, frame.setup
+            self._waiting = [*self._page.in_view, *self._others]

@@ -1,0 +1,79 @@
+"""Session: the app of one visitor of a Panel server, from the link it came by to its end."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+
+import panel as pn
+from threadpoolctl import threadpool_limits
+
+from dashboard.app import App
+from dashboard.kept.shelf import Shelf
+from dashboard.pages import PAGES, page_of
+from dashboard.pages.page import Page
+from dashboard.store import Store
+from dashboard.watching import beacon
+from dashboard.watching.follower import Follower, Shared
+from dashboard.wire import forget_the_gone
+
+FARTHEST = 1_000_000
+"""The last epoch that a link may ask for."""
+
+
+def serve() -> None:
+    """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
+    query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
+    forget_the_gone()
+    threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
+    sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
+    kind, run, problems, key = _asked_for(query)
+    epoch = _epoch(query.get("epoch", "0"), problems)
+    app = App(run, kind.slug, problems, lazy=True, key=key)
+    app.page().servable(title="Descent Lab")
+    document = pn.state.curdoc
+    request = document.session_context.request
+    with suppress(AttributeError, ValueError):  # a socket of another kind has no port
+        _, port, *_ = request.connection.stream.socket.getsockname()
+        _be_found(f"{request.protocol}://localhost:{port}{request.path}")
+    pn.state.onload(lambda: app.start(document, epoch))
+    pn.state.on_session_destroyed(lambda _: app.end())
+
+
+@cache
+def _be_found(address: str) -> None:
+    """Let programs on this machine find the laboratory, to show in it what they train.
+
+    The address is the server's own; what a visitor calls it is anybody's.
+    """
+    beacon.light(address)
+
+
+def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
+    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
+    page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
+    if key:
+        try:
+            recording = Shelf().load(key)
+            return page_of(recording), page_of(recording).reopened(recording), problems, key
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    if "follow" in query:
+        try:
+            shared = Shared.found(query["follow"])
+            return PAGES[shared.page], Follower(shared), problems, ""
+        except ValueError as error:
+            problems.append(str(error))
+    if page not in PAGES:
+        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
+        page = "playground"
+    run, more = PAGES[page].opened(query)
+    return PAGES[page], run, problems + more, ""
+
+
+def _epoch(text: str, problems: list[str]) -> int:
+    """The epoch that a link asks for; 0 where that is none."""
+    if text.isascii() and text.isdigit() and int(text) <= FARTHEST:
+        return int(text)
+    problems.append(f"epoch={text[:20]} is not possible; choose a whole number from 0 to {FARTHEST:,}")
+    return 0
