@@ -1,12 +1,14 @@
 """What keeps the cells of a notebook live, with a kernel that only notes down what it is asked for."""
 
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from bokeh.document import Document
 from panel.io.notebook import Comm
 from panel.io.state import state
+from panel.models.comm_manager import CommManager
 
 from dashboard import App, Run, Settings
 from dashboard.cells import cell, notebook
@@ -196,4 +198,26 @@ def test_an_app_waits_for_a_page_that_is_behind(loop):
     lab.browser.shown = lab.browser.frame
     loop.turn()
     assert {one.shown for one in lab.shown.shown} == {9}
+    lab.end()
+
+
+def test_a_change_and_a_click_in_one_message_of_a_page_are_both_heard(loop):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    layout = lab.__panel__()
+    line, ref = shown(layout)
+    loop.turn()
+    page = notebook.KERNEL._locked(Line)()
+    page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
+    painted = {"id": lab.browser._models[ref][0].data.id}
+    click = {"model": {"id": lab.transport._play._models[ref][0].id}, "node": "click", "data": {"type": "map"}}
+    event = {"type": "event", "name": "dom_event", "values": {"type": "map", "entries": [*map(list, click.items())]}}
+    lab.browser.tell(frame=2)
+    events = [
+        {"kind": "ModelChanged", "model": painted, "attr": "shown", "new": 2},
+        {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event},
+    ]
+    header = {"msgtype": "PATCH-DOC"}
+    page._handle_msg({"header": header, "metadata": {}, "content": {"events": events}, "_buffers": {}})
+    assert (lab.browser.shown, lab.clock.playing) == (2, True)
+    lab.leave()
     lab.end()

@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from importlib import import_module
 from typing import Any, Protocol
@@ -149,7 +149,8 @@ class Kernel:
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        self._on_msg(told)
+                        for one in _one_by_one(told):
+                            self._on_msg(one)
                     except Exception as error:
                         log.exception("a message from the page could not be followed")
                         reply = {"msg_type": "Error", "traceback": str(error)}
@@ -172,6 +173,15 @@ class Kernel:
     def _publish(self) -> None:
         for scripts in self._scripts:
             self._shell.display_pub.publish(scripts)
+
+
+def _one_by_one(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message of a page as many that tell of one event each.
+
+    Of a change and a click in one message Panel would take the click, and send the change back as if it were its own.
+    """
+    for event in message["content"]["events"]:
+        yield {**message, "content": {**message["content"], "events": [event]}}
 
 
 class Output:

@@ -117,7 +117,10 @@ def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_bac
     page.until(
         lambda: page.ask("lab.drawn()") == page.epoch(), lambda: f"the loss curve to be up to date: {page.where()}"
     )
-    assert page.ask("lab.column('landscape', 'here', 'epoch')") == [page.epoch()]
+    page.until(
+        lambda: page.ask("lab.column('landscape', 'here', 'epoch')") == [page.epoch()],
+        lambda: f"the landscape to be up to date: {page.where()}",
+    )
     page.until(
         lambda: page.window.get_by_text(f"around epoch {page.epoch():,};").count() == 1,
         "the surface to be that of the epoch shown",
