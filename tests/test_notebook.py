@@ -221,3 +221,11 @@ def test_a_change_and_a_click_in_one_message_of_a_page_are_both_heard(loop):
     assert (lab.browser.shown, lab.clock.playing) == (2, True)
     lab.leave()
     lab.end()
+
+
+def test_what_a_page_tells_beside_events_is_heard_as_it_is(loop):
+    page, heard = notebook.KERNEL._locked(Line)(), []
+    page._on_msg = heard.append
+    gone = {"event_type": "delete", "id": "a plot"}
+    page._handle_msg(dict(gone))
+    assert heard == [gone]

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from importlib import import_module
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 import holoviews as hv
@@ -149,8 +151,8 @@ class Kernel:
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        for one in _one_by_one(told):
-                            self._on_msg(one)
+                        for part in _parts(told):
+                            self._on_msg(part)
                     except Exception as error:
                         log.exception("a message from the page could not be followed")
                         reply = {"msg_type": "Error", "traceback": str(error)}
@@ -175,13 +177,17 @@ class Kernel:
             self._shell.display_pub.publish(scripts)
 
 
-def _one_by_one(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A message of a page as many that tell of one event each.
+def _parts(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message of a page as several, in each of which all events are of one kind.
 
-    Of a change and a click in one message Panel would take the click, and send the change back as if it were its own.
+    Of changes and a click in one message Panel would hear the click, and send the changes back as if they were its own.
     """
-    for event in message["content"]["events"]:
-        yield {**message, "content": {**message["content"], "events": [event]}}
+    content = message.get("content")
+    if content is None:  # it tells that an output is gone
+        yield {**message}
+        return
+    for _, events in groupby(content["events"], key=itemgetter("kind")):
+        yield {**message, "content": {**content, "events": list(events)}}
 
 
 class Output:
