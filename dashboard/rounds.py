@@ -47,7 +47,7 @@ class Rounds:
         fresh = frame.setup is not self._setup
         if self._is_busy and not fresh:
             return
-        if fresh or not self._waiting:
+        if fresh or (not self._waiting and time.perf_counter() - self._began >= EVERY):
             self._begin(frame)
         while self._waiting:
             worker = self._waiting.pop(0)
@@ -73,10 +73,8 @@ class Rounds:
         return Chore(work, too_long=lambda: self._slow.add(worker))
 
     def _begin(self, frame: Frame) -> None:
-        """Begin a round, if it is time."""
-        now, fresh = time.perf_counter(), frame.setup is not self._setup
-        if fresh:
+        """Begin a round; of a run that has started afresh nobody is known to be slow."""
+        if frame.setup is not self._setup:
             self._slow.clear()
-        if fresh or now - self._began >= EVERY:
-            self._began, self._setup = now, frame.setup
-            self._waiting = [*self._page.in_view, *self._others]
+        self._began, self._setup = time.perf_counter(), frame.setup
+        self._waiting = [*self._page.in_view, *self._others]

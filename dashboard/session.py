@@ -55,7 +55,8 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
     if key:
         try:
             recording = Shelf().load(key)
-            return page_of(recording), page_of(recording).reopened(recording), problems, key
+            kind = page_of(recording)
+            return kind, kind.reopened(recording), problems, key
         except (OSError, ValueError) as error:
             problems.append(str(error))
     if "follow" in query:

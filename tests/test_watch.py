@@ -103,6 +103,11 @@ def test_observe_yields_the_epochs_unchanged_and_all_of_them_are_told():
     assert (kept.parameters == [epoch.parameters for epoch in plain]).all()
 
 
+def test_observe_passes_on_what_is_no_epoch_and_says_so_once(caplog):
+    assert list(observe(["one", "two", "three"])) == ["one", "two", "three"]
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("dataset", ["moons", "blobs", "sine"])
 def test_a_network_of_ours_is_shown_with_its_examples(dataset):
     data = DATASETS[dataset](60)

@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import wraps
 from importlib import import_module
 from itertools import groupby
@@ -177,14 +177,14 @@ class Kernel:
             self._shell.display_pub.publish(scripts)
 
 
-def _parts(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A message of a page as several, in each of which all events are of one kind.
 
     Of changes and a click in one message Panel would hear the click, and send the changes back as if they were its own.
     """
     content = message.get("content")
     if content is None:  # it tells that an output is gone
-        yield {**message}
+        yield message
         return
     for _, events in groupby(content["events"], key=itemgetter("kind")):
         yield {**message, "content": {**content, "events": list(events)}}

@@ -4,6 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from dashboard.pages.page import Page, pages
+from dashboard.races import race
 from engine.recording import Recording
 
 for _module in iter_modules(__path__):
@@ -15,4 +16,4 @@ PAGES: dict[str, type[Page]] = pages()
 def page_of(recording: Recording) -> type[Page]:
     """The page that a recording was made on; one that can show it where that is unknown here."""
     page = PAGES.get(str(recording.notes.get("page")))
-    return page or PAGES["geometry" if recording.notes.get("kind") == "race" else "playground"]
+    return page or PAGES["geometry" if recording.notes.get("kind") == race.KIND else "playground"]

@@ -143,8 +143,12 @@ class Lab:
 
     def log_epoch(self, epoch: Epoch) -> None:
         """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
-        if self._scribe is not None:
+        if self._scribe is None:
+            return
+        try:
             self._scribe.take_row(epoch)
+        except Exception as error:
+            self._excuse(error)
 
     @_harmless
     def close(self, end: str = feed.ENDED) -> None:
