@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, wraps
 from itertools import chain
 from math import isfinite
@@ -134,8 +134,12 @@ class Writer(Serializer):
 
 @cache
 def forget_the_gone() -> None:
-    """Have Bokeh drop what it still hears of visitors who have left, instead of failing on it with a traceback each."""
-    handle, on_close = ProtocolHandler.handle, WSHandler.on_close
+    """Have Bokeh drop what it still hears of visitors who have left, instead of failing on it with a traceback each.
+
+    And what is written to them fails where it is waited for, and there alone: Panel writes a message in parts, and when
+    writing one of them fails it forgets those before, whose failure nobody would then wait for.
+    """
+    handle, on_close, write = ProtocolHandler.handle, WSHandler.on_close, WebSocketHandler.write_message
 
     @wraps(handle)
     async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
@@ -153,7 +157,18 @@ def forget_the_gone() -> None:
         if socket.connection is None or socket.connection._session is not None:
             on_close(socket)
 
+    @wraps(write)
+    def write_if_there(socket: WebSocketHandler, message: Any, binary: bool = False) -> "asyncio.Future[None]":
+        try:
+            sent = write(socket, message, binary)
+        except WebSocketClosedError as left:
+            sent = asyncio.get_running_loop().create_future()
+            sent.set_exception(left)
+        sent.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
+        return sent
+
     ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
+    WebSocketHandler.write_message = write_if_there
 
 
 LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionary()
@@ -201,11 +216,8 @@ def _is_unheard(event: Mapping[str, Any], document: Document) -> bool:
 
 def _write(socket: WebSocketHandler, messages: Sequence[Message]) -> list[Awaitable[None]]:
     """Write all parts of messages at once; what to wait for until they are sent, or the visitor has left."""
-    sent = []
-    with suppress(WebSocketClosedError):
-        parts = chain.from_iterable(map(_parts, messages))
-        sent.extend(WebSocketHandler.write_message(socket, part, binary=isinstance(part, bytes)) for part in parts)
-    return sent
+    parts = chain.from_iterable(map(_parts, messages))
+    return [WebSocketHandler.write_message(socket, part, binary=isinstance(part, bytes)) for part in parts]
 
 
 def _parts(message: Message) -> list[str | bytes]:

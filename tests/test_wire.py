@@ -1,5 +1,10 @@
-"""Laws of what passes between the server and a page: what nobody listens for is not taken down."""
+"""Laws of what passes between server and page: what nobody listens for is not taken down, who has left is let go."""
 
+import asyncio
+import gc
+import socket
+import struct
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,9 +14,15 @@ from bokeh.models import Axis, Div, LinearAxis
 from bokeh.plotting import figure
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
+from panel.io.document import dispatch_tornado
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from dashboard.bokeh_defaults import remember_defaults
-from dashboard.wire import _is_about_looks
+from dashboard.wire import _is_about_looks, forget_the_gone
 
 
 def told(*events: dict[str, Any]) -> Message:
@@ -56,3 +67,39 @@ def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
     plot.unapply_theme()
     assert plot.background_fill_color == plain
     assert HasProps.themed_values(plot) is None
+
+
+def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
+    forget_the_gone()
+    written, complaints = asyncio.run(writing_to_one_who_has_left(told()))
+    assert [type(failure) for failure in written] == 3 * [WebSocketClosedError]
+    assert complaints == []
+
+
+async def writing_to_one_who_has_left(message: Message) -> tuple[list[Any], list[str]]:
+    """What comes of Panel's writing before the server has noticed, and what the event loop complains of."""
+    visitors, complaints = asyncio.Queue(), []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, told: complaints.append(told["message"]))
+
+    class Page(WebSocketHandler):
+        def open(self) -> None:
+            visitors.put_nowait(self)
+
+    door = bind_sockets(0, "127.0.0.1")
+    server = HTTPServer(Application([("/", Page)]))
+    server.add_sockets(door)
+    visitor = await websocket_connect(f"ws://127.0.0.1:{door[0].getsockname()[1]}/")
+    page = await visitors.get()
+    hang_up(visitor.stream)
+    writing = dispatch_tornado(SimpleNamespace(_socket=page), msg=message)
+    written = await asyncio.gather(*writing, return_exceptions=True)
+    gc.collect()
+    await asyncio.sleep(0)
+    server.stop()
+    return written, complaints
+
+
+def hang_up(line: IOStream) -> None:
+    """Leave as a browser does that is killed: the other side's next word is refused."""
+    line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()
