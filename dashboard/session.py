@@ -9,6 +9,7 @@ import panel as pn
 from threadpoolctl import threadpool_limits
 
 from dashboard.app import App
+from dashboard.current_document import keep_apart
 from dashboard.kept.shelf import Shelf
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
@@ -25,6 +26,7 @@ def serve() -> None:
     """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
     forget_the_gone()
+    keep_apart()
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
     kind, run, problems, key = _asked_for(query)

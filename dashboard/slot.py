@@ -120,9 +120,9 @@ class Slot(pn.viewable.Viewer):
         kind = self._kind_for(frame)
         if self.made and kind is self._kind:
             return
+        self.instrument = kind(self._run) if kind else None
         self._kind, self.made = kind, True
         self._name(kind)
-        self.instrument = kind(self._run) if kind else None
         self._switches.objects = [_choice(self.instrument, name) for name in self._controls(kind)]
         self._save.kinds = _kinds(self.instrument)
         self._seat()

@@ -113,9 +113,11 @@ class Transport(pn.viewable.Viewer):
         self.clock.look_at(None)
 
     def press(self, key: str) -> None:
-        """Do what a key stands for."""
+        """Do what a key stands for, if anything."""
         keys = {"space": self.toggle, "right": self.step, "left": self.back, "r": self.reset}
-        (keys | {"home": self.home, "end": self.end, "undo": self.undo})[key]()
+        keys |= {"home": self.home, "end": self.end, "undo": self.undo}
+        if key in keys:
+            keys[key]()
 
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""

@@ -54,6 +54,7 @@ HOMES = {
     "dashboard.watching.torch_adapter": "run",
     "dashboard.watching.watched": "run",
     "dashboard.bokeh_defaults": "instruments",
+    "dashboard.current_document": "instruments",
     "dashboard.browser": "instruments",
     "dashboard.cells.cell": "instruments",
     "dashboard.cells.notebook": "instruments",

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from bokeh.core.has_props import HasProps
 from bokeh.document import Document
+from bokeh.document.callbacks import invoke_with_curdoc
+from bokeh.io import curdoc
 from bokeh.models import Axis, Div, LinearAxis
 from bokeh.plotting import figure
 from bokeh.protocol.message import Message
@@ -22,6 +24,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from dashboard.bokeh_defaults import remember_defaults
+from dashboard.current_document import keep_apart
 from dashboard.wire import _is_about_looks, forget_the_gone
 
 
@@ -67,6 +70,15 @@ def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
     plot.unapply_theme()
     assert plot.background_fill_color == plain
     assert HasProps.themed_values(plot) is None
+
+
+def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others():
+    keep_apart()
+    document = Document()
+    with pytest.raises(ZeroDivisionError):
+        invoke_with_curdoc(document, lambda: 1 / 0)
+    assert curdoc() is not document
+    assert invoke_with_curdoc(document, curdoc) is document
 
 
 def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
