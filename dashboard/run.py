@@ -165,7 +165,7 @@ class Attempt:
     def fork(self, settings: Settings, epoch: int) -> "Attempt":
         """Another attempt that has come to one of the recorded epochs the same way, and then goes its own."""
         other = Attempt(settings, self.setup)
-        recording = self.history.recording()
+        recording = Recording.of(self.history)
         other.history = replace(recording, epochs=recording.epochs.rows(recording.epochs.index <= epoch)).history()
         other.trail, other.bookmarks = self.trail.until(epoch), self.bookmarks.until(epoch)
         other.catch_up()
@@ -181,7 +181,7 @@ class Attempt:
 
     def recording(self, **about: Any) -> Recording:
         """All of it; the training has to be at the newest recorded epoch."""
-        recording = self.history.recording(settings=self.settings, **about)
+        recording = Recording.of(self.history, settings=self.settings, **about)
         return recording if self.diverged else replace(recording, checkpoint=self.training.checkpoint())
 
     @classmethod

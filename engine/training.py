@@ -76,10 +76,19 @@ class Epochs:
     def __iter__(self) -> Iterator[Epoch]:
         return self._epochs(slice(None))
 
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns by name."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
     def rows(self, selection: slice | np.ndarray) -> "Epochs":
         """The epochs at these positions, a slice, a mask or an array of them, as a block of their own."""
-        columns = {field.name: getattr(self, field.name)[selection] for field in fields(self) if field.name != "widths"}
-        return Epochs(**columns, widths=self.widths)
+        return Epochs(*(column[selection] for column in self.columns.values()), widths=self.widths)
+
+    def then(self, *others: "Epochs") -> "Epochs":
+        """These epochs and, after them, those of other blocks of the same network, as a block of their own."""
+        columns = zip(*(block.columns.values() for block in (self, *others)), strict=True)
+        return Epochs(*map(np.concatenate, columns), widths=self.widths)
 
     @property
     def finite(self) -> np.ndarray:
@@ -96,6 +105,9 @@ class Epochs:
             self.parameters[rows],
             repeat(self),
         )
+
+
+COLUMNS = tuple(column.name for column in fields(Epochs) if column.name != "widths")
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,7 @@ def test_no_chance_comes_from_a_state_shared_by_all(module):
 def test_tests_lie_flat_but_for_those_of_the_browser(path):
     assert path.parent in (ROOT / "tests", ROOT / "tests" / "ui")
     if path.parent.name == "tests":
-        assert path.name == "conftest.py" or path.name.startswith(("test_", "oracle_"))
+        assert path.name == "conftest.py" or path.name.startswith(("test_", "oracle_", "sample_"))
 
 
 @pytest.mark.parametrize("module", ["dashboard", "dashboard.settings", "dashboard.run", "dashboard.clock", "engine"])

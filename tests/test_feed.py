@@ -21,8 +21,7 @@ from dashboard.watching.feed import Feed, Layout, feeds
 from dashboard.watching.scribe import Scribe, Telling, Thinning
 from dashboard.watching.tail import HELD, Sketch, Tail
 from engine import DATASETS, Network, train
-from engine.recording import COLUMNS
-from engine.training import NUMBERS, Epoch, Epochs
+from engine.training import COLUMNS, NUMBERS, Epoch, Epochs
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = Layout(("first", "out"), (("hidden", 3),), (("first", 4), ("out", 2)))
@@ -63,7 +62,7 @@ def read(scribe: Scribe) -> Tail:
 
 
 def indices(tail: Tail) -> list[int]:
-    return tail.history.recording().epochs.index.tolist()
+    return tail.history.epochs().index.tolist()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -233,7 +232,7 @@ def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, 
     content[at : at + len(rubbish)] = rubbish
     scribe.feed.records.write_bytes(content)
     tail = seen(Tail(scribe.feed))
-    shown = tail.history.recording().epochs if len(tail.history) else None
+    shown = tail.history.epochs() if len(tail.history) else None
     assert shown is None or shown.loss.tolist() == [1 / (i + 1) for i in range(len(shown.index))]
 
 

@@ -22,7 +22,8 @@ from engine import (
     Training,
     train,
 )
-from engine.recording import COLUMNS, History
+from engine.recording import History, Recording
+from engine.training import COLUMNS
 
 PAIRS = [(loss, output) for loss, output in product(LOSSES, OUTPUTS) if output in LOSSES[loss].outputs]
 FEW_PARAMETERS = 60
@@ -402,9 +403,9 @@ def test_a_history_is_a_sequence_of_what_was_trained(problem, blocks, capacity, 
     index = [epoch.index for epoch in history]
     assert index == sorted(set(index)) and index[-1] == everything.index[-1]
     assert index[-recent:] == everything.index[-recent:].tolist()
-    assert_same_bits(history.recording().epochs, everything.rows(np.array(index)))
-    again = history.recording().history()
-    assert_same_bits(again.recording().epochs, history.recording().epochs)
+    assert_same_bits(history.epochs(), everything.rows(np.array(index)))
+    again = Recording.of(history).history()
+    assert_same_bits(again.epochs(), history.epochs())
     assert_same_bits(again.kept(), history.kept())
 
 

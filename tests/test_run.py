@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from dashboard.run import BLOCK, Run
 from dashboard.settings import LIVE, MOST_PARAMETERS, Settings, Widths
-from engine.recording import COLUMNS
-from engine.training import Epochs
+from engine.training import COLUMNS, Epochs
 
 SMALL: dict[str, Any] = {"n": 60, "hidden": [5, 4]}
 CASES: dict[str, dict[str, Any]] = {

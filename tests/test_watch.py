@@ -30,7 +30,8 @@ from dashboard.watching.tail import Tail
 from dashboard.watching.watched import KIND, Watched, WatchSettings
 from engine import DATASETS, Network, train
 from engine.datasets import Dataset
-from engine.recording import COLUMNS, load, save
+from engine.recording import load, save
+from engine.training import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,7 +94,7 @@ def test_observe_yields_the_epochs_unchanged_and_all_of_them_are_told():
         assert (one.index, one.loss) == (other.index, other.loss)
         assert (one.parameters == other.parameters).all()
     tail = seen(next(feeds()))
-    kept = tail.history.recording().epochs
+    kept = tail.history.epochs()
     assert kept.index.tolist() == list(range(151))
     for name in COLUMNS:
         assert np.array_equal(getattr(kept[-1], name), getattr(plain[-1], name)) or name == "mean_activations"

@@ -1,7 +1,6 @@
 """Forecast: what theory says of a logistic regression before it has run."""
 
 from collections.abc import Hashable
-from dataclasses import fields
 from functools import cache
 
 import numpy as np
@@ -104,10 +103,11 @@ class Forecasting(StudyCurves):
     def rows(self, frame: Frame, after: int) -> Epochs:
         """With the first epochs as they were drawn once: a long history thins them out, and this axis spreads them."""
         rows = super().rows(frame, after)
-        self._early = _joined(self._early or rows.rows(rows.index < 1), rows.rows(rows.index < EARLY))
+        early = rows.rows(rows.index < EARLY)
+        self._early = _with_later(self._early, early) if self._early else early
         if after >= 0:
             return rows
-        return _joined(self._early.rows(self._early.index <= frame.epoch.index), rows)
+        return _with_later(self._early.rows(self._early.index <= frame.epoch.index), rows)
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         ranges = super().ranges(frame)
@@ -133,9 +133,6 @@ class Forecasting(StudyCurves):
         return max(100, settings.stop_epoch, study.epochs if study else 0)
 
 
-def _joined(epochs: Epochs, more: Epochs) -> Epochs:
+def _with_later(epochs: Epochs, others: Epochs) -> Epochs:
     """Some epochs and those of others that come after them."""
-    more = more.rows(more.index > epochs.index[-1])
-    names = [field.name for field in fields(Epochs) if field.name != "widths"]
-    columns = {name: np.concatenate([getattr(epochs, name), getattr(more, name)]) for name in names}
-    return Epochs(**columns, widths=epochs.widths)
+    return epochs.then(others.rows(others.index > epochs.index[-1]))

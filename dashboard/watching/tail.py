@@ -15,7 +15,7 @@ from dashboard.watching import feed
 from dashboard.watching.feed import HEAD, Feed, Layout
 from engine.datasets import Dataset
 from engine.network import Network
-from engine.recording import COLUMNS, History
+from engine.recording import History
 from engine.training import Epochs
 
 PIECE = 4 * 2**20
@@ -205,7 +205,7 @@ class Tail:
         """All epochs so far, to be shown anew in another layout: tables of another width are filled when they come."""
         if layout == self._layout:
             return blocks
-        before = [self.history.recording().epochs] if len(self.history) else []
+        before = [self.history.epochs()] if len(self.history) else []
         changed = [size != old for size, old in zip(layout.sizes, self._layout.sizes, strict=True)]
         for name, place in TABLES.items():
             if changed[place]:
@@ -216,7 +216,7 @@ class Tail:
 
     def _filled(self, block: Epochs) -> Epochs:
         """The block with all tables of the layout: where one was not told, it is as it was last."""
-        columns = {name: getattr(block, name) for name in COLUMNS}
+        columns = block.columns
         for name, place in list(TABLES.items())[:2]:
             size, told, last = self._layout.sizes[place], columns[name], self._last_of(name)
             columns[name] = told if told.shape[1] == size else np.tile(last, (len(block), 1))
@@ -244,8 +244,8 @@ class Tail:
         return self._last.get(table, np.full(size, UNKNOWN))
 
     def _add(self, blocks: Sequence[Epochs]) -> None:
-        block = _first_known(_joined(blocks))
-        finite = _finite(block)
+        block = _first_known(blocks[0].then(*blocks[1:]))
+        finite = block.finite
         self._left_out += int((~finite).sum())
         self.diverged = None if finite[-1] else int(block.index[-1])
         block = block.rows(finite)
@@ -255,8 +255,7 @@ class Tail:
         ordered = (np.diff(block.index) > 0).all() and block.index[0] > last
         fresh = not len(self.history)
         if not ordered:
-            before = [self.history.recording().epochs] if len(self.history) else []
-            block = _in_order(_joined([*before, block]))
+            block = _in_order(block if fresh else self.history.epochs().then(block))
             self.history, fresh = History(), True
         before = None if fresh else alone(self.history, last)
         self.history.extend(_held(block, before))
@@ -291,7 +290,7 @@ def _held(block: Epochs, before: Epochs | None) -> Epochs:
 
     Pictures draw the multiples of a power of two: of the epochs 9, 19, 29 ... they would draw none.
     """
-    joined = block if before is None else _joined([before, block])
+    joined = block if before is None else before.then(block)
     if len(joined) == 1 or (np.diff(joined.index) == 1).all():
         return block
     rows, index = [], []
@@ -313,16 +312,9 @@ def _in_order(block: Epochs) -> Epochs:
     return block.rows(order[last])
 
 
-def _joined(blocks: Sequence[Epochs]) -> Epochs:
-    if len(blocks) == 1:
-        return blocks[0]
-    columns = {name: np.concatenate([getattr(block, name) for block in blocks]) for name in COLUMNS}
-    return Epochs(**columns, widths=blocks[0].widths)
-
-
 def _first_known(block: Epochs) -> Epochs:
     """What was not told at first as it was when it came."""
-    columns = {name: getattr(block, name) for name in COLUMNS}
+    columns = block.columns
     for name in TABLES:
         table = columns[name]
         if not table.size:
@@ -336,16 +328,11 @@ def _first_known(block: Epochs) -> Epochs:
 
 def _emptied(block: Epochs, layout: Layout, changed: Sequence[bool]) -> Epochs:
     """The block with nothing in the tables whose layout has changed."""
-    columns: dict[str, Any] = {name: getattr(block, name) for name in COLUMNS}
+    columns = block.columns
     for name, place in TABLES.items():
         if changed[place]:
             columns[name] = np.full((len(block), layout.sizes[place]), UNKNOWN)
     return Epochs(**columns, widths=layout.widths)
-
-
-def _finite(block: Epochs) -> np.ndarray:
-    """(k,) where loss and gradients are finite numbers."""
-    return np.isfinite(block.loss) & np.isfinite(block.gradient_norms).all(axis=1)
 
 
 def _network_of(source: Feed, parameters: int) -> Network | None:

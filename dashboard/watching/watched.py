@@ -202,9 +202,8 @@ class Watched(Onlooker):
         about = _described(setup)
         title = name or (self._tail.feed.name if self._tail else "")
         created = self._tail.feed.created if self._tail else ""
-        return history.recording(
-            settings={"feed": ""}, notes={**notes, "kind": KIND, "watched": about}, name=title, created=created
-        )
+        notes |= {"kind": KIND, "watched": about}
+        return Recording.of(history, settings={"feed": ""}, notes=notes, name=title, created=created)
 
     @classmethod
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:

@@ -1,0 +1,159 @@
+"""History: the epochs of one run, in bounded memory."""
+
+from collections.abc import Sequence
+from threading import RLock
+
+import numpy as np
+
+from engine.training import Epoch, Epochs
+
+BYTES = 32 * 2**20
+SHIFT = 64
+"""How many epochs are added before the latest are moved up to make room."""
+
+
+class History(Sequence[Epoch]):
+    """The epochs of a run that are still kept: the last `recent` exactly, all older ones thinned evenly.
+
+    Of the older ones the multiples of `stride` are kept. The stride is a power of two that doubles whenever
+    `capacity` rows are full, so a longer run is seen more coarsely, at the same cost in memory and time.
+    As a sequence it is sorted by `Epoch.index`; an epoch that is gone is simply not in it. One thread may extend it
+    while others read: what they get are copies.
+
+    capacity: how many thinned rows at most; fewer, but at least 64, where the parameters are so many that the rows
+    would take more than 32 MiB.
+    """
+
+    def __init__(self, capacity: int = 1024, recent: int = 200) -> None:
+        self.capacity = capacity
+        self.recent = recent
+        self.stride = 1
+        self._kept: _Rows | None = None
+        self._latest: _Rows | None = None
+        self._lock = RLock()
+
+    def extend(self, epochs: Epochs) -> None:
+        """Add the epochs that follow those added before."""
+        if not len(epochs):
+            return
+        with self._lock:
+            if self._kept is None:
+                self._make_room(epochs)
+            self._remember(self._latest, epochs)
+            self._keep(self._kept, epochs)
+
+    def kept(self, after: int = -1, until: int | None = None) -> Epochs:
+        """The evenly spaced epochs, the multiples of `stride`, with after < index <= until, as columns."""
+        with self._lock:
+            return self._filled(self._kept).copy(after, until)
+
+    def latest(self, after: int = -1, until: int | None = None) -> Epochs:
+        """The exactly kept last epochs with after < index <= until, as columns."""
+        with self._lock:
+            rows = self._filled(self._latest)
+            return rows.copy(max(after, int(rows.index[-1]) - self.recent), until)
+
+    def at(self, index: int) -> Epoch:
+        """The kept epoch nearest to `index` from below, the first one if there is none.
+
+        Raises IndexError when nothing has been recorded.
+        """
+        with self._lock:
+            latest = self._filled(self._latest)
+            rows = latest if index >= self._first_latest() else self._filled(self._kept)
+            return rows.row(max(0, int(np.searchsorted(rows.index, index, side="right")) - 1))
+
+    def epochs(self) -> Epochs:
+        """All epochs that are in it, as columns.
+
+        Raises IndexError when nothing has been recorded.
+        """
+        with self._lock:
+            first = self._first_latest()
+            return self._filled(self._kept).copy(-1, first - 1).then(self._filled(self._latest).copy(first - 1))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return 0 if self._kept is None else self._older() + min(self.recent, self._filled(self._latest).size)
+
+    def __getitem__(self, i: int) -> Epoch:
+        with self._lock:
+            size = len(self)
+            if not -size <= i < size:
+                raise IndexError(f"epoch {i} of a history of {size}; positions go from {-size} to {size - 1}")
+            older, latest = self._older(), self._filled(self._latest)
+            i %= size
+            return self._filled(self._kept).row(i) if i < older else latest.row(latest.size - size + i)
+
+    def _make_room(self, epochs: Epochs) -> None:
+        self.capacity = min(self.capacity, max(64, BYTES // bytes_per_row(epochs)))
+        self._kept = _Rows(epochs, self.capacity)
+        self._latest = _Rows(epochs, self.recent + SHIFT)
+
+    def _filled(self, rows: "_Rows | None") -> "_Rows":
+        if rows is None:
+            raise IndexError("nothing has been recorded yet; advance the run first")
+        return rows
+
+    def _first_latest(self) -> int:
+        """The index of the first of the exactly kept epochs."""
+        latest = self._filled(self._latest)
+        return int(latest.index[max(0, latest.size - self.recent)])
+
+    def _older(self) -> int:
+        """How many kept rows come before the exactly kept ones."""
+        return int(np.searchsorted(self._filled(self._kept).index, self._first_latest()))
+
+    def _remember(self, rows: "_Rows", epochs: Epochs) -> None:
+        for start in range(0, len(epochs), SHIFT):
+            block = epochs.rows(slice(start, start + SHIFT))
+            if rows.size + len(block) > rows.room:
+                rows.select(np.arange(rows.size - self.recent, rows.size))
+            rows.append(block)
+
+    def _keep(self, rows: "_Rows", epochs: Epochs) -> None:
+        while rows.size + np.count_nonzero(epochs.index % self.stride == 0) > self.capacity:
+            self.stride *= 2
+            rows.select(np.flatnonzero(rows.index % self.stride == 0))
+        rows.append(epochs.rows(epochs.index % self.stride == 0))
+
+
+class _Rows:
+    """Columns with room for more rows, of which the first `size` are filled."""
+
+    def __init__(self, like: Epochs, room: int) -> None:
+        self.room = room
+        self.size = 0
+        self._columns = {name: np.empty((room, *row.shape[1:]), row.dtype) for name, row in like.columns.items()}
+        self._all = Epochs(**self._columns, widths=like.widths)
+
+    @property
+    def index(self) -> np.ndarray:
+        return self._columns["index"][: self.size]
+
+    def row(self, i: int) -> Epoch:
+        return self._all.rows(slice(i, i + 1)).rows(np.zeros(1, int))[0]
+
+    def copy(self, after: int, until: int | None = None) -> Epochs:
+        """The filled rows with after < index <= until."""
+        stop = self.size if until is None else int(np.searchsorted(self.index, until, side="right"))
+        return self._all.rows(np.arange(np.searchsorted(self.index, after, side="right"), stop))
+
+    def append(self, epochs: Epochs) -> None:
+        for name, rows in epochs.columns.items():
+            self._columns[name][self.size : self.size + len(epochs)] = rows
+        self.size += len(epochs)
+
+    def select(self, rows: np.ndarray) -> None:
+        """Keep these rows only, given in ascending order, and move them up a MiB at a time: no large copy is made."""
+        for column in self._columns.values():
+            height = max(1, 2**20 // max(1, column[:1].nbytes))
+            for start in range(0, len(rows), height):
+                moved = column[rows[start : start + height]]
+                column[start : start + len(moved)] = moved
+        self.size = len(rows)
+
+
+def bytes_per_row(epochs: Epochs) -> int:
+    """What one epoch takes in memory."""
+    return sum(column[:1].nbytes for column in epochs.columns.values())
