@@ -4,10 +4,9 @@ Bokeh keeps the documents of running callbacks on a stack of the whole server, a
 there: whatever is drawn later for anybody would be taken for that visitor's.
 """
 
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 
 from bokeh.document import Document
 from bokeh.io import doc as bokeh_doc
@@ -16,15 +15,16 @@ from bokeh.io import doc as bokeh_doc
 @cache
 def keep_apart() -> None:
     """Have Bokeh take a callback's document off its stack however the callback ends."""
-    bokeh_doc.patch_curdoc = _current
+    patch = bokeh_doc.patch_curdoc
 
+    @contextmanager
+    @wraps(patch)
+    def patch_and_put_back(document: Document) -> Iterator[None]:
+        patched = patch(document)
+        patched.__enter__()
+        try:
+            yield
+        finally:
+            patched.__exit__(None, None, None)
 
-@contextmanager
-def _current(document: Document) -> Iterator[None]:
-    documents = bokeh_doc._PATCHED_CURDOCS
-    documents.append(weakref.ref(document))
-    del document
-    try:
-        yield
-    finally:
-        documents.pop()
+    bokeh_doc.patch_curdoc = patch_and_put_back
