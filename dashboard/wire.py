@@ -31,6 +31,11 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 LEFT: MutableMapping[Document, dict[Any, list[Message]]] = getattr(panel_document, "_WRITE_MSGS", {})
 """What Panel 1.9 writes to each connection when it is free: earlier changes, to models that a frame may speak of."""
 
+HELD: MutableMapping[Document, list[tuple[Any, list[DocumentPatchedEvent]]]] = getattr(
+    panel_document, "_WRITE_EVENTS", {}
+)
+"""The same of Panel 1.10, which makes messages of them when it writes."""
+
 
 @contextmanager
 def collected(document: Document) -> Iterator[list[DocumentPatchedEvent]]:
@@ -63,6 +68,8 @@ async def send(
     session = document.session_context.session if document.session_context else None
     connections = list(session._subscribed_connections) if (changes or told) and session else []
     worked, message = 0.0, None
+    if connections:
+        changes = [*chain.from_iterable(earlier for _, earlier in HELD.pop(document, [])), *changes]
     for connection in connections:
         socket = connection._socket
         with await socket.write_lock.acquire(), alone():

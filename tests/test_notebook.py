@@ -56,6 +56,7 @@ def shown(thing) -> tuple[Line, str]:
     """Render something as the output of a cell; its comm, and the id of the output."""
     line, document = Line(), Document()
     root = thing._render_model(document, line)
+    document.to_json()
     document.hold()
     return line, root.ref["id"]
 
@@ -201,26 +202,40 @@ def test_an_app_waits_for_a_page_that_is_behind(loop):
     lab.end()
 
 
-def test_a_change_and_a_click_in_one_message_of_a_page_are_both_heard(loop):
+def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_things_changes_the_last(loop):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     layout = lab.__panel__()
     line, ref = shown(layout)
     loop.turn()
+    for _ in range(2):
+        lab.run.advance(1)
+        loop.turn()
     page = notebook.KERNEL._locked(Line)()
     page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
-    painted = {"id": lab.browser._models[ref][0].data.id}
+    one, other = lab.shown.slots[:2]
     click = {"model": {"id": lab.transport._play._models[ref][0].id}, "node": "click", "data": {"type": "map"}}
     event = {"type": "event", "name": "dom_event", "values": {"type": "map", "entries": [*map(list, click.items())]}}
-    lab.browser.tell(frame=2)
     events = [
-        {"kind": "ModelChanged", "model": painted, "attr": "shown", "new": 2},
+        change(one.view, ref, "near", False),
+        change(other.view, ref, "near", False),
+        change(lab.browser, ref, "shown", lab.browser.frame - 1),
+        change(lab.browser, ref, "shown", lab.browser.frame),
         {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event},
+        change(other.view, ref, "near", True),
     ]
+    heard = []
+    lab.browser.param.watch(lambda event: heard.append(event.new), "shown")
     header = {"msgtype": "PATCH-DOC"}
     page._handle_msg({"header": header, "metadata": {}, "content": {"events": events}, "_buffers": {}})
-    assert (lab.browser.shown, lab.clock.playing) == (2, True)
+    assert heard == [lab.browser.frame] == [2]
+    assert (one.view.near, other.view.near, lab.clock.playing) == (False, True, True)
     lab.leave()
     lab.end()
+
+
+def change(thing, ref: str, name: str, value: object) -> dict:
+    """What a page tells of a component of its own."""
+    return {"kind": "ModelChanged", "model": {"id": thing._models[ref][0].data.id}, "attr": name, "new": value}
 
 
 def test_what_a_page_tells_beside_events_is_heard_as_it_is(loop):

@@ -2,30 +2,37 @@
 
 import asyncio
 import gc
+import re
 import socket
 import struct
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from bokeh.core.has_props import HasProps
 from bokeh.document import Document
 from bokeh.document.callbacks import invoke_with_curdoc
+from bokeh.document.events import ModelChangedEvent
 from bokeh.io import curdoc
-from bokeh.models import Axis, Div, LinearAxis
+from bokeh.models import Axis, Div, LinearAxis, Slider
 from bokeh.plotting import figure
+from bokeh.protocol import Protocol
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
-from panel.io.document import dispatch_tornado
+from bokeh.server.connection import ServerConnection
+from panel.io.document import dispatch_tornado, schedule_write_events
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
+from tornado.locks import Lock
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.current_document import keep_apart
-from dashboard.wire import _is_about_looks, forget_the_gone
+from dashboard.wire import _is_about_looks, forget_the_gone, send
 
 
 def told(*events: dict[str, Any]) -> Message:
@@ -79,6 +86,34 @@ def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others()
         invoke_with_curdoc(document, lambda: 1 / 0)
     assert curdoc() is not document
     assert invoke_with_curdoc(document, curdoc) is document
+
+
+def test_what_panel_has_put_off_is_written_before_what_came_later():
+    document = Document()
+    document.add_root(Slider(start=0, end=9, value=0, step=1))
+    document.models.flush_synced()
+    parts = asyncio.run(sending_after_panel(document))
+    assert re.findall(r'"new":(\d)', "".join(map(str, parts))) == ["1", "2"]
+
+
+async def sending_after_panel(document: Document) -> list[str | bytes]:
+    """What is written to a page for a change that Panel has put off, and one sent by us."""
+    parts, slider = [], document.roots[0]
+    line = SimpleNamespace(is_closing=lambda: False, write_message=lambda part, binary: parts.append(part) or done())
+    page = SimpleNamespace(write_lock=Lock(), ws_connection=line)
+    connection = ServerConnection(Protocol(), page, None, Mock())
+    session = SimpleNamespace(_subscribed_connections={connection})
+    document._session_context = lambda: SimpleNamespace(session=session)
+    schedule_write_events(document, [connection], [ModelChangedEvent(document, slider, "value", 1)])
+    await send(document, [ModelChangedEvent(document, slider, "value", 2)], nullcontext)
+    await asyncio.sleep(0.05)
+    return parts
+
+
+def done() -> asyncio.Future:
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
 
 
 def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():

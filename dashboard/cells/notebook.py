@@ -178,16 +178,19 @@ class Kernel:
 
 
 def _parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A message of a page as several, in each of which all events are of one kind.
+    """A message of a page as several, of one event each; of changes of one thing that follow one another, the last.
 
-    Of changes and a click in one message Panel would hear the click, and send the changes back as if they were its own.
+    Of several events in one message Panel would hear the first, and send the changes after it back as if they were its
+    own.
     """
     content = message.get("content")
     if content is None:  # it tells that an output is gone
         yield message
         return
-    for _, events in groupby(content["events"], key=itemgetter("kind")):
-        yield {**message, "content": {**content, "events": list(events)}}
+    for kind, events in groupby(content["events"], key=itemgetter("kind")):
+        changes = {(event["model"]["id"], event["attr"]): event for event in events} if kind == "ModelChanged" else {}
+        for event in changes.values() or events:
+            yield {**message, "content": {**content, "events": [event]}}
 
 
 class Output:
