@@ -83,12 +83,12 @@ class Epochs:
 
     def rows(self, selection: slice | np.ndarray) -> "Epochs":
         """The epochs at these positions, a slice, a mask or an array of them, as a block of their own."""
-        return Epochs(*(column[selection] for column in self.columns.values()), widths=self.widths)
+        return Epochs(**{name: column[selection] for name, column in self.columns.items()}, widths=self.widths)
 
     def then(self, *others: "Epochs") -> "Epochs":
         """These epochs and, after them, those of other blocks of the same network, as a block of their own."""
-        columns = zip(*(block.columns.values() for block in (self, *others)), strict=True)
-        return Epochs(*map(np.concatenate, columns), widths=self.widths)
+        columns = {name: np.concatenate([getattr(block, name) for block in (self, *others)]) for name in COLUMNS}
+        return Epochs(**columns, widths=self.widths)
 
     @property
     def finite(self) -> np.ndarray:

@@ -3,7 +3,9 @@
 import gc
 import sys
 import threading
+from functools import wraps
 from pathlib import Path
+from weakref import WeakSet
 
 import panel as pn
 from bokeh.document import Document
@@ -18,18 +20,34 @@ MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
 KINDS = (Document, SessionCallback, App, Clock, Run)
 
 
+LIVE: dict[type, WeakSet] = {kind: WeakSet() for kind in KINDS}
+
+
+def note(kind: type) -> None:
+    """Have every object of that kind noted down as long as it lives."""
+    begin = kind.__init__
+
+    @wraps(begin)
+    def begin_and_note(thing: object, *args: object, **kwargs: object) -> None:
+        begin(thing, *args, **kwargs)
+        LIVE[kind].add(thing)
+
+    kind.__init__ = begin_and_note
+
+
 class Count(RequestHandler):
     """How many live objects of each kind there are, threads of the conductor, and players it has."""
 
     def get(self) -> None:
         gc.collect()
-        live = [type(thing) for thing in gc.get_objects()]
-        counts = {kind.__name__: sum(issubclass(one, kind) for one in live) for kind in KINDS}
+        counts = {kind.__name__: len(things) for kind, things in LIVE.items()}
         threads = sum(thread.name == "conductor" for thread in threading.enumerate())
         self.write(counts | {"conductor threads": threads, "players": CONDUCTOR.players})
 
 
 if __name__ == "__main__":
+    for kind in KINDS:
+        note(kind)
     pn.serve(
         {"dashboard": MAIN},
         port=int(sys.argv[1]),
