@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -36,6 +37,17 @@ def test_what_a_recording_shows_stays_true_while_its_history_goes_on():
     recording = Recording.of(history)
     history.extend(block(300, 900))
     assert np.array_equal(recording.epochs.parameters, np.repeat(recording.epochs.index[:, None], N_PARAMETERS, axis=1))
+
+
+def test_a_recording_of_a_history_that_grows_meanwhile_is_of_one_moment():
+    history = history_of(64, capacity=64, recent=20)
+    grow = Thread(target=lambda: [history.extend(block(start, start + 8)) for start in range(64, 20_000, 8)])
+    grow.start()
+    while grow.is_alive():
+        recording = Recording.of(history)
+        older = recording.epochs.index[:-20]
+        assert set(np.diff(older)) == {recording.stride}
+        assert indices(recording.history()) == recording.epochs.index.tolist()
 
 
 def test_a_history_thinned_for_the_networks_size_comes_back_as_it_was(monkeypatch):

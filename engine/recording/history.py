@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from threading import RLock
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,15 @@ class History(Sequence[Epoch]):
         with self._lock:
             first = self._first_latest()
             return self._filled(self._kept).copy(-1, first - 1).then(self._filled(self._latest).copy(first - 1))
+
+    def contents(self) -> dict[str, Any]:
+        """The epochs and how they were thinned, at one moment, as the fields of a `Recording`.
+
+        Raises IndexError when nothing has been recorded.
+        """
+        with self._lock:
+            shape = {"capacity": self.capacity, "recent": self.recent, "stride": self.stride}
+            return {"epochs": self.epochs(), **shape}
 
     def __len__(self) -> int:
         with self._lock:

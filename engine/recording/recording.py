@@ -64,8 +64,7 @@ class Recording:
 
         Raises IndexError when nothing has been recorded, ValueError when `about` does not fit.
         """
-        shape = {"capacity": history.capacity, "recent": history.recent, "stride": history.stride}
-        return cls(history.epochs(), **shape, **about)
+        return cls(**history.contents(), **about)
 
     @property
     def digest(self) -> str:
