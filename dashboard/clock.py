@@ -124,10 +124,11 @@ class Clock:
         """Go on from the epoch that is shown, also after a stop rule; a run that diverged stays where it is."""
         if self.run.looked_at is not None:
             self.run.fork()
-        self.run.resume()
-        if not self.run.ended:
-            self._pace = Pace()
-            self._set_playing(True)
+        with self._hand:
+            self.run.resume()
+            if not self.run.ended:
+                self._pace = Pace()
+                self._set_playing(True)
 
     def pause(self) -> None:
         """Stand still."""
@@ -185,8 +186,9 @@ class Clock:
             due -= self._train(min(due, self._pace.fits(seconds / 2)), until)
             worked = True
         self._pace.owe(due)
-        if self.run.ended or (self._goal is not None and not self._missing):
-            self.pause()
+        with self._hand:
+            if self.run.ended or (self._goal is not None and not self._missing):
+                self.pause()
         return worked
 
     def fail(self, error: Exception) -> None:
@@ -217,8 +219,8 @@ class Clock:
     def _set_playing(self, playing: bool) -> None:
         with self._hand:
             self.playing = playing
+            (self._conductor.add if playing else self._conductor.remove)(self)
         self.run.touch()
-        (self._conductor.add if playing else self._conductor.remove)(self)
 
 
 class Pace:

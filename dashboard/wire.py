@@ -8,8 +8,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from functools import cache, wraps
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache, partial, wraps
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -19,7 +19,7 @@ from bokeh.core.json_encoder import serialize_json
 from bokeh.core.serialization import AnyRep, Ref, Serializer
 from bokeh.document import Document
 from bokeh.document.events import ColumnDataChangedEvent, DocumentPatchedEvent, ModelChangedEvent
-from bokeh.model import Model
+from bokeh.model import DataModel, Model
 from bokeh.models import ColumnarDataSource
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
@@ -156,6 +156,11 @@ def forget_the_gone() -> None:
         if message.msgtype == "PATCH-DOC":
             if _hear(message, document) or _is_about_looks(message, document):
                 return None
+            again = put_right(document, message.content["events"])
+            if again:
+                document.add_next_tick_callback(partial(send, document, again, nullcontext))
+            if not message.content["events"]:
+                return None
             _rouse(document)
         return await handle(handler, message, connection)
 
@@ -176,6 +181,27 @@ def forget_the_gone() -> None:
 
     ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
     WebSocketHandler.write_message = write_if_there
+
+
+OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled", "severity", "color", "variant"])
+"""What no visitor changes in a component."""
+
+
+def put_right(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
+    """Take out of a page's events what it says of what only we change; how that is, to be told once more.
+
+    A React component of Panel's writes back what it was told, a moment later: where two changes come fast one after the
+    other, the page may go back to the first.
+    """
+    echoes = [event for event in events if _is_echo(event, document)]
+    events[:] = [event for event in events if event not in echoes]
+    return [anew(document.models.get_by_id(event["model"]["id"]), event["attr"]) for event in echoes]
+
+
+def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
+    if event.get("kind") != "ModelChanged" or event["attr"] not in OURS:
+        return False
+    return isinstance(document.models.get_by_id(event["model"]["id"]), DataModel)
 
 
 LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionary()

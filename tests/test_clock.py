@@ -293,6 +293,31 @@ def test_a_stop_rule_pauses_and_play_goes_on_behind_it(time):
     assert epoch(clock) == 21
 
 
+def test_play_in_the_midst_of_the_pause_of_a_stop_rule_is_the_last_word():
+    leaves, may_leave, has_left = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Conductor):
+        def remove(self, player: Clock) -> None:
+            leaves.set()
+            may_leave.wait(PATIENCE)
+            super().remove(player)
+            has_left.set()
+
+    conductor = Slow()
+    clock = Clock(small_run(stop_epoch=3, speed=0), conductor)
+    clock.play()
+    assert leaves.wait(PATIENCE)
+    play = threading.Thread(target=clock.play)
+    play.start()
+    play.join(0.1)
+    may_leave.set()
+    play.join()
+    assert has_left.wait(PATIENCE)
+    assert (clock.playing, conductor.players) == (True, 1)
+    clock.pause()
+    join(conductor)
+
+
 def test_a_run_that_diverged_does_not_play():
     clock = Clock(small_run(dataset="sine", activation="linear", learning_rate=10.0), Stand())
     clock.run.advance(10_000)

@@ -1,5 +1,6 @@
 """What keeps the cells of a notebook live, with a kernel that only notes down what it is asked for."""
 
+import json
 import time
 from functools import partial
 from types import SimpleNamespace
@@ -230,6 +231,22 @@ def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_th
     assert heard == [lab.browser.frame] == [2]
     assert (one.view.near, other.view.near, lab.clock.playing) == (False, True, True)
     lab.leave()
+    lab.end()
+
+
+def test_what_a_page_has_mixed_up_is_told_to_it_once_more(loop):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    layout = lab.__panel__()
+    line, ref = shown(layout)
+    loop.turn()
+    page, play, before = notebook.KERNEL._locked(Line)(), lab.transport._play, len(line.sent)
+    page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
+    header, content = {"msgtype": "PATCH-DOC"}, {"events": [change(play, ref, "label", "Pause")]}
+    page._handle_msg({"header": header, "metadata": {}, "content": content, "_buffers": {}})
+    assert play.label == "Play"
+    loop.turn()
+    told = [json.loads(sent) for sent in line.sent[before:] if sent and '"label"' in sent]
+    assert [event["new"] for message in told for event in message["events"]] == ["Play"]
     lab.end()
 
 

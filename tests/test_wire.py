@@ -23,6 +23,7 @@ from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
 from bokeh.server.connection import ServerConnection
 from panel.io.document import dispatch_tornado, schedule_write_events
+from panel_material_ui import Button
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.locks import Lock
@@ -32,7 +33,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_
 
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.current_document import keep_apart
-from dashboard.wire import _is_about_looks, forget_the_gone, send
+from dashboard.wire import _is_about_looks, forget_the_gone, put_right, send
 
 
 def told(*events: dict[str, Any]) -> Message:
@@ -77,6 +78,18 @@ def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
     plot.unapply_theme()
     assert plot.background_fill_color == plain
     assert HasProps.themed_values(plot) is None
+
+
+def test_what_a_page_says_of_what_only_we_change_is_taken_out_and_told_once_more():
+    document, button = Document(), Button(label="Play")
+    button._render_model(document)
+    (model, _), *_ = button._models.values()
+    mixed_up, moved = changed(model.data, "label", "Pause"), changed(model.data, "clicks", 1)
+    events = [mixed_up, moved]
+    (again,) = put_right(document, events)
+    assert events == [moved]
+    assert (again.model, again.attr, again.new) == (model.data, "label", "Play")
+    assert put_right(document, events) == []
 
 
 def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others():

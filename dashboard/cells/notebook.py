@@ -25,6 +25,7 @@ from panel.io.state import state
 
 from dashboard.cells import notebook_page
 from dashboard.store import Store
+from dashboard.wire import put_right
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,7 @@ class Kernel:
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
+                        _put_right(told)
                         for part in _parts(told):
                             self._on_msg(part)
                     except Exception as error:
@@ -175,6 +177,14 @@ class Kernel:
     def _publish(self) -> None:
         for scripts in self._scripts:
             self._shell.display_pub.publish(scripts)
+
+
+def _put_right(message: dict[str, Any]) -> None:
+    """Have the next tick tell the page once more of what it has mixed up."""
+    events = message.get("content", {}).get("events", [])
+    for _, _, document, _ in state._views.values():
+        for change in put_right(document, events):
+            document.callbacks.trigger_on_change(change)
 
 
 def _parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -35,3 +35,18 @@ def test_a_stop_rule_stops_at_exactly_its_epoch_and_says_so(visit, speed):
     page.press("Step")
     page.reach(51)
     page.until(lambda: not page.alerts(), "the alert to go")
+
+
+def test_a_button_whose_words_the_page_has_mixed_up_is_put_right(page):
+    """As React does it: of two changes that come fast one after the other, it may go back to the first."""
+    page.window.evaluate(
+        """() => {
+          const models = Bokeh.documents.flatMap((document) => [...document._all_models.values()])
+          window.mixedUp = models.find((model) => model.attributes.label == "Play")
+          window.mixedUp.setv({label: "Pause"})
+        }"""
+    )
+    page.wait('window.mixedUp.label == "Play"')
+    page.until(lambda: not page.playing(), "Play to be offered")
+    page.press("Step")
+    page.reach(1)
