@@ -22,6 +22,7 @@ from dashboard.cells import notebook_page
 from dashboard.clock import CONDUCTOR
 from dashboard.controls import Controls, Watchers
 from dashboard.edge import Lookout
+from dashboard.hearing import ATTENTIVE
 from dashboard.kept.kept_runs import KeptRuns
 from dashboard.kept.shelf import Kept, Shelf
 from dashboard.navigation import Gallery
@@ -37,7 +38,7 @@ from dashboard.watching.follower import Follower, Shared
 from dashboard.watching.onlooker import Onlooker
 from dashboard.watching.playback import clock_of
 from dashboard.watching.ride import Ride
-from dashboard.wire import ATTENTIVE, collected, send
+from dashboard.wire import collected, send
 from engine.recording import Recording
 
 IDLE, CALM = 0.4, 1.0

@@ -12,8 +12,8 @@ from panel.custom import Child, JSComponent
 from panel.io.notebook import Comm
 
 from dashboard.cells import notebook
+from dashboard.hearing import LISTENERS
 from dashboard.store import Store
-from dashboard.wire import LISTENERS
 
 
 class Direct(JSComponent):

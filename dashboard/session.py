@@ -10,13 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from dashboard.app import App
 from dashboard.current_document import keep_apart
+from dashboard.hearing import listen
 from dashboard.kept.shelf import Shelf
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
 from dashboard.store import Store
 from dashboard.watching import beacon
 from dashboard.watching.follower import Follower, Shared
-from dashboard.wire import forget_the_gone
+from dashboard.wire import fail_where_awaited
 
 FARTHEST = 1_000_000
 """The last epoch that a link may ask for."""
@@ -25,7 +26,8 @@ FARTHEST = 1_000_000
 def serve() -> None:
     """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
-    forget_the_gone()
+    listen()
+    fail_where_awaited()
     keep_apart()
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains

@@ -10,7 +10,7 @@ from sample_epochs import WIDTHS, block, history_of, indices
 
 from engine.recording import History
 from engine.recording import history as history_module
-from engine.training import COLUMNS
+from engine.training import COLUMNS, Epochs
 
 long_or_short = pytest.mark.parametrize("epochs", [1, 2, 199, 200, 201, 399, 400, 401, 1024, 1025, 5000, 20_011])
 
@@ -181,17 +181,22 @@ def held(history: History) -> int:
     return sum(column.nbytes for rows in (history._kept, history._latest) for column in rows._columns.values())
 
 
-def test_half_a_million_epochs_stay_under_100_mb():
-    """With the parameters of 2-16-16-1. Blocks of 1000 are as good as the 64 that a training gives, and faster."""
+def grown(epochs: Epochs, times: int) -> tuple[History, int]:
+    """A history of that many blocks, one after the other, and the most bytes that were in use meanwhile."""
     tracemalloc.start()
     try:
-        history, epochs = History(), block(0, 1000, 337)
-        for _ in range(500):
+        history = History()
+        for _ in range(times):
             history.extend(epochs)
-            epochs.index[:] += 1000
-        peak = tracemalloc.get_traced_memory()[1]
+            epochs.index[:] += len(epochs)
+        return history, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_half_a_million_epochs_stay_under_100_mb():
+    """With the parameters of 2-16-16-1. Blocks of 1000 are as good as the 64 that a training gives, and faster."""
+    history, peak = grown(block(0, 1000, 337), 500)
     assert history[-1].index == 499_999
     assert len(history.kept()) > 400
     assert peak < 100e6
@@ -201,15 +206,7 @@ def test_half_a_million_epochs_stay_under_100_mb():
 def test_the_largest_networks_history_stays_under_100_mb():
     """25,000 parameters are the most that can be chosen. A block is copied; all else is allocated once."""
     epochs = block(0, 64, 25_000)
-    tracemalloc.start()
-    try:
-        history = History()
-        for _ in range(6):
-            history.extend(epochs)
-            epochs.index[:] += 64
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    history, peak = grown(epochs, 6)
     assert history.stride == 4
     assert peak < held(history) + epochs.parameters.nbytes + 2e6
     assert peak < 100e6

@@ -33,7 +33,8 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_
 
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.current_document import keep_apart
-from dashboard.wire import _is_about_looks, forget_the_gone, put_right, send
+from dashboard.hearing import _is_about_looks, put_right
+from dashboard.wire import fail_where_awaited, send
 
 
 def told(*events: dict[str, Any]) -> Message:
@@ -130,7 +131,7 @@ def done() -> asyncio.Future:
 
 
 def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
-    forget_the_gone()
+    fail_where_awaited()
     written, complaints = asyncio.run(writing_to_one_who_has_left(told()))
     assert [type(failure) for failure in written] == 3 * [WebSocketClosedError]
     assert complaints == []

@@ -24,8 +24,8 @@ from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, pus
 from panel.io.state import state
 
 from dashboard.cells import notebook_page
+from dashboard.hearing import put_right
 from dashboard.store import Store
-from dashboard.wire import put_right
 
 log = logging.getLogger(__name__)
 

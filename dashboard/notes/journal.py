@@ -20,9 +20,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dashboard import whole_file
 from dashboard.kept.shelf import REASONS, home
 from dashboard.notes.entry import LONGEST, Entry, Pin, in_a_line
+from engine import whole_file
 
 try:
     import fcntl

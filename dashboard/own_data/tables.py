@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from dashboard import whole_file
+from engine import whole_file
 from engine.datasets import Dataset
 
 OWN = "own data"

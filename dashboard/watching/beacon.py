@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dashboard import whole_file
 from dashboard.kept.shelf import home
 from dashboard.watching.feed import born, is_running
+from engine import whole_file
 
 
 def light(address: str) -> None:

@@ -26,8 +26,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from dashboard import whole_file
 from dashboard.kept.shelf import home, title
+from engine import whole_file
 from engine.training import NUMBERS, Epochs
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")

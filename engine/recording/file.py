@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import uuid
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 
 from engine.recording.recording import LIMIT, Recording, check, mebibytes, plain_dict
 from engine.training import COLUMNS, Checkpoint, Epochs
+from engine.whole_file import replacing
 
 FORMAT = 1
 SPARE = 2**20
@@ -71,7 +71,7 @@ def save(path: str | os.PathLike[str], recording: Recording) -> None:
     size = sum(array.nbytes for array in arrays.values())
     room = LIMIT - SPARE
     check(size <= room, f"a recording of {mebibytes(size)} is too large; keep fewer epochs, up to {mebibytes(room)}")
-    with _replacing(Path(path).resolve()) as file, zipfile.ZipFile(file, "w") as archive:
+    with replacing(Path(path).resolve()) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
@@ -156,33 +156,6 @@ def _seal(arrays: dict[str, np.ndarray]) -> np.ndarray:
         digest.update(f"{name} {array.shape} ".encode())
         digest.update(_little_endian(array).reshape(-1).view(np.uint8))
     return np.frombuffer(digest.digest(), np.uint8)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to: it takes the path's place once it is safe on disk, and vanishes if anything goes wrong."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    file = part.open("xb")
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Have the folder's new entry survive a power cut, where folders can be opened for that."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _recording(content: bytes) -> Recording:
