@@ -14,7 +14,7 @@ from panel import state
 from panel.viewable import Viewable
 
 from dashboard import app as app_module
-from dashboard import wire
+from dashboard import hearing
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.instruments.loss_curve import LossCurve
@@ -336,7 +336,7 @@ def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(m
         time.sleep(0.01)
     assert waits[-1] == 1e3 * app_module.IDLE
     late, before = callbacks[-1], len(waits)
-    wire._rouse(document)
+    hearing._rouse(document)
     assert (len(waits), waits[-1]) == (before + 1, 1)
     asyncio.run(late())
     assert len(waits) == before + 1

@@ -16,7 +16,7 @@ from bokeh.models import ColumnDataSource, Div, Range1d
 from panel.io.state import set_curdoc
 
 from dashboard import app as app_module
-from dashboard import budget, wire
+from dashboard import budget, hearing, wire
 from dashboard.app import App
 from dashboard.clock import CONDUCTOR
 from dashboard.instruments.instrument import Instrument
@@ -39,7 +39,7 @@ class Pupil:
             self.app = App(Follower(shared), shared.page, lazy=True)
             self.app.page().server_doc(self.document)
         self.app._document, self.app._ride = self.document, Ride(self.app, self.document)
-        wire.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
+        hearing.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
         if alone:
             self.app._ride._not_before = float("inf")
         self.document.models.flush_synced()
@@ -222,7 +222,7 @@ def test_before_a_visitor_is_heard_the_pages_own_models_are_as_they_should_be(sh
     one = riders[0]
     stale = one.known(ColumnDataSource, one.document)
     assert stale != alone.known(ColumnDataSource)
-    wire._rouse(one.document)
+    hearing._rouse(one.document)
     assert not one.rides
     assert one.known(ColumnDataSource, one.document) == alone.known(ColumnDataSource)
     one.app.run.look_at(12)
@@ -262,7 +262,7 @@ def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pup
     one = riders[0]
     settle([alone, *riders])
     card = one.app.shown.slots[1]
-    wire._rouse(one.document)
+    hearing._rouse(one.document)
     card.view.near = False
     beats([alone, *riders], 2)
     assert one.rides
@@ -271,7 +271,7 @@ def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pup
     figure = one.app.shown.slots[1].instrument
     ids = [source.id for source in figure._sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
-    wire._rouse(one.document)
+    hearing._rouse(one.document)
     card.view.near = True
     beats([alone, *riders], 2)
     agree([alone, *riders])
