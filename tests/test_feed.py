@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.watching import feed
-from dashboard.watching.feed import Feed, Layout, feeds
+from dashboard.watching.feed import Feed, Layout, Measured, feeds
 from dashboard.watching.scribe import Scribe, Telling, Thinning
 from dashboard.watching.tail import HELD, Sketch, Tail
 from engine import DATASETS, Network, train
@@ -78,10 +79,56 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, se
     tables = rng.normal(size=(rows, layers)), rng.normal(size=(rows, units)), np.empty((rows, 0))
     block = Epochs(np.arange(rows), *rng.normal(size=(len(NUMBERS), rows)), *tables, widths=())
     layout = Layout(tuple("abcde"[:layers]), (("h", units),) if units else ())
-    found = feed.unpacked(feed.packed(block), layout)
+    given, batches = rng.random((rows, 5)) < 0.5, rng.integers(0, 2**32, (rows, 2), np.uint32)
+    told = Measured.of(block, given, batches, rng.random(layers) < 0.5, rng.random(units) < 0.5)
+    found = feed.unpacked(feed.packed(told), layout)
     for name in COLUMNS:
-        assert np.array_equal(getattr(found, name), getattr(block, name))
+        assert np.array_equal(getattr(found.epochs, name), getattr(block, name))
+    for name in ("given", "batches", "known_layers", "known_units"):
+        assert np.array_equal(getattr(found, name), getattr(told, name))
     assert Layout.unpacked(layout.packed()) == layout
+
+
+def test_a_feed_of_format_1_is_read_as_it_was_told(place):
+    """Records as version 1 wrote them: a nan stands for what was not told, but a nan loss alone was told."""
+    scribe = Scribe(Feed.begun("old"))
+    scribe.close()
+    nan = [NAN] * 3
+    rows = np.array([[1.0, 0.5, *nan], [NAN, NAN, *nan], [NAN, 0.25, *nan]])
+    payload = feed.SHAPE.pack(3, 2, 0) + np.arange(3).tobytes() + rows.T.tobytes() + np.ones((3, 2)).tobytes()
+    content = feed.record(feed.LAYOUT, Layout(("a", "b")).packed()) + feed.record(feed.EPOCHS_1, payload)
+    scribe.feed.records.write_bytes(content)
+    about = scribe.feed.folder / "about.json"
+    about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
+    assert indices(seen(Tail.of(scribe.feed.id)))[:1] == [0]
+    told = feed.unpacked_1(payload, Layout(("a", "b")))
+    assert told.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
+    assert not told.given[:, 2:].any()
+    assert told.epochs.gradient_norms.tolist() == [[1, 1]] * 3
+
+
+def test_layers_that_are_left_out_are_told_with_the_reason():
+    layers = {"norm": "a LayerNorm has no matrix of weights", "x" * 300: "ü" * 300}
+    found = feed.left_out(feed.packed_left_out(layers))
+    assert found == {"norm": "a LayerNorm has no matrix of weights", "x" * 100: "ü" * 200}
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "\U0001f600", "\udc80", '"'])
+def test_an_end_in_any_letters_fits_its_place(scribe, letter):
+    scribe.close("failed: ValueError: " + letter * 500)
+    assert scribe.feed.state() == feed.FAILED
+    assert scribe.feed.status().end.startswith("failed: ValueError: " + letter * 30)
+
+
+def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(scribe):
+    told = scribe.feed
+    assert abs(told.began - time.time()) < PATIENCE
+    zones = [
+        replace(told, created=f"2026-11-01T{hour}:30:00{zone}").began for hour, zone in ((12, "-05:00"), (17, "+00:00"))
+    ]
+    assert zones[0] == zones[1]
+    assert abs(replace(told, created="yesterday").began - time.time()) < PATIENCE
+    assert replace(told, created="yesterday", host="elsewhere").state() == feed.LIVE
 
 
 def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
@@ -246,7 +293,7 @@ def test_a_feed_that_is_not_there_or_damaged_says_so(place, scribe):
     with pytest.raises(ValueError, match="not there"):
         Feed.found("20261123-190000-ab12cd")
     about = scribe.feed.folder / "about.json"
-    for content in (b"", b"[]", b"{}", b'{"format": 2}', b"\xff", about.read_bytes().replace(b'"pid": ', b'"pid": -')):
+    for content in (b"", b"[]", b"{}", b'{"format": 3}', b"\xff", about.read_bytes().replace(b'"pid": ', b'"pid": -')):
         about.write_bytes(content)
         with pytest.raises(ValueError, match=r"."):
             Feed.found(scribe.feed.id)

@@ -5,6 +5,40 @@
     epochs.feed   records, one after the other, each with its length and a checksum: what was told stays as it is
     status        what it has come to, rewritten in place at every flush
 
+A record is a head (`HEAD`: magic, kind, length and CRC-32 of the payload) and its payload. Numbers are little-endian.
+
+    L  layout      JSON: names of the layers, names and sizes of hidden layers and of arrays of parameters. It holds for
+                   the records that follow, and may grow or change at any time: columns belong to names, and what was
+                   measured of a name that stays with its size stays
+    P  parameters  SHAPE (rows, parameters, 0); index i8 (rows); parameters f8 (rows, parameters). It comes before the
+                   epochs that it belongs to, and not with every one of them
+    N  epochs      SHAPE (rows, layers, units) and then, each of them whole before the next:
+                   index i8 (rows);
+                   loss, accuracy, validation loss, validation accuracy, learning rate: f8 (5, rows);
+                   given u1 (rows): bit 0 is set where the loss was told, bit 1 the accuracy, and so on. A number that
+                   was not told is nan; one that was told may be nan too;
+                   batches u4 (2, rows): of how many batches the gradients and the activations are averages; 0 where
+                   nobody counted, as for arrays that the program itself told;
+                   known u1 (ceil((layers + units) / 8)): a bit for each column of the two tables that follow, the
+                   lowest bit first. A column without its bit was not measured in these epochs: its numbers are nan;
+                   gradient norms f8 (rows, layers), mean activations f8 (rows, units).
+                   layers and units are the layout's, or 0: then that table was not measured in these epochs
+    E  epochs      of format 1: as N, without given, batches and known; a number that was not told is nan
+    O  left out    JSON: names of layers that are not measured, each with the reason in words; they add up
+    T  told        JSON: a sentence for whoever watches
+
+What was measured when: a number where its bit in `given` is set, a table at the epochs of the N records that have
+columns for it, a column of it at those where its bit is set, parameters at the epochs of P records. Nothing else is
+measured: what stands between is the reader's. What is not finite in a measured column was measured as such.
+
+An epoch may come more than once. The parts of its tellings are put together: of each number, column and array of
+parameters the last that was given counts.
+
+status is a line of JSON with a checksum in front: how many tellings of epochs were written, the last one's index and
+loss, how it ended in words ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no such file"), the class of
+the exception that ended it ("ValueError", "torch.OutOfMemoryError"; empty where none did), and the time of the last
+sign.
+
 No Panel here. A feed need not be trusted: nothing in it is executed, and sizes are checked before arrays are made.
 """
 
@@ -17,10 +51,11 @@ import struct
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,9 +66,12 @@ from engine import whole_file
 from engine.training import NUMBERS, Epochs
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""When a feed began, and chance."""
+"""When a feed began, in universal time, and chance."""
 
-FORMAT = 1
+FORMAT = 2
+READABLE = 1, 2
+"""Formats that are read; feeds of format 1 have records of kind E."""
+
 MAGIC = b"DLf1"
 HEAD = struct.Struct("<4scII")
 """Of a record: magic, kind, the payload's length and checksum."""
@@ -41,8 +79,8 @@ HEAD = struct.Struct("<4scII")
 SHAPE = struct.Struct("<3I")
 """Of a block of epochs: rows, layers, units. Of parameters: rows, parameters, 0."""
 
-LAYOUT, PARAMETERS, EPOCHS, TOLD = b"L", b"P", b"E", b"T"
-"""Kinds of records. Parameters come before the epochs they belong to, and not with every one of them."""
+LAYOUT, PARAMETERS, EPOCHS, EPOCHS_1, LEFT_OUT, TOLD = b"L", b"P", b"N", b"E", b"O", b"T"
+"""Kinds of records."""
 
 LONGEST = 64 * 2**20
 """The most bytes of a record."""
@@ -52,6 +90,9 @@ WORDS = 2**20
 
 STATUS = 1024
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 1000, 4096, 2**20
+MOST_LEFT_OUT = 200
+"""Layers that are named as left out, in a record."""
+
 MOST_EXAMPLES = 100_000
 """Examples up to which they are told, for pictures that need them."""
 
@@ -129,6 +170,15 @@ class Feed:
         return self.folder.name
 
     @property
+    def began(self) -> float:
+        """When it began, in seconds since 1970, whatever the time zone; by its file where its date is none."""
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromisoformat(self.created).timestamp()
+        with suppress(OSError):
+            return (self.folder / "about.json").stat().st_mtime
+        return 0.0
+
+    @property
     def records(self) -> Path:
         """The file of records."""
         return self.folder / "epochs.feed"
@@ -139,11 +189,17 @@ class Feed:
         live = (folder or home()) / "live"
         live.mkdir(parents=True, exist_ok=True)
         _prune(live)
-        now, pid = datetime.now().astimezone(), os.getpid()
+        now, pid = datetime.now(UTC), os.getpid()
         made = live / f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
         made.mkdir()
         feed = cls(
-            made, title(name) or "run", now.isoformat(), pid, _birth(pid), socket.gethostname(), dict(network or {})
+            made,
+            title(name) or "run",
+            now.astimezone().isoformat(),
+            pid,
+            _birth(pid),
+            socket.gethostname(),
+            dict(network or {}),
         )
         (made / "epochs.feed").touch()
         told = {part.name: getattr(feed, part.name) for part in fields(feed) if part.name != "folder"}
@@ -161,8 +217,8 @@ class Feed:
         place = (folder or home()) / "live" / key
         try:
             told = _read_json((place / "about.json").read_bytes())
-            if told["format"] != FORMAT:
-                raise ValueError(f"it is in format {told['format']}; this version reads {FORMAT}")
+            if told["format"] not in READABLE:
+                raise ValueError(f"it is in format {told['format']}; this version reads {READABLE}")
             words = {name: str(told[name])[:200] for name in ("name", "created", "born", "host")}
             return cls(place, pid=_count(told["pid"]), network=dict(told["network"]), **words)
         except OSError as error:
@@ -175,8 +231,9 @@ class Feed:
         try:
             content = (self.folder / "status").read_bytes()[:STATUS]
             told = _read_json(_checked(content))
+            end, error = str(told["end"]), str(told.get("error", ""))
             return Status(
-                _count(told["epochs"]), _count(told["epoch"]), float(told["loss"]), str(told["end"]), told["seen"]
+                _count(told["epochs"]), _count(told["epoch"]), float(told["loss"]), end, float(told["seen"]), error
             )
         except (OSError, ValueError, KeyError, TypeError):
             return Status()
@@ -197,7 +254,7 @@ class Feed:
 
     def _is_alive(self, status: "Status") -> bool:
         if os.name != "posix" or self.host != socket.gethostname():
-            seen = max(status.seen, self.stamp()[0] / 1e9, datetime.fromisoformat(self.created).timestamp())
+            seen = max(status.seen, self.stamp()[0] / 1e9, self.began)
             return time.time() < seen + SILENT
         return is_running(self.pid, self.born)
 
@@ -206,9 +263,10 @@ class Feed:
 class Status:
     """What a feed has come to.
 
-    epochs  how many were told; `epoch` is the last of them, and `loss` what it was there
+    epochs  how many tellings were written; `epoch` is the last one's, and `loss` the last that was told
     end     how it has ended, in words that begin with ENDED, STOPPED or FAILED; empty while it has not
     seen    when it last gave a sign, in seconds since 1970
+    error   the class of the exception that ended it, with its module unless that is Python itself; empty without one
     """
 
     epochs: int = 0
@@ -216,11 +274,18 @@ class Status:
     loss: float = float("nan")
     end: str = ""
     seen: float = 0.0
+    error: str = ""
 
     def packed(self) -> bytes:
         """The status as a line of always the same length, with a checksum in front."""
-        told = {part.name: getattr(self, part.name) for part in fields(self)} | {"end": self.end[:200]}
-        content = json.dumps(told).encode()
+        told = {part.name: getattr(self, part.name) for part in fields(self)} | {"error": self.error[:100]}
+        content = b""
+        for letters in (200, 100, 50, 0):  # a letter takes up to 12 bytes
+            told["end"] = self.end[:letters]
+            content = json.dumps(told).encode()
+            if len(content) <= STATUS - 8:
+                break
+            told["error"] = self.error[: letters // 4]
         return b"%08x%s" % (zlib.crc32(content), content.ljust(STATUS - 8))
 
 
@@ -237,27 +302,104 @@ def record(kind: bytes, payload: bytes) -> bytes:
     return HEAD.pack(MAGIC, kind, len(payload), zlib.crc32(payload)) + payload
 
 
-def packed(epochs: Epochs) -> bytes:
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A block of epochs as it was told, and what of it was measured.
+
+    epochs         numbers that were not told are nan; a table that was not told has no columns
+    given          (k, 5) which numbers were told, in the order of `NUMBERS`
+    batches        (k, 2) of how many batches gradients and activations are averages; 0 where nobody counted
+    known_layers   (layers,) the columns of the gradient norms that were measured; the others are nan
+    known_units    (units,) likewise of the mean activations
+    """
+
+    epochs: Epochs
+    given: np.ndarray
+    batches: np.ndarray
+    known_layers: np.ndarray
+    known_units: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        epochs: Epochs,
+        given: np.ndarray | None = None,
+        batches: np.ndarray | None = None,
+        known_layers: np.ndarray | None = None,
+        known_units: np.ndarray | None = None,
+    ) -> Self:
+        """The block, with everything measured that is not said to be otherwise."""
+        tables = epochs.gradient_norms, epochs.mean_activations
+        known = [
+            np.ones(table.shape[1], bool) if one is None else np.asarray(one, bool)
+            for table, one in zip(tables, (known_layers, known_units), strict=True)
+        ]
+        if batches is None:
+            batches = np.zeros((len(epochs), 2), np.uint32)
+        return cls(epochs, _given(epochs) if given is None else np.asarray(given, bool), batches, *known)
+
+    def rows(self, selection: slice | np.ndarray) -> "Measured":
+        """The epochs at these positions."""
+        parts = self.epochs.rows(selection), self.given[selection], self.batches[selection]
+        return Measured(*parts, self.known_layers, self.known_units)
+
+
+def _given(epochs: Epochs) -> np.ndarray:
+    """(k, 5) which numbers were told, where nothing says it but they themselves: a loss that is nan alone was told."""
+    given = np.stack([~np.isnan(getattr(epochs, name)) for name in NUMBERS], axis=1)
+    given[:, 0] |= ~given.any(axis=1)
+    return given
+
+
+def packed(told: Measured) -> bytes:
     """A block of epochs as the payload of a record, but for the parameters; a table not told has no columns."""
+    epochs = told.epochs
     tables = epochs.gradient_norms, epochs.mean_activations
-    columns = [epochs.index, *(getattr(epochs, name) for name in NUMBERS), *tables]
+    known = np.packbits(np.concatenate([told.known_layers, told.known_units]), bitorder="little")
+    given = np.packbits(told.given, axis=1, bitorder="little")
     shape = SHAPE.pack(len(epochs), *(table.shape[1] for table in tables))
-    return b"".join([shape, *(_little_endian(column).tobytes() for column in columns)])
+    columns = [epochs.index, *(getattr(epochs, name) for name in NUMBERS)]
+    parts = [*columns, given, told.batches.astype(np.uint32).T, known, *tables]
+    return b"".join([shape, *(_little_endian(part).tobytes() for part in parts)])
 
 
-def unpacked(payload: bytes, layout: Layout) -> Epochs:
+def unpacked(payload: bytes, layout: Layout) -> Measured:
     """The epochs in a record, of which every table is either that of the layout or has no columns.
 
     Raises ValueError where the record is something else.
     """
-    rows, *widths = SHAPE.unpack_from(payload)
-    index, numbers = _columns(payload, rows, len(NUMBERS) + sum(widths))
+    rows, layers, units = SHAPE.unpack_from(payload)
+    _check_widths((layers, units), layout)
+    kinds = (
+        ("<i8", rows),
+        ("<f8", len(NUMBERS) * rows),
+        ("u1", rows),
+        ("<u4", 2 * rows),
+        ("u1", -(-(layers + units) // 8)),
+    )
+    kinds = *kinds, ("<f8", rows * layers), ("<f8", rows * units)
+    index, numbers, given, batches, known, norms, means = _parts(payload, rows, kinds)
+    known = np.unpackbits(known, count=layers + units, bitorder="little").astype(bool)
+    tables = norms.reshape(rows, layers), means.reshape(rows, units), np.empty((rows, 0))
+    epochs = Epochs(index, *numbers.reshape(len(NUMBERS), rows), *tables, widths=layout.widths if units else ())
+    told = np.unpackbits(given[:, None], axis=1, count=len(NUMBERS), bitorder="little").astype(bool)
+    return Measured(epochs, told, batches.reshape(2, rows).T, known[:layers], known[layers:])
+
+
+def unpacked_1(payload: bytes, layout: Layout) -> Measured:
+    """Likewise, of a record of format 1."""
+    rows, layers, units = SHAPE.unpack_from(payload)
+    _check_widths((layers, units), layout)
+    kinds = ("<i8", rows), ("<f8", len(NUMBERS) * rows), ("<f8", rows * layers), ("<f8", rows * units)
+    index, numbers, norms, means = _parts(payload, rows, kinds)
+    tables = norms.reshape(rows, layers), means.reshape(rows, units), np.empty((rows, 0))
+    columns = numbers.reshape(len(NUMBERS), rows)
+    return Measured.of(Epochs(index, *columns, *tables, widths=layout.widths if units else ()))
+
+
+def _check_widths(widths: tuple[int, int], layout: Layout) -> None:
     if any(width not in (0, size) for width, size in zip(widths, layout.sizes, strict=False)):
         raise ValueError(f"a block of epochs has tables of {widths} columns; its layout has {layout.sizes}")
-    columns = numbers[: rows * len(NUMBERS)].reshape(len(NUMBERS), rows)
-    norms, means = np.split(numbers[rows * len(NUMBERS) :], [rows * widths[0]])
-    tables = norms.reshape(rows, widths[0]), means.reshape(rows, widths[1])
-    return Epochs(index, *columns, *tables, np.empty((rows, 0)), widths=layout.widths if widths[1] else ())
 
 
 def packed_parameters(index: np.ndarray, parameters: np.ndarray) -> bytes:
@@ -269,20 +411,37 @@ def packed_parameters(index: np.ndarray, parameters: np.ndarray) -> bytes:
 def unpacked_parameters(payload: bytes, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """Epochs (k,) and their parameters (k, n). Raises ValueError where the record is something else."""
     rows, width, _ = SHAPE.unpack_from(payload)
-    index, numbers = _columns(payload, rows, width)
     if width != layout.sizes[2]:
         raise ValueError(f"there are {width} parameters; their layout has {layout.sizes[2]}")
+    index, numbers = _parts(payload, rows, (("<i8", rows), ("<f8", rows * width)))
     return index, numbers.reshape(rows, width)
 
 
-def _columns(payload: bytes, rows: int, numbers: int) -> tuple[np.ndarray, np.ndarray]:
-    """The indices in a payload, and all its numbers."""
-    if not rows or len(payload) != SHAPE.size + 8 * rows * (1 + numbers):
+def _parts(payload: bytes, rows: int, kinds: Sequence[tuple[str, int]]) -> list[np.ndarray]:
+    """The arrays in a payload, of which the first holds the epochs' indices."""
+    sizes = [np.dtype(kind).itemsize * count for kind, count in kinds]
+    if not rows or len(payload) != SHAPE.size + sum(sizes):
         raise ValueError("a block has not the length it should have")
-    index = np.frombuffer(payload, "<i8", rows, SHAPE.size).astype(np.int64)
-    if index.min() < 0:
-        raise ValueError(f"epoch {index.min()} is impossible")
-    return index, np.frombuffer(payload, "<f8", offset=SHAPE.size + 8 * rows).astype(np.float64)
+    places = accumulate(sizes, initial=SHAPE.size)
+    parts = [
+        np.frombuffer(payload, kind, count, place).astype(np.dtype(kind).newbyteorder("="))
+        for (kind, count), place in zip(kinds, places, strict=False)
+    ]
+    if parts[0].min() < 0:
+        raise ValueError(f"epoch {parts[0].min()} is impossible")
+    return parts
+
+
+def left_out(payload: bytes) -> dict[str, str]:
+    """The layers in a record that are not measured, each with the reason."""
+    told = _read_json(payload)["layers"]
+    return {str(name)[:100]: str(why)[:200] for name, why in told[:MOST_LEFT_OUT]}
+
+
+def packed_left_out(layers: Mapping[str, str]) -> bytes:
+    """Layers that are not measured, each with the reason, as the payload of a record."""
+    told = [(name[:100], why[:200]) for name, why in layers.items()][:MOST_LEFT_OUT]
+    return json.dumps({"layers": told}).encode()
 
 
 def words(payload: bytes) -> str:

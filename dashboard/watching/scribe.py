@@ -312,7 +312,7 @@ class Scribe:
             payload = feed.packed_parameters(heavy.epochs.index, _stacked(heavy.parameters))
             self._append(feed.record(feed.PARAMETERS, payload))
             self._weights.spend(len(payload))
-        payload = feed.packed(block.epochs)
+        payload = feed.packed(feed.Measured.of(block.epochs))
         self._append(feed.record(feed.EPOCHS, payload))
         self._whole.spend(len(payload))
         self._check_order(block.epochs.index)

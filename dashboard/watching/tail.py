@@ -81,6 +81,7 @@ class Tail:
         self.status, self.state = source.status(), feed.LIVE
         self.damage = ""
         self.said: list[str] = []
+        self.left_out: dict[str, str] = {}
         self.diverged: int | None = None
         self.l1, self.l2 = (_number(source.network.get(name)) for name in ("l1", "l2"))
         self._lock = threading.RLock()
@@ -192,7 +193,11 @@ class Tail:
             self._offset, start = self._offset + HEAD.size + length, stop
             kind = kind[:1]
             if kind == feed.EPOCHS:
-                blocks.append(self._filled(feed.unpacked(payload, self._layout)))
+                blocks.append(self._filled(feed.unpacked(payload, self._layout).epochs))
+            elif kind == feed.EPOCHS_1:
+                blocks.append(self._filled(feed.unpacked_1(payload, self._layout).epochs))
+            elif kind == feed.LEFT_OUT:
+                self.left_out |= feed.left_out(payload)
             elif kind == feed.PARAMETERS:
                 self._heavy.append(feed.unpacked_parameters(payload, self._layout))
             elif kind == feed.LAYOUT:
