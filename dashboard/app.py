@@ -29,6 +29,7 @@ from dashboard.navigation import Gallery
 from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
+from dashboard.plain_text import Alert
 from dashboard.rounds import Rounds
 from dashboard.run import Run
 from dashboard.sharing.share import Share
@@ -83,7 +84,7 @@ class App(pn.viewable.Viewer):
         self._kept: tuple[str, object] = ("", None)
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self.body.sizing_mode = "stretch_width"
-        self._alert = pmui.Alert(
+        self._alert = Alert(
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
         self.browser = Browser(self._press, live=self)

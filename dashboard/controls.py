@@ -14,6 +14,7 @@ from dashboard import style
 from dashboard.choices import Choices, Magnitude
 from dashboard.own_data.data_dialog import DataDialog, OwnData
 from dashboard.own_data.tables import OWN
+from dashboard.plain_text import Words
 from dashboard.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
 from engine.datasets import DATASETS
 
@@ -226,7 +227,7 @@ class LayerEditor(pn.viewable.Viewer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self._count = pmui.Typography(variant="body2", margin=(8, 4, 4, 12), sizing_mode="stretch_width")
+        self._count = Words(variant="body2", margin=(8, 4, 4, 12), sizing_mode="stretch_width")
         self._remove = pmui.IconButton(
             icon="remove",
             description="Remove the last hidden layer",

@@ -1,18 +1,18 @@
 """Slot: a card of a page for one picture."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
 import param
-from bokeh.models import Div, Plot
+from bokeh.models import Plot
 
 from dashboard import style
 from dashboard.browser import InView
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.kept.guest_picture import OWN, GuestPicture, among_guests
+from dashboard.plain_text import HTML, Words, element, sheet, write
 from dashboard.sharing.picture_file import SaveMenu, as_csv, file_name
 from dashboard.store import Frame, Guest, Store
 from dashboard.watching.onlooker import Onlooker
@@ -49,12 +49,12 @@ class Slot(pn.viewable.Viewer):
         self.beside: list[GuestPicture] = []
         self._guests: tuple[Guest, ...] = ()
         self.made, self.version = False, -1
-        self._heading = pn.pane.HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
+        self._heading = HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
         self._save = SaveMenu(self._file)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
-        self._caption = Div(stylesheets=[CAPTION], margin=0, sizing_mode="stretch_width")
+        self._caption = sheet(stylesheets=[CAPTION], sizing_mode="stretch_width")
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
         self._name(self._kind_for(run.frame()))
 
@@ -101,7 +101,7 @@ class Slot(pn.viewable.Viewer):
         self._fit(frame)
         if self.instrument:
             self.instrument.draw(frame)
-        self._caption.text = f"<p>{self.instrument.caption if self.instrument else ''}</p>"
+        write(self._caption, element("p", self.instrument.caption if self.instrument else ""))
 
     def _card(self) -> pmui.Paper:
         parts = self._heading, self._switches, self._save, self._reading
@@ -167,7 +167,7 @@ class Slot(pn.viewable.Viewer):
     def _name(self, kind: type[Instrument] | None) -> None:
         title = (kind or self._choices[0]).title
         question, reading = (kind.question, kind.reading) if kind else ("", "")
-        self._heading.object = f"<h2>{escape(title)}</h2><p>{escape(question)}</p>"
+        self._heading.object = element("h2", title) + element("p", question)
         self._reading.param.update(label=f"How to read {title}", description=reading, visible=bool(kind))
 
 
@@ -195,4 +195,4 @@ def _tables(shown: Sequence[GuestPicture]) -> dict[str, dict[str, Columns]]:
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:
-    return pmui.Typography(f"Nothing to show: {kind.missing}", variant="body2", height=kind.height, margin=(24, 8))
+    return Words(f"Nothing to show: {kind.missing}", variant="body2", height=kind.height, margin=(24, 8))

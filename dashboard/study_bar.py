@@ -3,6 +3,7 @@
 import panel as pn
 import panel_material_ui as pmui
 
+from dashboard.plain_text import Words
 from dashboard.store import Store
 
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 14px; }"
@@ -15,7 +16,7 @@ class StudyBar(pn.viewable.Viewer):
         super().__init__()
         self._run, self._drawn = run, None
         self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
-        self._words = pmui.Typography(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
+        self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
         self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
         self._layout = pn.Row(
             self._button, self._line, self._words, stylesheets=[BAR], margin=(0, 4, 10, 4), sizing_mode="stretch_width"

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import Div
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.browser import Scrubber
 from dashboard.clock import Clock
 from dashboard.controls import SeedEditor
+from dashboard.plain_text import element, sheet, write
 from dashboard.store import Frame
 from dashboard.watching.onlooker import Onlooker
 
@@ -68,7 +68,7 @@ class Transport(pn.viewable.Viewer):
             description="",
             visible=len(settings.param.speed.names) > 1,
         )
-        self._numbers = Div(stylesheets=[STYLE], margin=0)
+        self._numbers = sheet(stylesheets=[STYLE])
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -126,7 +126,7 @@ class Transport(pn.viewable.Viewer):
         self._offer(PAUSE if playing else FORK if back else PLAY)
         self._rates.count(shown)
         epochs, frames = self._rates.per_second(playing)
-        self._numbers.text = _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames})
+        write(self._numbers, _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames}))
         self._scrubber.show(run, shown, playing)
         back = f"Have back {run.left} (Ctrl+Z)"
         if run.left and self._undo.label != back:
@@ -169,9 +169,6 @@ def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
     )
 
 
-def _definitions(readings: dict[str, str]) -> str:
-    return (
-        "<dl>"
-        + "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in readings.items())
-        + "</dl>"
-    )
+def _definitions(readings: dict[str, str]) -> Markup:
+    pairs = (element("div", element("dt", name), element("dd", value)) for name, value in readings.items())
+    return element("dl", *pairs)

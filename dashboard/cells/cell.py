@@ -1,6 +1,5 @@
 """Cell: an instrument as the output of a notebook's cell, which follows its run without any page that leads it."""
 
-from html import escape
 from typing import Any
 
 import panel as pn
@@ -10,6 +9,7 @@ from panel.io.notebook import Comm
 
 from dashboard.cells import notebook
 from dashboard.job import Job
+from dashboard.plain_text import HTML, element
 
 HEADING = """
 h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
@@ -83,12 +83,12 @@ class Card(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         one = self._instrument
-        words = f"<h2>{escape(one.title)}</h2><p>{escape(one.question)}</p>"
+        words = element("h2", one.title) + element("p", one.question)
         choices = pn.Param(one, parameters=list(one.controls), show_name=False, default_layout=pn.Row, margin=0)
         return pn.Column(
-            pn.Row(pn.pane.HTML(words, stylesheets=[HEADING], sizing_mode="stretch_width", margin=0), choices),
+            pn.Row(HTML(words, stylesheets=[HEADING], sizing_mode="stretch_width", margin=0), choices),
             one.__panel__(),
-            pn.pane.HTML(one.param.caption, stylesheets=[CAPTION], sizing_mode="stretch_width", margin=(2, 0)),
+            HTML(one.param.caption, stylesheets=[CAPTION], sizing_mode="stretch_width", margin=(2, 0)),
             sizing_mode="stretch_width",
             min_width=320,
             margin=(4, 12, 8, 4),

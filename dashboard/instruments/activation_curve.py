@@ -9,6 +9,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import in_digits
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
+from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from dashboard.settings import MOST_LAYERS
 from dashboard.store import Store
@@ -99,9 +100,13 @@ class ActivationCurve(OfHiddenLayers, Instrument):
 
     def describe(self, frame: Frame) -> str:
         top = steepest(self._name)
-        return (
-            f"{_dot(style.FUNCTION)} {self._name} {_dot(style.SLOPE)} slope ≤ {top:.3g} "
-            f"{_dot(style.TRAIN)} z in layer {self._layer + 1}, epoch {frame.epoch.index:,}: {self._flat:.0%} flat"
+        return phrase(
+            dot(style.FUNCTION),
+            self._name,
+            dot(style.SLOPE),
+            f"slope ≤ {top:.3g}",
+            dot(style.TRAIN),
+            f"z in layer {self._layer + 1}, epoch {frame.epoch.index:,}: {self._flat:.0%} flat",
         )
 
     def _curves(self) -> dict[str, Columns]:
@@ -182,7 +187,3 @@ def steepest(name: str) -> float:
 def _quiet(function: object, z: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         return function(z)
-
-
-def _dot(color: str) -> str:
-    return f'<b style="color: {color}">●</b>'

@@ -11,6 +11,7 @@ from dashboard import style
 from dashboard.instruments.checkup import MOST, MOST_LAYERS
 from dashboard.instruments.compared import in_digits
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame, Setup
 from engine.backpropagation import BUGS, Backpropagation
 
@@ -123,15 +124,15 @@ class BugDescent(Instrument):
         return {"x": (0, max(EPOCHS, frame.epoch.index)), "y": (low / 1.5, high * 1.5)}
 
     def describe(self, frame: Frame) -> str:
-        words = [f'<b style="color: {style.TRAIN}">●</b> no bug {frame.epoch.loss:.3g}']
+        words = [phrase(dot(style.TRAIN), f"no bug {frame.epoch.loss:.3g}")]
         bug, row = self._planted, min(frame.epoch.index, EPOCHS) // EVERY
         if bug is None:
             words.append("plant a bug to train with it")
         elif bug in self._found.losses:
-            words.append(f'<b style="color: {style.FAILED}">●</b> {bug} {self._found.losses[bug][row]:.3g}')
+            words.append(phrase(dot(style.FAILED), f"{bug} {self._found.losses[bug][row]:.3g}"))
         else:
             words.append("training with the bug …")
-        return " &ensp; ".join(words)
+        return phrase(*words, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         wanted = [bug for bug in self._wanted if bug not in self._found.losses]

@@ -5,11 +5,13 @@ from itertools import pairwise
 
 import holoviews as hv
 import numpy as np
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.arithmetic import in_words
 from dashboard.instruments.checkup import Checkup, Examined, passed
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, bold, dot, phrase
 from dashboard.run import Frame
 from engine.gradient_check import GradientCheck, parameter_names
 from engine.network import Network
@@ -93,15 +95,16 @@ class CheckMap(Examined, Instrument):
         check, worst = self._checked.check, self._checked.check.max_relative_error
         bug = getattr(self.run.view, "bug", "none")
         if bug != "none":
-            words = f"<b>{self._checked.verdict}</b>: {_apart(check.analytic, check.numeric)}"
+            words = phrase(bold(self._checked.verdict), f": {_apart(check.analytic, check.numeric)}", between="")
         elif np.isnan(worst):
             words = "nothing but kinks"
         else:
-            words = f"<b>{'passed' if check.passed else 'not passed'}</b>: largest error {worst:.1e}"
+            verdict = "passed" if check.passed else "not passed"
+            words = phrase(bold(verdict), f": largest error {worst:.1e}", between="")
         at_kinks = check.relative_errors[check.kinks]
-        aside = f" &ensp; {len(at_kinks)} at kinks, up to {at_kinks.max():.1e}" if len(at_kinks) else ""
-        late = f" &ensp; epoch {self._epoch:,}" if self._epoch != frame.epoch.index else ""
-        return f"{self._dot()} {words}{aside}{late}"
+        aside = f"{len(at_kinks)} at kinks, up to {at_kinks.max():.1e}" if len(at_kinks) else ""
+        late = f"epoch {self._epoch:,}" if self._epoch != frame.epoch.index else ""
+        return phrase(phrase(self._dot(), words), aside, late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return Checkup.of(self.run).work_at(self.run, frame, self.epsilon)
@@ -112,9 +115,9 @@ class CheckMap(Examined, Instrument):
         if away.min() < 1:
             self.pick(parameter=int(away.argmin()))
 
-    def _dot(self) -> str:
+    def _dot(self) -> Markup:
         ok = passed(self._checked.check.max_relative_error)
-        return f'<b style="color: {style.PASSED if ok else style.FAILED}">●</b>'
+        return dot(style.PASSED if ok else style.FAILED)
 
     def _answers(self) -> Columns:
         """What the check says of every parameter; nothing where it has not been made yet."""

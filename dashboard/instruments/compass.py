@@ -10,6 +10,7 @@ from dashboard.instruments.equal_scales import EqualScales
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.race_map import CIRCLE, scales, velocity
 from dashboard.instruments.racing import TWO, Racing, number
+from dashboard.plain_text import dot, phrase
 from dashboard.races.race import RaceFrame
 
 EDGE, SIDE = 1.32, 1.75
@@ -82,13 +83,14 @@ class Compass(EqualScales, Racing, Instrument):
     def describe(self, frame: RaceFrame) -> str:
         place = self.picked(frame)
         racer = frame.setup.racers[place]
-        named = f'<b style="color: {self.color(frame, place)}">●</b> {racer.label}'
+        key = dot(self.color(frame, place))
         if np.isnan(frame.epoch.points[place]).any():
-            return f"{named} has blown up"
+            return phrase(key, f"{racer.label} has blown up")
         slope = np.linalg.norm(frame.setup.surface.gradient(frame.epoch.points[place]))
         move = np.linalg.norm(frame.next_move(place))
         turn = frame.history.turns(frame.epoch.index)[place]
-        return f"{named}: slope {number(slope, 2)}, step {number(move, 2)}, cosine {number(turn, 2)}"
+        words = f"slope {number(slope, 2)}, step {number(move, 2)}, cosine {number(turn, 2)}"
+        return phrase(key, f"{racer.label}: {words}")
 
     def _ways(self, frame: RaceFrame, place: int) -> dict[str, np.ndarray]:
         ways = {

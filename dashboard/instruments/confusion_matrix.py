@@ -9,6 +9,7 @@ import param
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.roc_curve import logits, parts, probabilities
+from dashboard.plain_text import APART
 from dashboard.run import Frame
 from engine.metrics import ThresholdSweep, log_loss, threshold_sweep
 
@@ -84,7 +85,7 @@ class ConfusionMatrix(Instrument):
         wrong = int((self._labels != self._answers).sum())
         return (
             f"{wrong} of {len(self._labels)} {self._part} examples wrong at {self.run.view.threshold:.3g}"
-            f" &ensp; log loss {log_loss(self._labels, self._scores):.5f}"
+            f"{APART}log loss {log_loss(self._labels, self._scores):.5f}"
         )
 
     def tapped(self, x: float, y: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.compared import Compared, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART
 from dashboard.store import Frame
 
 FLOOR, HIGHEST = 1e-30, 1e12
@@ -114,7 +115,7 @@ class DepthBars(Compared, Instrument):
             return "press Compare to train the variants"
         worst = min(groups, key=lambda group: _ratio(group.now))
         words = f"first / last layer of {worst.label}: {_ratio(worst.now):.2g}, at epoch 0 {_ratio(worst.first):.2g}"
-        return f"{words} &ensp; its first layer: {worst.now[0]:.2g}"
+        return f"{words}{APART}its first layer: {worst.now[0]:.2g}"
 
     def reading_of(self, label: str, epoch: int) -> str:
         return next((f"{_ratio(group.now):.2g}" for group in self._groups if group.label == label), "")

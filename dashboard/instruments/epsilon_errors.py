@@ -8,6 +8,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.checkup import EPSILONS, EXPONENTS, Checkup, Examined, Findings
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame
 from engine.gradient_check import TOLERANCE
 
@@ -85,9 +86,9 @@ class EpsilonErrors(Examined, Instrument):
         errors = {epsilon: one.check.max_relative_error for epsilon, one in found.checks.items()}
         known = {epsilon: error for epsilon, error in errors.items() if not np.isnan(error)}
         best = min(known, key=known.get, default=np.nan)
-        dots = " ".join(f'<b style="color: {color}">●</b> {name}' for name, color in style.ERRORS.items())
-        late = f" &ensp; epoch {found.epoch:,}" if found.epoch != frame.epoch.index else ""
-        return f"{dots} &ensp; best at {best:.0e}: {known.get(best, np.nan):.1e}{late}"
+        dots = phrase(*(part for name, color in style.ERRORS.items() for part in (dot(color), name)))
+        late = f"epoch {found.epoch:,}" if found.epoch != frame.epoch.index else ""
+        return phrase(dots, f"best at {best:.0e}: {known.get(best, np.nan):.1e}", late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return Checkup.of(self.run).work(self.run, frame)

@@ -11,6 +11,7 @@ from bokeh.models import CustomJSHover, HoverTool
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
+from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from engine.measures import FATES
 
@@ -80,11 +81,11 @@ class FateCounts(OfHiddenLayers, Instrument):
 
     def describe(self, frame: Frame) -> str:
         words = [
-            f'<b style="color: {color}">●</b> {int((self._now == code).sum())} {name}'
+            phrase(dot(color), f"{int((self._now == code).sum())} {name}")
             for code, (name, color) in enumerate(style.FATES.items())
         ]
-        back = f", {self._revivals} came back" if self._revivals else ""
-        return f"epoch {frame.epoch.index:,}: {' '.join(words)}{back}"
+        counts = phrase(f"epoch {frame.epoch.index:,}:", *words)
+        return phrase(counts, f"{self._revivals} came back" if self._revivals else "", between=", ")
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch that was clicked, and unit by unit at that unit."""

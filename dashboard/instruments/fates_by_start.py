@@ -12,6 +12,7 @@ from dashboard import style
 from dashboard.instruments.compared import Compared
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import fates_of
+from dashboard.plain_text import APART
 from dashboard.run import Frame, Setup
 from dashboard.settings import Settings
 from dashboard.study import Result
@@ -91,7 +92,7 @@ class FatesByStart(Compared, OfHiddenLayers, Instrument):
         dead, dim = self._shares[OWN][0, :, 0], self._shares[OWN][0, :, 1]
         when = "trained" if self.trained else "as they start"
         rest = f"starts: {when}, {len(next(iter(self._known.values())))} seeds each" if self._known else ""
-        return f"this run, {self._when}: {dead.max():.0%} dead, {dim.max():.0%} dim &ensp; {rest}"
+        return f"this run, {self._when}: {dead.max():.0%} dead, {dim.max():.0%} dim{APART}{rest}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         if not self.run.study or self._key == self._wanted():

@@ -5,10 +5,12 @@ from collections.abc import Hashable
 
 import holoviews as hv
 import numpy as np
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.activation_curve import pick_layer, steepest
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
+from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from engine.backpropagation import Backpropagation
 
@@ -84,9 +86,11 @@ class GradientFactors(OfHiddenLayers, Instrument):
 
     def describe(self, frame: Frame) -> str:
         slopes, measured = self._first
-        return (
-            f"at layer 1: {_word(style.TRAIN, 'measured', measured)} {_word(style.SLOPE, 'slopes', slopes)} "
-            f"{_word(style.GHOST, 'bound', self._bound[0])}"
+        return phrase(
+            "at layer 1:",
+            _word(style.TRAIN, "measured", measured),
+            _word(style.SLOPE, "slopes", slopes),
+            _word(style.GHOST, "bound", self._bound[0]),
         )
 
     def tapped(self, x: float, y: float) -> None:
@@ -103,5 +107,5 @@ def _drawn(shares: np.ndarray) -> np.ndarray:
     return np.nan_to_num(shares, nan=FLOOR, posinf=CEILING).clip(FLOOR, CEILING)
 
 
-def _word(color: str, name: str, share: float) -> str:
-    return f'<b style="color: {color}">●</b> {name} {share:.2g}'
+def _word(color: str, name: str, share: float) -> Markup:
+    return phrase(dot(color), f"{name} {share:.2g}")

@@ -9,6 +9,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.sharpness_curve import edge_of_stability
+from dashboard.plain_text import colored, phrase
 from dashboard.run import Frame
 from engine.curvature import MOST, Spectrum, spectrum
 
@@ -167,7 +168,9 @@ def in_words(found: Spectrum) -> str:
         return "the Hessian is not finite"
     flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
     condition = "∞" if np.isinf(found.condition_number) else f"{found.condition_number:.2g}"
-    return (
-        f"largest {found.sharpness:.3g}, trace {found.trace:.3g}, "
-        f'<span style="color: {style.DOWNWARD}">{found.n_negative} down</span>, {flat} flat, condition {condition}'
+    return phrase(
+        f"largest {found.sharpness:.3g}, trace {found.trace:.3g}",
+        colored(f"{found.n_negative} down", style.DOWNWARD),
+        f"{flat} flat, condition {condition}",
+        between=", ",
     )

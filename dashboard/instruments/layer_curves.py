@@ -10,6 +10,7 @@ import param
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame
 from engine.training import Epochs
 
@@ -104,11 +105,13 @@ class LayerCurves(Instrument):
         last = len(frame.epoch.gradient_norms) - 1
         ends = dict.fromkeys((0, len(self._layers) - 1))
         words = [
-            f'<b style="color: {style.layer_color(int(self._layers[place]), last + 1)}">●</b> '
-            f"layer {self._layers[place] + 1} {self._now[place]:.2g}"
+            phrase(
+                dot(style.layer_color(int(self._layers[place]), last + 1)),
+                f"layer {self._layers[place] + 1} {self._now[place]:.2g}",
+            )
             for place in ends
         ]
-        return " &ensp; ".join([*words, *(name for _, name in self.guides)])
+        return phrase(*words, *(name for _, name in self.guides), between=APART)
 
     @param.depends("log_x", watch=True)
     def _change_axis(self) -> None:

@@ -9,6 +9,7 @@ import param
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.other_runs import Key, OtherRuns
+from dashboard.plain_text import APART, phrase
 from dashboard.run import Frame
 from engine.landscape import Survey, line
 from engine.network import Network
@@ -82,7 +83,7 @@ class LineBetween(OtherRuns, Instrument):
             return "surveying the lines…"
         own = f"from its own start: a wall of {barrier(lines[START]):.2g}"
         if not chosen:
-            return f"{own} &ensp; {'press Compare to train other runs' if self.labels else ''}"
+            return phrase(own, "press Compare to train other runs" if self.labels else "", between=APART)
         walls = [barrier(losses) for key, losses in lines.items() if key != START]
         return f"wall to seed {chosen[1]}: {barrier(lines[chosen]):.2g}, median of {len(walls)}: {np.median(walls):.2g}"
 

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Hashable, Mapping
-from html import escape
 from typing import NamedTuple
 
 import holoviews as hv
 import numpy as np
 import param
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, BREAK, dot, phrase
 from dashboard.run import Frame
 from dashboard.store import Guest
 from engine.training import Epochs
@@ -100,11 +101,9 @@ class LossCurve(Instrument):
     def describe(self, frame: Frame) -> str:
         own = [_word(line.label, line.of(frame.epoch), line.color) for line in self._lines if not line.guest]
         guests = [
-            _word(escape(guest.name), shown.epoch.loss, escape(guest.color))
-            for guest, shown in self._frames(frame).items()
-            if guest
+            _word(guest.name, shown.epoch.loss, guest.color) for guest, shown in self._frames(frame).items() if guest
         ]
-        return "<br>".join(" &ensp; ".join(words) for words in (own, guests) if words)
+        return phrase(*(phrase(*words, between=APART) for words in (own, guests)), between=BREAK)
 
     def tapped(self, x: float, y: float) -> None:
         newest = self.run.history[-1].index
@@ -149,6 +148,6 @@ def _kind(held_out: bool) -> str:
     return "validation" if held_out else "training"
 
 
-def _word(name: str, loss: float, color: str) -> str:
+def _word(name: str, loss: float, color: str) -> Markup:
     """A line of the legend, with what the line has come to."""
-    return f'<b style="color: {color}">●</b> {name} {loss:.4g}'
+    return phrase(dot(color), name, f"{loss:.4g}")

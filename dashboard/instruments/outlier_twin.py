@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dashboard.instruments.decision_map import Box, DecisionMap, box_around
+from dashboard.plain_text import APART
 from dashboard.run import BLOCK, Frame, Run, Setup
 from dashboard.settings import LIVE, Settings
 
@@ -49,7 +50,7 @@ class OutlierTwin(DecisionMap):
         if frame.setup.network.widths:
             return words
         angle = _angle(self._parameters[:2], frame.epoch.parameters[:2])
-        return f"{words} &ensp; outliers turn the line by {angle:.1f}°"
+        return f"{words}{APART}outliers turn the line by {angle:.1f}°"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         """Bring the twin up to the run, where that takes long."""

@@ -7,11 +7,12 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 import param
-from bokeh.models import Div
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.checkup import Examined, Subject, passed
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, bold, dot, element, phrase, sheet, write
 from dashboard.run import Frame
 from dashboard.store import Store
 from engine.gradient_check import Walk, walk
@@ -52,7 +53,7 @@ class ParameterWalk(Examined, Instrument):
     rest = param.Boolean(default=False, label="Zoom", doc="Take the tangent away and enlarge what is left of the loss.")
 
     def __init__(self, run: Store, **params: object) -> None:
-        self._table = Div(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
+        self._table = sheet(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
         super().__init__(run, **params)
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -91,7 +92,7 @@ class ParameterWalk(Examined, Instrument):
         curves = [rises - taken * t, (walked.analytic - taken) * ends, chord - taken * ends]
         self._range = _around(np.concatenate(curves))
         names, places = ("loss", "tangent", "chord"), (t, ends, ends)
-        self._table.text = _steps(walked)
+        write(self._table, _steps(walked))
         layers = {
             **{name: {"t": x, "rise": y} for name, x, y in zip(names, places, curves, strict=True)},
             "steps": {"t": [1.0, -1.0], "rise": [high - taken, low + taken]},
@@ -106,11 +107,9 @@ class ParameterWalk(Examined, Instrument):
         walked = self._walk
         color = style.GHOST if walked.kink else style.PASSED if passed(walked.relative_error) else style.FAILED
         kink = ", at a kink" if walked.kink else ""
-        return (
-            f'<b style="color: {style.SLOPE}">●</b> {walked.analytic:.6g} '
-            f'<b style="color: {style.VALIDATION}">●</b> {walked.numeric:.6g} &ensp; '
-            f'<b style="color: {color}">error {walked.relative_error:.1e}</b>{kink}'
-        )
+        slopes = phrase(dot(style.SLOPE), f"{walked.analytic:.6g}", dot(style.VALIDATION), f"{walked.numeric:.6g}")
+        error = phrase(bold(f"error {walked.relative_error:.1e}", color), kink, between="")
+        return phrase(slopes, error, between=APART)
 
     def table(self) -> dict[str, Columns]:
         """What is drawn, and the table below it."""
@@ -150,13 +149,14 @@ def _around(values: np.ndarray) -> tuple[float, float]:
     return float(step * (np.floor(low / step) - 0.5)), float(step * (np.ceil(high / step) + 0.5))
 
 
-def _steps(walked: Walk) -> str:
+def _steps(walked: Walk) -> Markup:
     """The four steps as a table, with what going back by arithmetic would have missed."""
-    rows = "".join(
-        f"<tr><td>{step}</td><td>{value:.12g}</td><td>{loss:.12g}</td></tr>"
+    rows = (
+        element("tr", element("td", step), element("td", f"{value:.12g}"), element("td", f"{loss:.12g}"))
         for step, value, loss in zip(STEPS, walked.values, walked.losses, strict=True)
     )
     drift = f"{abs(walked.drift):.0e}" if walked.drift else "nothing"
-    foot = f'<tr><td>slope</td><td colspan="2">difference / 2 ε = {walked.numeric:.13g}</td></tr>'
-    foot += f'<tr><td colspan="3">w + ε − 2 ε + ε would have been off by {drift}</td></tr>'
-    return f"<table><tr><th>{walked.name}</th><th>w</th><th>loss</th></tr>{rows}{foot}</table>"
+    heads = element("tr", *(element("th", head) for head in (walked.name, "w", "loss")))
+    slope = Markup('<tr><td>slope</td><td colspan="2">difference / 2 ε = {:.13g}</td></tr>').format(walked.numeric)
+    foot = Markup('<tr><td colspan="3">w + ε − 2 ε + ε would have been off by {}</td></tr>').format(drift)
+    return element("table", heads, *rows, slope, foot)

@@ -12,6 +12,7 @@ from dashboard.instruments.arithmetic import proper, spelled, table
 from dashboard.instruments.checkup import Examined
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.number_sheet import NumberSheet
+from dashboard.plain_text import APART, bold, phrase
 from dashboard.run import Frame
 from dashboard.store import Store
 from engine.backpropagation import Backpropagation, Stage
@@ -122,10 +123,12 @@ class Passes(Examined, Instrument):
         subject = self._subject
         answer, right = subject.passes[f"a{len(subject.network.sizes) - 1}"], subject.passes["y"]
         cost, i = subject.passes["costs"], self._example
-        bug = f' &ensp; <b style="color: {style.FAILED}">{subject.bug}</b> is planted' if subject.bug else ""
-        return (
-            f"example {i}: answer {_list(answer[i])}, right is {_list(right[i])}, cost {cost[i]:.4g} &ensp; "
-            f"loss {float(subject.passes['loss']):.4g}{bug}"
+        bug = phrase(bold(subject.bug, style.FAILED), "is planted") if subject.bug else ""
+        return phrase(
+            f"example {i}: answer {_list(answer[i])}, right is {_list(right[i])}, cost {cost[i]:.4g}",
+            f"loss {float(subject.passes['loss']):.4g}",
+            bug,
+            between=APART,
         )
 
     def table(self) -> dict[str, Columns]:

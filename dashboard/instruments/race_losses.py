@@ -12,6 +12,7 @@ from dashboard import style
 from dashboard.instruments.chips import Chips
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import TWO, Racing, first_lane
+from dashboard.plain_text import dot, phrase
 from dashboard.races.course import GOAL, LANES
 from dashboard.races.race import RaceFrame
 
@@ -99,9 +100,9 @@ class RaceLosses(Racing, Instrument):
         place, settled = self.picked(frame), frame.history.settled(frame.epoch.index)
         racer = frame.setup.racers[place]
         expected = float(frame.setup.predicted_steps(racer.optimizer, [racer.learning_rate])[0])
-        words = f'<b style="color: {self.color(frame, place)}">●</b> {racer.label}: '
-        words += f"settled at step {settled[place]:,.0f}" if settled[place] >= 0 else "not settled"
-        return words if np.isnan(expected) else f"{words}, predicted {_steps(expected)}"
+        found = f"settled at step {settled[place]:,.0f}" if settled[place] >= 0 else "not settled"
+        predicted = "" if np.isnan(expected) else f", predicted {_steps(expected)}"
+        return phrase(dot(self.color(frame, place)), f"{racer.label}: {found}{predicted}")
 
     def tapped(self, x: float, y: float) -> None:
         frame = self.run.frame()

@@ -12,6 +12,7 @@ from dashboard import style
 from dashboard.instruments.equal_scales import Bounds, EqualScales
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.racing import TWO, Racing, first_lane, number
+from dashboard.plain_text import dot, phrase
 from dashboard.races.course import LANES
 from dashboard.races.race import RaceFrame
 from engine.surfaces import Surface
@@ -117,14 +118,14 @@ class RaceMap(EqualScales, Racing, Instrument):
     def describe(self, frame: RaceFrame) -> str:
         place = self.picked(frame)
         point, label = frame.epoch.points[place], frame.setup.racers[place].label
-        named = f'<b style="color: {self.color(frame, place)}">●</b> {label}'
+        key = dot(self.color(frame, place))
         if np.isnan(point).any():
-            return f"{named} has blown up"
+            return phrase(key, f"{label} has blown up")
         low, high = (values := frame.setup.surface.curvature(point)).eigenvalues
-        return (
-            f"{named}: curvatures {number(low)} and {number(high)}, condition number "
-            f"{number(float(values.condition_number))}"
+        words = (
+            f"curvatures {number(low)} and {number(high)}, condition number {number(float(values.condition_number))}"
         )
+        return phrase(key, f"{label}: {words}")
 
     def tapped(self, x: float, y: float) -> None:
         frame = self.run.frame()

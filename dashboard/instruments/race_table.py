@@ -1,12 +1,11 @@
 """Race table: every racer's numbers, predicted and counted."""
 
-from html import escape
-
 import numpy as np
-from bokeh.models import Div
+from markupsafe import Markup
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import Racing, number
+from dashboard.plain_text import dot, element, phrase, sheet, write
 from dashboard.races.race import RaceFrame
 
 STYLE = """
@@ -58,22 +57,22 @@ class RaceTable(Racing, Instrument):
 
     def _declare(self, frame: RaceFrame) -> None:
         """The picture is a table in HTML."""
-        self.figure = Div(stylesheets=[STYLE], sizing_mode="stretch_both", margin=0)
+        self.figure = sheet(stylesheets=[STYLE], sizing_mode="stretch_both")
 
     def _write(self, frame: RaceFrame, after: int) -> None:
         steps, turns = frame.history.settled(frame.epoch.index), frame.history.turns(frame.epoch.index)
         rows = [self._row(frame, place, steps[place], turns[place]) for place in range(len(steps))]
-        heads = "".join(f"<th>{head}</th>" for head in HEADS)
-        self.figure.text = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        heads = element("tr", *(element("th", head) for head in HEADS))
+        write(self.figure, element("table", element("thead", heads), element("tbody", *rows)))
         self._frame, self._drawn, self._stride = frame, frame.epoch.index, self.stride(frame)
         self.caption = self.describe(frame)
 
-    def _row(self, frame: RaceFrame, place: int, steps: float, turn: float) -> str:
+    def _row(self, frame: RaceFrame, place: int, steps: float, turn: float) -> Markup:
         racer, height = frame.setup.racers[place], frame.heights[place]
         expected = float(frame.setup.predicted_steps(racer.optimizer, [racer.learning_rate])[0])
         kinds = {"picked": place == self.picked(frame), "hidden": place not in self.places(frame)}
         cells = (
-            f'<b style="color: {self.color(frame, place)}">●</b> {escape(racer.label)}',
+            phrase(dot(self.color(frame, place)), racer.label),
             number(racer.learning_rate, 4),
             "never" if np.isinf(expected) else "" if np.isnan(expected) else f"{expected:,.0f}",
             f"{steps:,.0f}" if steps >= 0 else "",
@@ -81,4 +80,4 @@ class RaceTable(Racing, Instrument):
             "" if np.isnan(turn) else f"{turn:.2f}",
         )
         names = " ".join(kind for kind, holds in kinds.items() if holds)
-        return f'<tr class="{names}">' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        return element("tr", *(element("td", cell) for cell in cells), kind=names)

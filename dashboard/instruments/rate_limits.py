@@ -4,10 +4,12 @@ from collections.abc import Hashable
 
 import holoviews as hv
 import numpy as np
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.racing import TWO, Racing, number
+from dashboard.plain_text import bold, phrase
 from dashboard.races.course import HAVE_LIMITS
 from dashboard.races.race import MOST_STEPS, RaceFrame
 
@@ -95,10 +97,8 @@ class RateLimits(Racing, Instrument):
     def describe(self, frame: RaceFrame) -> str:
         curvature = frame.setup.curvature
         critical = float(curvature.critical_learning_rate)
-        return (
-            f"<b>2 / λ<sub>max</sub> = {number(critical, 4)}</b>, condition number "
-            f"{number(float(curvature.condition_number), 4)}"
-        )
+        highest = Markup("2 / λ<sub>max</sub> = {}").format(number(critical, 4))
+        return phrase(bold(highest), f", condition number {number(float(curvature.condition_number), 4)}", between="")
 
     def tapped(self, x: float, y: float) -> None:
         frame = self.run.frame()

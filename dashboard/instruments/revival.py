@@ -7,6 +7,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from engine.network import Network
 from engine.training import Training
@@ -75,10 +76,9 @@ class Revival(Instrument):
         if self._from < 0:
             return f"epoch {frame.epoch.index:,}: {silent} of {self._units} silent; trying it out…"
         words = [
-            f'<b style="color: {style.variant_color(i)}">●</b> {name} {self._curves[name][-1]}'
-            for i, name in enumerate(OTHERS)
+            phrase(dot(style.variant_color(i)), f"{name} {self._curves[name][-1]}") for i, name in enumerate(OTHERS)
         ]
-        return f"{silent} of {self._units} silent now; firing in the end: {' '.join(words)}"
+        return phrase(f"{silent} of {self._units} silent now; firing in the end:", *words)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if frame.epoch.index == self._from else self._try_out(frame)

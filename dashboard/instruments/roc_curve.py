@@ -1,13 +1,14 @@
 """ROC curve: what every threshold catches of class 1, and what it costs of class 0."""
 
 from collections.abc import Hashable, Mapping
-from html import escape
 
 import holoviews as hv
 import numpy as np
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, BREAK, dot, phrase
 from dashboard.run import Frame
 from dashboard.store import Guest
 from engine.activations import ACTIVATIONS
@@ -74,13 +75,12 @@ class RocCurve(Instrument):
 
     def describe(self, frame: Frame) -> str:
         areas = [
-            f'<b style="color: {COLORS[name]}">●</b> {auc(data.y, self._logits[name]):.4f}'
-            for name, data in self._parts.items()
+            phrase(dot(COLORS[name]), f"{auc(data.y, self._logits[name]):.4f}") for name, data in self._parts.items()
         ]
         cost, found = rates(frame.setup.train.y, probabilities(self._logits["training"]) >= self.run.view.threshold)
-        own = f"AUC {' '.join(areas)} &ensp; finds {found:.1%}, false alarms {cost:.1%}"
+        own = phrase(phrase("AUC", *areas), f"finds {found:.1%}, false alarms {cost:.1%}", between=APART)
         others = [_word(guest, auc(*self._answers(guest, frame))) for guest in self._others.values()]
-        return f"{own}<br>{' &ensp; '.join(others)}" if others else own
+        return phrase(own, phrase(*others, between=APART), between=BREAK)
 
     def tapped(self, x: float, y: float) -> None:
         """Choose the threshold of the point of the curve that is nearest."""
@@ -141,8 +141,8 @@ def between(thresholds: np.ndarray, place: int) -> float:
     return min(max(high, 0.0), 1.0)
 
 
-def _word(guest: Guest, area: float) -> str:
-    return f'<b style="color: {escape(guest.color)}">●</b> {escape(guest.name)} {area:.4f}'
+def _word(guest: Guest, area: float) -> Markup:
+    return phrase(dot(guest.color), guest.name, f"{area:.4f}")
 
 
 def _curve(labels: np.ndarray, scores: np.ndarray) -> Columns:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART
 from dashboard.run import Frame
 from engine.datasets import Dataset
 from engine.network import Network
@@ -87,7 +88,7 @@ class SignalSizes(Instrument):
 
     def describe(self, frame: Frame) -> str:
         ends = [f"{sizes[0]:.2g} → {sizes[-1]:.2g}" for sizes in (self._now, self._first, self._expected)]
-        return "now {} &ensp; at epoch 0 {}, predicted {}".format(*ends)
+        return f"now {ends[0]}{APART}at epoch 0 {ends[1]}, predicted {ends[2]}"
 
 
 def measured_sizes(network: Network, data: Dataset) -> np.ndarray:

@@ -11,6 +11,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import Compared, alone, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART, phrase
 from dashboard.store import Frame
 from dashboard.study import Result
 from engine.training import Epochs
@@ -145,13 +146,13 @@ class StudyCurves(Compared, Instrument):
     def describe(self, frame: Frame) -> str:
         own = f"this run {self._own:.3g}" if not math.isnan(self._own) else ""
         if not self.results:
-            return " &ensp; ".join(filter(None, [own, "press Compare to train the variants" if self.labels else ""]))
+            return phrase(own, "press Compare to train the variants" if self.labels else "", between=APART)
         if self.picked:
             label, seed = self.picked
             value = self._curves[label].runs[seed, self._curves[label].result.row(frame.epoch.index)]
-            return f"{own} &ensp; {label}, seed {seed}: {value:.3g}"
+            return f"{own}{APART}{label}, seed {seed}: {value:.3g}"
         seeds = next(iter(self.results.values())).runs
-        return f"{own} &ensp; median and middle half of {seeds} seeds"
+        return f"{own}{APART}median and middle half of {seeds} seeds"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run that was clicked; elsewhere, look at that epoch."""

@@ -11,6 +11,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import Compared, alone, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.plain_text import APART
 from dashboard.store import Frame
 from dashboard.study import Result
 from engine.training import Epochs
@@ -120,10 +121,10 @@ class StudyOutcomes(Compared, Instrument):
     def describe(self, frame: Frame) -> str:
         if self.picked:
             label, seed = self.picked
-            return f"{label}, seed {seed}: {self._values[label][seed]:.3g} &ensp; this run {self._own:.3g}"
+            return f"{label}, seed {seed}: {self._values[label][seed]:.3g}{APART}this run {self._own:.3g}"
         if not self._values:
             return f"this run {self._own:.3g}"
-        return f"this run {self._own:.3g} &ensp; at the right: runs below {self.goal:g}"
+        return f"this run {self._own:.3g}{APART}at the right: runs below {self.goal:g}"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run whose dot was clicked."""

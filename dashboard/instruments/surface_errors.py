@@ -11,6 +11,7 @@ from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.other_runs import OtherRuns
 from dashboard.instruments.path_plane import path_plane
 from dashboard.instruments.weight_slice import other_sliced, sliced
+from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from engine.landscape import Survey, random_plane
 
@@ -85,8 +86,8 @@ class SurfaceErrors(OtherRuns, Instrument):
         if found is None:
             return "surveying the surfaces…"
         errors = {name: np.abs(losses - found.losses).max() for name, losses in found.shown.items()}
-        words = " ".join(f"{_dot(COLORS[name])} {name} {error:.2g}" for name, error in errors.items())
-        return f"{_dot(style.TRAIN)} true {frame.epoch.loss:.2g}; off by {words}"
+        words = [part for name, error in errors.items() for part in (dot(COLORS[name]), f"{name} {error:.2g}")]
+        return phrase(dot(style.TRAIN), f"true {frame.epoch.loss:.2g}; off by", *words)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if self._found and self._found.key == self._key(frame) else self._survey(frame)
@@ -126,7 +127,3 @@ def _spread(epochs: np.ndarray, most: int) -> np.ndarray:
     """Which of the epochs to take: at most so many, evenly spaced on a logarithmic axis."""
     places = np.log(np.maximum(epochs, BEFORE_ONE))
     return np.unique(np.searchsorted(places, np.linspace(places[0], places[-1], most)).clip(0, len(epochs) - 1))
-
-
-def _dot(color: str) -> str:
-    return f'<b style="color: {color}">●</b>'

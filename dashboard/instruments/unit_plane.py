@@ -9,6 +9,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.unit_history import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.plain_text import bold, phrase
 from dashboard.run import Frame
 from engine.measures import FATES
 
@@ -97,9 +98,10 @@ class UnitPlane(Instrument):
 
     def describe(self, frame: Frame) -> str:
         name, color = unit_in_words(self._place, self._network.widths), style.FATES[self._fate]
-        return (
-            f'{name}: <b style="color: {color}">{self._fate}</b> since {self._since:,} of {frame.epoch.index:,}, '
-            f"on {(self._z > 0).mean():.0%}, z ≤ {self._z.max():.2g}"
+        return phrase(
+            f"{name}:",
+            bold(self._fate, color),
+            f"since {self._since:,} of {frame.epoch.index:,}, on {(self._z > 0).mean():.0%}, z ≤ {self._z.max():.2g}",
         )
 
     def tapped(self, x: float, y: float) -> None:

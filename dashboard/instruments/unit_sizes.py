@@ -10,6 +10,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.plain_text import APART
 from dashboard.run import Frame
 from engine.measures import DIM, FATES
 
@@ -101,7 +102,7 @@ class UnitSizes(OfHiddenLayers, Instrument):
         shown = [0, len(layers) - 1] if len(layers) > 1 else [0]
         dead, dim = (", ".join(f"{(layers[i] == code).mean():.0%}" for i in shown) for code in (DEAD, DIMMED))
         names = ", ".join(str(i + 1) for i in shown)
-        return f"epoch {frame.epoch.index:,}, layers {names}: dead {dead} &ensp; dim {dim}"
+        return f"epoch {frame.epoch.index:,}, layers {names}: dead {dead}{APART}dim {dim}"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the unit that was clicked."""

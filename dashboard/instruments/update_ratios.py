@@ -5,6 +5,7 @@ import param
 
 from dashboard import style
 from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.plain_text import bold, phrase
 from dashboard.run import Frame
 from engine.training import Epochs
 
@@ -21,7 +22,7 @@ class UpdateRatios(LayerCurves):
     )
     controls = ("pull",)
     quantity = "update / weight"
-    guides = ((1e-3, f'<b style="color: {style.GHOST}">- -</b> 1e-3'),)
+    guides = ((1e-3, phrase(bold("- -", style.GHOST), "1e-3")),)
 
     pull = param.Boolean(default=False, label="Gradient", doc="Show gradient / weight instead of update / weight.")
 

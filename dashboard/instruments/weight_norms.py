@@ -8,6 +8,7 @@ import param
 from dashboard.instruments.compared import alone
 from dashboard.instruments.forecast import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
+from dashboard.plain_text import APART
 from dashboard.run import Frame
 from dashboard.study import Result
 from engine.measures import weight_norms
@@ -59,7 +60,7 @@ class WeightNorms(Forecasting):
             rate = self.run.settings.learning_rate
             early, late = self._forecast.as_points(rate, np.array([now / 10, now]))[0]
             words.append(f"last decade +{self._growth(frame):.2f} (two points +{late - early:.2f})")
-        return " &ensp; ".join([*words, f"in the end +{self._forecast.margin.growth:.2f}"])
+        return APART.join([*words, f"in the end +{self._forecast.margin.growth:.2f}"])
 
     def _penalties(self, frame: Frame) -> list[float]:
         """Every L2 that is compared and shown, and this run's own."""

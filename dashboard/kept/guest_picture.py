@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Iterator
-from html import escape
 
 import panel as pn
 import param
 from bokeh.models import Div
+from markupsafe import Markup
 
 from dashboard.instruments.instrument import Instrument
+from dashboard.plain_text import element, sheet, write
 from dashboard.store import Frame, Guest
 
 EVERY = 0.3
@@ -41,12 +42,12 @@ class GuestPicture(pn.viewable.Viewer):
         self.instrument: Instrument | None = None
         self.why_not = own.why_not(guest, own.run)
         self.made = bool(self.why_not)
-        self._name, self._caption = Div(stylesheets=[WORDS], margin=0), Div(stylesheets=[WORDS], margin=0)
+        self._name, self._caption = sheet(stylesheets=[WORDS]), sheet(stylesheets=[WORDS])
         self._view = pn.Column(_words(self._name), margin=0, styles=SHARE)
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
         self._watcher = own.param.watch(self._follow, self._controls) if self._controls else None
-        self._name.text = f'<p class="name">{chip(guest)}{self._beside(self.why_not)}</p>'
+        write(self._name, self._named(self.why_not))
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._view
@@ -63,8 +64,8 @@ class GuestPicture(pn.viewable.Viewer):
         frame = self.guest.store.frame()
         self.instrument.draw(frame) if self.instrument else self._make()
         last = frame.epoch.index < self.own.shown
-        self._name.text = f'<p class="name">{chip(self.guest)}{self._beside(self._stands(frame) if last else "")}</p>'
-        self._caption.text = f"<p>{self.instrument.caption}</p>"
+        write(self._name, self._named(self._stands(frame) if last else ""))
+        write(self._caption, element("p", self.instrument.caption))
         self._drawn_at = time.perf_counter()
 
     @property
@@ -92,8 +93,9 @@ class GuestPicture(pn.viewable.Viewer):
         if self.instrument:
             self.instrument.param.update(**{event.name: event.new for event in events})
 
-    def _beside(self, words: str) -> str:
-        return f"{escape(self.guest.name)}: {words}" if words else escape(self.guest.name)
+    def _named(self, words: str) -> Markup:
+        name = f"{self.guest.name}: {words}" if words else self.guest.name
+        return element("p", chip(self.guest), name, kind="name")
 
     def _stands(self, frame: Frame) -> str:
         return f"ends at epoch {frame.epoch.index:,}"
@@ -101,13 +103,13 @@ class GuestPicture(pn.viewable.Viewer):
 
 def among_guests(own: Instrument) -> pn.viewable.Viewable:
     """The picture of the page's own run, under a line like those of its guests."""
-    name = Div(text=f'<p class="name">{OWN}</p>', stylesheets=[WORDS], margin=0)
+    name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS])
     return pn.Column(_words(name), own, margin=0, styles=SHARE)
 
 
-def chip(guest: Guest) -> str:
+def chip(guest: Guest) -> Markup:
     """The guest's color, as HTML."""
-    return f'<i style="background: {escape(guest.color)}"></i>'
+    return Markup('<i style="background: {}"></i>').format(guest.color)
 
 
 def _words(div: Div) -> pn.viewable.Viewable:

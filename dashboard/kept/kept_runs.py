@@ -4,16 +4,18 @@ import os
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any, BinaryIO, Protocol
 
 import panel as pn
+from markupsafe import Markup
 
 from dashboard import style
 from dashboard.choices import Choices
 from dashboard.file_drop import FileDrop
+from dashboard.kept.guest_picture import chip
 from dashboard.kept.run_list import KeepForm, RunList
 from dashboard.kept.shelf import ENDING, LARGEST, Kept, Shelf, described, differences
+from dashboard.plain_text import HTML, element, phrase
 from dashboard.store import Guest, Store
 from engine.recording import Recording
 
@@ -201,7 +203,7 @@ class KeptRuns(pn.viewable.Viewer):
         self._form.suggested = described(settings) or "A name"
         self._table.param.update(object=_comparison(run.settings, run.guests), visible=bool(run.guests))
         lines = [f"Kept in {self._shelf.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
-        self._small.object = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        self._small.object = phrase(*(element("p", line) for line in lines), between="")
 
 
 def _row(kept: Kept, color: str) -> dict[str, Any]:
@@ -214,21 +216,21 @@ def _row(kept: Kept, color: str) -> dict[str, Any]:
     return {"id": kept.id, "name": kept.name, "about": about, "beside": bool(color), "color": color}
 
 
-def _comparison(settings: Choices, guests: Sequence[Guest]) -> str:
+def _comparison(settings: Choices, guests: Sequence[Guest]) -> Markup:
     """A table of the settings in which the page's run and its guests differ, as HTML."""
     if not guests:
-        return ""
+        return Markup("")
     table = differences([settings.values(), *(guest.store.settings.values() for guest in guests)])
     if not table:
-        return "<h3>Settings</h3><p>They have the same settings.</p>"
-    heads = "".join(f'<th><i style="background: {guest.color}"></i>{escape(guest.name)}</th>' for guest in guests)
-    rows = "".join(_line(_label(settings, name), values) for name, values in table.items())
-    return f"<h3>Where the settings differ</h3><table><tr><th></th><th>On this page</th>{heads}</tr>{rows}</table>"
+        return Markup("<h3>Settings</h3><p>They have the same settings.</p>")
+    heads = (element("th", chip(guest), guest.name) for guest in guests)
+    rows = (_line(_label(settings, name), values) for name, values in table.items())
+    head = element("tr", element("th"), element("th", "On this page"), *heads)
+    return element("h3", "Where the settings differ") + element("table", head, *rows)
 
 
-def _line(label: str, values: Sequence[Any]) -> str:
-    cells = "".join(f"<td>{escape(_written(value))}</td>" for value in values)
-    return f"<tr><th>{escape(label)}</th>{cells}</tr>"
+def _line(label: str, values: Sequence[Any]) -> Markup:
+    return element("tr", element("th", label), *(element("td", _written(value)) for value in values))
 
 
 def _label(settings: Choices, name: str) -> str:
@@ -267,8 +269,8 @@ def _renamed(guest: Guest, kept: Kept) -> Guest:
     return Guest(guest.id, kept.name, guest.color, guest.store) if guest.id == kept.id else guest
 
 
-def _words(look: str) -> pn.pane.HTML:
-    return pn.pane.HTML("", stylesheets=[look], sizing_mode="stretch_width")
+def _words(look: str) -> HTML:
+    return HTML("", stylesheets=[look], sizing_mode="stretch_width")
 
 
 def _spaced(part: pn.viewable.Viewable) -> pn.viewable.Viewable:

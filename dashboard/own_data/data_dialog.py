@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
+from markupsafe import Markup
 from panel.custom import JSComponent
 
 from dashboard.file_drop import FileDrop
 from dashboard.own_data.sheet import LARGEST_FILE, Sheet, read_csv
 from dashboard.own_data.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
+from dashboard.plain_text import HTML, element
 from dashboard.settings import Settings
 
 SHOWN_ROWS = 5
@@ -61,7 +62,7 @@ class DataDialog(pn.viewable.Viewer):
             largest=LARGEST_FILE,
         )
         self._text = TextBox(lambda text: self._receive("The pasted text", text), self._present)
-        self._about, self._told = _words(f"<p>{escape(WANTED)}</p>"), _words("")
+        self._about, self._told = _words(element("p", WANTED)), _words()
         self._inputs = pmui.MultiChoice(label="Inputs", sizing_mode="stretch_width", margin=(8, 0))
         self._answer = pmui.Select(label="Answer", size="small", **PICKER)
         self._task = pmui.Select(label="Task", options=TASKS, size="small", **PICKER)
@@ -116,7 +117,7 @@ class DataDialog(pn.viewable.Viewer):
             await asyncio.wait([reading])
             self._read(name, reading.result)
 
-        self._about.object = f"<p>Reading {escape(name)} …</p>"
+        self._about.object = element("p", f"Reading {name} …")
         document.add_next_tick_callback(read)
 
     def _read(self, name: str, sheet_of: Callable[[], Sheet]) -> None:
@@ -135,7 +136,7 @@ class DataDialog(pn.viewable.Viewer):
         """There is no table: say why."""
         self._sheet, self._table = None, None
         self._pickers.visible, self._use.disabled = False, True
-        self._about.object, self._told.object = f"<p>{escape(WANTED)}</p>", _failed(message)
+        self._about.object, self._told.object = element("p", WANTED), _failed(message)
 
     def _fill(self, sheet: Sheet) -> None:
         """Suggest what is likely wanted of a sheet: the last column is the answer, all other numbers are inputs."""
@@ -166,7 +167,7 @@ class DataDialog(pn.viewable.Viewer):
             return
         sheet, inputs, answer, task = self._sheet, self._inputs.value, self._answer.value, self._task.value
         self._rescale.visible = task == "regression"
-        self._about.object = f"<p>{escape(self._said)}</p>{_preview(sheet, inputs, answer)}"
+        self._about.object = element("p", self._said) + _preview(sheet, inputs, answer)
         try:
             self._table, problems = sheet.table(inputs, answer, task, self._rescale.value and task == "regression")
         except ValueError as error:
@@ -175,7 +176,7 @@ class DataDialog(pn.viewable.Viewer):
             return
         self._standardize.value = self._settings.standardize or self._table.wide
         self._use.disabled = False
-        self._told.object = f"<p>{escape(self._table.summary)}</p>{_listed(problems)}"
+        self._told.object = element("p", self._table.summary) + _listed(problems)
 
     def _take(self, *_: object) -> None:
         """Have the page's run learn from the table."""
@@ -262,7 +263,7 @@ class OwnData(pn.viewable.Viewer):
         """opened: opens the dialog; also asked for when one's own data are chosen and there are none yet."""
         super().__init__()
         self._settings, self._opened = settings, opened
-        self._words = _words("", margin=(0, 14))
+        self._words = _words(margin=(0, 14))
         self._open = pmui.Button(
             label="Your own data…",
             icon="upload_file",
@@ -282,31 +283,28 @@ class OwnData(pn.viewable.Viewer):
         if settings.dataset == OWN and not settings.own:
             self._opened()
         known = settings.dataset == OWN and settings.own in TABLES
-        self._words.param.update(
-            object=f"<p>{escape(settings.table().summary)}</p>" if known else "", visible=bool(known)
-        )
+        self._words.param.update(object=element("p", settings.table().summary) if known else "", visible=bool(known))
 
 
-def _words(html: str, **params: Any) -> pn.pane.HTML:
-    return pn.pane.HTML(html, **{"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": 0, **params})
+def _words(words: str = "", **params: Any) -> HTML:
+    return HTML(words, **{"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": 0, **params})
 
 
-def _failed(message: str) -> str:
-    return f'<p class="failed" role="alert">{escape(message[:1].upper() + message[1:])}</p>'
+def _failed(message: str) -> Markup:
+    return Markup('<p class="failed" role="alert">{}</p>').format(message[:1].upper() + message[1:])
 
 
-def _listed(problems: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(problem)}</li>' for problem in problems)}</ul>" if problems else ""
+def _listed(problems: Sequence[str]) -> Markup:
+    return element("ul", *(element("li", problem) for problem in problems)) if problems else Markup("")
 
 
-def _preview(sheet: Sheet, inputs: Sequence[str], answer: str) -> str:
+def _preview(sheet: Sheet, inputs: Sequence[str], answer: str) -> Markup:
     """The first rows of a sheet as a table."""
     kinds: Mapping[str, str] = {**dict.fromkeys(inputs, "input"), answer: "answer"}
     classes = [kinds.get(name, "unused") for name in sheet.names]
     rows = [("th", sheet.names), *(("td", cells) for _, cells in sheet.rows[:SHOWN_ROWS])]
-    return f"<div><table>{''.join(_row(tag, cells, classes) for tag, cells in rows)}</table></div>"
+    return element("div", element("table", *(_row(tag, cells, classes) for tag, cells in rows)))
 
 
-def _row(tag: str, cells: Sequence[str], classes: Sequence[str]) -> str:
-    made = (f'<{tag} class="{kind}">{escape(cell)}</{tag}>' for cell, kind in zip(cells, classes, strict=True))
-    return f"<tr>{''.join(made)}</tr>"
+def _row(tag: str, cells: Sequence[str], classes: Sequence[str]) -> Markup:
+    return element("tr", *(element(tag, cell, kind=kind) for cell, kind in zip(cells, classes, strict=True)))

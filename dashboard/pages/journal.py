@@ -5,18 +5,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from html import escape
 
 import panel as pn
 import panel_material_ui as pmui
 import param
 from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from dashboard.kept.shelf import Kept, Shelf
 from dashboard.notes.entry import BEGUN, Entry, Pin
 from dashboard.notes.journal import ID, Journal, JournalError, OvertakenError
 from dashboard.notes.journal_widgets import EntryEditor, EntryList, PinnedRuns
 from dashboard.pages.page import Page
+from dashboard.plain_text import HTML, Words
 from dashboard.store import Frame, Store
 from dashboard.view import View
 
@@ -78,7 +79,7 @@ class Notebook(Page):
         self._list = EntryList(self._open, self._look_for, sizing_mode="stretch_width", margin=(8, 0, 0, 0))
         self._editor = EntryEditor(self._save)
         self._pins = PinnedRuns(self._pin, self._unpin, self._open_run, margin=(0, 0, 14, 0))
-        self._preview = pn.pane.HTML(stylesheets=[PREVIEW], visible=False, margin=0, sizing_mode="stretch_width")
+        self._preview = HTML(stylesheets=[PREVIEW], visible=False, margin=0, sizing_mode="stretch_width")
         self._build()
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -106,7 +107,7 @@ class Notebook(Page):
         self._delete_button = _button("Delete", "delete", self._delete)
         self._preview_button = _button("Preview", "visibility", self._turn)
         self._undo = _button("Undo", "undo", self._restore)
-        self._words = pn.pane.HTML(stylesheets=[NOTICE], margin=0)
+        self._words = HTML(stylesheets=[NOTICE], margin=0)
         self._notice = pn.Row(self._words, self._undo, stylesheets=[BAR], margin=(0, 0, 10, 0), visible=False)
         begin = pmui.Button(
             label="New entry", icon="add", variant="contained", size="small", margin=0, on_click=lambda _: self._begin()
@@ -119,7 +120,7 @@ class Notebook(Page):
             size="small",
             margin=0,
         )
-        self._when = pmui.Typography("", variant="body2", margin=0, styles={"flex": "1 1 160px"}, sx={"opacity": 0.75})
+        self._when = Words("", variant="body2", margin=0, styles={"flex": "1 1 160px"}, sx={"opacity": 0.75})
         bar = pn.Row(self._when, self._preview_button, self._delete_button, stylesheets=[BAR], margin=(0, 0, 8, 0))
         bar.sizing_mode = "stretch_width"
         self._page = pmui.Paper(
@@ -200,7 +201,7 @@ class Notebook(Page):
     def _say(self, words: str, bad: bool = False, undo: str = "") -> None:
         """Tell something until something else is done. undo: the id of an entry that can be brought back."""
         self._deleted = undo
-        self._words.object = f'<p role="status" class="{"bad" if bad else ""}">{escape(words)}</p>'
+        self._words.object = Markup('<p role="status" class="{}">{}</p>').format("bad" if bad else "", words)
         self._undo.visible = bool(undo)
         self._notice.visible = bool(words)
 
@@ -303,10 +304,10 @@ class Notebook(Page):
         return io.StringIO(self._journal.export(location.href.split("?")[0] if location and location.href else ""))
 
 
-def rendered(entry: Entry) -> str:
+def rendered(entry: Entry) -> Markup:
     """An entry as HTML. What a person has written as tags is shown as such."""
     text = replace(entry, title=entry.title or "Untitled").markdown(empty=False)
-    return MARKDOWN.render(BEGUN.sub("", text, count=1))
+    return Markup(MARKDOWN.render(BEGUN.sub("", text, count=1)))
 
 
 def _button(label: str, icon: str, act: Callable[[], None]) -> pmui.Button:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from html import escape
 from typing import Any, ClassVar
 
 import panel as pn
 import panel_material_ui as pmui
-from latex2mathml.converter import convert
+from markupsafe import Markup
 
 from dashboard.choices import Choices
 from dashboard.instruments.instrument import Instrument
 from dashboard.kept.guest_picture import GuestPicture
+from dashboard.plain_text import HTML, Words, bold, element, formula, phrase
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.slot import Slot
@@ -170,16 +169,17 @@ class Page(pn.viewable.Viewer):
             slot.view.css_classes, slot.page = [share], self.slug
 
     def _heading(self) -> pn.viewable.Viewable:
-        trap = f'<p class="trap"><b>Not as the textbook has it.</b> {self.trap}</p>' if self.trap else ""
-        words = f"<div><h1>{escape(self.question)}</h1><p>{escape(self.look_for)}</p>{trap}</div>"
-        formulas = "".join(map(_typeset, self.formulas))
-        ask = pn.pane.HTML(
-            f'<section>{words}<div class="formulas">{formulas}</div></section>',
+        trap = phrase(bold("Not as the textbook has it."), Markup(self.trap))
+        asked = [element("h1", self.question), element("p", self.look_for)]
+        words = element("div", *asked, element("p", trap, kind="trap") if self.trap else "")
+        formulas = element("div", *map(formula, self.formulas), kind="formulas")
+        ask = HTML(
+            element("section", words, formulas),
             stylesheets=[ASK],
             margin=(2, 4, 10, 4),
             sizing_mode="stretch_width",
         )
-        self._hint = pmui.Typography("", variant="body2", margin=(0, 8), sx={"opacity": 0.8})
+        self._hint = Words("", variant="body2", margin=(0, 8), sx={"opacity": 0.8})
         buttons = pn.Row(
             *map(self._button, self.presets),
             self._hint,
@@ -261,12 +261,6 @@ class Page(pn.viewable.Viewer):
 def _texts(query: Any) -> dict[str, str]:
     """The part of a query that is one."""
     return {name: text for name, text in query.items() if isinstance(text, str)} if isinstance(query, dict) else {}
-
-
-@cache
-def _typeset(formula: str) -> str:
-    """A formula in LaTeX as MathML, which browsers draw by themselves."""
-    return convert(formula, display="block")
 
 
 def pages() -> dict[str, type[Page]]:

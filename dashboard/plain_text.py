@@ -1,0 +1,90 @@
+"""Plain text: what comes from outside is text wherever it is shown, and only what is written here is HTML.
+
+A link, a file, a name, a note, another program's words: all of them are `str`. HTML is a `Markup`, which is made of
+constants alone; whatever is put into one with `format`, `join` or `phrase` is escaped on the way. Everything that draws
+HTML is in this module, and escapes what is no `Markup`: whoever forgets sees tags on the page, and nothing runs.
+"""
+
+from functools import cache
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.models import Div
+from latex2mathml.converter import convert
+from markupsafe import Markup, escape
+
+APART = " \N{EN SPACE} "
+"""Between two things that a caption says."""
+
+BREAK = Markup("<br>")
+
+
+def html(text: object) -> str:
+    """What a browser is to be told: a `Markup` as it is, and any other text so that it is read as it was written."""
+    return str(escape(text))
+
+
+def phrase(*parts: object, between: object = " ") -> Markup:
+    """Parts of a sentence, of text and of HTML, as one; empty ones are left out."""
+    return escape(between).join(part for part in parts if part)
+
+
+def bold(words: object, color: str = "") -> Markup:
+    """Words that stand out, in a color if there is one."""
+    return Markup('<b style="color: {}">{}</b>').format(color, words) if color else Markup("<b>{}</b>").format(words)
+
+
+def dot(color: str) -> Markup:
+    """The key to something that is drawn in this color."""
+    return bold("●", color)
+
+
+def colored(words: object, color: str) -> Markup:
+    """Words in a color."""
+    return Markup('<span style="color: {}">{}</span>').format(color, words)
+
+
+def element(tag: str, *parts: object, kind: str = "") -> Markup:
+    """An element of HTML with what is in it. kind: its class."""
+    opened = Markup('<{} class="{}">').format(tag, kind) if kind else Markup("<{}>").format(tag)
+    return Markup("{}{}</{}>").format(opened, phrase(*parts, between=""), tag)
+
+
+@cache
+def formula(latex: str) -> Markup:
+    """A formula as MathML, which browsers draw by themselves. latex: our own."""
+    return Markup(convert(latex, display="block"))
+
+
+def sheet(text: object = "", **params: Any) -> Div:
+    """A piece of HTML among Bokeh's models. What it shows is changed by `write`."""
+    return Div(**{"text": html(text), "disable_math": True, "margin": 0, **params})
+
+
+def write(on: Div, text: object) -> None:
+    """Show something else on a sheet."""
+    on.text = html(text)
+
+
+class HTML(pn.pane.HTML):
+    """A piece of HTML; shows anything but a `Markup` as text."""
+
+    def _transform_object(self, obj: Any) -> dict[str, Any]:
+        return super()._transform_object(html(obj or ""))
+
+
+class Words(pmui.Typography):
+    """A line of text in the letters of the page; Material's own takes it for Markdown."""
+
+    def _transform_object(self, obj: Any) -> dict[str, Any]:
+        return {"object": html(html(obj or ""))}  # the browser takes away one escaping before it makes HTML of it
+
+
+class Alert(pmui.Alert):
+    """What the page tells, as text; Material's own takes it for Markdown."""
+
+    def _process_param_change(self, params: dict[str, Any]) -> dict[str, Any]:
+        told = params.pop("object", None)
+        changed = super()._process_param_change(params)
+        return changed if told is None else {**changed, "object": html(html(told))}
