@@ -313,7 +313,7 @@ class SeedEditor(pn.viewable.Viewer):
 
     def roll(self, _: object = None) -> None:
         """Choose another seed."""
-        self._settings.seed = random.randrange(1, 10_000)
+        self._settings.renew(random.randrange(1, 10_000))
 
 
 def control(choices: Choices, name: str) -> pn.viewable.Viewable:

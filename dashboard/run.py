@@ -68,7 +68,7 @@ class Setup:
             activation=settings.activation,
             output=settings.output,
             initializer=settings.build("initializer"),
-            seed=settings.seed,
+            seed=settings.draws(settings.seed),
             skip=settings.skip,
             bias=settings.bias,
         )
@@ -85,7 +85,7 @@ class Setup:
             loss=self.loss,
             optimizer=settings.build("optimizer"),
             batch_size=settings.batch_size or None,
-            seed=settings.seed,
+            seed=settings.draws(settings.seed),
             l1=settings.l1,
             l2=settings.l2,
             validation=self.validation,
@@ -479,7 +479,7 @@ def _in_digits(loss: float) -> str:
 def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization | None]:
     data = settings.examples()
     if settings.validation and len(data) >= FEWEST_TO_SPLIT:
-        train, validation = data.split(settings.validation, seed=settings.data_from)
+        train, validation = data.split(settings.validation, seed=settings.draws(settings.data_from))
     else:
         train, validation = data, None
     if not settings.standardize:

@@ -12,6 +12,7 @@ import param
 from dashboard.choices import Choices
 from dashboard.own_data.tables import DIGEST, OWN, TABLES, Table
 from engine.activations import ACTIVATIONS
+from engine.chance import FORMAT, seeded
 from engine.datasets import DATASETS, Dataset
 from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
@@ -77,7 +78,11 @@ class Digest(param.String):
 
 
 class Settings(Choices):
-    """What is to be trained, on what and how. The same settings give the same run, bit for bit."""
+    """What is to be trained, on what and how.
+
+    The same settings give the same run: on the same kind of processor bit for bit, on another one but for rounding,
+    which a run at the edge of stability makes large.
+    """
 
     dataset = param.Selector(default="moons", objects=[*DATASETS, OWN], doc="The examples to learn from.")
     own = Digest(label="Own data", doc="Which data of one's own are meant, by their digest.")
@@ -157,6 +162,12 @@ class Settings(Choices):
         label="Data seed",
         doc="The number that data and split come from, to see other weights on the same data. -1 follows the seed.",
     )
+    format = param.Integer(
+        default=FORMAT,
+        bounds=(1, FORMAT),
+        doc="How the seed is shared out: in format 1 data and weights are drawn from the same random numbers, "
+        "since format 2 each from numbers of its own.",
+    )
 
     speed = param.Selector(
         default=100,
@@ -201,8 +212,20 @@ class Settings(Choices):
 
     @property
     def data_from(self) -> int:
-        """The seed that data and split come from."""
+        """The number that data and split come from."""
         return self.seed if self.data_seed < 0 else self.data_seed
+
+    def draws(self, number: int) -> int:
+        """A number as the seed that runs of this format draw from."""
+        return seeded(number, self.format)
+
+    def renew(self, seed: int) -> None:
+        """Draw everything anew from another seed, in the present format."""
+        self.param.update(seed=seed, format=FORMAT)
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        return super().of({"format": 1, **values})
 
     def examples(self) -> Dataset:
         """All examples, before any are held out.
@@ -211,7 +234,7 @@ class Settings(Choices):
         """
         if self.dataset == OWN:
             return self.table().dataset()
-        return self.build("dataset", n=self.n, noise=self.noise, seed=self.data_from)
+        return self.build("dataset", n=self.n, noise=self.noise, seed=self.draws(self.data_from))
 
     def table(self) -> Table:
         """All examples as a table; those of one's own as they were brought.
@@ -262,7 +285,9 @@ class Settings(Choices):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
-        settings, problems = super().from_query(query, defaults)
+        """The choices that a link asks for. One that names a seed and no format is older than formats: it is of 1."""
+        unmarked = {"format": "1"} if "seed" in query else {}
+        settings, problems = super().from_query({**unmarked, **query}, defaults)
         if settings.dataset == OWN and settings.own not in TABLES:
             problems.append(f"own={settings.own} means data that are not known here: load their file; these are moons")
             settings.param.update(dataset="moons", own="")

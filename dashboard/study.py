@@ -186,7 +186,7 @@ class _Part:
         self._arguments = {
             "sizes": network.sizes,
             "data": self._setup.train,
-            "axes": {"seed": range(seeds)},
+            "axes": {"seed": [settings.draws(seed) for seed in range(seeds)]},
             "activation": list(network.activations),
             "output": network.output,
             "initializer": settings.build("initializer"),

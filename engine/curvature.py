@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.chance import stream
 from engine.curvature_kernel import CurvatureKernel
 from engine.losses import matching_loss
 from engine.network import Data, Network
@@ -158,7 +159,7 @@ class Curvature:
             raise ValueError(f"start has the shape {np.shape(start)}; expected ({size},), one number per parameter")
         with np.errstate(all="ignore"):
             self._linearize()
-            lanczos = _Lanczos(_blend(start, np.random.default_rng(seed).standard_normal(size)))
+            lanczos = _Lanczos(_blend(start, stream(seed, "lanczos").standard_normal(size)))
             while not lanczos.found(tolerance):
                 self._kernel.product(lanczos.newest, self._penalty, lanczos.image)
                 lanczos.extend()

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import numpy as np
 
+from engine.chance import stream, streams
 from engine.ranges import Range
 
 Count = Annotated[int, Range(10, 5000, log=True, doc="How many examples to draw.", unit="examples")]
@@ -53,7 +54,7 @@ class Dataset:
         Raises ValueError when that leaves either part with nothing to hold.
         """
         held_out = round(validation * len(self))
-        order = np.random.default_rng(seed).permutation(len(self))
+        order = stream(seed, "split").permutation(len(self))
         kept = self._first_of_each_class(order)
         free = np.delete(order, kept)
         if not 0 < held_out <= len(free):
@@ -104,7 +105,7 @@ def moons(n: Count = 200, noise: Noise = 0.2, seed: int = 0) -> Dataset:
     label, angle = _turns(n, 2), np.linspace(0, np.pi, n)
     x = np.column_stack([np.cos(angle), np.sin(angle)])
     x[label == 1] = [1.0, 0.5] - x[label == 1]
-    return _labeled(x, label, 2, noise, np.random.default_rng(seed), "moons")
+    return _labeled(x, label, 2, noise, stream(seed, "noise"), "moons")
 
 
 def circles(
@@ -116,14 +117,14 @@ def circles(
     """A circle inside a circle: the boundary has to close."""
     label = _turns(n, 2)
     x = _on_circle(np.arange(n) / n) * np.where(label == 1, inner, 1.0)[:, None]
-    return _labeled(x, label, 2, noise, np.random.default_rng(seed), "circles")
+    return _labeled(x, label, 2, noise, stream(seed, "noise"), "circles")
 
 
 def xor(n: Count = 200, noise: Noise = 0.1, seed: int = 0) -> Dataset:
     """Four square clouds, one per quadrant; those across from one another belong together. No line beats chance."""
-    rng = np.random.default_rng(seed)
+    points, disturbance = streams(seed, "points", "noise")
     quadrant = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])[_turns(n, 4)]
-    return _labeled(quadrant * rng.uniform(0.1, 1.0, (n, 2)), _turns(n, 2), 2, noise, rng, "xor")
+    return _labeled(quadrant * points.uniform(0.1, 1.0, (n, 2)), _turns(n, 2), 2, noise, disturbance, "xor")
 
 
 def xor4(n: int = 4, noise: Noise = 0.0, seed: int = 0) -> Dataset:
@@ -132,7 +133,7 @@ def xor4(n: int = 4, noise: Noise = 0.0, seed: int = 0) -> Dataset:
     There are four examples whatever `n`, which is accepted so that all datasets can be called alike, and no option.
     """
     corners = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    return _labeled(corners, np.array([0, 1, 1, 0]), 2, noise, np.random.default_rng(seed), "xor4")
+    return _labeled(corners, np.array([0, 1, 1, 0]), 2, noise, stream(seed, "noise"), "xor4")
 
 
 def blobs(
@@ -144,7 +145,7 @@ def blobs(
 ) -> Dataset:
     """Round clouds evenly spaced on a circle; `noise` is their width. Two classes make a binary problem."""
     label = _turns(n, classes)
-    return _labeled(radius * _on_circle(label / classes), label, classes, noise, np.random.default_rng(seed), "blobs")
+    return _labeled(radius * _on_circle(label / classes), label, classes, noise, stream(seed, "noise"), "blobs")
 
 
 def spirals(
@@ -157,7 +158,7 @@ def spirals(
     """Arms that wind around the center, one per class: easy with few turns, hard with many."""
     label, radius = _turns(n, classes), np.linspace(0.1, 1.0, n)
     x = radius[:, None] * _on_circle(turns * radius + label / classes)
-    return _labeled(x, label, classes, noise, np.random.default_rng(seed), "spirals")
+    return _labeled(x, label, classes, noise, stream(seed, "noise"), "spirals")
 
 
 def linear(
@@ -173,13 +174,14 @@ def linear(
 
     Outliers keep their label. The other examples are the same as without outliers.
     """
-    rng, label = np.random.default_rng(seed), _turns(n, 2)
-    across, along = rng.uniform(0.0, 1.0, n) + gap / 2, rng.uniform(-1.0, 1.0, n)
-    thrown = rng.permutation(n)[: round(_share(outliers) * n)]
+    points, throws, disturbance = streams(seed, "points", "outliers", "noise")
+    label = _turns(n, 2)
+    across, along = points.uniform(0.0, 1.0, n) + gap / 2, points.uniform(-1.0, 1.0, n)
+    thrown = throws.permutation(n)[: round(_share(outliers) * n)]
     across[thrown] = -across[thrown] - 1.0
     across *= 2 * label - 1
     x = np.column_stack([across - along, across + along]) / np.sqrt(2)
-    return _labeled(x, label, 2, noise, rng, "linear")
+    return _labeled(x, label, 2, noise, disturbance, "linear")
 
 
 def sine(
@@ -274,4 +276,4 @@ def _labeled(
 
 def _valued(x: np.ndarray, y: np.ndarray, noise: float, seed: int, name: str) -> Dataset:
     """A regression problem in one feature, with noise in the values."""
-    return Dataset(x[:, None], _disturbed(y, noise, np.random.default_rng(seed)), "regression", 0, name)
+    return Dataset(x[:, None], _disturbed(y, noise, stream(seed, "noise")), "regression", 0, name)

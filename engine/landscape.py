@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from engine.chance import stream
 from engine.kernel import Kernel, tiles
 from engine.losses import matching_loss
 from engine.network import Data, Network
@@ -155,7 +156,7 @@ def random_plane(network: Network, seed: int = 0) -> Plane:
     filter of zeros has no size to follow, and gets directions of length 1.
     Source: Li et al. 2018, "Visualizing the loss landscape of neural nets", section 4.
     """
-    rng = np.random.default_rng(seed)
+    rng = stream(seed, "plane")
     return Plane(network.parameters.copy(), np.stack([_filter_normalized(network, rng) for _ in range(2)]))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.activations import ACTIVATIONS
 from engine.buffers import buffer
+from engine.chance import stream
 from engine.initializers import INITIALIZERS, Initializer
 from engine.kernel import Batch, Kernel, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
@@ -76,7 +77,7 @@ class Network:
         self.skip = skip
         self.skips = [skip and a == b for a, b in pairwise(self.sizes[:-1])]
         self._allocate()
-        self._initialize(initializer, np.random.default_rng(seed), bias)
+        self._initialize(initializer, stream(seed, "weights"), bias)
 
     @property
     def parameters(self) -> np.ndarray:

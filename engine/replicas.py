@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.chance import SharedSeed, stream
 from engine.initializers import INITIALIZERS, Initializer
 from engine.losses import LOSSES
 from engine.measures import weight_norms
@@ -113,7 +114,7 @@ class Trainer:
             networks[0].penalty(l1, l2)
         for optimizer in {type(run.optimizer): run.optimizer for run in runs}.values():
             optimizer.start(networks[0].parameters)
-        states = [np.random.default_rng(run.seed).bit_generator.state for run in runs]
+        states = [stream(run.seed, "minibatches").bit_generator.state for run in runs]
         return [Checkpoint(-1, network.parameters, {}, state) for network, state in zip(networks, states, strict=True)]
 
     def network(self, run: Replica) -> Network:
@@ -221,7 +222,8 @@ def _checked(name: str, value: Any) -> Any:
     if name in ("bias", "l1", "l2"):
         return _number(name, value)
     if name == "seed":
-        return whole(name, value, least=0)
+        seed = whole(name, value, least=0)
+        return SharedSeed(seed) if isinstance(value, SharedSeed) else seed
     if name == "batch_size":
         return None if value is None else _number(name, value)
     if name == "loss" and value is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.buffers import buffer
+from engine.chance import stream
 from engine.curvature_kernel import CurvatureKernel
 from engine.kernel import Batch, Kernel, Ring, split
 from engine.losses import Loss, Penalty, matching_loss
@@ -161,7 +162,7 @@ class Training:
         self.network, self._loss = network, matching_loss(loss, network.output)
         self.optimizer = SGD() if optimizer is None else optimizer
         self.batch_size, self.l1, self.l2, self.schedule = batch_size, l1, l2, schedule
-        self._rng = np.random.default_rng(seed)
+        self._rng = stream(seed, "minibatches")
         self._index = -1
         self._data = network.batch(data, self._loss)
         self._kernel = Kernel(network, self._loss, self._data.n)

@@ -20,6 +20,7 @@ from dashboard.instruments.pen_bar import PenBar
 from dashboard.own_data.tables import MOST_CLASSES
 from dashboard.run import Frame
 from dashboard.store import Store
+from engine.chance import stream
 from engine.datasets import Dataset
 
 RESOLUTION = 64
@@ -220,7 +221,7 @@ class DecisionMap(Instrument):
         """Where points of a move are, (k, 2), seen from its end: evenly along it, and scattered unless they erase."""
         steps = int(np.abs(moved / self._spans).max() / APART)
         places = moved * np.linspace(1, 0, steps + 1)[1:, None]
-        rng = np.random.default_rng(len(self._drawing.x) + len(self._stroke))
+        rng = stream(len(self._drawing.x) + len(self._stroke), "pen")
         scattered = places + SPREAD * self._spans * rng.standard_normal(places.shape)
         return places if self.pen == ERASE else scattered
 

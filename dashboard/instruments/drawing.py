@@ -143,5 +143,5 @@ def _asked(settings: Settings) -> tuple[Any, ...]:
     """Which data the settings ask for."""
     if settings.dataset == OWN:
         return OWN, settings.own
-    names = ("dataset", "n", "noise", "seed", "data_seed", *settings.options("dataset"))
+    names = ("dataset", "n", "noise", "seed", "data_seed", "format", *settings.options("dataset"))
     return tuple(getattr(settings, name) for name in names)

@@ -198,7 +198,7 @@ def _of_settings(values: dict, seeds: int) -> Iterator[tuple[Network, np.ndarray
     for seed in range(seeds):
         initializer = settings.build("initializer")
         yield (
-            Network(old.sizes, old.activations, old.output, initializer, seed, old.skip, settings.bias),
+            Network(old.sizes, old.activations, old.output, initializer, settings.draws(seed), old.skip, settings.bias),
             setup.train.x,
         )
 

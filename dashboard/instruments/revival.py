@@ -112,7 +112,7 @@ class Revival(Instrument):
             loss=frame.setup.loss,
             optimizer=settings.build("optimizer"),
             batch_size=settings.batch_size or None,
-            seed=settings.seed,
+            seed=settings.draws(settings.seed),
             l1=frame.l1,
             l2=frame.l2,
         )

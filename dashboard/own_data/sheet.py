@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from dashboard.own_data.tables import FEWEST_ROWS, LARGEST, LONGEST_NAME, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, Table
+from engine.chance import stream
 
 LARGEST_FILE = 10 * 10**6
 """Bytes of a file that are read."""
@@ -100,7 +101,7 @@ class Sheet:
             raise ValueError(f"{len(rows)} complete rows are too few; {FEWEST_ROWS} are needed. {why}".strip())
         if len(rows) > MOST_ROWS:
             problems.append(f"{len(rows):,} complete rows: a sample of {MOST_ROWS:,} is used.")
-            rows = [rows[place] for place in _sample(len(rows), MOST_ROWS, seed)]
+            rows = [rows[place] for place in _sample(len(rows), MOST_ROWS, seed, "rows taken")]
         x = np.array([numbers for numbers, _ in rows])
         answers = [text for _, text in rows]
         names = np.array(inputs)[np.ptp(x, axis=0) == 0]
@@ -326,16 +327,16 @@ def _mostly_numbers(cells: Sequence[str], delimiter: str) -> bool:
 
 def _kept(rows: int, seed: int) -> set[int] | None:
     """Which of very many rows are looked at; None for all."""
-    return None if rows <= MOST_READ else set(_sample(rows, MOST_READ, seed))
+    return None if rows <= MOST_READ else set(_sample(rows, MOST_READ, seed, "rows read"))
 
 
 def _sampled(rows: int, kept: set[int] | None) -> list[str]:
     return [f"{rows:,} rows: a sample of {MOST_READ:,} is looked at."] if kept else []
 
 
-def _sample(many: int, some: int, seed: int) -> list[int]:
+def _sample(many: int, some: int, seed: int, purpose: str) -> list[int]:
     """So many of the numbers below `many`, in their order."""
-    return np.sort(np.random.default_rng(seed).choice(many, some, replace=False)).tolist()
+    return np.sort(stream(seed, purpose).choice(many, some, replace=False)).tolist()
 
 
 def _rescaled(y: np.ndarray) -> tuple[np.ndarray, str]:
