@@ -17,6 +17,7 @@ from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
 from dashboard.trail import TUNED, UPDATES, Trail, Tuning
 from dashboard.view import View
+from engine.chance import FORMAT
 from engine.datasets import Dataset, Standardization
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
@@ -270,6 +271,7 @@ class Run(Store):
             "epoch": f"{epoch.index:,}",
             **{name: _in_digits(loss) for name, loss in losses.items() if not np.isnan(loss)},
             **{name: f"{share:.1%}" for name, share in shares.items() if not np.isnan(share)},
+            **({"format": f"{self.settings.format} (older)"} if self.settings.format < FORMAT else {}),
         }
 
     def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:

@@ -154,7 +154,10 @@ class Settings(Choices):
         doc="Weight of half the sum of w squared in the loss; biases are left out.",
     )
     seed = param.Integer(
-        default=0, bounds=(0, 2**31 - 1), doc="The number all chance comes from: data, split, weights, batches."
+        default=0,
+        bounds=(0, 2**31 - 1),
+        doc="The number all chance comes from: data, split, weights, batches, each with random numbers of its own. "
+        "In a run of the older format 1 they share them, until a new seed is rolled or a preset chosen.",
     )
     data_seed = param.Integer(
         default=-1,

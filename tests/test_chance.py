@@ -210,3 +210,10 @@ def test_settings_of_a_study_are_of_the_format_of_the_page(old: Run):
     study = PAGES["dead"].opened({**old.settings.query(), "format": "1"})[0].study
     label = next(iter(study.plan.variants))
     assert study.settings_of(old.settings, label, 3)["format"] == 1
+
+
+def test_the_page_says_when_a_run_is_of_the_older_format(old: Run):
+    assert old.readings(old.frame())["format"] == "1 (older)"
+    assert "older format 1" in old.settings.param.seed.doc
+    old.settings.renew(1)
+    assert "format" not in old.readings(old.frame())

@@ -16,7 +16,7 @@ from dashboard.study import Plan
 
 CLOUDS = {"dataset": "blobs", "classes": 2, "radius": 2.83, "noise": 0.5}
 OVERLAP = {**CLOUDS, "radius": 1.0, "noise": 0.8, "validation": 0.3, "stop_epoch": 1000, "speed": 100}
-MISTAKEN = {**CLOUDS, "initializer": "large", "std": 1.5, "seed": 3, "data_seed": 0, "stop_epoch": 1000, "speed": 20}
+MISTAKEN = {**CLOUDS, "initializer": "large", "std": 1.5, "seed": 99, "data_seed": 0, "stop_epoch": 1000, "speed": 20}
 OUTLIERS = {"dataset": "linear", "noise": 0.0, "outliers": 0.1, "stop_epoch": 2000, "speed": 100}
 XOR = {
     "dataset": "xor4",
