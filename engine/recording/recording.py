@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.chance import stream
 from engine.recording.history import SHIFT, History, bytes_per_row
 from engine.training import Checkpoint, Epochs
 
@@ -140,7 +141,7 @@ def _check_checkpoint(checkpoint: Checkpoint, epochs: Epochs) -> None:
 
 
 def _check_rng_state(state: dict[str, Any]) -> None:
-    generator = np.random.default_rng(0).bit_generator
+    generator = stream(0, "minibatches").bit_generator
     try:
         generator.state = state
         understood = generator.state == state
