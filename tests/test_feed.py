@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.watching import feed
+from dashboard.watching.batching import Telling
 from dashboard.watching.feed import Feed, Layout, Measured, feeds
-from dashboard.watching.scribe import Scribe, Telling, Thinning
+from dashboard.watching.scribe import Scribe, Thinning
 from dashboard.watching.tail import HELD, Sketch, Tail
 from engine import DATASETS, Network, train
 from engine.training import COLUMNS, NUMBERS, Epoch, Epochs

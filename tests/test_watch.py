@@ -142,7 +142,9 @@ def test_epochs_that_come_from_elsewhere_are_told_too():
     assert (tail.feed.name, tail.has_data, tail.history[-1].index) == ("given", True, 9)
 
 
-def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters():
+def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters(monkeypatch):
+    monkeypatch.setattr(gauge, "CREDIT", 1e9)
+    monkeypatch.setattr(gauge, "SHARE", 1e9)
     data, network = DATASETS["moons"](60), Network([2, 4, 1])
     with watch("own", network=network, data=data) as found:
         for epoch in range(5):
@@ -527,10 +529,11 @@ class TestTorch:
 
     def test_what_was_measured_since_the_last_word_is_averaged(self, module, monkeypatch):
         monkeypatch.setattr("dashboard.watching.torch_adapter.SHARE", 1e9)
-        norms = []
+        norms, optimizer = [], pytest.importorskip("torch").optim.SGD(module.parameters(), lr=0.1)
         with watch("torch", module=module) as found:
             for seed in range(3):
                 _, loss = self.step(module, seed)
+                optimizer.step()
                 norms.append(
                     [
                         one.weight.grad.double().norm() ** 2 + one.bias.grad.double().norm() ** 2

@@ -8,6 +8,7 @@
 Whatever goes wrong here is logged once, and never raised: the training goes on.
 """
 
+import atexit
 import logging
 import os
 import socket
@@ -15,22 +16,25 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 import webbrowser
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from time import perf_counter
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 import numpy as np
 
 from dashboard.kept.shelf import home
 from dashboard.watching import beacon, feed
+from dashboard.watching.batching import UNTOLD, Telling
+from dashboard.watching.endings import BROKEN_OFF, PROPER, Ending, Whereabouts, ending, is_left_by_an_exception, is_ours
 from dashboard.watching.feed import Feed
-from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, Gauge, Numbers, number
-from dashboard.watching.scribe import Scribe, Telling
+from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, Gauge, number, reason, short
+from dashboard.watching.scribe import Scribe
 from engine.training import Epoch
 
 log = logging.getLogger(__name__)
@@ -41,7 +45,11 @@ SHOWN: list[Callable[["Lab"], bool]] = []
 LOOKED = 3.0
 """Seconds for which a page of watched runs is taken to be open after its last sign."""
 
+MOST_EPOCH = 2**53 - 1
+"""The last epoch that every number in between holds exactly."""
+
 NAN = float("nan")
+KINDS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 
 
 def _harmless(method: Callable) -> Callable:
@@ -51,7 +59,9 @@ def _harmless(method: Callable) -> Callable:
     def tried(self: "Lab", *arguments: Any, **named: Any) -> Any:
         try:
             return method(self, *arguments, **named)
-        except Exception as error:
+        except BaseException as error:
+            if not is_ours(error):
+                raise
             self._excuse(error)
             return None
 
@@ -76,40 +86,47 @@ class Lab:
         l1: float = 0.0,
         l2: float = 0.0,
         open_browser: bool | None = None,
+        **others: Any,
     ) -> None:
-        self.name, self.address, self.id = str(name), "", ""
+        self.name, self.address, self.id = "run", "", ""
         self._excused: set[str] = set()
         self._scribe: Scribe | None = None
         self._probe: Any = None
         self._network = network
         self._gauge = Gauge()
         self._next, self._is_seldom = 0, False
-        self._begin(module, data, validation, loss, l1, l2, open_browser)
+        self._place = Whereabouts()
+        self._begin(name, module, data, validation, loss, l1, l2, open_browser, others)
         self._has_arrays = self._probe is not None or network is not None
+        if self._scribe is not None:
+            self._scribe.ending = self._place.ending
+            finish = weakref.finalize(self, _finish, self._scribe, self._probe, self._place)
+            finish.atexit = False  # at the end of the program the scribe is asked, while there are modules still
 
     def log(
         self,
         epoch: Any = None,
-        loss: Any = NAN,
-        *,
-        accuracy: Any = NAN,
-        validation_loss: Any = NAN,
-        validation_accuracy: Any = NAN,
-        learning_rate: Any = NAN,
+        loss: Any = None,
+        *more: Any,
+        accuracy: Any = None,
+        validation_loss: Any = None,
+        validation_accuracy: Any = None,
+        learning_rate: Any = None,
         gradients: Any = None,
         activations: Any = None,
         parameters: Any = None,
         **others: Any,
     ) -> None:
-        """Tell of an epoch. Only the loss has to be there; what is not told with an epoch is shown as it was last.
+        """Tell of an epoch, at once or bit by bit: what is told of one epoch in several calls is put together.
 
         epoch         a whole number, 0 or more; one more than before where it is None
         gradients     a list or dict with one entry per layer: its gradient as an array, or the norm as a number
         activations   likewise per hidden layer: means (units,), or outputs (examples, units, ...), which are averaged
         parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
 
-        All numbers are told at every epoch; what is made of arrays, in loops that are faster than that, at as many as
-        a percent of the time allows. Arrays may be overwritten right afterwards. All may be NumPy's or PyTorch's.
+        None is "not told", of every argument and in lists and dicts. All numbers are told at every epoch; what is made
+        of arrays, in loops that are faster than that, at as many as a percent of the time allows. Arrays may be
+        overwritten right afterwards. All may be NumPy's or PyTorch's. What cannot be measured leaves the rest as it is.
         """
         scribe = self._scribe
         if scribe is None:
@@ -117,47 +134,62 @@ class Lab:
         try:
             if not scribe.is_mine:
                 raise RuntimeError("a forked process, or one that is over, tells nothing")
-            if others:
-                scribe.say(f"{', '.join(others)}: not shown; loss, accuracy, gradients and so on are.")
-            index = epoch if type(epoch) is int and epoch >= 0 else self._index(epoch)
+            if not self._place.is_noted:
+                self._place.note(sys._getframe(1))
+            index = epoch if type(epoch) is int and 0 <= epoch <= MOST_EPOCH else self._index(epoch)
             self._next = index + 1
-            numbers = (
-                index,
-                loss if type(loss) is float else number(loss),
-                accuracy if accuracy is NAN else number(accuracy),
-                validation_loss if validation_loss is NAN else number(validation_loss),
-                validation_accuracy if validation_accuracy is NAN else number(validation_accuracy),
-                learning_rate if learning_rate is NAN else number(learning_rate),
+            given, numbers = 0, []
+            told = loss, accuracy, validation_loss, validation_accuracy, learning_rate
+            for place, value in enumerate(told):
+                if type(value) is not float:
+                    value = None if value is None else self._number(KINDS[place], value)
+                given |= (value is not None) << place
+                numbers.append(NAN if value is None else value)
+            if more or others:
+                self._say_unknown(more, others)
+            if not self._has_arrays and gradients is None and activations is None and parameters is None:
+                if given:
+                    scribe.take((index, given, *numbers))
+                return
+            self._log_arrays(
+                Telling(index, tuple(numbers), self._gauge.layout, given=given), (gradients, activations, parameters)
             )
-            if self._has_arrays or not (gradients is None and activations is None and parameters is None):
-                if perf_counter() >= self._gauge.rest_until:
-                    measured = self._measured(gradients, activations, parameters)
-                    scribe.take_arrays(Telling(index, numbers[1:], self._gauge.layout, *measured))
-                    return
-                if not self._is_seldom:
-                    self._is_seldom = True
-                    scribe.say(SELDOM)
-            scribe.take(numbers)
-        except Exception as error:
-            self._excuse(error)
-
-    def log_epoch(self, epoch: Epoch) -> None:
-        """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
-        if self._scribe is None:
-            return
-        try:
-            self._scribe.take_row(epoch)
-        except Exception as error:
+        except BaseException as error:
+            if not is_ours(error):
+                raise
             self._excuse(error)
 
     @_harmless
-    def close(self, end: str = feed.ENDED) -> None:
-        """Tell the rest and stop. `with` and the end of the program do it."""
-        if self._probe is not None:
-            self._probe.remove()
-            self._probe = None
+    def log_epoch(self, epoch: Epoch) -> None:
+        """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
         if self._scribe is not None:
-            self._scribe.close(end)
+            self._scribe.take_row(epoch)
+
+    @_harmless
+    def close(self, end: str = feed.ENDED, error: str = "") -> None:
+        """Tell the rest and stop. `with` and the end of the program do it, and so does letting go of the lab.
+
+        error: the class of the exception that ended the training
+        """
+        probe, self._probe = self._probe, None
+        try:
+            if probe is not None:
+                probe.remove()
+                if (late := probe.late()) is not None:
+                    self._tell_late(late)
+        finally:
+            if self._scribe is not None:
+                self._scribe.close(end, error)
+
+    @_harmless
+    def left_from(self, frame: FrameType) -> Ending:
+        """How a loop was left, by the frame that lets go of it; which exception it was is told a moment later."""
+        self._place.note(frame)
+        if not is_left_by_an_exception(frame):
+            return PROPER
+        if self._scribe is not None:
+            look_back(self._scribe, self._place)
+        return BROKEN_OFF
 
     def __enter__(self) -> Self:
         return self
@@ -165,25 +197,101 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(_ending(kind, error))
+        self._leave(kind, error)
+
+    def __deepcopy__(self, _: dict) -> "Lab":
+        """Another name for the same run: who copies a trainer does not begin a run."""
+        return self
+
+    def __reduce__(self) -> tuple:
+        """What is saved together with a lab is loaded without this project: a stand-in that takes every call."""
+        from unittest.mock import MagicMock
+
+        return MagicMock, ()
+
+    @_harmless
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
+        self.close(*ending(kind, error))
+
+    def _log_arrays(self, telling: Telling, arrays: tuple[Any, Any, Any]) -> None:
+        """Tell the numbers, whatever becomes of the arrays, and what is measured of these."""
+        try:
+            if self._probe is not None and all(one is None for one in arrays):
+                self._log_module(telling)
+            elif perf_counter() >= self._gauge.rest_until:
+                self._gauge.begin()
+                self._measure(telling, *arrays)
+            else:
+                self._say_seldom()
+        finally:
+            if telling.tells:
+                self._scribe.take_arrays(telling)
+
+    def _log_module(self, telling: Telling) -> None:
+        """Measure what is read off the module, and tell what is known now of an epoch before."""
+        self._gauge.begin()
+        found = self._probe.read(telling.index)
+        if found.late is not None:
+            self._tell_late(found.late)
+        if found.is_empty:
+            self._say_seldom()
+            return
+        telling.batches = found.batches
+        self._measure(telling, found.gradients, found.activations, found.parameters)
+        self._probe.rest_until(self._gauge.rest_until)
+
+    def _measure(self, telling: Telling, gradients: Any, activations: Any, parameters: Any) -> None:
+        """Put numbers of the arrays into the telling."""
+        if parameters is None and self._network is not None:
+            parameters = {"all": self._network.parameters}
+        whole = self._network is not None and self._network.parameters.size <= MOST_OURS
+        found = self._gauge.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
+        telling.layout = found.layout
+        telling.gradient_norms, telling.known_layers = found.gradient_norms, found.known_layers
+        telling.means, telling.known_units, telling.parameters = found.means, found.known_units, found.parameters
+
+    def _tell_late(self, late: Any) -> None:
+        """Tell the gradients of an epoch that was told before they were known."""
+        telling = Telling(late.index, UNTOLD, self._gauge.layout, given=0, batches=(late.batches, 0))
+        self._measure(telling, late.gradients, None, None)
+        self._scribe.take_arrays(telling)
 
     @_harmless
     def _begin(
-        self, module: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float, open_browser: bool | None
+        self,
+        name: Any,
+        module: Any,
+        data: Any,
+        validation: Any,
+        loss: str | None,
+        l1: float,
+        l2: float,
+        open_browser: bool | None,
+        others: Mapping[str, Any],
     ) -> None:
+        if _is_read_again(sys._getframe(1)):
+            return
+        self.name = str(name)
         told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
         found = Feed.begun(self.name, told)
         many = any(len(one) > feed.MOST_EXAMPLES for one in examples.values())
         if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
         self._scribe, self.id = Scribe(found), found.id
+        self._gauge = Gauge(self._scribe.leave_out)
         if many:
             self._scribe.say(TOO_MANY)
+        if others:
+            self._scribe.say(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
         if module is not None:
-            from dashboard.watching.torch_adapter import Probe
-
-            self._probe = Probe(module)
+            self._attach(module)
         self._show(open_browser)
+
+    @_harmless
+    def _attach(self, module: Any) -> None:
+        from dashboard.watching.torch_adapter import Probe
+
+        self._probe = Probe(module, self._scribe.leave_out)
 
     @_harmless
     def _show(self, open_browser: bool | None) -> None:
@@ -202,37 +310,87 @@ class Lab:
         if sys.stderr:
             sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
 
-    def _measured(self, gradients: Any, activations: Any, parameters: Any) -> Numbers:
-        """The numbers of what was given, or else of what can be read off the module or network."""
-        self._gauge.begin()
-        if self._probe is not None and gradients is None and activations is None and parameters is None:
-            gradients, activations, parameters = self._probe.read()
-        if parameters is None and self._network is not None:
-            parameters = {"all": self._network.parameters}
-        whole = self._network is not None and self._network.parameters.size <= MOST_OURS
-        return self._gauge.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
+    def _number(self, kind: str, value: Any) -> float | None:
+        """A number as Python's own; None, and a word about it, where it is none."""
+        try:
+            with np.errstate(all="ignore"):
+                found = number(value)
+        except Exception as error:
+            self._scribe.say(f"{kind}: {reason(error)}; it is not shown.")
+            return None
+        if isinstance(value, str):
+            self._scribe.say(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
+        return found
 
     def _index(self, epoch: Any) -> int:
         """The epoch as a whole number; the next one, and a word about it, where it is none."""
+        following = min(self._next, MOST_EPOCH)
         if epoch is None:
-            return self._next
-        told = number(epoch)
-        if 0 <= told < 2**53 and told == int(told):
+            return following
+        try:
+            told = number(epoch)
+        except Exception:
+            told = NAN
+        if 0 <= told <= MOST_EPOCH and told == int(told):
             return int(told)
-        self._scribe.say(f"Epoch {told:g} is no whole number of 0 or more; it is shown as {self._next}.")
-        return self._next
+        words = f"{told:g}" if told == told else short(epoch)
+        self._scribe.say(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
+        return following
 
-    def _excuse(self, error: Exception) -> None:
+    def _say_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
+        names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
+        self._scribe.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
+
+    def _say_seldom(self) -> None:
+        if not self._is_seldom:
+            self._is_seldom = True
+            self._scribe.say(SELDOM)
+
+    def _excuse(self, error: BaseException) -> None:
         """Say once what went wrong and what to do; the training goes on."""
-        said = f"{type(error).__name__}: {error}"
-        if said not in self._excused and len(self._excused) < 20:
+        with suppress(Exception):
+            said = reason(error)
+            if said in self._excused or len(self._excused) >= MOST_EXCUSED:
+                return
             self._excused.add(said)
-            with suppress(Exception):
-                advice = _advice(error)
-                log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
-                if self._scribe is not None and self._scribe.is_mine:
-                    self._scribe.say(f"Something could not be told: {said}")
+            advice = _advice(error)
+            log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
+            if self._scribe is not None and self._scribe.is_mine:
+                self._scribe.say(f"Something could not be told: {said}")
 
+
+def _finish(scribe: Scribe, probe: Any, place: Whereabouts) -> None:
+    """End the run of a lab that nobody holds any more, without waiting for anything."""
+    with suppress(Exception):
+        if probe is not None:
+            probe.remove()
+        scribe.release(*place.ending())
+
+
+def _is_read_again(frame: FrameType | None) -> bool:
+    """Whether a process of `multiprocessing` reads the program anew, which has called watch as it was read."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def look_back(scribe: Scribe, place: Whereabouts) -> None:
+    """Tell at the end of the program, or in a moment, what an exception was that a loop was left by."""
+
+    def look() -> None:
+        if place.ending() != PROPER:
+            scribe.amend(*place.ending())
+
+    atexit.register(look)
+    moment = threading.Timer(A_MOMENT, look)
+    moment.daemon = True
+    moment.start()
+
+
+A_MOMENT = 0.5
+MOST_EXCUSED = 20
 
 TOO_MANY = (
     f"There are more than {feed.MOST_EXAMPLES:,} examples: pictures that are made of them, such as the decision map, "
@@ -256,6 +414,7 @@ def watch(
     l1: float = 0.0,
     l2: float = 0.0,
     open_browser: bool | None = None,
+    **others: Any,
 ) -> Lab:
     """Show a training of any loop and any library, live: a lab to `log` its epochs to.
 
@@ -264,7 +423,7 @@ def watch(
     validation, loss, l1, l2   as in `train`
     open_browser   whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0
     """
-    return Lab(name, module, network, data, validation, loss, l1, l2, open_browser)
+    return Lab(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
 
 
 def observe(
@@ -284,20 +443,20 @@ def observe(
     Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
     """
     told = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
-    told = _arguments_of(training) | {key: value for key, value in told.items() if value}
-    lab = Lab(name or _title(told), **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
-    end = feed.ENDED
+    lab = _lab_of(training, name, told, open_browser)
+    end = PROPER
     try:
         for epoch in training:
             lab.log_epoch(epoch)
             yield epoch
     except GeneratorExit:
+        end = lab.left_from(sys._getframe(1)) or PROPER
         raise
     except BaseException as error:
-        end = _ending(type(error), error)
+        end = ending(type(error), error)
         raise
     finally:
-        lab.close(end)
+        lab.close(*end)
 
 
 KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
@@ -334,6 +493,21 @@ def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
     os.replace(part, path)
 
 
+def _lab_of(training: Any, name: str, told: Mapping[str, Any], open_browser: bool | None) -> Lab:
+    """A lab for these epochs, with what is told of them and else what they themselves tell."""
+    given = {key: value for key, value in told.items() if value is not None and not _is_zero(value)}
+    try:
+        told = _arguments_of(training) | given
+        name = name or _title(told)
+    except Exception:
+        told, name = given, name or "run"
+    return Lab(name, **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and not value
+
+
 def _arguments_of(training: Any) -> dict[str, Any]:
     """What `train(...)` was given, as far as it has not ended."""
     frame = getattr(training, "gi_frame", None)
@@ -347,15 +521,6 @@ def _title(told: Mapping[str, Any]) -> str:
     network, name = told.get("network"), getattr(told.get("data"), "name", "")
     sizes = "-".join(map(str, getattr(network, "sizes", ())))
     return " ".join(filter(None, [name, sizes])) or "run"
-
-
-def _ending(kind: type[BaseException] | None, error: BaseException | None) -> str:
-    """How a loop was left, in words."""
-    if kind is None or issubclass(kind, GeneratorExit):
-        return feed.ENDED
-    if issubclass(kind, KeyboardInterrupt | SystemExit):
-        return f"{feed.STOPPED} by {kind.__name__}"
-    return f"{feed.FAILED}: {kind.__name__}: {error}"
 
 
 def _may_open() -> bool:
