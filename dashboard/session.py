@@ -12,6 +12,7 @@ from dashboard.app import App
 from dashboard.current_document import keep_apart
 from dashboard.hearing import listen
 from dashboard.kept.shelf import Shelf
+from dashboard.page_policy import guard
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
 from dashboard.store import Store
@@ -36,6 +37,7 @@ def serve() -> None:
     app = App(run, kind.slug, problems, lazy=True, key=key)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
+    guard(document)
     request = document.session_context.request
     with suppress(AttributeError, ValueError):  # a socket of another kind has no port
         _, port, *_ = request.connection.stream.socket.getsockname()

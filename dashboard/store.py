@@ -163,8 +163,9 @@ class Store(param.Parameterized):
     def welcome(self, guests: Iterable[Guest]) -> None:
         """Show these runs beside this one, and no others."""
         before, self.guests = self.guests, tuple(guests)
+        stay = [guest.store for guest in self.guests]
         for guest in before:
-            if guest not in self.guests:
+            if guest.store not in stay:
                 guest.store.close()
         self.touch()
 

@@ -31,6 +31,7 @@ HOMES = {
     "dashboard.budget": "run",
     "dashboard.edge": "run",
     "dashboard.job": "run",
+    "dashboard.kept.names": "run",
     "dashboard.kept.shelf": "run",
     "dashboard.notes.entry": "run",
     "dashboard.notes.journal": "run",
@@ -89,10 +90,12 @@ HOMES = {
     "dashboard.watching.convoy": "pages",
     "dashboard.watching.ride": "pages",
     "dashboard.app": "app",
+    "dashboard.page_policy": "app",
     "dashboard.rounds": "app",
     "dashboard.session": "app",
     "dashboard.cells.inline": "app",
     "dashboard.watching.viewer": "app",
+    "dashboard.app_hooks": "main",
     "dashboard.main": "main",
 }
 """The layer of each single module; the folders' layers are named like them. A new module gets a line here."""

@@ -13,6 +13,7 @@ from dashboard import style
 from dashboard.choices import Choices
 from dashboard.file_drop import FileDrop
 from dashboard.kept.guest_picture import chip
+from dashboard.kept.names import told_apart
 from dashboard.kept.run_list import KeepForm, RunList
 from dashboard.kept.shelf import ENDING, LARGEST, Kept, Shelf, described, differences
 from dashboard.plain_text import HTML, element, phrase
@@ -108,27 +109,25 @@ class KeptRuns(pn.viewable.Viewer):
 
     def _keep(self, wish: Mapping[str, Any]) -> None:
         kept = self._host.keep(str(wish["name"]))
-        self._say(f"Kept as {_quoted(kept.name)}, at epoch {kept.epoch:,}.")
+        self._say(f"Kept as {self._called(kept)}, at epoch {kept.epoch:,}.")
 
     def _open(self, wish: Mapping[str, Any]) -> None:
         kept = self._shelf.about(wish["id"])
         self._host.reopen(self._shelf.load(kept.id), kept.id)
-        self._say(f"Opened {_quoted(kept.name)}, at epoch {kept.epoch:,}.")
+        self._say(f"Opened {self._called(kept)}, at epoch {kept.epoch:,}.")
 
     def _rename(self, wish: Mapping[str, Any]) -> None:
         kept = self._shelf.rename(wish["id"], str(wish["name"]))
-        guests = self._host.run.guests
-        if any(guest.id == kept.id for guest in guests):
-            self._host.run.welcome(_renamed(guest, kept) for guest in guests)
         self._say(f"Its name is now {_quoted(kept.name)}.")
 
     def _delete(self, wish: Mapping[str, Any]) -> None:
         kept = self._shelf.about(wish["id"])
+        called = self._called(kept)
         self._shelf.delete(kept.id)
-        self._say(f"Deleted {_quoted(kept.name)}.", undo=kept.id)
+        self._say(f"Deleted {called}.", undo=kept.id)
 
     def _restore(self, wish: Mapping[str, Any]) -> None:
-        self._say(f"{_quoted(self._shelf.restore(wish['id']).name)} is back.")
+        self._say(f"{self._called(self._shelf.restore(wish['id']))} is back.")
 
     def _place_beside(self, wish: Mapping[str, Any]) -> None:
         run, kept = self._host.run, self._shelf.about(wish["id"])
@@ -149,7 +148,7 @@ class KeptRuns(pn.viewable.Viewer):
             raise ValueError(f"{_quoted(kept.name)} is a {theirs}, and this page shows a {ours}. Open it by itself.")
         taken = {guest.color for guest in others}
         color = next(color for color in map(style.variant_color, PLACES) if color not in taken)
-        return Guest(kept.id, kept.name, color, store)
+        return Guest(kept.id, told_apart(self._shelf.kept()).get(kept.id, kept.name), color, store)
 
     def _hand_out(self, wish: Mapping[str, Any]) -> None:
         """The next piece of a file; the browser asks for one after the other."""
@@ -184,8 +183,13 @@ class KeptRuns(pn.viewable.Viewer):
         except ValueError as error:
             self._fail(_sentence(error))
         else:
-            self._say(f"{_quoted(kept.name)} is here already." if kept.id in before else f"Added {_quoted(kept.name)}.")
+            called = self._called(kept)
+            self._say(f"{called} is here already." if kept.id in before else f"Added {called}.")
         self.refresh()
+
+    def _called(self, kept: Kept) -> str:
+        """A run's name in a sentence, such that no other that is kept is called so."""
+        return _quoted(told_apart(self._shelf.kept()).get(kept.id, kept.name))
 
     def _say(self, words: str, failed: bool = False, undo: str = "") -> None:
         self._form.param.update(said=words, failed=failed, undo=undo)
@@ -195,25 +199,28 @@ class KeptRuns(pn.viewable.Viewer):
 
     def _fill(self, settings: Mapping[str, Any]) -> None:
         kept, problems, run = self._shelf.kept(), self._shelf.problems, self._host.run
-        there = {one.id for one in kept}
-        if any(guest.id not in there for guest in run.guests):
-            run.welcome(guest for guest in run.guests if guest.id in there)
+        called = told_apart(kept)
+        guests = [_renamed(guest, called[guest.id]) for guest in run.guests if guest.id in called]
+        if guests != [*run.guests]:
+            run.welcome(guests)
         colors = {guest.id: guest.color for guest in run.guests}
-        self._list.runs = [_row(one, colors.get(one.id, "")) for one in kept]
+        self._list.runs = [_row(one, called[one.id], colors.get(one.id, "")) for one in kept]
         self._form.suggested = described(settings) or "A name"
         self._table.param.update(object=_comparison(run.settings, run.guests), visible=bool(run.guests))
         lines = [f"Kept in {self._shelf.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
         self._small.object = phrase(*(element("p", line) for line in lines), between="")
 
 
-def _row(kept: Kept, color: str) -> dict[str, Any]:
+def _row(kept: Kept, called: str, color: str) -> dict[str, Any]:
     """What the list shows of a run."""
     moment = datetime.fromisoformat(kept.created)
     year = "" if moment.year == datetime.now().year else f" {moment.year}"
     loss = f"loss {_in_digits(kept.loss)}" if kept.loss == kept.loss else ""
     when, size = f"{moment.day} {moment:%b}{year} {moment:%H:%M}", _in_bytes(kept.size)
+    when = called.removeprefix(kept.name).removeprefix(", ") or when
     about = " · ".join(filter(None, [when, kept.page.capitalize(), f"epoch {kept.epoch:,}", loss, size]))
-    return {"id": kept.id, "name": kept.name, "about": about, "beside": bool(color), "color": color}
+    row = {"id": kept.id, "name": kept.name, "called": called, "about": about}
+    return {**row, "beside": bool(color), "color": color}
 
 
 def _comparison(settings: Choices, guests: Sequence[Guest]) -> Markup:
@@ -265,8 +272,8 @@ def _sentence(error: Exception) -> str:
     return words[:1].upper() + words[1:] + "." * (words[-1:] not in ".…!?")
 
 
-def _renamed(guest: Guest, kept: Kept) -> Guest:
-    return Guest(guest.id, kept.name, guest.color, guest.store) if guest.id == kept.id else guest
+def _renamed(guest: Guest, name: str) -> Guest:
+    return Guest(guest.id, name, guest.color, guest.store) if guest.name != name else guest
 
 
 def _words(look: str) -> HTML:

@@ -103,7 +103,8 @@ class KeepForm(JSComponent):
 class RunList(JSComponent):
     """Kept runs, one below the other. What a visitor does with one is told; what is shown is what `runs` says.
 
-    runs: for each its id, name, about (a line), beside (whether it is shown beside the page's own) and color.
+    runs: for each its id, name, what it is called among the others, about (a line), beside (whether it is shown beside
+    the page's own) and color.
     """
 
     runs = param.List(default=[], doc="The kept runs.")
@@ -210,13 +211,13 @@ class RunList(JSComponent):
           // What was changed stands until it is answered, and nobody's typing is taken away.
           const waits = item.wish > model.answered
           if (!waits && el.getRootNode().activeElement != name) { name.value = run.name }
-          name.setAttribute("aria-label", `Name of ${run.name}`)
+          name.setAttribute("aria-label", `Name of ${run.called}`)
           about.textContent = run.about
           if (!waits) { box.checked = run.beside }
-          box.setAttribute("aria-label", `Show ${run.name} beside`)
+          box.setAttribute("aria-label", `Show ${run.called} beside`)
           chip.style.background = run.color || "transparent"
           item.classList.toggle("shown", run.beside)
-          for (const button of buttons) { button.setAttribute("aria-label", `${button.textContent} ${run.name}`) }
+          for (const button of buttons) { button.setAttribute("aria-label", `${button.textContent} ${run.called}`) }
         }
         return item
       }

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ import param
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from dashboard.kept.names import told_apart
 from dashboard.kept.shelf import Kept, Shelf
 from dashboard.notes.entry import BEGUN, Entry, Pin
 from dashboard.notes.journal import ID, Journal, JournalError, OvertakenError
@@ -168,13 +169,13 @@ class Notebook(Page):
 
     def _show_around(self, entry: Entry, kept: list[Kept]) -> None:
         """Show what belongs to an entry besides its fields."""
-        there = {one.id for one in kept}
+        called = told_apart(kept)
         self._pins.param.update(
             pins=[
-                {"run": pin.run, "label": _label(pin), "link": pin.link, "gone": pin.run not in there}
+                {"run": pin.run, "label": _label(pin, called), "link": pin.link, "gone": pin.run not in called}
                 for pin in entry.pins
             ],
-            runs=[{"id": one.id, "label": _described(one)} for one in kept],
+            runs=[{"id": one.id, "label": _described(one, called[one.id])} for one in kept],
         )
         begun, changed = _day(entry.created), _day(entry.changed)
         self._when.object = f"Begun {begun}" + (f", changed {changed}" if changed != begun else "")
@@ -327,12 +328,12 @@ def _summary(entry: Entry) -> dict[str, str]:
     return {"id": entry.id, "title": entry.title, "about": ", ".join(filter(None, [_day(entry.created), runs]))}
 
 
-def _label(pin: Pin) -> str:
-    return f"{pin.name or pin.run}, epoch {pin.epoch:,}"
+def _label(pin: Pin, called: Mapping[str, str]) -> str:
+    return f"{called.get(pin.run) or pin.name or pin.run}, epoch {pin.epoch:,}"
 
 
-def _described(kept: Kept) -> str:
-    return f"{kept.name}, epoch {kept.epoch:,}, loss {kept.loss:.3g}"
+def _described(kept: Kept, called: str) -> str:
+    return f"{called}, epoch {kept.epoch:,}, loss {kept.loss:.3g}"
 
 
 def _day(moment: str) -> str:

@@ -15,6 +15,7 @@ from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.told_activations import ToldActivations
 from dashboard.instruments.update_ratios import UpdateRatios
+from dashboard.kept.names import told_apart
 from dashboard.pages.page import Page
 from dashboard.run import Frame
 from dashboard.watching import feed
@@ -91,8 +92,9 @@ class Watch(Page):
         if told != self._listed:
             self._listed = told
             said = [run.condition[:1].upper() + run.condition[1:] + "."] if run.condition else []
+            called = told_apart(run.entries)
             self._list.param.update(
-                items=[_item(entry) for entry in run.entries],
+                items=[_item(entry, called[entry.id]) for entry in run.entries],
                 chosen=run.chosen,
                 following=not run.settings.feed,
                 said="\n".join([*said, *run.problems]),
@@ -106,12 +108,12 @@ def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:
     return any(choice.suits(frame) for choice in choices)
 
 
-def _item(entry: Entry) -> dict[str, str]:
+def _item(entry: Entry, called: str) -> dict[str, str]:
     """An entry for the browser."""
     loss = "" if entry.loss != entry.loss else f", loss {entry.loss:.4g}"
     return {
         "id": entry.id,
-        "name": entry.name,
+        "name": called,
         "state": entry.state,
         "words": WORDS[entry.state],
         "detail": f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing told yet",

@@ -14,6 +14,7 @@ from typing import Any
 
 import panel as pn
 
+from dashboard.page_policy import strict
 from dashboard.watching import beacon
 from dashboard.watching.feed import is_running
 
@@ -33,6 +34,7 @@ def main() -> None:
     wanted = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training's Ctrl-C is not for the one who watches it
     address = f"http://localhost:{wanted.port}/dashboard"
+    strict()
     server = pn.serve(
         {"dashboard": str(Path(__file__).parents[1] / "main.py")},
         port=wanted.port,

@@ -38,3 +38,22 @@ def test_what_a_link_says_is_told_as_text(visit):
         page.window.goto(page.window.url.split("?")[0] + "?" + urlencode({"page": payload}), wait_until="commit")
         assert f"page={payload} does not exist" in page.alert()
         calm(page)
+
+
+def test_a_page_runs_no_script_that_the_server_has_not_sent(visit):
+    """Whatever slips through as HTML: handlers, links, scripts, and what would be asked of another host."""
+    page = visit("?page=home", pictures=3)
+    slipped = """(async () => {
+      const made = document.createElement("div"), script = document.createElement("script")
+      made.innerHTML = `<img src="data:," onerror="window.ran = 1"><a href="javascript:window.ran = 2">x</a>`
+      script.textContent = "window.ran = 3"
+      document.body.append(made, script)
+      made.querySelector("a").click()
+      const asked = await fetch("https://example.org/").then(() => "asked", () => "not asked")
+      await new Promise((done) => setTimeout(done, 500))
+      return [window.ran ?? null, asked]
+    })()"""
+    assert page.ask(slipped) == [None, "not asked"]
+    blocked = [trouble for trouble in page.troubles if "Content Security Policy" in trouble]
+    assert len(blocked) == 5
+    page.troubles.clear()

@@ -1,0 +1,111 @@
+"""Page policy: what the browser of a visitor may do on a page, whatever a text on it looks like.
+
+Only scripts of the server run, and those that stand in the page as it was sent, by their hashes: no handler in a tag,
+no `javascript:` link, nothing that came later. es-module-shims, by which Panel loads components, adds scripts of its
+own; it takes their nonce from the first script of the page that has one. Nothing is asked of another host or sent to
+one, and no other site shows the laboratory in a frame. The functions of BokehJS and the modules of Panel's components
+are made in the browser: that is what 'unsafe-eval' and blob: are for.
+"""
+
+from base64 import b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from secrets import token_urlsafe
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from bokeh.document import Document
+from bokeh.server.session import ServerSession
+from bokeh.server.urls import per_app_patterns
+from panel.io.server import DocHandler
+
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-eval' blob: 'nonce-{nonce}' {scripts}; script-src-attr 'none'; "
+    "style-src 'self' 'unsafe-inline' {hosts}; img-src 'self' data: blob:; font-src 'self' data: {hosts}; "
+    "connect-src 'self' blob:; worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'self'"
+)
+RUN = {None, "", "text/javascript", "application/javascript", "module", "importmap"}
+"""Types of scripts that a browser runs; others are data."""
+
+SHIMS = '<script type="esms-options"'
+
+GUARDED: WeakSet[Document] = WeakSet()
+"""The documents whose pages get the policy: a server may have other pages, which need other things."""
+
+
+def guard(document: Document) -> None:
+    """Send the page of a document with the policy, if the server has been made `strict`."""
+    GUARDED.add(document)
+
+
+def strict() -> None:
+    """Have the servers that are made from now on send the policy. Before that they are made as Panel makes them."""
+    per_app_patterns[:] = [(path, StrictPage if kind is DocHandler else kind) for path, kind in per_app_patterns]
+
+
+def with_nonce(page: str, nonce: str) -> str:
+    """The page with a nonce for the scripts that es-module-shims adds, at the data that Panel has for it."""
+    return page.replace(SHIMS, f'{SHIMS} nonce="{nonce}"', 1)
+
+
+def policy(page: str, nonce: str) -> str:
+    """The policy for a page of HTML: with the hashes of its scripts, and the hosts that it is itself loaded from."""
+    found = Scripts()
+    found.feed(page)
+    hosts = sorted({f"{url.scheme}://{url.netloc}" for url in map(urlsplit, found.sources) if url.netloc})
+    hashes = (f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in found.scripts)
+    text = POLICY.format(nonce=nonce, scripts=" ".join([*hashes, *hosts]), hosts=" ".join(hosts))
+    return text.replace(" ;", ";")
+
+
+class Scripts(HTMLParser):
+    """The scripts that stand in a page, and where the others are loaded from."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.sources: list[str] = []
+        self._within = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note down where something is loaded from, or that a script begins."""
+        told = dict(attrs)
+        source = told.get("src") if tag == "script" else told.get("href") if tag == "link" else None
+        if source:
+            self.sources.append(source)
+        self._within = tag == "script" and not source and told.get("type") in RUN
+        if self._within:
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        """Note down what is in a script."""
+        if self._within:
+            self.scripts[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        """Hear that a script ends."""
+        self._within = False
+
+
+class StrictPage(DocHandler):
+    """Sends a page together with its policy."""
+
+    _guarded = False
+
+    async def get_session(self) -> ServerSession:
+        """The session whose page is asked for."""
+        session = await super().get_session()
+        self._guarded = session is not None and session.document in GUARDED
+        return session
+
+    def write(self, chunk: Any) -> None:
+        """Send the page."""
+        if self._guarded and isinstance(chunk, str):
+            nonce = token_urlsafe(16)
+            chunk = with_nonce(chunk, nonce)
+            self.set_header("Content-Security-Policy", policy(chunk, nonce))
+            self.set_header("X-Content-Type-Options", "nosniff")
+            self.set_header("Referrer-Policy", "same-origin")
+        super().write(chunk)

@@ -1,0 +1,50 @@
+"""Runs of one name are told apart wherever several are listed, and the same everywhere."""
+
+from dataclasses import dataclass
+from itertools import permutations
+
+import pytest
+
+from dashboard.kept.names import told_apart
+
+
+@dataclass(frozen=True)
+class Named:
+    id: str
+    name: str
+    created: str
+
+
+def listed(*moments: str, name: str = "moons") -> list[Named]:
+    return [Named(f"id-{place}", name, moment) for place, moment in enumerate(moments)]
+
+
+@pytest.mark.parametrize(
+    ("moments", "marks"),
+    [
+        (["2026-11-23T19:00:00"], ["moons"]),
+        (["2026-11-23T19:00:00", "2026-11-23T19:01:59"], ["moons, 23 Nov 19:00", "moons, 23 Nov 19:01"]),
+        (
+            ["2026-11-23T19:00:00", "2026-11-23T19:00:01"],
+            ["moons, 23 Nov 2026 19:00:00", "moons, 23 Nov 2026 19:00:01"],
+        ),
+        (
+            ["2025-11-23T19:00:00", "2026-11-23T19:00:00"],
+            ["moons, 23 Nov 2025 19:00:00", "moons, 23 Nov 2026 19:00:00"],
+        ),
+        (
+            ["2026-11-23T19:00:00"] * 2,
+            ["moons, 23 Nov 2026 19:00:00 (1)", "moons, 23 Nov 2026 19:00:00 (2)"],
+        ),
+        (["no date", ""], ["moons, no date", "moons, "]),
+    ],
+)
+def test_a_name_that_occurs_twice_is_followed_by_what_tells_them_apart(moments, marks):
+    runs = listed(*moments)
+    for order in permutations(runs):
+        assert told_apart(order) == dict(zip([run.id for run in runs], marks, strict=True))
+
+
+def test_a_name_that_occurs_once_stays_as_it_is():
+    one, other = listed("2026-11-23T19:00:00"), Named("b", "circles", "2026-11-23T19:00:00")
+    assert told_apart([*one, other]) == {"id-0": "moons", "b": "circles"}
