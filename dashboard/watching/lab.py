@@ -28,6 +28,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from dashboard.in_the_way import strangers
 from dashboard.kept.shelf import home
 from dashboard.watching import beacon, feed
 from dashboard.watching.batching import UNTOLD, Telling
@@ -544,10 +545,17 @@ def _served() -> str:
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "dashboard.watching.viewer", "--port", str(port), "--open", "?page=watch"]
+    command = [sys.executable, "-P", "-m", "dashboard.watching.viewer", "--port", str(port), "--open", "?page=watch"]
     told = "--of", str(os.getpid()), "--born", feed.born()
     with (home() / "live" / "viewer.log").open("w") as said:
-        aside = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "start_new_session": True}
+        ours = os.pathsep.join(filter(None, [str(Path(_folder()).parent), os.environ.get("PYTHONPATH")]))
+        aside = {
+            "env": os.environ | {"PYTHONPATH": ours},
+            "stdin": subprocess.DEVNULL,
+            "stdout": said,
+            "stderr": said,
+            "start_new_session": True,
+        }
         viewer = subprocess.Popen([*command, *told], **aside)
     viewer.returncode = 0  # it outlives this process, and nobody waits for it
     return f"http://localhost:{port}/dashboard"
@@ -560,4 +568,5 @@ def _folder() -> str:
 def _advice(error: Exception) -> str:
     if isinstance(error, OSError):
         return f" ({home()} cannot be written to; set DESCENT_LAB_HOME to a folder that can)"
-    return ""
+    found = strangers() if isinstance(error, AttributeError | ImportError | TypeError) else []
+    return f" ({', '.join(found)}: a module of Python's own is meant here; rename it)" if found else ""

@@ -107,6 +107,7 @@ class Probe:
         self._late: list[Batch] = []
         self._units: Units | None = None
         self._many: set[str] = set()
+        self._is_scaled: bool | None = None
         self._rest_until, self._parameters_until = 0.0, 0.0
         self._has_stepped, self._readings, self._is_over = False, 0, False
         self._hears_outputs = not (self._layers.compiled or _is_compiled_elsewhere(module))
@@ -118,7 +119,7 @@ class Probe:
     def read(self, index: int) -> Reading:
         """What was measured since the last reading, for the epoch of this index."""
         began, batch = clock(), self._batch
-        if batch is not None and batch.passed and not batch.felt and not self._has_stepped:
+        if batch is not None and not batch.felt and not self._has_stepped:
             self._feel_now(batch)
         late, self._late = self._gathered_late(), [one for one in self._late if not one.felt]
         done, self._done = self._done, []
@@ -151,6 +152,13 @@ class Probe:
         torch_hooks.leave_outputs(self)
         torch_hooks.leave_steps(self)
 
+    def begins(self, module: Any) -> None:
+        """A module has been called: what its parts gave before, called one by one, was no part of this."""
+        batch = self._batch
+        if module is self._module and batch is not None and not batch.passed and module.training:
+            batch.outputs.clear()
+            self._units = None
+
     def heard(self, module: Any, inputs: tuple, output: Any) -> None:
         """A module has given this."""
         batch = self._batch
@@ -162,8 +170,7 @@ class Probe:
             if name is not None:
                 self._see(batch, name, inputs, output)
             if id(module) in self._layers.weighted:
-                first = _first(output)
-                self._units = None if first is None else Units.of(module, first)
+                self._units = _units_of(module, _first(output))
             if module is self._module:
                 batch.passed = True
                 torch_hooks.leave_outputs(self)
@@ -186,9 +193,7 @@ class Probe:
 
     def fails(self, error: BaseException) -> None:
         """Something that was heard could not be measured."""
-        self._leave_out("something", reason(error))
-        self._batch = None
-        self._rest_until = time.perf_counter() + LOOKED_ANEW
+        self._leave_out("some batches", reason(error))
         torch_hooks.leave_outputs(self)
 
     def _begin(self) -> None:
@@ -237,6 +242,8 @@ class Probe:
             self._has_stepped |= self._is_of_ours(optimizer)
             return
         began = clock()
+        if batch is not self._batch and not batch.felt:
+            batch.squares = {}  # what was there at the reading; this is what is stepped by
         owners, scale = self._layers.owners, _number(getattr(optimizer, "grad_scale", None))
         stepped = [one for group in optimizer.param_groups for one in group["params"] if id(one) in owners]
         if not stepped:
@@ -259,6 +266,11 @@ class Probe:
 
     def _feel_now(self, batch: Batch) -> None:
         """The gradients that are there, where no optimizer has been seen to step."""
+        if self._is_scaled is None:
+            self._is_scaled = any(type(one).__name__ == "GradScaler" for one in gc.get_objects())
+        if self._is_scaled:
+            self._leave_out("gradients", "until an optimizer steps by them: a GradScaler has scaled them")
+            return
         owners = self._layers.owners
         parts = [one for parts in self._layers.parameters.values() for one in parts]
         found = Batch(batch.began)
@@ -397,6 +409,14 @@ def _means(units: Units | None, inputs: Any, output: Any) -> np.ndarray:
     elif output.ndim > 1:
         output = output.mean(dim=[i for i in range(output.ndim) if i != axis], dtype=precise)
     return np.array(as_array(output.cpu()), np.float64)
+
+
+def _units_of(module: Any, output: Any) -> Units | None:
+    """Where the units are in what a module with weights gives; None where that has no place, as under vmap."""
+    try:
+        return None if output is None else Units.of(module, output)
+    except Exception:
+        return None
 
 
 def _first(value: Any) -> Any:

@@ -23,6 +23,9 @@ OF_COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 class Listener(Protocol):
     """Whoever hears of outputs and steps."""
 
+    def begins(self, module: Any) -> None:
+        """A module has been called."""
+
     def heard(self, module: Any, inputs: tuple, output: Any) -> None:
         """A module has given this."""
 
@@ -48,9 +51,9 @@ def hear_outputs(listener: Listener) -> None:
     if not _handles["outputs"]:
         if "torch._dynamo" in sys.modules:
             _let_warnings_be()
-        from torch.nn.modules.module import register_module_forward_hook
+        from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-        _handles["outputs"] = [register_module_forward_hook(_on_output())]
+        _handles["outputs"] = [register_module_forward_pre_hook(_on_call()), register_module_forward_hook(_on_output())]
 
 
 def hear_steps(listener: Listener) -> None:
@@ -95,6 +98,20 @@ def _all(listeners: list, kind: str, tell: Callable[[Any], None]) -> None:
                 raise
             with suppress(Exception):
                 listener.fails(error)
+
+
+def _on_call() -> Callable[[Any, tuple], None]:
+    from torch.compiler import is_compiling
+
+    if "call" in _made:
+        return _made["call"]
+
+    def on_call(module: Any, inputs: tuple) -> None:
+        if is_compiling():
+            return
+        _all(_outputs, "outputs", lambda listener: listener.begins(module))
+
+    return _made.setdefault("call", on_call)
 
 
 def _on_output() -> Callable[[Any, tuple, Any], None]:
