@@ -31,7 +31,11 @@ ACCORDION = {
     "sx": style.SECTIONS,
     "square": True,
 }
-PAIRS = ":host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr)); }"
+PAIRS = """
+:host { display: grid !important; grid-template-columns: repeat(2, minmax(0, 1fr)); }
+.scroll-button { display: none; }
+"""
+"""Panel's columns have a button of their own, without a size, which takes the first place once their parts change."""
 
 
 SECTIONS = {

@@ -111,6 +111,50 @@ class Frame:
         network.parameters[:] = self.epoch.parameters
         return network
 
+    @property
+    def cursor(self) -> int:
+        """The epoch that is asked for, at which not everything need have been measured."""
+        return self.epoch.index
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the numbers come from elsewhere, so that not all of them need be there."""
+        return False
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether there may be epochs of which something is not known."""
+        return False
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What the layers with a gradient are called; nothing where they have no names but their numbers."""
+        return ()
+
+    @property
+    def hidden_names(self) -> tuple[str, ...]:
+        """Likewise of the hidden layers."""
+        return ()
+
+    def measured(self, column: str) -> "Frame":
+        """The frame of the last epoch up to this one at which a column of `Epochs` was measured, else of the first.
+
+        Its history is that of all epochs at which it was. In a run of ours everything is, always.
+        """
+        return self
+
+    def knows(self, column: str) -> bool:
+        """Whether a column was measured at any epoch."""
+        return True
+
+    def unmeasured(self, stride: int) -> np.ndarray:
+        """The epochs up to this one, evenly spaced, at which there is something else than what the history is of."""
+        return np.empty(0, np.int64)
+
+    def batches(self, column: str) -> int:
+        """Of how many batches a column is an average; 0 for all of the data, or an unknown number."""
+        return 0
+
     def kept(self, after: int = -1) -> Epochs:
         """The evenly kept epochs from the one after `after` to the frame's."""
         return self.history.kept(after, self.epoch.index)

@@ -48,8 +48,11 @@ class Transport(pn.viewable.Viewer):
             margin=4,
             on_click=self.toggle,
         )
-        self._step = _icon("skip_next", "Step one epoch (arrow right)", self.step)
-        self._reset = _icon("replay", "Reset to the same weights (R)", self.reset)
+        looks = isinstance(clock.run, Onlooker)
+        on = "Look one epoch on (arrow right)" if looks else "Step one epoch (arrow right)"
+        self._step = _icon("skip_next", on, self.step)
+        again = "Look at the first epoch (R)" if looks else "Reset to the same weights (R)"
+        self._reset = _icon("replay", again, self.reset)
         self._roll = _icon(
             "casino", "Roll a new seed: other data, other weights", self._seed.roll if self._seed else None
         )
@@ -124,6 +127,9 @@ class Transport(pn.viewable.Viewer):
         run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
         back = run.looked_at is not None and not isinstance(run, Onlooker)
         self._offer(PAUSE if playing else FORK if back else PLAY)
+        idle = isinstance(run, Onlooker) and not playing and run.looked_at is None
+        if self._play.disabled != idle:
+            self._play.disabled = idle
         self._rates.count(shown)
         epochs, frames = self._rates.per_second(playing)
         write(self._numbers, _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames}))

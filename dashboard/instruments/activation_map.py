@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
+from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
 from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
 from engine.measures import FATES
@@ -27,6 +27,11 @@ class ActivationMap(OfHiddenLayers, Instrument):
         "and takes all pictures to that epoch."
     )
     points = COLUMNS
+    needs = "mean_activations"
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return super().suits(frame) and frame.knows("mean_activations")
 
     def begin(self, frame: Frame) -> None:
         self._widths = frame.setup.network.widths
@@ -34,12 +39,15 @@ class ActivationMap(OfHiddenLayers, Instrument):
         self._low, self._high = np.inf, -np.inf
 
     def outline(self, frame: Frame) -> Hashable:
-        return frame.setup.network.widths
+        return frame.setup.network.widths, frame.hidden_names
 
     def picture(self, frame: Frame) -> hv.Overlay:
         widths = frame.setup.network.widths
         tops = self._units - np.cumsum((0, *widths))
-        names = [((top + bottom) / 2, str(i + 1)) for i, (top, bottom) in enumerate(pairwise(tops))]
+        layers = frame.hidden_names or [str(i + 1) for i in range(len(widths))]
+        names = [
+            ((top + bottom) / 2, shortened(name)) for name, (top, bottom) in zip(layers, pairwise(tops), strict=True)
+        ]
         image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(
             cmap=style.ACTIVATION,
             clim=(0, 1),
@@ -72,6 +80,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
         rows = self.rows(frame, after)
         means = np.clip(rows.mean_activations, -HUGE, HUGE)
         self._image[:, rows.index // stride] = means.T[::-1]
+        means = means[np.isfinite(means)]
         if len(means):
             self._low, self._high = min(self._low, means.min()), max(self._high, means.max())
         place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
@@ -79,7 +88,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         return {
-            "x": (0, 1.03 * max(20, frame.epoch.index + 1)),
+            "x": (0, 1.03 * max(20, frame.cursor + 1)),
             "color": (float(min(0, self._low)), float(max(1e-3, self._high))),
         }
 
@@ -101,10 +110,11 @@ class ActivationMap(OfHiddenLayers, Instrument):
         return {**ends, "bottom": rows, "top": [row + 1 for row in rows]}
 
     def _fates(self, frame: Frame) -> dict[str, Columns]:
+        frame = frame.measured("parameters")
         fates = UnitHistory.of(frame).now(frame)
         dead, dim = fates == FATES.index("dead"), fates == FATES.index("dim")
         self._dead, self._dim = int(dead.sum()), int(dim.sum())
-        edge = 1.015 * max(20, frame.epoch.index + 1)
+        edge = 1.015 * max(20, frame.cursor + 1)
         return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
 
     def _marks(self, units: np.ndarray, edge: float) -> Columns:

@@ -72,7 +72,7 @@ class DecisionMap(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2
+        return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2 and frame.knows("parameters")
 
     def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(run, **params)
@@ -147,6 +147,8 @@ class DecisionMap(Instrument):
     def describe(self, frame: Frame) -> str:
         if self._unfinished:
             return "Nothing is learned from these points yet."
+        if np.isnan(frame.epoch.accuracy):
+            return f"the network at epoch {frame.epoch.index:,}"
         return f"{frame.epoch.accuracy:.1%} of the training examples on the right side"
 
     def tapped(self, x: float, y: float) -> None:

@@ -59,6 +59,8 @@ class FittedCurve(Instrument):
         return self._window
 
     def describe(self, frame: Frame) -> str:
+        if np.isnan(frame.epoch.loss):
+            return f"the network at epoch {frame.epoch.index:,}"
         return f"loss {frame.epoch.loss:.4g} on the training examples"
 
 

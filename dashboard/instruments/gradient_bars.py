@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, shortened
 from dashboard.run import Frame
 
 FLOOR = 1e-30
@@ -28,22 +28,26 @@ class GradientBars(Instrument):
     )
 
     missing = "no gradients are known."
+    needs = "gradient_norms"
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return len(frame.epoch.gradient_norms) > 0
+        return len(frame.epoch.gradient_norms) > 0 and frame.knows("gradient_norms")
 
     def begin(self, frame: Frame) -> None:
-        self._first = np.maximum(frame.history.at(0).gradient_norms, FLOOR)
+        first = frame.history.at(0)
+        self._first, self._since = np.maximum(first.gradient_norms, FLOOR), f"epoch {first.index:,}"
         self._places = np.arange(len(self._first))
         self._colors = [style.layer_color(i, len(self._first)) for i in self._places]
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(self._first)
+        return len(self._first), self._since, frame.layer_names
 
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(self._first)
-        names = [(i, "output" if i == layers - 1 else str(i + 1)) for i in range(layers)]
+        self._names = frame.layer_names or [str(i + 1) for i in self._places]
+        ticks = [shortened(name) for name in self._names] if frame.is_told else [*self._names[:-1], "output"]
+        names = list(enumerate(ticks))
         rows = [
             (i - HALF, FLOOR, i + HALF, 1, color, 1, "") for i, color in zip(self._places, self._colors, strict=True)
         ]
@@ -54,7 +58,7 @@ class GradientBars(Instrument):
             tools=["hover"],
             hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")],
         )
-        ghost = hv.Segments([(0, 1, 1, 1)], label="epoch 0").opts(color=style.GHOST, line_width=2, line_dash="dashed")
+        ghost = hv.Segments([(0, 1, 1, 1)], label=self._since).opts(color=style.GHOST, line_width=2, line_dash="dashed")
         return hv.Overlay([bars, ghost]).opts(
             logy=True,
             xlim=(-0.6, layers - 0.4),
@@ -66,7 +70,7 @@ class GradientBars(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        norms, left, right = frame.epoch.gradient_norms, self._places - HALF, self._places + HALF
+        norms, left, right = _norms(frame), self._places - HALF, self._places + HALF
         bars = {
             "left": left,
             "right": right,
@@ -74,13 +78,14 @@ class GradientBars(Instrument):
             "top": np.maximum(norms, FLOOR),
             "color": self._colors,
             "norm": norms,
-            "layer": [str(i + 1) for i in self._places],
+            "layer": list(self._names),
         }
         ghost = {"x0": left, "x1": right, "y0": self._first, "y1": self._first}
-        return {"bars": bars} if after >= 0 else {"bars": bars, "epoch 0": ghost}
+        return {"bars": bars} if after >= 0 else {"bars": bars, self._since: ghost}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        both = np.append(np.maximum(frame.epoch.gradient_norms, FLOOR), self._first)
+        both = np.append(np.maximum(_norms(frame), FLOOR), self._first)
+        both = both[np.isfinite(both)] if np.isfinite(both).any() else np.ones(1)
         low, high = np.log10(both.min()), np.log10(both.max())
         bottom = math.floor(low - 0.15)
         top = max(bottom + 2, min(math.ceil(high + 0.05), HIGHEST))
@@ -96,8 +101,22 @@ class GradientBars(Instrument):
             ticker.ticks = ticks
 
     def describe(self, frame: Frame) -> str:
-        norms = frame.epoch.gradient_norms
+        norms = _norms(frame)
+        if not (np.isfinite(norms[[0, -1]]) & np.isfinite(self._first[[0, -1]])).all():
+            return _known_ones(norms)
         if len(norms) == 1:
-            return f"norm {norms[0]:.2g}, at epoch 0 {self._first[0]:.2g}"
+            return f"norm {norms[0]:.2g}, at {self._since} {self._first[0]:.2g}"
         ratio = norms[0] / norms[-1] if norms[-1] else math.nan
-        return f"first / last layer {ratio:.2g}, at epoch 0 {self._first[0] / self._first[-1]:.2g}"
+        return f"first / last layer {ratio:.2g}, at {self._since} {self._first[0] / self._first[-1]:.2g}"
+
+
+def _norms(frame: Frame) -> np.ndarray:
+    """(layers,) the norms up to the epoch that is asked for; nan before they were first measured."""
+    norms = frame.epoch.gradient_norms
+    return norms if frame.epoch.index <= frame.cursor else np.full(len(norms), np.nan)
+
+
+def _known_ones(norms: np.ndarray) -> str:
+    """Of how many layers there is a norm."""
+    known = int(np.isfinite(norms).sum())
+    return f"{known} of {len(norms)} layers measured" if known else ""

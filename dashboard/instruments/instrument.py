@@ -18,7 +18,10 @@ from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
 from dashboard.cells import cell
+from dashboard.plain_text import APART, phrase
+from dashboard.run import Frame as RunFrame
 from dashboard.store import Frame, Guest, Store
+from engine.recording import first_in_stride
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
@@ -35,6 +38,9 @@ class Instrument(pn.viewable.Viewer):
     `below` is not the plot's. One that draws the guests of its run into its own figure, its `company`,
     `overlays_guests`; of the others a page shows one for each guest.
 
+    `needs` is the column of `Epochs` that is drawn: where it was not measured at an epoch, the picture is of the last
+    one before, and its caption says so.
+
     A picture is declared once and kept from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
     """
@@ -44,6 +50,7 @@ class Instrument(pn.viewable.Viewer):
     reading: ClassVar[str] = ""
     missing: ClassVar[str] = "this picture does not suit this run."
     growing: ClassVar[tuple[str, ...]] = ()
+    needs: ClassVar[str] = "parameters"
     points: ClassVar[int] = 512
     controls: ClassVar[tuple[str, ...]] = ()
     tools: ClassVar[tuple[str, ...]] = ()
@@ -128,12 +135,17 @@ class Instrument(pn.viewable.Viewer):
 
     def draw(self, frame: Frame) -> None:
         """Bring the picture to a frame."""
+        frame = self.known(frame)
         if frame.setup is not self._setup or (self.overlays_guests and self.run.guests is not self._guests):
             self._begin(frame)
-        elif self.stride(frame) != self._stride or frame.epoch.index < self._drawn:
+        elif self.stride(frame) != self._stride or _cursor(frame) < self._drawn or _is_sparse(frame):
             self._write(frame, -1)
         else:
             self._write(frame, self._drawn)
+
+    def known(self, frame: Frame) -> Frame:
+        """The frame of the last epoch at which there is what the picture needs."""
+        return frame.measured(self.needs) if self.needs and isinstance(frame, RunFrame) else frame
 
     def forget(self) -> None:
         """Write all of the picture at the next frame: what the page shows is not known any more."""
@@ -153,7 +165,7 @@ class Instrument(pn.viewable.Viewer):
     def rows(self, frame: Frame, after: int) -> Epochs:
         """The epochs to draw, evenly spaced, from the one after `after` to the frame's."""
         kept = frame.kept(after)
-        return kept.rows(kept.index % self.stride(frame) == 0)
+        return kept.rows(first_in_stride(kept.index, self.stride(frame), after))
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
@@ -162,6 +174,7 @@ class Instrument(pn.viewable.Viewer):
         return cell.cards(self)._repr_mimebundle_(include, exclude)
 
     def _begin(self, frame: Frame) -> None:
+        frame = self.known(frame)
         self._setup, self._guests = frame.setup, self.run.guests
         self.begin(frame)
         outline = self.outline(frame)
@@ -210,8 +223,8 @@ class Instrument(pn.viewable.Viewer):
                 source.data = _plain(columns)
         for axis, (low, high) in self.ranges(frame).items():
             self._write_range(axis, low, high)
-        self._drawn, self._stride = frame.epoch.index, self.stride(frame)
-        self.caption = self.describe(frame)
+        self._drawn, self._stride = _cursor(frame), self.stride(frame)
+        self.caption = phrase(self.describe(frame), _measured_when(frame), between=APART)
 
     def _write_image(self, label: str, source: ColumnDataSource, columns: Columns) -> None:
         """Send an image: its changed columns where few have changed, the whole of it otherwise."""
@@ -243,6 +256,48 @@ class OfHiddenLayers:
     def suits(cls, frame: Frame) -> bool:
         """Whether the network has hidden layers."""
         return bool(frame.setup.network.widths)
+
+
+def lone(index: np.ndarray, values: np.ndarray, stride: int) -> np.ndarray:
+    """(k,) which points of a line have no neighbor that is as near as it can be: they are drawn as dots."""
+    fine = np.isfinite(values)
+    joined = (np.diff(index // stride) <= 1) & fine[1:] & fine[:-1]
+    left, right = np.append(False, joined), np.append(joined, False)
+    ends = np.zeros(len(fine), bool)
+    ends[[0, -1] if len(ends) else []] = True
+    return fine & ~(left & right) & ~(ends & (left | right))
+
+
+def with_gaps(index: np.ndarray, values: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The points of lines (k,) and (k, lines), with nan at these epochs, at which a line is to break off."""
+    if not len(gaps):
+        return index, values
+    both, nothing = np.append(index, gaps), np.full((len(gaps), *values.shape[1:]), np.nan)
+    order = np.argsort(both, kind="stable")
+    return both[order], np.concatenate([values, nothing])[order]
+
+
+def shortened(name: str, most: int = 10) -> str:
+    """A name that fits under a bar: of a long one its end, where names of layers differ."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
+def _cursor(frame: Frame) -> int:
+    """The epoch that is asked for."""
+    return frame.cursor if isinstance(frame, RunFrame) else frame.epoch.index
+
+
+def _is_sparse(frame: Frame) -> bool:
+    """Whether what was drawn may have become another."""
+    return isinstance(frame, RunFrame) and frame.is_sparse
+
+
+def _measured_when(frame: Frame) -> str:
+    """At which epoch that was measured which is shown, where it is another than the one that is asked for."""
+    shown, asked = frame.epoch.index, _cursor(frame)
+    if shown == asked:
+        return ""
+    return f"measured at epoch {shown:,}" if shown < asked else f"not measured before epoch {shown:,}"
 
 
 def _only(kind: type[Model], parts: Sequence[Model]) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import param
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame
 from engine.training import Epochs
@@ -32,6 +32,7 @@ class LayerCurves(Instrument):
         "different speeds; lines that lie low together belong to a run that stands still."
     )
     missing = "no gradients are known."
+    needs = "gradient_norms"
     points = 256
     growing = tuple(f"line {place}" for place in range(MOST))
     controls = ("log_x",)
@@ -42,7 +43,7 @@ class LayerCurves(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return len(frame.epoch.gradient_norms) > 0
+        return len(frame.epoch.gradient_norms) > 0 and frame.knows("gradient_norms")
 
     def of_run(self, frame: Frame, epochs: Epochs) -> np.ndarray:
         """(k, layers) the quantity at the given epochs of this run, which are evenly spaced."""
@@ -52,9 +53,11 @@ class LayerCurves(Instrument):
         layers = len(frame.epoch.gradient_norms)
         self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MOST)).round().astype(int))
         self._low, self._high = math.inf, -math.inf
+        self._now = np.full(len(self._layers), np.nan)
+        self._is_told = frame.is_told
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(frame.epoch.gradient_norms), self.log_x
+        return len(frame.epoch.gradient_norms), self.log_x, self._is_told
 
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(frame.epoch.gradient_norms)
@@ -62,6 +65,7 @@ class LayerCurves(Instrument):
         drawn = [
             hv.Segments(guides, label="guides").opts(color=style.GHOST, line_width=2, line_dash="dashed"),
             *(self._line(place, layer, layers) for place, layer in enumerate(self._layers.tolist())),
+            *([self._dots(layers)] if self._is_told else []),
             hv.Segments([(1, TINY, 1, HUGE)], label="cursor").opts(color=style.CURSOR, line_width=1, alpha=0.6),
         ]
         return hv.Overlay(drawn).opts(
@@ -86,18 +90,20 @@ class LayerCurves(Instrument):
         heights = np.where(values > TINY, np.minimum(values, HUGE), np.nan)
         if len(rows):
             self._now = values[-1]
-        place = self._places(np.array([frame.epoch.index]))
+        elif after < 0:
+            self._now = np.full(len(self._layers), np.nan)
+        index, heights = with_gaps(rows.index, heights, frame.unmeasured(self.stride(frame)))
+        place = self._places(np.array([frame.cursor]))
         cursor = {"x0": place, "x1": place, "y0": np.array([TINY]), "y1": np.array([HUGE])}
-        lines = {
-            f"line {i}": {"epoch": self._places(rows.index), "value": heights[:, i]} for i in range(len(self._layers))
-        }
-        return {**lines, "cursor": cursor}
+        lines = {f"line {i}": {"epoch": self._places(index), "value": heights[:, i]} for i in range(len(self._layers))}
+        dots = {"measured": self._measured(index, heights, frame)} if self._is_told else {}
+        return {**lines, **dots, "cursor": cursor}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         levels = [height for height, _ in self.guides]
         ends = [*levels, *([self._low, self._high] if self._low <= self._high else [])] or [1e-3, 1]
         return {
-            "x": (BEFORE_ONE if self.log_x else 0, max(20, frame.epoch.index)),
+            "x": (BEFORE_ONE if self.log_x else 0, max(20, frame.cursor)),
             "y": (max(min(ends), TINY) / 1.5, max(max(ends), 10 * TINY) * 1.5),
         }
 
@@ -107,7 +113,7 @@ class LayerCurves(Instrument):
         words = [
             phrase(
                 dot(style.layer_color(int(self._layers[place]), last + 1)),
-                f"layer {self._layers[place] + 1} {self._now[place]:.2g}",
+                f"{_layer(frame, int(self._layers[place]))} {_known(self._now[place])}",
             )
             for place in ends
         ]
@@ -120,6 +126,31 @@ class LayerCurves(Instrument):
     def _places(self, epochs: np.ndarray) -> np.ndarray:
         return np.maximum(epochs, BEFORE_ONE) if self.log_x else epochs
 
+    def _dots(self, layers: int) -> hv.Points:
+        """The declaration of what was measured apart from all else."""
+        rows = [(1, 1, style.layer_color(layer, layers)) for layer in range(max(2, layers))]
+        return hv.Points(rows, ["epoch", "value"], "color", label="measured").opts(color="color", size=4)
+
+    def _measured(self, index: np.ndarray, heights: np.ndarray, frame: Frame) -> Columns:
+        """The points of all lines that have no neighbor."""
+        stride, layers = self.stride(frame), len(frame.epoch.gradient_norms)
+        single = [lone(index, values, stride) for values in heights.T]
+        colors = [style.layer_color(layer, layers) for layer in self._layers.tolist()]
+        return {
+            "epoch": np.concatenate([self._places(index[one]) for one in single]),
+            "value": np.concatenate([values[one] for one, values in zip(single, heights.T, strict=True)]),
+            "color": np.repeat(colors, [one.sum() for one in single]).tolist(),
+        }
+
     def _line(self, place: int, layer: int, layers: int) -> hv.Curve:
         line = hv.Curve([], "epoch", "value", label=f"line {place}")
         return line.opts(color=style.layer_color(layer, layers), line_width=2)
+
+
+def _layer(frame: Frame, place: int) -> str:
+    """What a layer is called."""
+    return frame.layer_names[place] if frame.layer_names else f"layer {place + 1}"
+
+
+def _known(number: float) -> str:
+    return "not measured" if math.isnan(number) else f"{number:.2g}"

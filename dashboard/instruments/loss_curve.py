@@ -1,7 +1,7 @@
 """Loss curve: the loss over the epochs."""
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 import holoviews as hv
@@ -10,10 +10,11 @@ import param
 from markupsafe import Markup
 
 from dashboard import style
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.plain_text import APART, BREAK, dot, phrase
 from dashboard.run import Frame
 from dashboard.store import Guest
+from engine.recording import first_in_stride
 from engine.training import Epochs
 
 TINY = 1e-12
@@ -38,9 +39,14 @@ class Line(NamedTuple):
         curve = hv.Curve([], "epoch", "loss", label=self.label)
         return curve.opts(**{"color": self.color, "line_width": 2, "line_join": "round", **look})
 
+    @property
+    def column(self) -> str:
+        """The name of the loss among the columns of epochs."""
+        return "validation_loss" if self.held_out else "loss"
+
     def of(self, epochs: Epochs) -> np.ndarray:
         """The losses of some epochs, or the loss of one."""
-        return epochs.validation_loss if self.held_out else epochs.loss
+        return getattr(epochs, self.column)
 
 
 class LossCurve(Instrument):
@@ -52,19 +58,25 @@ class LossCurve(Instrument):
         "Both curves fall while it learns. Where validation turns up and training goes on falling, it learns the "
         "noise. A click takes all pictures back to that epoch."
     )
+    missing = "no loss was told."
+    needs = ""
     controls = ("log",)
     overlays_guests = True
 
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        return frame.knows("loss") or frame.knows("validation_loss")
+
     def begin(self, frame: Frame) -> None:
-        self._first = frame.history.at(0).loss
+        self._is_told = frame.is_told
         self._low, self._high = math.inf, -math.inf
         self._lines = [*_own(frame), *(line for place, guest in enumerate(self.company) for line in _of(guest, place))]
         self.growing = tuple(line.label for line in self._lines)
 
     def outline(self, frame: Frame) -> Hashable:
-        return tuple((line.label, line.color) for line in self._lines), self.log
+        return tuple((line.label, line.color) for line in self._lines), self.log, self._is_told
 
     def picture(self, frame: Frame) -> hv.Overlay:
         colors = [*dict.fromkeys([*(line.color for line in self._lines), *TWO])]
@@ -73,7 +85,10 @@ class LossCurve(Instrument):
         )
         scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
         guests, own = ([line.drawn() for line in self._lines if bool(line.guest) == far] for far in (True, False))
-        return hv.Overlay([*guests, *own, tips]).opts(
+        dots = hv.Points([(0, 1, color) for color in TWO], ["epoch", "loss"], "color", label="measured").opts(
+            color="color", size=4, show_legend=False
+        )
+        return hv.Overlay([*guests, *own, *([dots] if self._is_told else []), tips]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -83,25 +98,33 @@ class LossCurve(Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         frames = self._frames(frame)
-        layers, tips = {}, []
+        layers, tips, dots = {}, [], []
         for line in self._lines:
-            shown = frames[line.guest]
+            shown = frames[line.guest].measured(line.column)
             rows, now = self._rows(frame, shown, after), shown.epoch
-            losses, newest = line.of(rows), line.of(now)
+            index, losses = with_gaps(rows.index, line.of(rows), shown.unmeasured(self.stride(frame)))
+            newest = line.of(now) if now.index <= shown.cursor else math.nan
             self._widen(np.append(losses, newest))
-            layers[line.label] = {"epoch": rows.index, "loss": losses}
+            layers[line.label] = {"epoch": index, "loss": losses}
             tips.append((now.index, newest, line.color))
-        return {**layers, "now": dict(zip(("epoch", "loss", "color"), map(list, zip(*tips, strict=True)), strict=True))}
+            if self._is_told:
+                single = lone(index, losses, self.stride(frame))
+                dots += zip(index[single].tolist(), losses[single].tolist(), [line.color] * len(index), strict=False)
+        if self._is_told:
+            layers["measured"] = _points(dots)
+        return {**layers, "now": _points(tips)}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         low, high = max(self._low, TINY), max(self._high, TINY)
-        y = (low / 1.3, high * 1.3) if self.log else (0.0, 1.06 * min(high, EXPLODED * max(self._first, TINY)))
+        first = frame.measured("loss").history.at(0).loss
+        most = EXPLODED * max(first, TINY) if math.isfinite(first) else high
+        y = (low / 1.3, high * 1.3) if self.log else (0.0, 1.06 * min(high, most))
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:
-        own = [_word(line.label, line.of(frame.epoch), line.color) for line in self._lines if not line.guest]
+        own = [_word(line.label, frame, line.column, line.color) for line in self._lines if not line.guest]
         guests = [
-            _word(guest.name, shown.epoch.loss, guest.color) for guest, shown in self._frames(frame).items() if guest
+            _word(guest.name, shown, "loss", guest.color) for guest, shown in self._frames(frame).items() if guest
         ]
         return phrase(*(phrase(*words, between=APART) for words in (own, guests)), between=BREAK)
 
@@ -124,17 +147,21 @@ class LossCurve(Instrument):
     def _rows(self, frame: Frame, shown: Frame, after: int) -> Epochs:
         """The epochs to draw, evenly spaced: a guest's as far apart as the run's, or as it has kept them."""
         kept = shown.kept(after)
-        return kept.rows(kept.index % max(self.stride(frame), shown.stride) == 0)
+        return kept.rows(first_in_stride(kept.index, max(self.stride(frame), shown.stride), after))
 
     def _widen(self, losses: np.ndarray) -> None:
         """Let the axis take in these losses."""
-        self._low = min(self._low, float(np.nanmin(losses)))
-        self._high = max(self._high, float(np.nanmax(losses)))
+        losses = losses[np.isfinite(losses)] if self._is_told else losses
+        if len(losses):
+            self._low = min(self._low, float(np.nanmin(losses)))
+            self._high = max(self._high, float(np.nanmax(losses)))
 
 
 def _own(frame: Frame) -> list[Line]:
     """The lines of the run itself."""
     lines = [Line("training", style.TRAIN, held_out=False), Line("validation", style.VALIDATION, held_out=True)]
+    if frame.is_told:
+        return [line for line in lines if frame.knows(line.column)] or lines[:1]
     return lines if frame.setup.validation is not None else lines[:1]
 
 
@@ -148,6 +175,14 @@ def _kind(held_out: bool) -> str:
     return "validation" if held_out else "training"
 
 
-def _word(name: str, loss: float, color: str) -> Markup:
-    """A line of the legend, with what the line has come to."""
-    return phrase(dot(color), name, f"{loss:.4g}")
+def _word(name: str, frame: Frame, column: str, color: str) -> Markup:
+    """A line of the legend, with what the line has come to, and at which epoch if not at the frame's."""
+    epoch = frame.measured(column).epoch
+    loss, when = getattr(epoch, column), "" if epoch.index == frame.epoch.index else f" at epoch {epoch.index:,}"
+    told = f"{loss:.4g}{when}" if epoch.index <= frame.epoch.index else "not told yet"
+    return phrase(dot(color), name, told)
+
+
+def _points(points: Sequence[tuple[int, float, str]]) -> Columns:
+    """Epochs, losses and colors as columns."""
+    return {name: [point[place] for point in points] for place, name in enumerate(("epoch", "loss", "color"))}

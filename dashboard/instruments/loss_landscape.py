@@ -111,7 +111,7 @@ class LossLandscape(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return len(frame.setup.train) > 0
+        return len(frame.setup.train) > 0 and frame.knows("parameters")
 
     def plane(self, frame: Frame) -> Plane:
         """The plane to be shown at a frame."""
@@ -203,7 +203,8 @@ class LossLandscape(Instrument):
         relief = self._relief
         if relief is None:
             return "surveying the surface…"
-        return f"{self.words(relief)}; now {frame.epoch.loss:.3g}"
+        now = "" if np.isnan(frame.epoch.loss) else f"; now {frame.epoch.loss:.3g}"
+        return self.words(relief) + now
 
     def words(self, relief: Relief) -> str:
         """What the caption says of the surface."""
@@ -211,7 +212,7 @@ class LossLandscape(Instrument):
         return f"{low:.3g} (dark) to {high:.3g} around epoch {relief.epoch:,}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        relief = self._relief
+        frame, relief = self.known(frame), self._relief
         subject = self.subject(frame)
         if relief and (relief.epoch, relief.subject) == (frame.epoch.index, subject):
             return None
@@ -229,7 +230,7 @@ class LossLandscape(Instrument):
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch whose dot is nearest."""
-        rows, (_, (width, height)) = self.rows(self.run.frame(), -1), self._corner_and_size()
+        rows, (_, (width, height)) = self.rows(self.known(self.run.frame()), -1), self._corner_and_size()
         places = self._plane.project(rows.parameters)[0]
         away = ((places[:, 0] - x) / width) ** 2 + ((places[:, 1] - y) / height) ** 2
         self.run.look_at(int(rows.index[np.argmin(away)]))

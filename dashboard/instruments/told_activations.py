@@ -22,11 +22,21 @@ class ToldActivations(ActivationMap):
         """Whether hidden units are told of, and nothing else is known of the network."""
         return super().suits(frame) and not len(frame.setup.train)
 
+    def describe(self, frame: Frame) -> str:
+        batches = frame.batches("mean_activations")
+        where = f" in the {batches:,} batches measured" if batches > 1 else " in the batch measured" if batches else ""
+        dim = f", {self._dim} dim" if self._dim else ""
+        unknown = f", {self._units - self._known} not measured" if self._known < self._units else ""
+        return f"{self._dead} of {self._units} units dead{dim}{where}{unknown}"
+
     def _fates(self, frame: Frame) -> dict[str, Columns]:
-        layers = frame.epoch.mean_activations
-        dead = np.concatenate(layers) == 0
-        positive = np.concatenate([np.full(len(means), bool((means >= 0).all())) for means in layers])
-        dim = positive & ~dead & (np.concatenate(layers) < DIM)
-        self._dead, self._dim = int(dead.sum()), int(dim.sum())
-        edge = 1.015 * max(20, frame.epoch.index + 1)
+        means = np.concatenate(frame.epoch.mean_activations)
+        if frame.epoch.index > frame.cursor:
+            means = np.full(len(means), np.nan)
+        layers = np.split(means, np.cumsum(self._widths)[:-1])
+        positive = np.concatenate([np.full(len(part), not (part < 0).any()) for part in layers])
+        dead = means == 0
+        dim = positive & ~dead & (means < DIM)
+        self._dead, self._dim, self._known = int(dead.sum()), int(dim.sum()), int(np.isfinite(means).sum())
+        edge = 1.015 * max(20, frame.cursor + 1)
         return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}

@@ -8,7 +8,7 @@ import numpy as np
 from dashboard.run import Frame
 from engine.measures import FATES, unit_fates
 from engine.network import Network
-from engine.recording import History
+from engine.recording import History, first_in_stride
 
 DRAWN = 128
 """The most epochs looked at: 0.1 ms each for the default network."""
@@ -28,6 +28,7 @@ class UnitHistory:
         self._network, self._x = frame.setup.network.copy(), frame.setup.train.x
         self._codes: dict[int, np.ndarray] = {}
         self._now = -1, np.empty(0, np.uint8)
+        self._seen, self._stride = -1, 1
 
     @classmethod
     def of(cls, frame: Frame) -> Self:
@@ -43,16 +44,17 @@ class UnitHistory:
         return self._now[1]
 
     def until(self, frame: Frame, stride: int) -> tuple[np.ndarray, np.ndarray]:
-        """The epochs (k,) that are multiples of the stride up to the frame's, and the fates then, (k, units)."""
-        wanted = range(0, frame.epoch.index + 1, stride)
-        missing = [index for index in wanted if index not in self._codes]
-        if missing:
-            rows = frame.kept(missing[0] - 1)
-            for index, parameters in zip(rows.index.tolist(), rows.parameters, strict=True):
-                if index % stride == 0 and index not in self._codes:
-                    self._codes[index] = self._codes_of(parameters)
-        known = [index for index in wanted if index in self._codes]
-        return np.array(known), np.stack([self._codes[index] for index in known])
+        """The epochs (k,) up to the frame's, the first in every stride, and the fates then, (k, units)."""
+        before = self._seen if self._stride <= stride else -1
+        rows = frame.kept(before)
+        for place in np.flatnonzero(first_in_stride(rows.index, stride, before)):
+            index = int(rows.index[place])
+            if index not in self._codes:
+                self._codes[index] = self._codes_of(rows.parameters[place])
+        self._seen, self._stride = max([before, *rows.index[-1:].tolist()]), stride
+        known = np.array(sorted(index for index in self._codes if index <= frame.epoch.index))
+        known = known[first_in_stride(known, stride)]
+        return known, np.stack([self._codes[index] for index in known.tolist()])
 
     def _codes_of(self, parameters: np.ndarray) -> np.ndarray:
         self._network.parameters[:] = parameters

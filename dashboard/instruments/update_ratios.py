@@ -20,6 +20,7 @@ class UpdateRatios(LayerCurves):
         "the distance between two of them, divided by the epochs in between. About 1e-3 per update is a healthy pace: "
         "far below it a layer stands still, far above it forgets what it was."
     )
+    needs = "parameters"
     controls = ("pull",)
     quantity = "update / weight"
     guides = ((1e-3, phrase(bold("- -", style.GHOST), "1e-3")),)
@@ -30,7 +31,7 @@ class UpdateRatios(LayerCurves):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return 0 < len(frame.epoch.gradient_norms) == len(frame.setup.network.weights)
+        return 0 < len(frame.epoch.gradient_norms) == len(frame.setup.network.weights) and frame.knows("parameters")
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
@@ -42,9 +43,10 @@ class UpdateRatios(LayerCurves):
             if self.pull:
                 return epochs.gradient_norms / norms
             stride, first = self.stride(frame), int(epochs.index[0]) if len(epochs) else 0
-            before = frame.history.kept(first - stride - 1, first - 1).parameters[:1]
-            path = np.concatenate([before, epochs.parameters])
-            moves = self._norms(np.diff(path, axis=0)) / self._norms(path[:-1]) / stride
+            before = frame.history.kept(first - stride - 1, first - 1).rows(slice(1))
+            path = np.concatenate([before.parameters, epochs.parameters])
+            apart = np.diff(np.concatenate([before.index, epochs.index]))[:, None]
+            moves = self._norms(np.diff(path, axis=0)) / self._norms(path[:-1]) / apart
         return np.concatenate([np.full((len(epochs) - len(moves), moves.shape[1]), np.nan), moves])
 
     @param.depends("pull", watch=True)

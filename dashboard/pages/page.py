@@ -24,6 +24,7 @@ from engine.recording import Recording
 GRID = """
 :host { display: grid !important; grid-auto-rows: max-content; gap: 12px; }
 :host { grid-template-columns: repeat(6, minmax(0, 1fr)); }
+.scroll-button { display: none; }
 :host > .third { grid-column: span 2; }
 :host > .half { grid-column: span 3; }
 :host > .whole { grid-column: span 6; }

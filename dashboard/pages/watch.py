@@ -20,7 +20,8 @@ from dashboard.pages.page import Page
 from dashboard.run import Frame
 from dashboard.watching import feed
 from dashboard.watching.feed_list import FeedList
-from dashboard.watching.watched import Entry, Watched, WatchSettings, note_the_look
+from dashboard.watching.listing import DAMAGED, Entry
+from dashboard.watching.watched import Watched, WatchSettings, note_the_look
 
 WORDS = {
     feed.LIVE: "running",
@@ -28,6 +29,7 @@ WORDS = {
     feed.STOPPED: "stopped",
     feed.FAILED: "ended by an error",
     feed.KILLED: "gone",
+    DAMAGED: "damaged",
 }
 
 
@@ -111,18 +113,20 @@ def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:
 def _item(entry: Entry, called: str) -> dict[str, str]:
     """An entry for the browser."""
     loss = "" if entry.loss != entry.loss else f", loss {entry.loss:.4g}"
+    told = f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing told yet"
     return {
         "id": entry.id,
         "name": called,
         "state": entry.state,
         "words": WORDS[entry.state],
-        "detail": f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing told yet",
-        "began": _when(entry.created),
+        "detail": entry.problem or told,
+        "began": _when(entry.began),
     }
 
 
-def _when(created: str) -> str:
+def _when(began: float) -> str:
+    """A moment in the time zone of the laboratory."""
     try:
-        return f"{datetime.fromisoformat(created):%Y-%m-%d %H:%M:%S}"
-    except ValueError:
-        return created
+        return f"{datetime.fromtimestamp(began):%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return "at an unknown time"

@@ -42,11 +42,13 @@ sign.
 No Panel here. A feed need not be trusted: nothing in it is executed, and sizes are checked before arrays are made.
 """
 
+import errno
 import json
 import os
 import re
 import shutil
 import socket
+import stat
 import struct
 import time
 import uuid
@@ -99,6 +101,10 @@ MOST_EXAMPLES = 100_000
 SILENT = 15.0
 """Seconds without a sign after which a process on another machine is taken for dead."""
 
+DAY = 24 * 3600.0
+SIGNS: dict[Path, tuple[tuple[float, int, int], float]] = {}
+"""The last signs of life of trainings on other machines, and when they were seen here."""
+
 KEPT, KEPT_BYTES = 100, 2 * 2**30
 """Of feeds that have ended the newest are kept, as long as they are no more and no larger than this."""
 
@@ -138,9 +144,9 @@ class Layout:
         """The layout in a record. Raises ValueError where it is none, or too large."""
         told = _read_json(payload)
         layout = cls(
-            tuple(str(name)[:100] for name in told["layers"]),
-            tuple((str(name)[:100], _count(width)) for name, width in told["units"]),
-            tuple((str(name)[:100], _count(size)) for name, size in told["weights"]),
+            tuple(_text(name, 100) for name in told["layers"]),
+            tuple((_text(name, 100), _count(width)) for name, width in told["units"]),
+            tuple((_text(name, 100), _count(size)) for name, size in told["weights"]),
         )
         limits = MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS
         if any(size > most for size, most in zip(layout.sizes, limits, strict=True)):
@@ -171,12 +177,16 @@ class Feed:
 
     @property
     def began(self) -> float:
-        """When it began, in seconds since 1970, whatever the time zone; by its file where its date is none."""
+        """When it began, in seconds since 1970, whatever the time zone.
+
+        That is never after its file was written: a date that is none counts as that, and so does one of a fast clock.
+        """
+        moments = []
         with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromisoformat(self.created).timestamp()
+            moments.append(datetime.fromisoformat(self.created).timestamp())
         with suppress(OSError):
-            return (self.folder / "about.json").stat().st_mtime
-        return 0.0
+            moments.append((self.folder / "about.json").stat().st_mtime)
+        return min(moments, default=0.0)
 
     @property
     def records(self) -> Path:
@@ -216,33 +226,35 @@ class Feed:
             raise ValueError(f"{key[:100]!r} is no run to watch; an id looks like 20261123-190000-ab12cd")
         place = (folder or home()) / "live" / key
         try:
-            told = _read_json((place / "about.json").read_bytes())
+            told = _read_json(_content(place / "about.json", WORDS + 1))
             if told["format"] not in READABLE:
-                raise ValueError(f"it is in format {told['format']}; this version reads {READABLE}")
-            words = {name: str(told[name])[:200] for name in ("name", "created", "born", "host")}
+                raise ValueError(f"it is in format {told['format']!r:.20}; this version reads {READABLE}")
+            words = {name: _text(told[name], 200) for name in ("name", "created", "born", "host")}
             return cls(place, pid=_count(told["pid"]), network=dict(told["network"]), **words)
-        except OSError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"the run {key} is not there to be watched; it was deleted, or is elsewhere") from error
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"the run {key} cannot be watched: its about.json is damaged") from error
+        except OSError as error:
+            raise ValueError(f"the run {key} cannot be watched: {error.strerror or error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"the run {key} cannot be watched: its about.json is damaged: {error}") from error
 
     def status(self) -> "Status":
         """What it has come to by now."""
         try:
-            content = (self.folder / "status").read_bytes()[:STATUS]
+            content = _content(self.folder / "status", STATUS)
             told = _read_json(_checked(content))
-            end, error = str(told["end"]), str(told.get("error", ""))
-            return Status(
-                _count(told["epochs"]), _count(told["epoch"]), float(told["loss"]), end, float(told["seen"]), error
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            end, error = _text(told["end"], 200), _text(told.get("error", ""), 100)
+            loss, seen = float(told["loss"]), float(told["seen"])
+            return Status(_count(told["epochs"]), _count(told["epoch"]), loss, end, seen if seen > 0 else 0.0, error)
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return Status()
 
     def state(self, status: "Status | None" = None) -> str:
         """LIVE, ENDED, STOPPED, FAILED or KILLED."""
         status = status or self.status()
         if status.end:
-            return status.end.split(":")[0].split(" ")[0]
+            word = re.split("[: ]", status.end)[0]
+            return word if word in (ENDED, STOPPED, FAILED) else KILLED
         return LIVE if self._is_alive(status) else KILLED
 
     def stamp(self) -> tuple[int, int]:
@@ -252,11 +264,41 @@ class Feed:
             return found.st_mtime_ns, found.st_size
         return 0, 0
 
+    def read(self, offset: int, size: int) -> bytes:
+        """So many bytes of the records from a place on, and the rest of a record that is longer than they are.
+
+        Raises OSError where the file is no file, or cannot be read.
+        """
+        content = _content(self.records, size, offset)
+        if len(content) < max(size, HEAD.size):
+            return content
+        longer = HEAD.size + min(HEAD.unpack_from(content)[2], LONGEST)
+        return content if longer <= size else _content(self.records, longer, offset)
+
     def _is_alive(self, status: "Status") -> bool:
         if os.name != "posix" or self.host != socket.gethostname():
-            seen = max(status.seen, self.stamp()[0] / 1e9, self.began)
-            return time.time() < seen + SILENT
+            return self._gives_signs(status)
         return is_running(self.pid, self.born)
+
+    def _gives_signs(self, status: "Status") -> bool:
+        """Whether there was a sign of life a moment ago, by the clock of this machine.
+
+        The other one's clock need not be right: what it says counts at the first look only, and where it may be true.
+        """
+        now, sign = time.time(), (status.seen, *self.stamp())
+        if self.folder not in SIGNS:
+            age = min(abs(now - moment) for moment in (status.seen, sign[1] / 1e9))
+            SIGNS[self.folder] = sign, now - age
+        elif SIGNS[self.folder][0] != sign:
+            SIGNS[self.folder] = sign, now
+        return abs(now - SIGNS[self.folder][1]) < SILENT
+
+    def _is_over(self) -> bool:
+        """Whether nothing more will come for certain: it has ended, or is silent for a day by every clock."""
+        status = self.status()
+        if status.end or (os.name == "posix" and self.host == socket.gethostname()):
+            return self.state(status) != LIVE
+        return max(status.seen, self.stamp()[0] / 1e9) < time.time() - DAY
 
 
 @dataclass(frozen=True)
@@ -435,7 +477,7 @@ def _parts(payload: bytes, rows: int, kinds: Sequence[tuple[str, int]]) -> list[
 def left_out(payload: bytes) -> dict[str, str]:
     """The layers in a record that are not measured, each with the reason."""
     told = _read_json(payload)["layers"]
-    return {str(name)[:100]: str(why)[:200] for name, why in told[:MOST_LEFT_OUT]}
+    return {_text(name, 100): _text(why, 200) for name, why in told[:MOST_LEFT_OUT]}
 
 
 def packed_left_out(layers: Mapping[str, str]) -> bytes:
@@ -446,7 +488,7 @@ def packed_left_out(layers: Mapping[str, str]) -> bytes:
 
 def words(payload: bytes) -> str:
     """The sentence in a record of words."""
-    return str(_read_json(payload)["text"])[:500]
+    return _text(_read_json(payload)["text"], 500)
 
 
 def packed_words(text: str) -> bytes:
@@ -456,9 +498,11 @@ def packed_words(text: str) -> bytes:
 
 def is_running(pid: int, born: str) -> bool:
     """Whether that process of this machine is still there, and not another one with its number. POSIX only."""
+    if pid < 1:
+        return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         pass
@@ -477,23 +521,32 @@ DEAD = "dead"
 def _birth(pid: int) -> str:
     """When a process was started, in the system's own count; empty where that cannot be known."""
     with suppress(OSError, IndexError):
-        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        told = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return DEAD if told[0] in ("Z", "X") else told[19]
     return ""
 
 
 def _prune(live: Path) -> None:
     """Delete the oldest feeds that have ended, beyond what is kept."""
-    size = 0
-    for place, key in enumerate(feeds(live.parent)):
-        folder = live / key
-        with suppress(OSError):
-            size += sum(entry.stat().st_size for entry in os.scandir(folder))
-        if place < KEPT and size < KEPT_BYTES:
-            continue
+    found = []
+    for key in feeds(live.parent):
         with suppress(ValueError):
-            if Feed.found(key, live.parent).state() != LIVE:
-                shutil.rmtree(folder, ignore_errors=True)
+            found.append(Feed.found(key, live.parent))
+    size = 0
+    for place, feed in enumerate(sorted(found, key=lambda feed: (feed.began, feed.id), reverse=True)):
+        with suppress(OSError):
+            size += sum(entry.stat().st_size for entry in os.scandir(feed.folder))
+        if (place >= KEPT or size >= KEPT_BYTES) and feed._is_over():
+            shutil.rmtree(feed.folder, ignore_errors=True)
+
+
+def _content(path: Path, most: int, offset: int = 0) -> bytes:
+    """So many bytes of a file at most. Raises OSError where it is none, as a pipe, which would keep one waiting."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        file.seek(offset)
+        return file.read(most)
 
 
 def _checked(content: bytes) -> bytes:
@@ -512,6 +565,12 @@ def _read_json(content: bytes) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise ValueError("it is no JSON, or too long")
     return told
+
+
+def _text(value: Any, most: int) -> str:
+    """A text of somebody else's, in letters that can be shown and sent."""
+    letters = str(value)[:most].encode(errors="replace").decode()
+    return "".join(letter if letter.isprintable() else " " for letter in letters)
 
 
 def _count(value: Any) -> int:

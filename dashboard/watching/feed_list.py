@@ -33,14 +33,15 @@ class FeedList(JSComponent):
         if (text) { made.textContent = text }
         return made
       }
+      let opened = false
       const list = make("div", "list"), said = make("p", "said"), how = make("details", "how")
       list.setAttribute("role", "group")
       list.setAttribute("aria-label", "Trainings")
       said.setAttribute("aria-live", "polite")
       const summary = make("summary", "", "How to watch a training of your own"), box = make("div", "box")
       const code = make("pre", "", model.code), copy = make("button", "copy", "Copy")
-      const other = make("p", "", "It appears here within a second. Of a PyTorch module, watch(\\"my run\\", " +
-        "module=model) reads gradients and activations by itself; of this laboratory's engine, " +
+      const other = make("p", "", "It appears here within a second. For a PyTorch module, watch(\\"my run\\", " +
+        "module=model) reads gradients and activations by itself; for this laboratory's own engine, " +
         "for epoch in observe(train(network, data)) shows every picture.")
       copy.title = "Copy these lines"
       copy.addEventListener("click", () => {
@@ -48,6 +49,7 @@ class FeedList(JSComponent):
         const select = () => { getSelection().selectAllChildren(code); document.execCommand("copy"); done() }
         navigator.clipboard ? navigator.clipboard.writeText(model.code).then(done, select) : select()
       })
+      summary.addEventListener("click", () => { opened = !how.open })
       box.append(code, copy, other)
       how.append(summary, box)
       const entry = () => {
@@ -73,7 +75,7 @@ class FeedList(JSComponent):
           detail.textContent = item.detail
           made.title = `${item.name}: ${item.words}, began ${item.began}`
         })
-        how.open = how.open || !model.items.length
+        how.open = opened || !model.items.length
         mark()
       }
       const mark = () => {
@@ -100,6 +102,10 @@ class FeedList(JSComponent):
                  border: 1px solid color-mix(in srgb, currentColor 20%, transparent); padding: 6px 10px; }
         button:hover, button:focus-visible { border-color: #5c7cfa; outline: none; }
         button[aria-pressed=true] { border-color: #5c7cfa; box-shadow: inset 0 0 0 1px #5c7cfa; }
+        button.newest { border-color: transparent; box-shadow: none; opacity: .8; }
+        button.newest::before { content: "\\2610\\00a0"; }
+        button.newest[aria-pressed=true]::before { content: "\\2611\\00a0"; }
+        button.newest:hover, button.newest:focus-visible { border-color: #5c7cfa; }
         .feed { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 0 7px; align-items: center;
                 text-align: left; min-width: 170px; max-width: 260px; }
         .feed b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
@@ -107,7 +113,7 @@ class FeedList(JSComponent):
                      overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
         i { width: 9px; height: 9px; border-radius: 50%; background: #8b95a3; }
         i.live { background: #2f9e6e; animation: live 1.6s ease-in-out infinite; }
-        i.killed, i.failed { background: #e03131; }
+        i.killed, i.failed, i.damaged { background: #e03131; }
         i.stopped { background: #f59f00; }
         @keyframes live { 50% { opacity: .35; } }
         @media (prefers-reduced-motion: reduce) { i.live { animation: none; } }

@@ -106,6 +106,10 @@ class Follower(Onlooker):
         return self._shared.store is not self._seen
 
     @property
+    def goes_on(self) -> bool:
+        return not self._shared.left
+
+    @property
     def history(self) -> Any:
         return self._seen.history
 

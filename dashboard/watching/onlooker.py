@@ -35,6 +35,11 @@ class Onlooker(Store):
         """A frame of what is shown, at any epoch."""
 
     @property
+    def goes_on(self) -> bool:
+        """Whether more may come."""
+        return True
+
+    @property
     def ended(self) -> str:
         return ""
 

@@ -12,8 +12,8 @@ class Playback(Clock):
 
     @property
     def playing(self) -> bool:
-        """Whether the newest epoch is followed."""
-        return self.run.looked_at is None
+        """Whether the newest epoch is followed, and another may come."""
+        return self.run.looked_at is None and self.run.goes_on
 
     @playing.setter
     def playing(self, playing: bool) -> None:
@@ -25,7 +25,7 @@ class Playback(Clock):
 
     def pause(self) -> None:
         """Stay at the epoch that is shown."""
-        if self.playing:
+        if self.run.looked_at is None:
             self.run.look_at(self.run.frame().epoch.index)
 
     def go_to(self, epoch: int) -> None:

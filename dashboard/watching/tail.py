@@ -1,8 +1,10 @@
 """Tail: a feed as it grows, read piece by piece into a history. No Panel here."""
 
+import struct
 import threading
 import time
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 from weakref import WeakValueDictionary
@@ -13,10 +15,12 @@ import numpy as np
 from dashboard.run import Setup
 from dashboard.watching import feed
 from dashboard.watching.feed import HEAD, Feed, Layout
+from dashboard.watching.not_finite import NotFinite
+from dashboard.watching.told import LIGHT, Telling, Told, joined
 from engine.datasets import Dataset
 from engine.network import Network
 from engine.recording import History
-from engine.training import Epochs
+from engine.training import NUMBERS, Epochs
 
 PIECE = 4 * 2**20
 """Bytes read at once: 5 to 10 ms of work."""
@@ -24,12 +28,21 @@ PIECE = 4 * 2**20
 EVERY = 0.05
 """Seconds between two looks."""
 
-HELD = 8
-"""Rows that a gap between two epochs is filled with at most."""
+MOST_DATA = 512 * 2**20
+"""The most bytes of examples that are read."""
 
 MOST_SAID = 5
-TABLES = {"gradient_norms": 0, "mean_activations": 1, "parameters": 2}
-"""The columns with several numbers per epoch, by their place among a layout's sizes."""
+QUANTITIES = {
+    "loss": "a loss",
+    "validation_loss": "a validation loss",
+    "accuracy": "an accuracy",
+    "validation_accuracy": "a validation accuracy",
+    "learning_rate": "a learning rate",
+    "gradient_norms": "a gradient",
+    "mean_activations": "a mean activation",
+    "parameters": "a parameter",
+}
+"""What is said of a column where it is not finite."""
 
 
 class Sketch:
@@ -68,9 +81,12 @@ NO_DATA = Dataset(np.empty((0, 0)), np.empty(0), "unknown", 0)
 class Tail:
     """A feed's history, setup and state. `poll` looks for more; `version` has grown where there was.
 
-    The history is in the order of the epochs, whatever the order in which they were told, and the last word counts. In
-    a gap between two epochs the one before holds. What was not told with an epoch is as it was told last; epochs whose
-    numbers are not finite are left out, and said so. One reader serves all who look at a feed in this process.
+    `told` is in the order of the epochs, whatever the order in which they were told, and of every number the last word
+    counts. What was not told, or is not finite, is not known there: nothing is held, and nothing made up.
+    One reader serves all who look at a feed in this process.
+
+    diverged   the epoch from which on the loss has not been finite; None where it is
+    left_out   layers that are not measured, each with the reason
     """
 
     _all: ClassVar[WeakValueDictionary[str, Self]] = WeakValueDictionary()
@@ -82,15 +98,15 @@ class Tail:
         self.damage = ""
         self.said: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.diverged: int | None = None
         self.l1, self.l2 = (_number(source.network.get(name)) for name in ("l1", "l2"))
         self._lock = threading.RLock()
         self._offset, self._looked, self._stamp = 0, -EVERY, (0, 0)
-        self._layout, self._left_out, self._behind = Layout(), 0, False
-        self._last: dict[str, np.ndarray] = {}
+        self._layout, self._behind, self._rest = Layout(), False, 0
         self._heavy: list[tuple[np.ndarray, np.ndarray]] = []
+        self._odd = {name: NotFinite(what) for name, what in QUANTITIES.items()}
         self._data = _data_of(source)
-        self._begin(History())
+        self.told = Told()
+        self._begin()
         self.poll()
 
     @classmethod
@@ -104,19 +120,32 @@ class Tail:
         return found
 
     @property
+    def history(self) -> History:
+        """All epochs that were told."""
+        return self.told.history
+
+    @property
     def has_data(self) -> bool:
         """Whether network and examples are ours, so that all pictures can be shown."""
         return isinstance(self.setup.network, Network)
 
     @property
+    def diverged(self) -> int | None:
+        losses = self.told.of("loss")
+        return self._odd["loss"].first_after(losses[-1].index if len(losses) else -1)
+
+    @property
     def problems(self) -> list[str]:
         """What was not as it should be, as sentences."""
         found = list(self.said[:MOST_SAID])
-        if self._left_out:
-            found.append(
-                f"{self._left_out:,} epochs have a loss or a gradient that is no finite number; they are not drawn."
-            )
-        return [*found, self.damage] if self.damage else found
+        if self.left_out:
+            found.append(_not_measured(self.left_out))
+        found += filter(None, (odd.in_words() for odd in self._odd.values()))
+        if self.damage:
+            found.append(self.damage)
+        elif self._rest and self.state != feed.LIVE and not self._behind:
+            found.append(f"The feed breaks off in the midst of a record, {self._rest:,} bytes before its end.")
+        return found
 
     def poll(self) -> None:
         """Read what is new, at most a few MiB, if the last look was a while ago."""
@@ -140,46 +169,47 @@ class Tail:
             self.version += 1
         self.status, self.state = status, state
 
-    def _begin(self, history: History) -> None:
-        """Show this history, as another than before."""
-        self.history = history
+    def _begin(self) -> None:
+        """Have pictures begin anew."""
         self.setup = self._set_up()
         self.version += 1
 
     def _set_up(self) -> Setup:
         network = _network_of(self.feed, self._layout.sizes[2]) if self._data else None
         if network is None:
-            seen = len(self.history) and np.isfinite(self.history[-1].validation_loss)
-            return Setup(NO_DATA, NO_DATA if seen else None, Sketch(self._layout), "", "unknown")
-        if len(self.history):
-            network.parameters = self.history[0].parameters
+            return Setup(NO_DATA, NO_DATA if self._validates else None, Sketch(self._layout), "", "unknown")
+        if len(known := self.told.of("parameters")):
+            network.parameters = known[0].parameters
         train, validation = self._data
         return Setup(train, validation, network, str(self.feed.network.get("loss")), train.task)
+
+    @property
+    def _validates(self) -> bool:
+        return len(self.told.of("validation_loss")) > 0
 
     def _read(self) -> None:
         if self.damage:
             return
         try:
-            with self.feed.records.open("rb") as file:
-                file.seek(self._offset)
-                content = file.read(PIECE)
-                if len(content) >= HEAD.size:
-                    content += file.read(max(0, HEAD.size + min(HEAD.unpack_from(content)[2], feed.LONGEST) - PIECE))
+            content = self.feed.read(self._offset, PIECE)
         except OSError:
             return
         self._behind = len(content) >= PIECE
+        before = self._offset, len(self.said), len(self.left_out)
+        tellings: list[Telling] = []
         try:
-            blocks = self._records(content)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            self.damage, blocks = f"What comes after byte {self._offset:,} of the feed cannot be read: {error}.", []
+            self._take(content, tellings)
+        except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+            self.damage = f"What comes after byte {self._offset:,} of the feed cannot be read: {error}."
             self.version += 1
-        if blocks:
-            self._add(blocks)
+        self._rest = len(content) - (self._offset - before[0])
+        self._add(tellings)
+        if (self._offset, len(self.said), len(self.left_out)) != before:
             self.version += 1
 
-    def _records(self, content: bytes) -> list[Epochs]:
-        """The blocks of epochs in all records that are complete, in the layout that holds at their end."""
-        blocks, start, size = [], 0, len(content)
+    def _take(self, content: bytes, tellings: list[Telling]) -> None:
+        """Take in all records that are complete, of the epochs those that are in the layout which holds at the end."""
+        start, size = 0, len(content)
         while start + HEAD.size <= size:
             magic, kind, length, checksum = HEAD.unpack_from(content, start)
             if magic != feed.MAGIC or length > feed.LONGEST:
@@ -190,154 +220,122 @@ class Tail:
             payload = content[start + HEAD.size : stop]
             if crc32(payload) != checksum:
                 raise ValueError("a checksum does not fit")
+            self._take_record(kind[:1], payload, tellings)
             self._offset, start = self._offset + HEAD.size + length, stop
-            kind = kind[:1]
-            if kind == feed.EPOCHS:
-                blocks.append(self._filled(feed.unpacked(payload, self._layout).epochs))
-            elif kind == feed.EPOCHS_1:
-                blocks.append(self._filled(feed.unpacked_1(payload, self._layout).epochs))
-            elif kind == feed.LEFT_OUT:
-                self.left_out |= feed.left_out(payload)
-            elif kind == feed.PARAMETERS:
-                self._heavy.append(feed.unpacked_parameters(payload, self._layout))
-            elif kind == feed.LAYOUT:
-                blocks = self._relaid(Layout.unpacked(payload), blocks)
-            elif kind == feed.TOLD:
-                self.said.append(feed.words(payload))
-        return blocks
 
-    def _relaid(self, layout: Layout, blocks: list[Epochs]) -> list[Epochs]:
-        """All epochs so far, to be shown anew in another layout: tables of another width are filled when they come."""
+    def _take_record(self, kind: bytes, payload: bytes, tellings: list[Telling]) -> None:
+        if kind in (feed.EPOCHS, feed.EPOCHS_1):
+            read = feed.unpacked if kind == feed.EPOCHS else feed.unpacked_1
+            tellings.append(self._told(read(payload, self._layout)))
+        elif kind == feed.PARAMETERS:
+            self._heavy.append(feed.unpacked_parameters(payload, self._layout))
+        elif kind == feed.LAYOUT:
+            layout = Layout.unpacked(payload)
+            self._add(tellings)
+            tellings.clear()
+            self._relay(layout)
+        elif kind == feed.LEFT_OUT:
+            self.left_out |= feed.left_out(payload)
+        elif kind == feed.TOLD:
+            self.said.append(feed.words(payload))
+
+    def _relay(self, layout: Layout) -> None:
+        """Show all epochs so far in another layout: what keeps its name and size keeps its numbers."""
         if layout == self._layout:
-            return blocks
-        before = [self.history.epochs()] if len(self.history) else []
-        changed = [size != old for size, old in zip(layout.sizes, self._layout.sizes, strict=True)]
-        for name, place in TABLES.items():
-            if changed[place]:
-                self._last.pop(name, None)
-        self._layout = layout
-        self.history = History()
-        return [_emptied(block, layout, changed) for block in [*before, *blocks]]
-
-    def _filled(self, block: Epochs) -> Epochs:
-        """The block with all tables of the layout: where one was not told, it is as it was last."""
-        columns = block.columns
-        for name, place in list(TABLES.items())[:2]:
-            size, told, last = self._layout.sizes[place], columns[name], self._last_of(name)
-            columns[name] = told if told.shape[1] == size else np.tile(last, (len(block), 1))
-            if name == "mean_activations":
-                columns[name] = _sound(columns[name], last)
-            self._last[name] = columns[name][-1]
-        columns["parameters"] = self._parameters_at(block.index)
-        return Epochs(**columns, widths=self._layout.widths)
-
-    def _parameters_at(self, index: np.ndarray) -> np.ndarray:
-        """(k, n) the parameters at these epochs, or at the last ones before them of which there are some."""
-        last = self._last_of("parameters")
-        if not self._heavy:
-            return np.tile(last, (len(index), 1))
-        told = np.concatenate([told for told, _ in self._heavy])
-        rows = _sound(np.concatenate([last[None], *(table for _, table in self._heavy)]), last)
-        order = np.argsort(told, kind="stable")
-        places = np.append(-1, order)[np.searchsorted(told[order], index, side="right")]
-        self._heavy, self._last["parameters"] = [], rows[-1]
-        return rows[places + 1]
-
-    def _last_of(self, table: str) -> np.ndarray:
-        """A table's row as it was told last; UNKNOWN where it never was."""
-        size = self._layout.sizes[TABLES[table]]
-        return self._last.get(table, np.full(size, UNKNOWN))
-
-    def _add(self, blocks: Sequence[Epochs]) -> None:
-        block = _first_known(blocks[0].then(*blocks[1:]))
-        finite = block.finite
-        self._left_out += int((~finite).sum())
-        self.diverged = None if finite[-1] else int(block.index[-1])
-        block = block.rows(finite)
-        if not len(block):
             return
-        last = self.history[-1].index if len(self.history) else -1
-        ordered = (np.diff(block.index) > 0).all() and block.index[0] > last
-        fresh = not len(self.history)
-        if not ordered:
-            block = _in_order(block if fresh else self.history.epochs().then(block))
-            self.history, fresh = History(), True
-        before = None if fresh else alone(self.history, last)
-        self.history.extend(_held(block, before))
-        if fresh or self._validates_now():
-            self._begin(self.history)
+        before, self._layout, self._heavy = self._layout, layout, []
+        self.told = self.told.relaid(lambda epochs: _relaid(epochs, before, layout))
+        self._begin()
 
-    def _validates_now(self) -> bool:
-        """Whether a validation loss has come that there was none of before."""
-        return self.setup.validation is None and not self._data and np.isfinite(self.history[-1].validation_loss)
+    def _told(self, block: feed.Measured) -> Telling:
+        """What a block tells in the layout's columns, with nan where it tells nothing, or nothing that is finite."""
+        epochs, rows, sizes = block.epochs, len(block.epochs), self._layout.sizes
+        columns, given = {"index": epochs.index}, {}
+        for place, name in enumerate(NUMBERS):
+            columns[name], given[name] = getattr(epochs, name), block.given[:, place]
+        for name, size, known in zip(LIGHT, sizes, (block.known_layers, block.known_units), strict=False):
+            table = getattr(epochs, name)
+            told = table.shape[1] == size > 0
+            columns[name] = table if told else np.full((rows, size), np.nan)
+            given[name] = np.tile(known, (rows, 1)) if told else np.zeros((rows, size), bool)
+        columns["parameters"], given["parameters"] = self._parameters_at(epochs.index)
+        for name, told in given.items():
+            columns[name] = self._finite(name, epochs.index, columns[name], told)
+        for place, name in enumerate(LIGHT):
+            self.told.count(name, epochs.index, block.batches[:, place])
+        return Telling(Epochs(**columns, widths=self._layout.widths), given)
 
+    def _parameters_at(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(k, n) the parameters at these epochs, and (k,) at which of them they were told."""
+        parameters, told = np.full((len(index), self._layout.sizes[2]), np.nan), np.zeros(len(index), bool)
+        for at, rows in self._heavy:
+            order = np.argsort(at, kind="stable")
+            places = order[np.searchsorted(at[order], index, side="right") - 1]
+            found = at[places] == index
+            parameters[found], told[found] = rows[places[found]], True
+        self._heavy = []
+        return parameters, told
 
-UNKNOWN = -np.finfo(np.float64).max
-"""Stands where nothing has been told yet, until it has."""
+    def _finite(self, name: str, index: np.ndarray, column: np.ndarray, told: np.ndarray) -> np.ndarray:
+        """The column with nan where it was not told or is not finite, which is noted."""
+        wide = told[:, None] if column.ndim > told.ndim else told
+        fine = np.isfinite(column)
+        bad, any_told = wide & ~fine, told
+        if column.ndim > 1:
+            bad, any_told = bad.any(axis=1), told.any(axis=1) if told.ndim > 1 else told
+        self._odd[name].note(index[any_told], bad[any_told])
+        return column if fine.all() and told.all() else np.where(wide & fine, column, np.nan)
 
-
-def alone(history: History, index: int) -> Epochs:
-    """One epoch of a history as a block."""
-    return history.latest(index - 1, index)
-
-
-def _sound(table: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """The table with every row that holds a number that is not finite as the one before, or as the last before all."""
-    sound = np.isfinite(table).all(axis=1)
-    if sound.all():
-        return table
-    places = np.maximum.accumulate(np.where(sound, np.arange(len(table)), -1))
-    return np.concatenate([last[None], table])[places + 1]
-
-
-def _held(block: Epochs, before: Epochs | None) -> Epochs:
-    """The block, with rows in its gaps that repeat the epoch before; thinned evenly, they leave no epoch out of sight.
-
-    Pictures draw the multiples of a power of two: of the epochs 9, 19, 29 ... they would draw none.
-    """
-    joined = block if before is None else before.then(block)
-    if len(joined) == 1 or (np.diff(joined.index) == 1).all():
-        return block
-    rows, index = [], []
-    for place, (one, other) in enumerate(pairwise(joined.index.tolist())):
-        step = 1 << max(0, ((other - one) // HELD).bit_length())
-        held = range((one // step + 1) * step, other, step)
-        rows += [place] * (1 + len(held))
-        index += [one, *held]
-    rows.append(len(joined) - 1)
-    filled = joined.rows(np.array(rows))
-    filled.index[:] = [*index, joined.index[-1]]
-    return filled if before is None else filled.rows(slice(1, None))
+    def _add(self, tellings: Sequence[Telling]) -> None:
+        """Put in what was told."""
+        if not tellings:
+            return
+        first, validated = not len(self.told), self._validates
+        if self.told.add(joined(tellings)) or first or self._validates != validated:
+            self._begin()
 
 
-def _in_order(block: Epochs) -> Epochs:
-    """The epochs by their indices; of those with the same one the last."""
-    order = np.argsort(block.index, kind="stable")
-    last = np.append(np.diff(block.index[order]) > 0, True)
-    return block.rows(order[last])
+def _not_measured(layers: Mapping[str, str]) -> str:
+    """The layers that are left out, with the reasons, as a sentence."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in layers.items():
+        reasons.setdefault(why, []).append(name)
+    words = [f"{_few(names)} ({why})" for why, names in list(reasons.items())[:MOST_SAID]]
+    return f"Not measured: {'; '.join(words)}."
 
 
-def _first_known(block: Epochs) -> Epochs:
-    """What was not told at first as it was when it came."""
-    columns = block.columns
-    for name in TABLES:
-        table = columns[name]
-        if not table.size:
-            continue
-        missing = table[:, 0] == UNKNOWN
-        known = np.flatnonzero(~missing)
-        if missing.any():
-            columns[name] = np.where(missing[:, None], table[known[0]] if len(known) else 0.0, table)
-    return Epochs(**columns, widths=block.widths)
+def _few(names: Sequence[str]) -> str:
+    """Names one after the other, of many the first."""
+    more = f" and {len(names) - MOST_SAID} more" if len(names) > MOST_SAID else ""
+    return ", ".join(names[:MOST_SAID]) + more
 
 
-def _emptied(block: Epochs, layout: Layout, changed: Sequence[bool]) -> Epochs:
-    """The block with nothing in the tables whose layout has changed."""
-    columns = block.columns
-    for name, place in TABLES.items():
-        if changed[place]:
-            columns[name] = np.full((len(block), layout.sizes[place]), UNKNOWN)
-    return Epochs(**columns, widths=layout.widths)
+def _relaid(epochs: Epochs, before: Layout, after: Layout) -> Epochs:
+    """The epochs in another layout: numbers of what has kept its name and size, nan for all else."""
+    columns = epochs.columns
+    parts = [[(name, 1) for name in layout.layers] for layout in (before, after)]
+    kinds = {
+        "gradient_norms": parts,
+        "mean_activations": (before.units, after.units),
+        "parameters": (before.weights, after.weights),
+    }
+    for name, (old, new) in kinds.items():
+        columns[name] = _moved(columns[name], old, new)
+    return Epochs(**columns, widths=after.widths)
+
+
+def _moved(table: np.ndarray, old: Sequence[tuple[str, int]], new: Sequence[tuple[str, int]]) -> np.ndarray:
+    """The columns of a table by the name and size of the parts that they belong to."""
+    moved = np.full((len(table), sum(size for _, size in new)), np.nan)
+    if not table.shape[1]:
+        return moved
+    starts = dict(zip(old, np.cumsum([0, *(size for _, size in old)]).tolist(), strict=False))
+    place = 0
+    for part in new:
+        if part in starts:
+            moved[:, place : place + part[1]] = table[:, starts[part] : starts[part] + part[1]]
+        place += part[1]
+    return moved
 
 
 def _network_of(source: Feed, parameters: int) -> Network | None:
@@ -348,23 +346,28 @@ def _network_of(source: Feed, parameters: int) -> Network | None:
         if sum((a + 1) * b for a, b in pairwise(sizes)) != parameters:
             return None
         return Network(sizes, [str(name) for name in told["activations"]], str(told["output"]), skip=bool(told["skip"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def _data_of(source: Feed) -> tuple[Dataset, Dataset | None] | None:
     """The examples that a feed tells of; None where there are none, or they do not fit the network."""
     path = source.folder / "data.npz"
-    if not source.network or not path.is_file():
+    if not source.network:
         return None
     try:
+        if not path.is_file():
+            return None
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MOST_DATA:
+                return None
         with np.load(path, allow_pickle=False) as arrays:
             parts = {name: arrays[name] for name in ("x", "y", "x_held_out", "y_held_out") if name in arrays}
         return tuple(
             _dataset(source, parts[f"x{part}"], parts[f"y{part}"]) if f"x{part}" in parts else None
             for part in ("", "_held_out")
         )
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except Exception:  # zipfile alone has a dozen ways of saying that a file is none
         return None
 
 
@@ -382,4 +385,4 @@ def _dataset(source: Feed, x: np.ndarray, y: np.ndarray) -> Dataset:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else 0.0

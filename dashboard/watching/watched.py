@@ -1,10 +1,7 @@
 """Watched: the store of a training that runs in somebody's own script, as far as its feed tells. No Panel here."""
 
 import os
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +13,11 @@ from dashboard.run import Frame, Setup
 from dashboard.store import Companion
 from dashboard.view import View
 from dashboard.watching import feed
-from dashboard.watching.feed import Feed, Layout, Status, feeds
+from dashboard.watching.feed import Layout
+from dashboard.watching.listing import Entry, Listing
 from dashboard.watching.onlooker import Onlooker
 from dashboard.watching.tail import NO_DATA, Sketch, Tail
+from dashboard.watching.told import Told, ToldFrame, names_of
 from engine.datasets import Dataset
 from engine.network import Network
 from engine.recording import History, Recording
@@ -26,10 +25,6 @@ from engine.training import Epochs
 
 KIND = "watched"
 """What recordings of watched trainings say they are of."""
-
-LISTED = 30
-EVERY = 0.5
-"""Seconds between two looks at which feeds there are."""
 
 MOST_KEPT = 5000
 """Examples that are kept with a recording."""
@@ -39,8 +34,27 @@ STATES = {
     feed.ENDED: "ended",
     feed.STOPPED: "stopped",
     feed.FAILED: "ended by an error",
-    feed.KILLED: "gone without a word: killed, or its machine is off",
+    feed.KILLED: "no longer reporting: killed, or its machine is off",
 }
+
+
+STOPPERS = {
+    "stopped by KeyboardInterrupt": "stopped by Ctrl-C",
+    "stopped by SystemExit": "stopped: the program was left",
+}
+"""How a training was stopped, in words."""
+
+READINGS = {
+    "loss": ("loss", ".4g"),
+    "val. loss": ("validation_loss", ".4g"),
+    "accuracy": ("accuracy", ".1%"),
+    "val. accuracy": ("validation_accuracy", ".1%"),
+}
+"""The numbers in the bar on top: of which column, and how they are written."""
+
+
+MOST_DAMAGED = 3
+"""Feeds whose damage is told beside the list."""
 
 
 class FeedId(param.String):
@@ -63,61 +77,6 @@ class WatchSettings(Choices):
     speed = param.Selector(default=0, objects={"as it comes": 0}, doc="A run elsewhere has its own speed.")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A feed as the list shows it."""
-
-    id: str
-    name: str
-    created: str
-    state: str
-    end: str
-    epochs: int
-    epoch: int
-    loss: float
-
-
-class Listing:
-    """The feeds there are, looked up twice a second at most; one for all who look."""
-
-    _all: dict[Path, Self] = {}
-
-    def __init__(self, folder: Path) -> None:
-        self.version = 0
-        self.entries: tuple[Entry, ...] = ()
-        self._folder, self._looked = folder, -EVERY
-        self._known: dict[str, tuple[Feed, tuple[int, int], Status]] = {}
-
-    @classmethod
-    def of(cls, folder: Path) -> Self:
-        """That of a folder."""
-        return cls._all.setdefault(folder, cls(folder))
-
-    def look(self) -> None:
-        """See what is there, if the last look was a while ago."""
-        now = time.monotonic()
-        if now < self._looked + EVERY:
-            return
-        self._looked = now
-        found = filter(None, map(self._entry, list(feeds(self._folder))[:LISTED]))
-        entries = tuple(sorted(found, key=lambda entry: entry.created, reverse=True))
-        if entries != self.entries:
-            self.entries = entries
-            self.version += 1
-
-    def _entry(self, key: str) -> Entry | None:
-        try:
-            source = self._known[key][0] if key in self._known else Feed.found(key, self._folder)
-        except ValueError:
-            return None
-        stamp = source.stamp()
-        known = self._known.get(key)
-        status = known[2] if known and known[1] == stamp else source.status()
-        self._known[key] = source, stamp, status
-        state = source.state(status)
-        return Entry(key, source.name, source.created, state, status.end, status.epochs, status.epoch, status.loss)
-
-
 class Watched(Onlooker):
     """The training whose feed the settings name, or the newest there is; nothing at all where there is none.
 
@@ -131,7 +90,7 @@ class Watched(Onlooker):
         self, settings: WatchSettings | None = None, view: View | None = None, study: Companion | None = None
     ) -> None:
         self._tail: Tail | None = None
-        self._still: tuple[Setup, History] | None = None
+        self._still: tuple[Setup, Told] | None = None
         self._nothing = _nothing()
         self._listing = Listing.of(home())
         super().__init__(settings or WatchSettings(), view, study)
@@ -149,6 +108,11 @@ class Watched(Onlooker):
         return self._tail.feed.id if self._tail else ""
 
     @property
+    def goes_on(self) -> bool:
+        """Whether the training runs, as far as is known."""
+        return self._still is None and self._tail is not None and self._tail.state == feed.LIVE
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to be shown yet."""
         return self._shown() is self._nothing or not len(self._shown()[1])
@@ -156,7 +120,8 @@ class Watched(Onlooker):
     @property
     def problems(self) -> list[str]:
         """What was not as it should be, as sentences."""
-        return self._tail.problems if self._tail else []
+        damaged = [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
+        return [*(self._tail.problems if self._tail else []), *damaged[:MOST_DAMAGED]]
 
     @property
     def condition(self) -> str:
@@ -165,8 +130,10 @@ class Watched(Onlooker):
             return ""
         tail = self._tail
         said = STATES[tail.state]
-        if tail.state in (feed.STOPPED, feed.FAILED):
+        if tail.state == feed.FAILED:
             said = tail.status.end
+        elif tail.state == feed.STOPPED:
+            said = STOPPERS.get(tail.status.end, tail.status.end)
         if tail.diverged is not None:
             said += f"; diverged at epoch {tail.diverged:,}"
         return said
@@ -180,53 +147,49 @@ class Watched(Onlooker):
         history = self.history
         if history.stride == 1:
             return "Every epoch that was told is kept."
-        return f"Kept are the last {history.recent} epochs, and of those before one in {history.stride:,}."
+        return (
+            f"Kept are the last {history.recent} epochs that were told, and of those before one in {history.stride:,}."
+        )
 
     def readings(self, frame: Frame) -> dict[str, str]:
-        epoch = frame.epoch
         if self.is_empty:
             return {"epoch": "–"}
-        losses = {"loss": epoch.loss, "val. loss": epoch.validation_loss}
-        shares = {"accuracy": epoch.accuracy, "val. accuracy": epoch.validation_accuracy}
-        return {
-            "epoch": f"{epoch.index:,}",
-            **{name: f"{loss:.4g}" for name, loss in losses.items() if not np.isnan(loss)},
-            **{name: f"{share:.1%}" for name, share in shares.items() if not np.isnan(share)},
-        }
+        told = {label: _as_told(frame, name, form) for label, (name, form) in READINGS.items()}
+        return {"epoch": f"{frame.epoch.index:,}", **{label: word for label, word in told.items() if word}}
 
     def recording(self, name: str = "", **notes: Any) -> Recording:
         """Raises ValueError where nothing has been told yet, or the examples are too many to be kept with it."""
-        setup, history = self._shown()
+        setup, told = self._shown()
         if self.is_empty:
             raise ValueError("there is nothing to keep yet: the run has told of no epoch")
         about = _described(setup)
         title = name or (self._tail.feed.name if self._tail else "")
         created = self._tail.feed.created if self._tail else ""
         notes |= {"kind": KIND, "watched": about}
-        return Recording.of(history, settings={"feed": ""}, notes=notes, name=title, created=created)
+        return Recording.of(told.history, settings={"feed": ""}, notes=notes, name=title, created=created)
 
     @classmethod
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
         if recording.notes.get("kind") != KIND:
             raise ValueError(f"this is a recording of a {recording.notes.get('kind', 'training')}, not a watched one")
-        setup, history = _setup_of(recording), recording.history()
         watched = cls(WatchSettings(), view)
-        watched._still = setup, history
+        watched._still = _setup_of(recording), Told(recording.epochs, recording.stride)
         watched.fresh()
         return watched
 
-    def _shown(self) -> tuple[Setup, History]:
+    def _shown(self) -> tuple[Setup, Told]:
         """What there is, also where it is nothing."""
         if self._still:
             return self._still
-        return (self._tail.setup, self._tail.history) if self._tail else self._nothing
+        return (self._tail.setup, self._tail.told) if self._tail else self._nothing
 
     def _newest(self) -> Frame:
-        setup, history = self._shown()
-        if not len(history):
-            setup, history = self._nothing
+        setup, told = self._shown()
+        if not len(told):
+            setup, told = self._nothing
         l1, l2 = (self._tail.l1, self._tail.l2) if self._tail else (0.0, 0.0)
-        return Frame(setup, history, history.stride, history[-1], l1, l2)
+        history = told.history
+        return ToldFrame(setup, history, history.stride, history[-1], l1, l2, told, _names(setup))
 
     def _theirs(self) -> int:
         self._look_around()
@@ -238,7 +201,7 @@ class Watched(Onlooker):
         self._listing.look()
         if self._still:
             return
-        wanted = self.settings.feed or (self.entries[0].id if self.entries else "")
+        wanted = self.settings.feed or self._listing.newest
         if wanted != self.chosen:
             self._turn_to(wanted)
         if self._tail:
@@ -273,12 +236,28 @@ def note_the_look() -> None:
         pass
 
 
-def _nothing() -> tuple[Setup, History]:
+def _nothing() -> tuple[Setup, Told]:
     """A setup of nothing, and one epoch without numbers."""
     one, none = np.full(1, np.nan), np.empty((1, 0))
-    history = History()
-    history.extend(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
-    return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), history
+    told = Told(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
+    return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), told
+
+
+def _names(setup: Setup) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the layers with a gradient and of the hidden ones, where they have other names than their numbers."""
+    if not isinstance(setup.network, Sketch):
+        return (), ()
+    layout = setup.network.layout
+    return names_of(layout.layers), names_of(name for name, _ in layout.units)
+
+
+def _as_told(frame: Frame, name: str, form: str) -> str:
+    """A number as it was told last, with the epoch where that is another; empty where it was not told by then."""
+    epoch = frame.measured(name).epoch
+    if np.isnan(getattr(epoch, name)) or epoch.index > frame.epoch.index:
+        return ""
+    word = format(getattr(epoch, name), form)
+    return word if epoch.index == frame.epoch.index else f"{word} at {epoch.index:,}"
 
 
 def _described(setup: Setup) -> dict[str, Any]:
@@ -318,7 +297,9 @@ def _setup_of(recording: Recording) -> Setup:
             return Setup(NO_DATA, NO_DATA if told["validates"] else None, Sketch(layout), "", "unknown")
         sizes = [int(size) for size in told["sizes"]]
         network = Network(sizes, list(told["activations"]), told["output"], skip=bool(told["skip"]))
-        network.parameters = recording.epochs.parameters[0]
+        known = recording.epochs.parameters[np.isfinite(recording.epochs.parameters).all(axis=1)]
+        if len(known):
+            network.parameters = known[0]
         train = _examples(told, "train")
         validation = _examples(told, "validation") if "validation" in told else None
         return Setup(train, validation, network, str(told["loss"]), train.task)

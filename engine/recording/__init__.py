@@ -10,7 +10,7 @@ The file is NumPy's own .npz: `numpy.load(path)["loss"]` reads a column of it an
 """
 
 from engine.recording.file import Summary, load, recording_in, save, summary
-from engine.recording.history import History
+from engine.recording.history import History, first_in_stride
 from engine.recording.recording import Recording
 
-__all__ = ["History", "Recording", "Summary", "load", "recording_in", "save", "summary"]
+__all__ = ["History", "Recording", "Summary", "first_in_stride", "load", "recording_in", "save", "summary"]

@@ -16,8 +16,9 @@ SHIFT = 64
 class History(Sequence[Epoch]):
     """The epochs of a run that are still kept: the last `recent` exactly, all older ones thinned evenly.
 
-    Of the older ones the multiples of `stride` are kept. The stride is a power of two that doubles whenever
-    `capacity` rows are full, so a longer run is seen more coarsely, at the same cost in memory and time.
+    Of the older ones the first in every `stride` epochs is kept: of consecutive ones these are the multiples of the
+    stride, and where only some epochs are ever added none falls through. The stride is a power of two that doubles
+    whenever `capacity` rows are full, so a longer run is seen more coarsely, at the same cost in memory and time.
     As a sequence it is sorted by `Epoch.index`; an epoch that is gone is simply not in it. One thread may extend it
     while others read: what they get are copies.
 
@@ -43,8 +44,29 @@ class History(Sequence[Epoch]):
             self._remember(self._latest, epochs)
             self._keep(self._kept, epochs)
 
+    def indices(self, until: int) -> np.ndarray:
+        """Of the evenly spaced epochs, those up to one."""
+        with self._lock:
+            index = np.empty(0, np.int64) if self._kept is None else self._kept.index
+            return index[: np.searchsorted(index, until, side="right")].copy()
+
+    def amend(self, epochs: Epochs) -> None:
+        """Put these epochs, in their order, in the place of those with the same indices; others are left out."""
+        with self._lock:
+            for rows in (self._filled(self._kept), self._filled(self._latest)):
+                rows.amend(epochs)
+
+    def holds(self, index: np.ndarray) -> np.ndarray:
+        """(k,) which of these epochs are in it."""
+        with self._lock:
+            if self._kept is None:
+                return np.zeros(len(index), bool)
+            first = self._first_latest()
+            kept, latest = (np.isin(index, rows.index) for rows in (self._kept, self._latest))
+            return np.where(index < first, kept, latest)
+
     def kept(self, after: int = -1, until: int | None = None) -> Epochs:
-        """The evenly spaced epochs, the multiples of `stride`, with after < index <= until, as columns."""
+        """The evenly spaced epochs, the first in every `stride`, with after < index <= until, as columns."""
         with self._lock:
             return self._filled(self._kept).copy(after, until)
 
@@ -122,10 +144,15 @@ class History(Sequence[Epoch]):
             rows.append(block)
 
     def _keep(self, rows: "_Rows", epochs: Epochs) -> None:
-        while rows.size + np.count_nonzero(epochs.index % self.stride == 0) > self.capacity:
+        while rows.size + np.count_nonzero(self._first_ones(epochs)) > self.capacity:
             self.stride *= 2
-            rows.select(np.flatnonzero(rows.index % self.stride == 0))
-        rows.append(epochs.rows(epochs.index % self.stride == 0))
+            rows.select(np.flatnonzero(first_in_stride(rows.index, self.stride)))
+        rows.append(epochs.rows(self._first_ones(epochs)))
+
+    def _first_ones(self, epochs: Epochs) -> np.ndarray:
+        """(k,) which of the epochs that follow are the first in their stride."""
+        index = self._kept.index
+        return first_in_stride(epochs.index, self.stride, int(index[-1]) if len(index) else -1)
 
 
 class _Rows:
@@ -154,6 +181,12 @@ class _Rows:
             self._columns[name][self.size : self.size + len(epochs)] = rows
         self.size += len(epochs)
 
+    def amend(self, epochs: Epochs) -> None:
+        known = np.isin(epochs.index, self.index)
+        places = np.searchsorted(self.index, epochs.index[known])
+        for name, rows in epochs.columns.items():
+            self._columns[name][places] = rows[known]
+
     def select(self, rows: np.ndarray) -> None:
         """Keep these rows only, given in ascending order, and move them up a MiB at a time: no large copy is made."""
         for column in self._columns.values():
@@ -162,6 +195,12 @@ class _Rows:
                 moved = column[rows[start : start + height]]
                 column[start : start + len(moved)] = moved
         self.size = len(rows)
+
+
+def first_in_stride(index: np.ndarray, stride: int, before: int = -1) -> np.ndarray:
+    """(k,) which of these ascending epochs are the first in every `stride`, given the one before them, -1 for none."""
+    strides = index // stride
+    return np.diff(strides, prepend=before // stride) > 0
 
 
 def bytes_per_row(epochs: Epochs) -> int:
