@@ -361,11 +361,12 @@ def test_the_activation_map_is_empty_where_nothing_was_measured_and_says_of_how_
     image = drawn(picture, "means")["image"][0]
     assert np.flatnonzero(np.isfinite(image).any(axis=0)).tolist() == MEASURED
     assert image[0, 40] == 40
-    assert picture.caption.startswith("1 of 3 units dead in the 2 batches measured")
+    assert picture.caption.startswith("1 dead in the 2 batches measured, 0 dim of 3 units")
     assert "measured at epoch 40" in picture.caption
     watched.look_at(2)
     picture.draw(watched.frame())
-    assert picture.caption.startswith("0 of 3 units dead")
+    assert picture.caption.startswith("0 dead")
+    assert "3 not measured" in picture.caption
     assert drawn(picture, "dead")["x"] == []
 
 

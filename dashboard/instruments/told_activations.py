@@ -25,9 +25,8 @@ class ToldActivations(ActivationMap):
     def describe(self, frame: Frame) -> str:
         batches = frame.batches("mean_activations")
         where = f" in the {batches:,} batches measured" if batches > 1 else " in the batch measured" if batches else ""
-        dim = f", {self._dim} dim" if self._dim else ""
         unknown = f", {self._units - self._known} not measured" if self._known < self._units else ""
-        return f"{self._dead} of {self._units} units dead{dim}{where}{unknown}"
+        return f"{self._dead} dead{where}, {self._dim} dim of {self._units} units{unknown}"
 
     def _fates(self, frame: Frame) -> dict[str, Columns]:
         means = np.concatenate(frame.epoch.mean_activations)
