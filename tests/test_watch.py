@@ -44,8 +44,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def told() -> Iterator[Lab]:
-    """A run that was told of by a loop of somebody's own, and goes on."""
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    """A run that was told of by a loop of somebody's own, and goes on; everything is measured, however busy we are."""
+    monkeypatch.setattr(gauge, "CREDIT", 1e6)
     with watch("mine") as found:
         for epoch in range(30):
             tell(found, epoch)
