@@ -10,12 +10,14 @@ from typing import Any, Self
 import numpy as np
 import param
 
+from dashboard.arrival import Arrival
 from dashboard.bookmarks import Bookmarks
 from dashboard.own_data.tables import OWN, TABLES
+from dashboard.replay import UPDATES, Replay
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
-from dashboard.trail import TUNED, UPDATES, Trail, Tuning
+from dashboard.trail import TUNED, Trail, Tuning
 from dashboard.view import View
 from engine.chance import FORMAT
 from engine.datasets import Dataset, Standardization
@@ -165,6 +167,7 @@ class Attempt:
 
     settings   the values that it was started with, and tuned to since
     catching   brings the training to the newest recorded epoch, in pieces, where it is not there yet
+    untold     what is to be told of that, once
     """
 
     def __init__(self, settings: Settings, setup: Setup) -> None:
@@ -176,6 +179,7 @@ class Attempt:
         self.bookmarks = Bookmarks(setup.network.activations, setup.network.widths)
         self.rule, self.ended, self.diverged = StopRule(settings), "", False
         self.catching: Iterator[None] = iter(())
+        self.untold = ""
         untrained = self.training.advance(1)
         self.trail = Trail(self.training.checkpoint(), self.tuning)
         self.add(untrained)
@@ -222,7 +226,10 @@ class Attempt:
         self.catching = self._retrace()
 
     def _retrace(self) -> Iterator[None]:
-        yield from self.trail.retrace(self.training, self.newest)
+        replay, goal = Replay(self.trail, self.training, self.history), self.newest
+        yield from replay.pieces(goal)
+        if replay.deviation:
+            self.untold = replay.deviation.told(goal)
 
     def recording(self, **about: Any) -> Recording:
         """All of it; the training has to be at the newest recorded epoch."""
@@ -273,6 +280,7 @@ class Run(Store):
         self._advancing = threading.Lock()
         self._begun: tuple[Attempt, Iterator[Epochs | None]] | None = None
         self._left: deque[Attempt] = deque(maxlen=3)
+        self._arrival: Arrival | None = None
         self._attempt = Attempt(self.settings, Setup.of(self.settings))
         self._accepted = self.settings.values()
         watcher = self.settings.param.watch(self._follow, Settings.names(), precedence=LAST)
@@ -330,6 +338,32 @@ class Run(Store):
                 break
             done += recorded
         return done
+
+    def arrival(self) -> dict[str, str]:
+        with self._lock:
+            attempt, epoch = self._attempt, self.frame().epoch
+            ways = [tuning.values for since, tuning in attempt.trail.tunings if since < epoch.index]
+            changed = any(values != attempt.tuning.values for values in ways)
+            return {"weights": Arrival.at(epoch, changed).written} if epoch.index else {}
+
+    def expect(self, epoch: int, arrival: str) -> None:
+        expected = Arrival.read(epoch, arrival)
+        with self._lock:
+            self._arrival = expected
+            self._arrive()
+
+    def _arrive(self) -> None:
+        """See whether the epoch that a link leads to has been reached, and say so if it is another one there."""
+        expected, attempt = self._arrival, self._attempt
+        if not expected or (attempt.newest < expected.epoch and not attempt.diverged):
+            return
+        self._arrival, epoch = None, attempt.history.at(expected.epoch)
+        if attempt.newest < expected.epoch:
+            missed = expected.never_reached(attempt.ended)
+        else:
+            missed = expected.missed(epoch) if epoch.index == expected.epoch else ""
+        if missed:
+            self.refuse(missed)
 
     @property
     def block(self) -> int:
@@ -424,7 +458,7 @@ class Run(Store):
         with self._lock:
             if self._attempt.newest >= WORTH:
                 self._left.append(self._attempt)
-            self._attempt, self._looked_at = attempt, None
+            self._attempt, self._looked_at, self._arrival = attempt, None, None
             self.version += 1
 
     def _advance_block(self, epochs: int, enough: Callable[[], bool]) -> int:
@@ -434,6 +468,7 @@ class Run(Store):
             for _ in attempt.catching:
                 if enough():
                     return 0
+            self._tell(attempt)
             pieces = self._unfinished(attempt) or self._begin(attempt, epochs)
             for block in pieces:
                 if block is not None:
@@ -447,10 +482,17 @@ class Run(Store):
         """Bring its training to the newest recorded epoch, and a block that was begun to its end."""
         for _ in attempt.catching:
             pass
+        self._tell(attempt)
         for block in self._unfinished(attempt) or ():
             if block is not None:
                 self._begun = None
                 self._record(attempt, block)
+
+    def _tell(self, attempt: Attempt) -> None:
+        """Say on the page what has come of going the way of an attempt again."""
+        if attempt.untold and attempt is self._attempt:
+            self.refuse(attempt.untold)
+            attempt.untold = ""
 
     def _unfinished(self, attempt: Attempt) -> Iterator[Epochs | None] | None:
         """The block that was begun, if it is of this attempt."""
@@ -476,6 +518,7 @@ class Run(Store):
             if attempt is self._attempt:
                 if attempt.ended:
                     self.message = ""
+                self._arrive()
                 self.version += 1
         return len(block)
 
@@ -501,6 +544,8 @@ class Run(Store):
         settings, attempt = self.settings, self._attempt
         tuning = Tuning.of(settings, len(attempt.setup.train))
         with self._lock:
+            if tuning.values != attempt.tuning.values:
+                self._arrival = None
             attempt.settings, attempt.tuning = settings.values(), tuning
             if any(name.startswith("stop_") for name in changed):
                 attempt.resume(settings)

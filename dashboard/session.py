@@ -34,6 +34,7 @@ def serve() -> None:
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
     kind, run, problems, key = _asked_for(query)
     epoch = _epoch(query.get("epoch", "0"), problems)
+    _expect(run, epoch, query.get("weights", ""), problems)
     app = App(run, kind.slug, problems, lazy=True, key=key)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
@@ -76,6 +77,15 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
         page = "playground"
     run, more = PAGES[page].opened(query)
     return PAGES[page], run, problems + more, ""
+
+
+def _expect(run: Store, epoch: int, arrival: str, problems: list[str]) -> None:
+    """Have it said if the epoch of a link turns out to be another one here."""
+    if epoch and arrival:
+        try:
+            run.expect(epoch, arrival)
+        except ValueError as error:
+            problems.append(str(error))
 
 
 def _epoch(text: str, problems: list[str]) -> int:

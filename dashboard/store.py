@@ -149,6 +149,16 @@ class Store(param.Parameterized):
     def fork(self) -> None:
         """Make the epoch that is looked at the newest one, to go on from there."""
 
+    def arrival(self) -> dict[str, str]:
+        """What a link says of the epoch that is looked at, besides its number, to be held against what comes of it."""
+        return {}
+
+    def expect(self, epoch: int, arrival: str) -> None:
+        """Say on the page if an epoch, when it is reached, is not the one that a link says this of.
+
+        Raises ValueError for what no link says.
+        """
+
     @property
     def looked_at(self) -> int | None:
         """The epoch that all pictures show; None for the newest."""

@@ -1,6 +1,6 @@
 """Trail: where a training was now and then, and how it was tuned, so that it can be at any of its epochs again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,6 @@ TUNED = sorted(name for name in LIVE if name != "speed" and not name.startswith(
 """The settings that a running training takes up."""
 
 BYTES = 16 * 2**20
-UPDATES = 16
-"""Updates between two pieces of a retracing."""
-
-EPOCHS = 32
-"""Epochs of a piece, where each is one update."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +109,14 @@ class Trail:
         trail._tunings = [one for one in self._tunings if one[0] <= epoch]
         return trail
 
-    def retrace(self, training: Training, epoch: int) -> Iterator[None]:
-        """Bring a training with the same arguments to exactly where this one was at an epoch, in short pieces."""
-        checkpoint = next(one for one in reversed(self._checkpoints) if one.index <= epoch)
-        self._tuning_after(checkpoint.index).apply(training)
-        training.restore(checkpoint)
-        here = checkpoint.index
-        while here < epoch:
-            changes = [since for since, _ in self._tunings if since > here]
-            there = min([epoch, here + EPOCHS, *changes])
-            self._tuning_after(here).apply(training)
-            for _ in training.pieces(there - here, updates=UPDATES):
-                yield
-            here = there
+    def before(self, epoch: int) -> Checkpoint:
+        """The newest checkpoint that is not after an epoch."""
+        return next(one for one in reversed(self._checkpoints) if one.index <= epoch)
 
-    def _tuning_after(self, epoch: int) -> Tuning:
-        """That of the update after an epoch."""
+    def changes(self, epoch: int) -> list[int]:
+        """The epochs after this one at which the tuning changes."""
+        return [since for since, _ in self._tunings if since > epoch]
+
+    def after(self, epoch: int) -> Tuning:
+        """The tuning of the update after an epoch."""
         return next((tuning for since, tuning in reversed(self._tunings) if since <= epoch), self._tunings[0][1])

@@ -41,8 +41,9 @@ class Share(pn.viewable.Viewer):
         self._link = Offer(
             {"link": self.link},
             title="Link",
-            words="Opens this page with these settings and trains up to the epoch that is shown. "
-            "Changes made on the way are in a saved run only.",
+            words="Opens this page with these settings and trains up to the epoch that is shown. On another kind of "
+            "processor that may come out otherwise, which is then said there. Exact are saved runs; "
+            "changes made on the way are in these only.",
             acts=[_act("link", "copy", "Copy link")],
         )
         self._following = Offer(
@@ -238,10 +239,10 @@ def _title(host: "App") -> str:
     return f"{host.shown.title}, epoch {host.run.frame().epoch.index:,}"
 
 
-def _epoch(host: "App") -> dict[str, int]:
-    """The epoch that is shown, as a link says it; 0 needs no word."""
+def _epoch(host: "App") -> dict[str, int | str]:
+    """The epoch that is shown, as a link says it, and what came of it here; 0 needs no word."""
     epoch = host.run.frame().epoch.index
-    return {"epoch": epoch} if epoch and not isinstance(host.run, Follower) else {}
+    return {"epoch": epoch, **host.run.arrival()} if epoch and not isinstance(host.run, Follower) else {}
 
 
 def _address(link: Goods) -> str:

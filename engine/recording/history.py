@@ -95,6 +95,13 @@ class History(Sequence[Epoch]):
             first = self._first_latest()
             return self._filled(self._kept).copy(-1, first - 1).then(self._filled(self._latest).copy(first - 1))
 
+    def between(self, after: int, until: int) -> Epochs:
+        """All epochs that are in it with after < index <= until, as columns."""
+        with self._lock:
+            first = self._first_latest()
+            older = self._filled(self._kept).copy(after, min(until, first - 1))
+            return older.then(self._filled(self._latest).copy(max(after, first - 1), until))
+
     def contents(self) -> dict[str, Any]:
         """The epochs and how they were thinned, at one moment, as the fields of a `Recording`.
 
