@@ -22,7 +22,15 @@ LAYERS = ("engine", "settings", "run", "instruments", "pages", "app", "main")
 
 HOMES = {
     "dashboard.choices": "settings",
+    "dashboard.own_data.column": "settings",
+    "dashboard.own_data.complaints": "settings",
+    "dashboard.own_data.csv_import": "settings",
+    "dashboard.own_data.file_text": "settings",
+    "dashboard.own_data.header": "settings",
+    "dashboard.own_data.number_style": "settings",
+    "dashboard.own_data.records": "settings",
     "dashboard.own_data.sheet": "settings",
+    "dashboard.own_data.suggestion": "settings",
     "dashboard.own_data.tables": "settings",
     "dashboard.races.race_settings": "settings",
     "dashboard.settings": "settings",

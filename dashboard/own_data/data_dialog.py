@@ -10,7 +10,10 @@ from markupsafe import Markup
 from panel.custom import JSComponent
 
 from dashboard.file_drop import FileDrop
-from dashboard.own_data.sheet import LARGEST_FILE, Sheet, read_csv
+from dashboard.own_data.column import Column
+from dashboard.own_data.file_text import LARGEST_FILE
+from dashboard.own_data.number_style import shortest
+from dashboard.own_data.sheet import Sheet, read_csv
 from dashboard.own_data.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
 from dashboard.plain_text import HTML, element
 from dashboard.settings import Settings
@@ -19,7 +22,7 @@ SHOWN_ROWS = 5
 LONG = 500_000
 """Bytes of a file that take longer to read than from one frame to the next."""
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 TASKS = {"tell classes apart": "classes", "predict a value": "regression"}
 WANTED = (
     "A row for each example, columns of numbers to learn from, and one column with the answer: a class or a value. "
@@ -38,6 +41,7 @@ th { font-weight: 600; }
 tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent); }
 .unused { opacity: .5; }
 .answer { color: color-mix(in srgb, #d6336c 75%, currentColor); }
+.refused { text-decoration: line-through; opacity: .5; }
 .failed { color: #e8590c; font-weight: 600; }
 """
 PICKERS = ":host { display: flex !important; flex-flow: row wrap; gap: 4px 12px; align-items: center; }"
@@ -58,7 +62,7 @@ class DataDialog(pn.viewable.Viewer):
             self._receive,
             self._complain,
             words="Drop a CSV file here, or choose one",
-            endings=".csv,.tsv,.txt,text/csv",
+            endings=".csv,.tsv,.tab,.txt,.dat,.data,.arff,text/csv",
             largest=LARGEST_FILE,
         )
         self._text = TextBox(lambda text: self._receive("The pasted text", text), self._present)
@@ -109,11 +113,11 @@ class DataDialog(pn.viewable.Viewer):
         """Look through what a visitor brings; where that takes seconds, while others' pages go on."""
         document = pn.state.curdoc
         if document is None or len(content) < LONG:
-            self._read(name, lambda: read_csv(content))
+            self._read(name, lambda: _looked_through(content))
             return
 
         async def read() -> None:
-            reading = asyncio.get_running_loop().run_in_executor(None, read_csv, content)
+            reading = asyncio.get_running_loop().run_in_executor(None, _looked_through, content)
             await asyncio.wait([reading])
             self._read(name, reading.result)
 
@@ -126,7 +130,7 @@ class DataDialog(pn.viewable.Viewer):
         except ValueError as error:
             self._complain(f"{name}: {error}")
             return
-        rows, separated = len(sheet.rows), SEPARATORS[sheet.delimiter]
+        rows, separated = len(sheet.rows), SEPARATORS.get(sheet.delimiter, sheet.delimiter)
         self._sheet = sheet
         self._said = f"{name}: {rows:,} rows of {len(sheet.names)} columns, separated by {separated}."
         self._fill(sheet)
@@ -139,11 +143,10 @@ class DataDialog(pn.viewable.Viewer):
         self._about.object, self._told.object = element("p", WANTED), _failed(message)
 
     def _fill(self, sheet: Sheet) -> None:
-        """Suggest what is likely wanted of a sheet: the last column is the answer, all other numbers are inputs."""
-        answer = next((name for name in reversed(sheet.names) if name not in sheet.numeric), sheet.names[-1])
-        inputs = [name for name in sheet.numeric if name != answer]
+        """Suggest what is likely wanted of a sheet."""
+        answer, inputs = sheet.suggestion.answer, list(sheet.suggestion.inputs)
         self._filling = True
-        self._inputs.param.update(options=list(sheet.numeric), value=inputs[:MOST_COLUMNS])
+        self._inputs.param.update(options=list(sheet.numeric), value=inputs)
         self._answer.param.update(options=list(sheet.names), value=answer)
         self._task.value = sheet.task(answer)
         self._rescale.value = False
@@ -172,11 +175,17 @@ class DataDialog(pn.viewable.Viewer):
             self._table, problems = sheet.table(inputs, answer, task, self._rescale.value and task == "regression")
         except ValueError as error:
             self._table, self._use.disabled = None, True
-            self._told.object = _failed(str(error)) + _listed(sheet.problems)
+            self._told.object = _failed(str(error)) + _listed(sheet.problems) + self._reasons()
             return
         self._standardize.value = self._settings.standardize or self._table.wide
         self._use.disabled = False
-        self._told.object = element("p", self._table.summary) + _listed(problems)
+        self._told.object = element("p", self._table.summary) + _listed(problems) + self._reasons()
+
+    def _reasons(self) -> Markup:
+        """Why columns that are not picked were not suggested, or cannot be used."""
+        sheet, picked = self._sheet, {*self._inputs.value, self._answer.value}
+        reasons = [why for name, why in sheet.suggestion.reasons if name not in picked] if sheet else []
+        return element("p", "Columns that are not used:") + _listed(reasons) if reasons else Markup("")
 
     def _take(self, *_: object) -> None:
         """Have the page's run learn from the table."""
@@ -286,6 +295,13 @@ class OwnData(pn.viewable.Viewer):
         self._words.param.update(object=element("p", settings.table().summary) if known else "", visible=bool(known))
 
 
+def _looked_through(content: bytes | str) -> Sheet:
+    """The sheet of a file, with its columns judged."""
+    sheet = read_csv(content)
+    sheet.columns, sheet.suggestion  # noqa: B018 - reckoned here once, in whatever thread this is
+    return sheet
+
+
 def _words(words: str = "", **params: Any) -> HTML:
     return HTML(words, **{"stylesheets": [LOOK], "sizing_mode": "stretch_width", "margin": 0, **params})
 
@@ -299,12 +315,21 @@ def _listed(problems: Sequence[str]) -> Markup:
 
 
 def _preview(sheet: Sheet, inputs: Sequence[str], answer: str) -> Markup:
-    """The first rows of a sheet as a table."""
+    """The first rows of a sheet as a table, numbers as they are read."""
     kinds: Mapping[str, str] = {**dict.fromkeys(inputs, "input"), answer: "answer"}
     classes = [kinds.get(name, "unused") for name in sheet.names]
-    rows = [("th", sheet.names), *(("td", cells) for _, cells in sheet.rows[:SHOWN_ROWS])]
-    return element("div", element("table", *(_row(tag, cells, classes) for tag, cells in rows)))
+    head = [element("th", name, kind=kind) for name, kind in zip(sheet.names, classes, strict=True)]
+    rows = [
+        [_cell(*one) for one in zip(sheet.columns.values(), classes, cells, strict=True)]
+        for _, cells in sheet.rows[:SHOWN_ROWS]
+    ]
+    return element("div", element("table", *(element("tr", *cells) for cells in [head, *rows])))
 
 
-def _row(tag: str, cells: Sequence[str], classes: Sequence[str]) -> Markup:
-    return element("tr", *(element(tag, cell, kind=kind) for cell, kind in zip(cells, classes, strict=True)))
+def _cell(column: Column, kind: str, cell: str) -> Markup:
+    """What was read in a cell: a number as such, a truth value as 1 or 0 where it is an input."""
+    if not (column.is_numeric or (column.truth and kind == "input")):
+        return element("td", cell, kind=kind)
+    if column.trouble(cell):
+        return element("td", cell, kind=f"{kind} refused")
+    return element("td", shortest(column.values[cell] or 0.0), kind=kind)

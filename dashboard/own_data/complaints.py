@@ -1,0 +1,58 @@
+"""Complaints: what is wrong with lines of a file. No Panel here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_SAID = 10
+"""Problems that are spelled out."""
+
+LONGEST_QUOTE = 40
+
+
+@dataclass(frozen=True)
+class Complaints:
+    """What is wrong with lines of a file, in their order: the first ten are spelled out, the others counted."""
+
+    first: tuple[tuple[int, str], ...] = ()
+    more: int = 0
+
+    @classmethod
+    def of(cls, wrong: Sequence[tuple[int, str]]) -> "Complaints":
+        """Those of lines in their order."""
+        return cls(tuple(wrong[:MOST_SAID]), len(wrong[MOST_SAID:]))
+
+    def __add__(self, other: "Complaints") -> "Complaints":
+        """Those of both, line by line."""
+        both = sorted([*self.first, *other.first])
+        return Complaints(tuple(both[:MOST_SAID]), self.more + other.more + len(both[MOST_SAID:]))
+
+    def __len__(self) -> int:
+        """How many lines are left out."""
+        return len(self.first) + self.more
+
+    def told(self) -> list[str]:
+        """All of them as sentences."""
+        rest = [f"… and {self.more:,} more {'lines' if self.more > 1 else 'line'} like these"] if self.more else []
+        return [f"line {line}: {problem}; left out" for line, problem in self.first] + rest
+
+
+NONE = Complaints()
+
+
+def quoted(cell: str) -> str:
+    """The beginning of a cell in quotation marks."""
+    return repr(cell if len(cell) <= LONGEST_QUOTE else cell[:LONGEST_QUOTE] + "…")
+
+
+def lines_named(lines: Sequence[int]) -> str:
+    """Lines in words, such as "lines 1 to 3 and 7"; of many, the first."""
+    spans: list[list[int]] = []
+    for line in lines:
+        if spans and line == spans[-1][1] + 1:
+            spans[-1][1] = line
+        else:
+            spans.append([line, line])
+    words = [f"{first}" if first == last else f"{first} to {last}" for first, last in spans[:6]]
+    more = len(spans) - 6
+    listed = ", ".join(words) + (f" and {more} more" if more > 0 else "")
+    return f"line{'s' if len(lines) > 1 else ''} {listed}"
