@@ -54,6 +54,12 @@ def last_unhandled() -> BaseException | None:
     return found if isinstance(found, BaseException) else None
 
 
+def let_pass(error: BaseException) -> None:
+    """Raise an exception again that is the program's and not ours."""
+    if not is_ours(error):
+        raise error
+
+
 class Whereabouts:
     """Where a training runs that is watched, to tell later whether an exception has ended it. It holds no frame."""
 

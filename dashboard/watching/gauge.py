@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.watching.endings import let_pass
 from dashboard.watching.feed import MOST_LAYERS, Layout
 
 SHARE = 0.005
@@ -101,6 +102,7 @@ class Gauge:
         try:
             found = named(parts)
         except Exception as error:
+            let_pass(error)
             self._leave_out(kind, reason(error))
             return None
         if found is None:
@@ -113,6 +115,7 @@ class Gauge:
             try:
                 measured[name] = None if value is None else measure(value)
             except Exception as error:
+                let_pass(error)
                 self._leave_out(name, f"{kind} cannot be measured: {reason(error)}")
                 measured[name] = None
         return measured if any(one is not None for one in measured.values()) or not measured else None
@@ -305,6 +308,7 @@ def number(value: Any) -> float:
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     except Exception as error:
+        let_pass(error)
         array = as_array(value)
         if array.size != 1 or array.dtype.kind not in "fiub":
             raise UnmeasurableError(f"{short(value)} is no number") from error
@@ -332,11 +336,13 @@ def as_array(value: Any) -> np.ndarray:
         try:
             array = np.asarray(value)
         except Exception as error:
+            let_pass(error)
             raise UnmeasurableError(f"{short(value)} is no array: {reason(error)}") from error
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)
         except Exception as error:
+            let_pass(error)
             raise UnmeasurableError(f"{short(value)} is no array of numbers") from error
     if array.dtype.kind not in "fiubc":
         raise UnmeasurableError(f"{short(value)} is no array of numbers")

@@ -32,7 +32,16 @@ from dashboard.in_the_way import strangers
 from dashboard.kept.shelf import home
 from dashboard.watching import beacon, feed
 from dashboard.watching.batching import UNTOLD, Telling
-from dashboard.watching.endings import BROKEN_OFF, PROPER, Ending, Whereabouts, ending, is_left_by_an_exception, is_ours
+from dashboard.watching.endings import (
+    BROKEN_OFF,
+    PROPER,
+    Ending,
+    Whereabouts,
+    ending,
+    is_left_by_an_exception,
+    is_ours,
+    let_pass,
+)
 from dashboard.watching.feed import Feed
 from dashboard.watching.gauge import MOST_OURS, MOST_WEIGHTS, Gauge, number, reason, short
 from dashboard.watching.scribe import Scribe
@@ -317,6 +326,7 @@ class Lab:
             with np.errstate(all="ignore"):
                 found = number(value)
         except Exception as error:
+            let_pass(error)
             self._scribe.say(f"{kind}: {reason(error)}; it is not shown.")
             return None
         if isinstance(value, str):

@@ -103,6 +103,7 @@ class Scribe:
         self._released: list[tuple[Scribe, str, str]] = []
         self._open()
         _OPEN.add(self)
+        _close_at_the_end_of_a_child()
 
     def take(self, told: tuple[float, ...] | Epoch) -> None:
         """Write an epoch soon. Its arrays must not change any more."""
@@ -480,7 +481,7 @@ def close_all() -> None:
             scribe.close(*scribe.ending())
 
 
-def close_at_the_end_of_a_child() -> None:
+def _close_at_the_end_of_a_child() -> None:
     """Likewise in a process of `multiprocessing`, which ends without the program's end."""
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:

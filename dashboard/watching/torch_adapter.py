@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.watching import torch_hooks
+from dashboard.watching.endings import let_pass
 from dashboard.watching.gauge import UnmeasurableError, as_array, clock, reason
 from dashboard.watching.torch_layers import Units, axis_alone, is_compiled, layers_of
 
@@ -229,6 +230,7 @@ class Probe:
         try:
             found = _means(self._units, _first(inputs), _first(output))
         except Exception as error:
+            let_pass(error)
             self._leave_out(f"activations of {name}", reason(error))
             return
         batch.outputs.setdefault(name, []).append(found)
@@ -292,6 +294,7 @@ class Probe:
             try:
                 square = (_norm(gradient) / scale) ** 2
             except Exception as error:
+                let_pass(error)
                 self._leave_out(f"gradient of {name}", reason(error))
                 continue
             batch.squares[name] = batch.squares.get(name, 0.0) + square
@@ -352,6 +355,7 @@ class Probe:
                 arrays = [_sample(one, stride) for one in some]
                 found[name] = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
             except Exception as error:
+                let_pass(error)
                 self._leave_out(f"parameters of {name}", reason(error))
         self._parameters_until = now + (clock() - began) / SHARE
         return found or None
