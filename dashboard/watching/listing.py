@@ -1,7 +1,9 @@
 """Listing: the feeds that there are, the newest first. No Panel here."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +36,13 @@ class Entry:
     epoch: int = 0
     loss: float = float("nan")
     problem: str = ""
+
+    @property
+    def created(self) -> str:
+        """When it began, in ISO 8601, in the time zone of the laboratory; empty where no calendar has such a moment."""
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(self.began).astimezone().isoformat()
+        return ""
 
 
 class Listing:

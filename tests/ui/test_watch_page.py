@@ -65,7 +65,7 @@ def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[.
     flushed = max(map(int, training.stdout.read().split()))
     page.until(lambda: "gone" in chosen.first.inner_text(), "the killed training to be shown as gone")
     page.until(lambda: page.epoch() >= flushed, lambda: f"the last flushed epoch, {flushed}: {page.where()}")
-    page.window.get_by_text("Gone without a word").wait_for()
+    page.window.get_by_text("No longer reporting").wait_for()
     page.until(lambda: page.ask("lab.drawn()") == page.epoch(), page.where)
     assert page.loss() == 1 / (page.epoch() + 1)
     assert page.ask("lab.column('loss', 'training', 'epoch')[0]") == 0
