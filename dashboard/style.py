@@ -32,11 +32,16 @@ def regions() -> list[str]:
 
 
 def region_shades(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities (n, classes) as positions in `regions` (n,): the likeliest class, and its lead over a guess."""
+    """Probabilities as positions in `regions` (n,): the class that is answered, and its lead over a guess.
+
+    They are (n, classes), or (n, 1) that of class 1, which is the answer from 1/2 on.
+    """
+    binary = probabilities.shape[1] == 1
+    winner = probabilities[:, 0] >= 0.5 if binary else probabilities.argmax(axis=1)
+    probabilities = np.hstack([1 - probabilities, probabilities]) if binary else probabilities
     classes = probabilities.shape[1]
-    winner = probabilities.argmax(axis=1)
     ahead = (probabilities.max(axis=1) - 1 / classes) * classes / (classes - 1)
-    return (winner * LEVELS + np.clip(ahead * (LEVELS - 1), 0, LEVELS - 1)).astype(np.uint8)
+    return (winner * LEVELS + np.clip(np.round(ahead * (LEVELS - 1)), 0, LEVELS - 1)).astype(np.uint8)
 
 
 def layer_color(layer: int, layers: int) -> str:

@@ -49,6 +49,10 @@ class Output(ABC):
     def targets(self, y: np.ndarray, size: int) -> np.ndarray:
         """The labels as (size, n) float64. Raises ValueError for labels that cannot be."""
 
+    def answers(self, z: np.ndarray) -> np.ndarray | None:
+        """(..., n) the class answered to each example, by the logits; None where there are no classes."""
+        return None
+
     def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray | None:
         """(..., n) which examples are classified rightly; None where there are no classes."""
         return None
@@ -61,7 +65,11 @@ class Output(ABC):
 
 
 class SigmoidOutput(Output):
-    """One probability, that the label is 1. The class is 1 where the logit is above 0."""
+    """One probability, that the label is 1. The class is 1 from p = 1/2 on, where the logit is 0 or more.
+
+    So a tie is class 1, as in `threshold_sweep`. The logit decides and not the probability, which is rounded to 1/2
+    already for logits that differ from 0 by 1e-16.
+    """
 
     loss = "binary cross-entropy"
 
@@ -90,12 +98,17 @@ class SigmoidOutput(Output):
             raise ValueError(f"label {wrong[0]} does not fit one yes-or-no output; labels must be 0 or 1")
         return labels[None, :].astype(np.float64)
 
+    def answers(self, z: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+        """(..., n) 1 where the probability is the threshold or more, else 0."""
+        z = z[..., 0, :]
+        return (z >= 0 if threshold == 0.5 else self.function(z) >= threshold).astype(np.int64)
+
     def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return (z[..., 0, :] > 0) == (targets[0] > 0)
+        return self.answers(z) == targets[0]
 
 
 class SoftmaxOutput(Output):
-    """One probability per class; they sum to 1. The class is that of the largest logit."""
+    """One probability per class; they sum to 1. The class is that of the largest logit, of equal ones the first."""
 
     loss = "cross-entropy"
 
@@ -136,8 +149,11 @@ class SoftmaxOutput(Output):
             )
         return (labels == classes).astype(np.float64)
 
+    def answers(self, z: np.ndarray) -> np.ndarray:
+        return z.argmax(axis=-2)
+
     def hits(self, z: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return z.argmax(axis=-2) == targets.argmax(axis=0)
+        return self.answers(z) == targets.argmax(axis=0)
 
 
 class LinearOutput(Output):

@@ -5,8 +5,10 @@ from itertools import pairwise
 
 import holoviews as hv
 import numpy as np
+from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
+from dashboard.instruments.grid import DIGITS, by_epoch, epoch_at, epoch_reader, snap_readers
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
 from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
@@ -53,9 +55,8 @@ class ActivationMap(OfHiddenLayers, Instrument):
             clim=(0, 1),
             clipping_colors={"NaN": "#00000000"},
             colorbar=True,
-            tools=["hover"],
+            tools=[_hover()],
             colorbar_opts={"width": 8, "padding": 2},
-            hover_tooltips=[("epoch", "$x{0}"), ("mean activation", "@image{0.000}")],
         )
         borders = hv.Segments([(-1, top, 1e9, top) for top in tops[1:-1]], label="borders").opts(
             color="white", line_width=1.5
@@ -83,12 +84,12 @@ class ActivationMap(OfHiddenLayers, Instrument):
         means = means[np.isfinite(means)]
         if len(means):
             self._low, self._high = min(self._low, means.min()), max(self._high, means.max())
-        place = {"x": 0, "y": 0, "dw": COLUMNS * stride, "dh": self._units}
-        return {"means": {"image": self._image.copy(), **place}, "picked": self._picked(), **self._fates(frame)}
+        snap_readers(self.figure, stride)
+        return {"means": by_epoch(self._image.copy(), stride), "picked": self._picked(), **self._fates(frame)}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         return {
-            "x": (0, 1.03 * max(20, frame.cursor + 1)),
+            "x": (-self.stride(frame) / 2, 1.03 * max(20, frame.cursor + 1)),
             "color": (float(min(0, self._low)), float(max(1e-3, self._high))),
         }
 
@@ -99,14 +100,14 @@ class ActivationMap(OfHiddenLayers, Instrument):
         """Pick the unit that was clicked, and look at the epoch."""
         if 0 <= y < self._units:
             self.run.view.unit = unit_at(self._units - 1 - int(y), self._widths)
-        if 0 <= x < self.run.history[-1].index:
-            self.run.look_at(int(x))
+        if 0 <= (epoch := epoch_at(x, self._stride)) < self.run.history[-1].index:
+            self.run.look_at(epoch)
 
     def _picked(self) -> Columns:
         """A frame around the row of the picked unit."""
         place = place_of(self.run.view.unit, self._widths)
         rows = [] if place is None else [self._units - 1 - place]
-        ends = {"left": [0] * len(rows), "right": [1e9] * len(rows)}
+        ends = {"left": [-1e9] * len(rows), "right": [1e9] * len(rows)}
         return {**ends, "bottom": rows, "top": [row + 1 for row in rows]}
 
     def _fates(self, frame: Frame) -> dict[str, Columns]:
@@ -120,3 +121,9 @@ class ActivationMap(OfHiddenLayers, Instrument):
     def _marks(self, units: np.ndarray, edge: float) -> Columns:
         places = self._units - 0.5 - np.flatnonzero(units)
         return {"x": np.full(len(places), edge), "y": places}
+
+
+def _hover() -> HoverTool:
+    """Reads a column back as its epoch, and its color as the activation that was measured."""
+    tooltips = [("epoch", "$x{custom}"), ("mean activation", "@image{custom}")]
+    return HoverTool(tooltips=tooltips, formatters={"$x": epoch_reader(), "@image": CustomJSHover(code=DIGITS)})

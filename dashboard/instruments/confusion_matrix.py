@@ -8,7 +8,7 @@ import param
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.roc_curve import logits, parts, probabilities
+from dashboard.instruments.roc_curve import answers, logits, parts, probabilities
 from dashboard.plain_text import APART
 from dashboard.run import Frame
 from engine.metrics import ThresholdSweep, log_loss, threshold_sweep
@@ -75,10 +75,10 @@ class ConfusionMatrix(Instrument):
         self._part = "held out" if self.held_out and "held out" in found else "training"
         self._network.parameters[:] = frame.epoch.parameters
         data = found[self._part]
-        scores = probabilities(logits(self._network, data))
-        threshold = self.run.view.threshold
-        self._labels, self._scores, self._answers = data.y.astype(int), scores, (scores >= threshold).astype(int)
-        self._sweep = threshold_sweep(data.y, scores, np.array([threshold]))
+        beliefs = logits(self._network, data)
+        self._labels, self._scores = data.y.astype(int), probabilities(beliefs)
+        self._answers = answers(beliefs, self.run.view.threshold)
+        self._sweep = threshold_sweep(data.y, self._answers, np.ones(1))
         return {"cells": self._cells(), "picked": self._picked(), **self._bars(), **self._texts()}
 
     def describe(self, frame: Frame) -> str:

@@ -15,6 +15,7 @@ from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
 from dashboard.instruments.drawing import Drawing
+from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.pen_bar import PenBar
 from dashboard.own_data.tables import MOST_CLASSES
@@ -132,9 +133,8 @@ class DecisionMap(Instrument):
         self._network.parameters[:] = frame.epoch.parameters
         with np.errstate(all="ignore"):
             answers = np.nan_to_num(self._predict())
-        probabilities = np.hstack([1 - answers, answers]) if answers.shape[1] == 1 else answers
         moving = {
-            "regions": self._regions(style.region_shades(probabilities)),
+            "regions": self._regions(style.region_shades(answers)),
             "boundary": self._boundary(answers, 0.5),
             "threshold": self._boundary(answers, self.run.view.threshold) if self._apart else NO_LINES,
             "picked": self._picked(frame.setup.train),
@@ -308,9 +308,7 @@ class DecisionMap(Instrument):
         }
 
     def _regions(self, shades: np.ndarray) -> Columns:
-        (left, right), (bottom, top) = self._box
-        place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
-        return {"image": shades.reshape(RESOLUTION, RESOLUTION), **place}
+        return measured_at(shades.reshape(RESOLUTION, RESOLUTION), self._x, self._y)
 
     @property
     def _apart(self) -> bool:
@@ -367,12 +365,14 @@ def _none_of(data: Dataset) -> Dataset:
 
 
 def _hover() -> HoverTool:
-    """Reads a shade back as the class and its probability."""
+    """Reads a shade back as the class answered at the pixel's center, and its probability there."""
     return HoverTool(tooltips=[("answer", "@image{custom}")], formatters={"@image": CustomJSHover()})
 
 
 def _reading(classes: int) -> str:
-    """The code by which it is read."""
+    """The code by which it is read; the shades of two classes are hundredths of p, those of more are wider apart."""
+    equals = "=" if classes == 2 else "≈"
     return f"""
         const winner = Math.floor(value / {style.LEVELS}), ahead = (value % {style.LEVELS}) / {style.LEVELS - 1}
-        return `class ${{winner}}, p = ${{(1 / {classes} + ahead * (1 - 1 / {classes})).toFixed(2)}}`"""
+        const p = 1 / {classes} + ahead * (1 - 1 / {classes})
+        return `class ${{winner}}, p {equals} ${{p.toFixed(2)}}`"""

@@ -24,10 +24,10 @@ class ErrorSignal(Instrument):
     title = "What a mistake is worth"
     question = "Is a confident mistake corrected, or ignored?"
     reading = (
-        "To the left of 0 the answer is wrong, and the further the surer. With cross-entropy the slope of the output's "
-        "sigmoid cancels and the signal is |p − y|: a confident mistake pulls with full strength. Squared error keeps "
-        "the slope as a factor, so that the signal dies. One layer down there is no loss to cancel anything: each "
-        "hidden sigmoid multiplies by its slope. A click picks the example."
+        "To the left of 0 the answer is wrong, and the further the surer; at 0, where p = 1/2, it is class 1. With "
+        "cross-entropy the slope of the output's sigmoid cancels and the signal is |p − y|: a confident mistake pulls "
+        "with full strength. Squared error keeps the slope as a factor, so that the signal dies. One layer down there "
+        "is no loss to cancel anything: each hidden sigmoid multiplies by its slope. A click picks the example."
     )
     missing = "the output is not one probability."
 
@@ -78,6 +78,7 @@ class ErrorSignal(Instrument):
         self._network.parameters[:] = frame.epoch.parameters
         logits = self._network.logits(frame.setup.train.x)[:, 0]
         self._margins, self._signals = signals(logits, self._labels, self._loss)
+        self._wrong = OUTPUTS["sigmoid"].answers(logits[None]) != self._labels
         sizes = np.abs(self._margins[np.isfinite(self._margins)])
         reach = round_up(min(max(LEAST, float(sizes.max(initial=0.0))), MOST))
         moving = {f"class {i}": self._dots(self._examples[self._labels[self._examples] == i]) for i in (0, 1)}
@@ -90,10 +91,12 @@ class ErrorSignal(Instrument):
         return {"x": (-1.04 * self._reach, 1.04 * self._reach)}
 
     def describe(self, frame: Frame) -> str:
-        wrong, signals = self._margins < 0, np.nan_to_num(self._signals)
+        wrong, signals = self._wrong, np.nan_to_num(self._signals)
         if not wrong.any():
             return f"no mistakes; the mean signal is {signals.mean():.3g}"
         worst = int(np.argmin(np.nan_to_num(self._margins)))
+        if wrong.sum() == 1:
+            return f"1 mistake, with a signal of {signals[worst]:.3g}"
         return (
             f"{wrong.sum()} mistakes, with a signal of {signals[wrong].mean():.3g} on average, "
             f"the surest {signals[worst]:.3g}"

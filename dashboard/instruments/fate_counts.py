@@ -9,6 +9,7 @@ import param
 from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
+from dashboard.instruments.grid import by_epoch, epoch_at, epoch_reader, snap_readers
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
 from dashboard.plain_text import dot, phrase
@@ -72,12 +73,12 @@ class FateCounts(OfHiddenLayers, Instrument):
         self._deaths = np.where(self._now == DEAD, since(index, codes), -1)
         image = np.full((self._units, DRAWN), NOTHING, np.uint8)
         image[:, index // stride] = codes.T[::-1] if self.by_unit else np.sort(codes, axis=1).T
-        place = {"x": 0, "y": 0, "dw": DRAWN * stride, "dh": self._units}
-        fates = {"fates": {"image": image, **place}}
+        snap_readers(self.figure, stride)
+        fates = {"fates": by_epoch(image, stride)}
         return {**fates, **self._marks(frame)} if self.by_unit else fates
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        return {"x": (0, max(20, frame.epoch.index + 1))}
+        return {"x": (-self.stride(frame) / 2, max(20, frame.epoch.index + 1))}
 
     def describe(self, frame: Frame) -> str:
         words = [
@@ -91,8 +92,8 @@ class FateCounts(OfHiddenLayers, Instrument):
         """Look at the epoch that was clicked, and unit by unit at that unit."""
         if self.by_unit and 0 <= y < self._units:
             self.run.view.unit = unit_at(self._units - 1 - int(y), self._widths)
-        if 0 <= x < self.run.history[-1].index:
-            self.run.look_at(int(x))
+        if 0 <= (epoch := epoch_at(x, self._stride)) < self.run.history[-1].index:
+            self.run.look_at(epoch)
 
     @param.depends("by_unit", watch=True)
     def _change_rows(self) -> None:
@@ -106,7 +107,7 @@ class FateCounts(OfHiddenLayers, Instrument):
         return {
             "deaths": {"x": self._deaths[died], "y": self._units - 0.5 - died},
             "picked": {
-                "left": [0] * len(rows),
+                "left": [-1e9] * len(rows),
                 "right": [1e9] * len(rows),
                 "bottom": rows,
                 "top": [row + 1 for row in rows],
@@ -117,5 +118,5 @@ class FateCounts(OfHiddenLayers, Instrument):
 def _hover() -> HoverTool:
     """Reads a color back as the fate."""
     code = f"return {[*FATES, '']!r}[value]"
-    tooltips = [("epoch", "$x{0}"), ("fate", "@image{custom}")]
-    return HoverTool(tooltips=tooltips, formatters={"@image": CustomJSHover(code=code)})
+    tooltips = [("epoch", "$x{custom}"), ("fate", "@image{custom}")]
+    return HoverTool(tooltips=tooltips, formatters={"$x": epoch_reader(), "@image": CustomJSHover(code=code)})

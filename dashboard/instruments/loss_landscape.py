@@ -9,8 +9,10 @@ import contourpy
 import holoviews as hv
 import numpy as np
 import param
+from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
+from dashboard.instruments.grid import DIGITS, measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.run import Frame
 from dashboard.watching.onlooker import Onlooker
@@ -18,7 +20,6 @@ from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
 from engine.recording import History
 
 POINTS = 41
-DRAWN = 61
 CONTOURS = 12
 SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
@@ -144,8 +145,7 @@ class LossLandscape(Instrument):
             clim=(0.1, 1),
             logz=True,
             clipping_colors={"NaN": "#00000000"},
-            tools=["hover"],
-            hover_tooltips=[("loss on the plane", "@image{0.0000}")],
+            tools=[_hover()],
             alpha=0.9,
         )
         contours = hv.Contours([], label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
@@ -261,20 +261,20 @@ class LossLandscape(Instrument):
         return (left, bottom), (right - left, top - bottom)
 
     def _ground(self) -> dict[str, Columns]:
-        """The surface as an image, smoothed between its points, and its contour lines; empty before there is one."""
-        (left, bottom), (width, height) = self._corner_and_size()
-        place = {"x": left, "y": bottom, "dw": width, "dh": height}
+        """The surface as an image of the losses that were measured, and its contour lines; empty before there is one.
+
+        Nothing is put between the points: what the pointer reads is what the loss is at the pixel's center.
+        """
         if self._relief is None:
+            (left, right), (bottom, top) = self._window
+            nothing = np.full((2, 2), np.nan, np.float32)
             return {
-                "surface": {"image": np.full((2, 2), np.nan, np.float32), **place},
+                "surface": measured_at(nothing, np.array([left, right]), np.array([bottom, top])),
                 "contours": {"xs": [], "ys": []},
             }
-        heights = np.log10(np.clip(self._relief.losses, LOWEST, HIGHEST))
-        coarse, fine = np.linspace(0, 1, POINTS), np.linspace(0, 1, DRAWN)
-        along = np.array([np.interp(fine, coarse, row) for row in heights])
-        image = np.array([np.interp(fine, coarse, column) for column in along.T]).T
+        losses, heights = self._relief.losses, np.log10(np.clip(self._relief.losses, LOWEST, HIGHEST))
         return {
-            "surface": {"image": (10**image).astype(np.float32), **place},
+            "surface": measured_at(np.minimum(losses, HIGHEST).astype(np.float32), *self._relief.axes),
             "contours": lines_as_columns(self._contours(heights)),
         }
 
@@ -301,6 +301,12 @@ class LossLandscape(Instrument):
     def _here(self, frame: Frame) -> Columns:
         (a, b), _ = self._plane.project(frame.epoch.parameters)
         return {"a": [a], "b": [b], "epoch": [frame.epoch.index], "loss": [frame.epoch.loss]}
+
+
+def _hover() -> HoverTool:
+    """Reads a color back as the loss that was measured there."""
+    tooltips = [("loss on the plane", "@image{custom}")]
+    return HoverTool(tooltips=tooltips, formatters={"@image": CustomJSHover(code=DIGITS)})
 
 
 def window_around(places: np.ndarray, least: float) -> Window:

@@ -10,6 +10,7 @@ from bokeh.models import Plot
 
 from dashboard import style
 from dashboard.instruments.equal_scales import Bounds, EqualScales
+from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.racing import TWO, Racing, first_lane, number
 from dashboard.plain_text import dot, phrase
@@ -231,8 +232,7 @@ class RaceMap(EqualScales, Racing, Instrument):
         shades = np.digitize(levels, steps[1:-1])
         generator = contourpy.contour_generator(x, y, levels)
         lines = [line for level in steps[1:-1] for line in generator.lines(level)]
-        place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
-        return {"relief": {"image": shades.astype(np.uint8), **place}, "contours": lines_as_columns(lines)}
+        return {"relief": measured_at(shades.astype(np.uint8), x, y), "contours": lines_as_columns(lines)}
 
     def _downhill(self, surface: Surface) -> Columns:
         (left, right), (bottom, top) = self._box

@@ -13,6 +13,7 @@ from dashboard.run import Frame
 from dashboard.store import Guest
 from engine.activations import ACTIVATIONS
 from engine.datasets import Dataset
+from engine.losses import OUTPUTS
 from engine.metrics import auc, roc_curve
 from engine.network import Network
 
@@ -70,14 +71,14 @@ class RocCurve(Instrument):
         threshold = self.run.view.threshold
         layers = {name: _curve(data.y, self._logits[name]) for name, data in self._parts.items()}
         layers |= {name: _curve(*self._answers(guest, frame)) for name, guest in self._others.items()}
-        now = [rates(data.y, probabilities(self._logits[name]) >= threshold) for name, data in self._parts.items()]
+        now = [rates(data.y, answers(self._logits[name], threshold)) for name, data in self._parts.items()]
         return {**layers, "threshold": _points(now), "picked": _points(self._picked(frame.setup.train))}
 
     def describe(self, frame: Frame) -> str:
         areas = [
             phrase(dot(COLORS[name]), f"{auc(data.y, self._logits[name]):.4f}") for name, data in self._parts.items()
         ]
-        cost, found = rates(frame.setup.train.y, probabilities(self._logits["training"]) >= self.run.view.threshold)
+        cost, found = rates(frame.setup.train.y, answers(self._logits["training"], self.run.view.threshold))
         own = phrase(phrase("AUC", *areas), f"finds {found:.1%}, false alarms {cost:.1%}", between=APART)
         others = [_word(guest, auc(*self._answers(guest, frame))) for guest in self._others.values()]
         return phrase(own, phrase(*others, between=APART), between=BREAK)
@@ -113,15 +114,20 @@ def parts(frame: Frame) -> Mapping[str, Dataset]:
 
 
 def logits(network: Network, data: Dataset) -> np.ndarray:
-    """(n,) how strongly the network believes in class 1, as finite numbers."""
+    """(n,) how strongly the network believes in class 1, as finite numbers; what is no number counts as not at all."""
     with np.errstate(all="ignore"):
-        return np.nan_to_num(network.logits(data.x)[:, 0])
+        return np.nan_to_num(network.logits(data.x)[:, 0], nan=np.finfo(float).min)
 
 
 def probabilities(scores: np.ndarray) -> np.ndarray:
     """The logits as probabilities."""
     with np.errstate(all="ignore"):
         return ACTIVATIONS["sigmoid"].function(scores)
+
+
+def answers(scores: np.ndarray, threshold: float) -> np.ndarray:
+    """(n,) the answers, 0 or 1, at a threshold on the probability, for logits."""
+    return OUTPUTS["sigmoid"].answers(scores[None], threshold)
 
 
 def rates(labels: np.ndarray, answers: np.ndarray) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import holoviews as hv
 import numpy as np
 
 from dashboard import style
+from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.unit_history import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
 from dashboard.plain_text import bold, phrase
@@ -81,12 +82,10 @@ class UnitPlane(Instrument):
         with np.errstate(all="ignore"):
             a = np.nan_to_num(self._network.functions[layer].function(z), posinf=HUGE, neginf=-HUGE)
         self._color = float(min(0.0, a.min())), float(max(a.max(), 1e-6))
-        (left, right), (bottom, top) = self._box
-        place = {"x": left, "y": bottom, "dw": right - left, "dh": top - bottom}
         fires, picked = self._z > 0, self.run.view.example
         mine = np.array([picked] if picked is not None and picked < len(self._z) else [], dtype=int)
         return {
-            "activation": {"image": a.reshape(RESOLUTION, RESOLUTION).astype(np.float32), **place},
+            "activation": measured_at(a.reshape(RESOLUTION, RESOLUTION).astype(np.float32), *self._axes),
             "edge": self._edge(z),
             "firing": self._points(fires),
             "silent": self._points(~fires),
