@@ -564,7 +564,7 @@ def _tunings(settings: Settings, recording: Recording, examples: int) -> list[tu
 
 
 def _in_digits(loss: float) -> str:
-    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
+    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}" if loss else "0"
 
 
 def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization | None]:

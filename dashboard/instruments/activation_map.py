@@ -5,10 +5,10 @@ from itertools import pairwise
 
 import holoviews as hv
 import numpy as np
-from bokeh.models import CustomJSHover, HoverTool
+from bokeh.models import HoverTool
 
 from dashboard import style
-from dashboard.instruments.grid import DIGITS, by_epoch, epoch_at, epoch_reader, snap_readers
+from dashboard.instruments.grid import by_epoch, epoch_at, epoch_reader, snap_readers
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
 from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
@@ -125,5 +125,5 @@ class ActivationMap(OfHiddenLayers, Instrument):
 
 def _hover() -> HoverTool:
     """Reads a column back as its epoch, and its color as the activation that was measured."""
-    tooltips = [("epoch", "$x{custom}"), ("mean activation", "@image{custom}")]
-    return HoverTool(tooltips=tooltips, formatters={"$x": epoch_reader(), "@image": CustomJSHover(code=DIGITS)})
+    tooltips = [("epoch", "$x{custom}"), ("mean activation", "@image{measured}")]
+    return HoverTool(tooltips=tooltips, formatters={"$x": epoch_reader()})

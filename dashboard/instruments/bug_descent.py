@@ -11,6 +11,7 @@ from dashboard import style
 from dashboard.instruments.checkup import MOST, MOST_LAYERS
 from dashboard.instruments.compared import in_digits
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame, Setup
 from engine.backpropagation import BUGS, Backpropagation
@@ -83,7 +84,7 @@ class BugDescent(Instrument):
             color="color",
             line_width=2.5,
             tools=["hover"],
-            hover_tooltips=[("", "@name"), ("epoch", "$x{0}"), ("loss", "$y{0.00e+0}")],
+            hover_tooltips=[("", "@name"), ("epoch", "$snap_x{epoch}"), ("loss", "$snap_y{measured}")],
         )
         run = hv.Curve([], "epoch", "loss", label="run").opts(color=style.TRAIN, line_width=2.5)
         tip = hv.Points([], ["epoch", "loss"], label="now").opts(color=style.TRAIN, size=8)
@@ -124,12 +125,12 @@ class BugDescent(Instrument):
         return {"x": (0, max(EPOCHS, frame.epoch.index)), "y": (low / 1.5, high * 1.5)}
 
     def describe(self, frame: Frame) -> str:
-        words = [phrase(dot(style.TRAIN), f"no bug {frame.epoch.loss:.3g}")]
+        words = [phrase(dot(style.TRAIN), f"no bug {digits(frame.epoch.loss)}")]
         bug, row = self._planted, min(frame.epoch.index, EPOCHS) // EVERY
         if bug is None:
             words.append("plant a bug to train with it")
         elif bug in self._found.losses:
-            words.append(phrase(dot(style.FAILED), f"{bug} {self._found.losses[bug][row]:.3g}"))
+            words.append(phrase(dot(style.FAILED), f"{bug} {digits(self._found.losses[bug][row])}"))
         else:
             words.append("training with the bug …")
         return phrase(*words, between=APART)

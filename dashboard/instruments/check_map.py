@@ -11,6 +11,7 @@ from dashboard import style
 from dashboard.instruments.arithmetic import in_words
 from dashboard.instruments.checkup import Checkup, Examined, passed
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import powers
 from dashboard.plain_text import APART, bold, dot, phrase
 from dashboard.run import Frame
 from engine.gradient_check import GradientCheck, parameter_names
@@ -54,9 +55,9 @@ class CheckMap(Examined, Instrument):
             tools=["hover"],
             hover_tooltips=[
                 ("", "@name"),
-                ("backpropagation", "@analytic{0.00000e+0}"),
-                ("difference", "@numeric{0.00000e+0}"),
-                ("relative error", "@error{0.0e+0}"),
+                ("backpropagation", "@analytic{finely}"),
+                ("difference", "@numeric{finely}"),
+                ("relative error", "@error{measured}"),
             ],
         )
         kinks = hv.Points([], ["x", "y"], label="kinks").opts(color=style.GHOST, marker="x", size=9, line_width=2)
@@ -100,9 +101,9 @@ class CheckMap(Examined, Instrument):
             words = "nothing but kinks"
         else:
             verdict = "passed" if check.passed else "not passed"
-            words = phrase(bold(verdict), f": largest error {worst:.1e}", between="")
+            words = phrase(bold(verdict), f": largest error {powers(worst)}", between="")
         at_kinks = check.relative_errors[check.kinks]
-        aside = f"{len(at_kinks)} at kinks, up to {at_kinks.max():.1e}" if len(at_kinks) else ""
+        aside = f"{len(at_kinks)} at kinks, up to {powers(at_kinks.max())}" if len(at_kinks) else ""
         late = f"epoch {self._epoch:,}" if self._epoch != frame.epoch.index else ""
         return phrase(phrase(self._dot(), words), aside, late, between=APART)
 

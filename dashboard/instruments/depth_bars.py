@@ -10,6 +10,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.compared import Compared, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits, ratio
 from dashboard.plain_text import APART
 from dashboard.store import Frame
 
@@ -57,7 +58,7 @@ class DepthBars(Compared, Instrument):
             line_alpha=0,
             fill_alpha=0.85,
             tools=["hover"],
-            hover_tooltips=[("", "@variant"), ("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")],
+            hover_tooltips=[("", "@variant"), ("layer", "@layer"), ("gradient norm", "@norm{measured}")],
         )
         ghost = hv.Segments([(0, 1, 1, 1)], label="epoch 0").opts(color=style.GHOST, line_width=2, line_dash="dashed")
         return hv.Overlay([bars, ghost]).opts(
@@ -113,15 +114,15 @@ class DepthBars(Compared, Instrument):
         groups = self._groups
         if not groups:
             return "press Compare to train the variants"
-        worst = min(groups, key=lambda group: _ratio(group.now))
-        words = f"first / last layer of {worst.label}: {_ratio(worst.now):.2g}, at epoch 0 {_ratio(worst.first):.2g}"
-        return f"{words}{APART}its first layer: {worst.now[0]:.2g}"
+        worst = min(groups, key=lambda group: group.now[0] / group.now[-1] if group.now[-1] else math.inf)
+        words = f"first / last layer of {worst.label}: {_ratio(worst.now)} (at epoch 0: {_ratio(worst.first)})"
+        return f"{words}{APART}its first layer: {digits(worst.now[0], 2)}"
 
     def reading_of(self, label: str, epoch: int) -> str:
-        return next((f"{_ratio(group.now):.2g}" for group in self._groups if group.label == label), "")
+        return next((_ratio(group.now) for group in self._groups if group.label == label), "")
 
     def own_reading(self, frame: Frame) -> str:
-        return f"{_ratio(frame.epoch.gradient_norms):.2g}"
+        return _ratio(frame.epoch.gradient_norms)
 
     def _networks(self, frame: Frame) -> list[Group]:
         if not self.labels:
@@ -148,6 +149,6 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0), *arrays])
 
 
-def _ratio(norms: np.ndarray) -> float:
+def _ratio(norms: np.ndarray) -> str:
     """The first layer's norm as a share of the last's."""
-    return float(norms[0] / norms[-1]) if norms[-1] else math.nan
+    return ratio(norms[0], norms[-1])

@@ -8,6 +8,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.checkup import EPSILONS, EXPONENTS, Checkup, Examined, Findings
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import powers
 from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame
 from engine.gradient_check import TOLERANCE
@@ -88,7 +89,7 @@ class EpsilonErrors(Examined, Instrument):
         best = min(known, key=known.get, default=np.nan)
         dots = phrase(*(part for name, color in style.ERRORS.items() for part in (dot(color), name)))
         late = f"epoch {found.epoch:,}" if found.epoch != frame.epoch.index else ""
-        return phrase(dots, f"best at {best:.0e}: {known.get(best, np.nan):.1e}", late, between=APART)
+        return phrase(dots, f"best at {best:.0e}: {powers(known.get(best, np.nan))}", late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return Checkup.of(self.run).work(self.run, frame)
@@ -129,7 +130,7 @@ def _kinks(found: Findings | None) -> Columns:
 
 
 def _tooltips(name: str) -> list[tuple[str, str]]:
-    return [(name, "@error{0.0e+0}"), ("ε", "@epsilon{0.0e+0}")]
+    return [(name, "@error{measured}"), ("ε", "@epsilon{measured}")]
 
 
 def _drawn(error: float) -> float:

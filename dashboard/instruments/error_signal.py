@@ -8,6 +8,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.activation_curve import round_up
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.run import Frame
 from engine.activations import ACTIVATIONS, sigmoid_slope
 from engine.losses import OUTPUTS, matching_loss
@@ -57,7 +58,11 @@ class ErrorSignal(Instrument):
                 size=6,
                 alpha=0.75,
                 tools=["hover"],
-                hover_tooltips=[("class", str(i)), ("logit toward it", "@margin{0.00}"), ("|dL/dz|", "@signal")],
+                hover_tooltips=[
+                    ("class", str(i)),
+                    ("logit toward it", "@margin{measured}"),
+                    ("|dL/dz|", "@signal{measured}"),
+                ],
             )
             for i in (0, 1)
         ]
@@ -93,13 +98,13 @@ class ErrorSignal(Instrument):
     def describe(self, frame: Frame) -> str:
         wrong, signals = self._wrong, np.nan_to_num(self._signals)
         if not wrong.any():
-            return f"no mistakes; the mean signal is {signals.mean():.3g}"
+            return f"no mistakes; the mean signal is {digits(signals.mean())}"
         worst = int(np.argmin(np.nan_to_num(self._margins)))
         if wrong.sum() == 1:
-            return f"1 mistake, with a signal of {signals[worst]:.3g}"
+            return f"1 mistake, with a signal of {digits(signals[worst])}"
         return (
-            f"{wrong.sum()} mistakes, with a signal of {signals[wrong].mean():.3g} on average, "
-            f"the surest {signals[worst]:.3g}"
+            f"{wrong.sum()} mistakes, with a signal of {digits(signals[wrong].mean())} on average, "
+            f"the surest {digits(signals[worst])}"
         )
 
     def tapped(self, x: float, y: float) -> None:

@@ -11,7 +11,7 @@ from bokeh.models import AllLabels
 from dashboard import style
 from dashboard.instruments.compared import Compared
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.instruments.unit_history import fates_of
+from dashboard.instruments.unit_history import UnitHistory, fates_of
 from dashboard.plain_text import APART
 from dashboard.run import Frame, Setup
 from dashboard.settings import Settings
@@ -89,10 +89,11 @@ class FatesByStart(Compared, OfHiddenLayers, Instrument):
         return {"bars": self._bars(), "words": self._words(), **when}
 
     def describe(self, frame: Frame) -> str:
-        dead, dim = self._shares[OWN][0, :, 0], self._shares[OWN][0, :, 1]
+        fates = UnitHistory.of(frame).now(frame)
+        dead, dim = (int((fates == FATES.index(fate)).sum()) for fate in ("dead", "dim"))
         when = "trained" if self.trained else "as they start"
         rest = f"starts: {when}, {len(next(iter(self._known.values())))} seeds each" if self._known else ""
-        return f"this run, {self._when}: {dead.max():.0%} dead, {dim.max():.0%} dim{APART}{rest}"
+        return f"this run, {self._when}: {dead} dead, {dim} dim of {len(fates)} units{APART}{rest}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         if not self.run.study or self._key == self._wanted():

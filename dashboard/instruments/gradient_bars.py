@@ -8,6 +8,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, shortened
+from dashboard.instruments.numerals import digits, ratio
 from dashboard.run import Frame
 
 FLOOR = 1e-30
@@ -36,7 +37,7 @@ class GradientBars(Instrument):
 
     def begin(self, frame: Frame) -> None:
         first = frame.history.at(0)
-        self._first, self._since = np.maximum(first.gradient_norms, FLOOR), f"epoch {first.index:,}"
+        self._first, self._since = first.gradient_norms, f"epoch {first.index:,}"
         self._places = np.arange(len(self._first))
         self._colors = [style.layer_color(i, len(self._first)) for i in self._places]
 
@@ -56,7 +57,7 @@ class GradientBars(Instrument):
             line_alpha=0,
             fill_alpha=0.85,
             tools=["hover"],
-            hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{0.000e+0}")],
+            hover_tooltips=[("layer", "@layer"), ("gradient norm", "@norm{measured}")],
         )
         ghost = hv.Segments([(0, 1, 1, 1)], label=self._since).opts(color=style.GHOST, line_width=2, line_dash="dashed")
         return hv.Overlay([bars, ghost]).opts(
@@ -80,13 +81,14 @@ class GradientBars(Instrument):
             "norm": norms,
             "layer": list(self._names),
         }
-        ghost = {"x0": left, "x1": right, "y0": self._first, "y1": self._first}
+        first = np.where(self._first > 0, self._first, np.nan)
+        ghost = {"x0": left, "x1": right, "y0": first, "y1": first}
         return {"bars": bars} if after >= 0 else {"bars": bars, self._since: ghost}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        both = np.append(np.maximum(_norms(frame), FLOOR), self._first)
-        both = both[np.isfinite(both)] if np.isfinite(both).any() else np.ones(1)
-        low, high = np.log10(both.min()), np.log10(both.max())
+        both = np.append(_norms(frame), self._first)
+        fine = np.log10(np.maximum(both[(both > 0) & np.isfinite(both)], FLOOR))
+        low, high = (fine.min(), fine.max()) if fine.size else (-3.0, 0.0)
         bottom = math.floor(low - 0.15)
         top = max(bottom + 2, min(math.ceil(high + 0.05), HIGHEST))
         self._set_ticks(bottom, top)
@@ -105,9 +107,9 @@ class GradientBars(Instrument):
         if not (np.isfinite(norms[[0, -1]]) & np.isfinite(self._first[[0, -1]])).all():
             return _known_ones(norms)
         if len(norms) == 1:
-            return f"norm {norms[0]:.2g}, at {self._since} {self._first[0]:.2g}"
-        ratio = norms[0] / norms[-1] if norms[-1] else math.nan
-        return f"first / last layer {ratio:.2g}, at {self._since} {self._first[0] / self._first[-1]:.2g}"
+            return f"norm {digits(norms[0], 2)}, at {self._since} {digits(self._first[0], 2)}"
+        now, first = (ratio(one[0], one[-1]) for one in (norms, self._first))
+        return f"first / last layer: {now} (at {self._since}: {first})"
 
 
 def _norms(frame: Frame) -> np.ndarray:

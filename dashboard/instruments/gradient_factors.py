@@ -10,6 +10,7 @@ from markupsafe import Markup
 from dashboard import style
 from dashboard.instruments.activation_curve import pick_layer, steepest
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import dot, phrase
 from dashboard.run import Frame
 from engine.backpropagation import Backpropagation
@@ -39,7 +40,7 @@ class GradientFactors(OfHiddenLayers, Instrument):
     def picture(self, frame: Frame) -> hv.Overlay:
         last = "output" if self._depth < 8 else "out"
         names = [(i, last if i > self._depth else str(i)) for i in range(1, self._depth + 2)]
-        hover = [("layer", "@layer{0}"), ("share", "@share{0.00e+0}")]
+        hover = [("layer", "@layer{0}"), ("share", "@share{measured}")]
         lines = [
             hv.Curve([(1, 1)], "layer", "share", label=label).opts(color=color, line_width=2, line_dash=dash)
             for label, color, dash in (
@@ -108,4 +109,4 @@ def _drawn(shares: np.ndarray) -> np.ndarray:
 
 
 def _word(color: str, name: str, share: float) -> Markup:
-    return phrase(dot(color), f"{name} {share:.2g}")
+    return phrase(dot(color), f"{name} {digits(share, 2)}")

@@ -10,11 +10,6 @@ from bokeh.models import CustomJSHover, Plot
 from dashboard.instruments.instrument import Columns
 
 EPOCH = "epoch of a column"
-MOST = 1e30
-"""What is larger is told as "more than" this."""
-
-DIGITS = f'return value >= {MOST:g} ? "more than {MOST:.0e}" : String(Number(value.toPrecision(4)))'
-"""Four digits of a number, however small; 0 for 0."""
 
 
 def measured_at(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> Columns:

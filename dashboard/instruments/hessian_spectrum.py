@@ -8,6 +8,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.instruments.sharpness_curve import edge_of_stability
 from dashboard.plain_text import colored, phrase
 from dashboard.run import Frame
@@ -65,7 +66,7 @@ class HessianSpectrum(Instrument):
             line_alpha=0,
             alpha=0.85,
             tools=["hover"],
-            hover_tooltips=[("eigenvalue", "@eigenvalue{0.000e+0}"), ("rank", "@rank")],
+            hover_tooltips=[("eigenvalue", "@eigenvalue{measured}"), ("rank", "@rank")],
         )
         stems = hv.Segments([(1, 1, 1, 1, color) for color in colors], vdims="color", label="stems").opts(
             color="color", line_width=1.5, alpha=0.35
@@ -167,9 +168,9 @@ def in_words(found: Spectrum) -> str:
     if not np.isfinite(found.eigenvalues).all():
         return "the Hessian is not finite"
     flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
-    condition = "∞" if np.isinf(found.condition_number) else f"{found.condition_number:.2g}"
+    condition = digits(found.condition_number, 2)
     return phrase(
-        f"largest {found.sharpness:.3g}, trace {found.trace:.3g}",
+        f"largest {digits(found.sharpness)}, trace {digits(found.trace)}",
         colored(f"{found.n_negative} down", style.DOWNWARD),
         f"{flat} flat, condition {condition}",
         between=", ",

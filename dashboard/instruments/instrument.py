@@ -18,6 +18,7 @@ from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
 from dashboard.cells import cell
+from dashboard.instruments.numerals import have_read
 from dashboard.plain_text import APART, phrase
 from dashboard.run import Frame as RunFrame
 from dashboard.store import Frame, Guest, Store
@@ -206,6 +207,8 @@ class Instrument(pn.viewable.Viewer):
         figure.output_backend = "canvas"  # WebGL draws these few points slower, and stalls where it is emulated
         figure.toolbar_location = None
         figure.toolbar.tools = _only(HoverTool, parts)
+        for tool in figure.toolbar.tools:
+            have_read(tool)
         figure.min_border_left, figure.min_border_right = 48, 14
         figure.stylesheets = [f":host {{ font-size: {style.FONT}; outline: none; }}"]
         for axis in _only(LogAxis, parts):

@@ -57,7 +57,7 @@ class LayerCurves(Instrument):
         self._is_told = frame.is_told
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(frame.epoch.gradient_norms), self.log_x, self._is_told
+        return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self._is_told
 
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(frame.epoch.gradient_norms)

@@ -8,11 +8,15 @@ import param
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.instruments.other_runs import Key, OtherRuns
 from dashboard.plain_text import APART, phrase
 from dashboard.run import Frame
 from engine.landscape import Survey, line
 from engine.network import Network
+
+ROUNDING = 1e-12
+"""What is lower than this is no wall."""
 
 ALONG = np.linspace(-0.25, 1.25, 61)
 INSIDE = (ALONG >= 0) & (ALONG <= 1)
@@ -81,11 +85,12 @@ class LineBetween(OtherRuns, Instrument):
         lines, chosen = self._known[1], self._chosen()
         if not lines:
             return "surveying the lines…"
-        own = f"from its own start: a wall of {barrier(lines[START]):.2g}"
+        own = f"from its own start: a wall of {_height(barrier(lines[START]))}"
         if not chosen:
             return phrase(own, "press Compare to train other runs" if self.labels else "", between=APART)
         walls = [barrier(losses) for key, losses in lines.items() if key != START]
-        return f"wall to seed {chosen[1]}: {barrier(lines[chosen]):.2g}, median of {len(walls)}: {np.median(walls):.2g}"
+        wall, median = _height(barrier(lines[chosen])), _height(float(np.median(walls)))
+        return f"wall to seed {chosen[1]}: {wall}, median of {len(walls)}: {median}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if self._known[0] == self._key(frame) else self._survey(frame)
@@ -194,3 +199,8 @@ def _assigned(likeness: np.ndarray, odd: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def _curve(losses: np.ndarray | None) -> Mapping[str, np.ndarray]:
     return {"t": ALONG if losses is not None else np.empty(0), "loss": np.empty(0) if losses is None else losses}
+
+
+def _height(wall: float) -> str:
+    """How high a wall is; none where it is only what rounding leaves between sums."""
+    return digits(wall if wall > ROUNDING else 0.0, 2)

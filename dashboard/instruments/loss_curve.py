@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART, BREAK, dot, phrase
 from dashboard.run import Frame
 from dashboard.store import Guest
@@ -179,7 +180,7 @@ def _word(name: str, frame: Frame, column: str, color: str) -> Markup:
     """A line of the legend, with what the line has come to, and at which epoch if not at the frame's."""
     epoch = frame.measured(column).epoch
     loss, when = getattr(epoch, column), "" if epoch.index == frame.epoch.index else f" at epoch {epoch.index:,}"
-    told = f"{loss:.4g}{when}" if epoch.index <= frame.epoch.index else "not told yet"
+    told = f"{digits(loss, 4)}{when}" if epoch.index <= frame.epoch.index else "not told yet"
     return phrase(dot(color), name, told)
 
 

@@ -9,11 +9,11 @@ import contourpy
 import holoviews as hv
 import numpy as np
 import param
-from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard import style
-from dashboard.instruments.grid import DIGITS, measured_at
+from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
+from dashboard.instruments.numerals import digits
 from dashboard.run import Frame
 from dashboard.watching.onlooker import Onlooker
 from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
@@ -145,7 +145,8 @@ class LossLandscape(Instrument):
             clim=(0.1, 1),
             logz=True,
             clipping_colors={"NaN": "#00000000"},
-            tools=[_hover()],
+            tools=["hover"],
+            hover_tooltips=[("loss on the plane", "@image{measured}")],
             alpha=0.9,
         )
         contours = hv.Contours([], label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
@@ -163,7 +164,7 @@ class LossLandscape(Instrument):
             tools=["hover"],
             hover_tooltips=[
                 ("epoch", "@epoch"),
-                ("true loss", "@loss{0.0000}"),
+                ("true loss", "@loss{measured}"),
                 ("distance from the plane", "@distance{0.00}"),
             ],
         )
@@ -173,7 +174,7 @@ class LossLandscape(Instrument):
             line_color="white",
             line_width=2,
             tools=["hover"],
-            hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.0000}")],
+            hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{measured}")],
         )
         across, up = self.axis_labels(frame)
         return hv.Overlay([surface, contours, trail, path, here]).opts(
@@ -203,13 +204,13 @@ class LossLandscape(Instrument):
         relief = self._relief
         if relief is None:
             return "surveying the surface…"
-        now = "" if np.isnan(frame.epoch.loss) else f"; now {frame.epoch.loss:.3g}"
+        now = "" if np.isnan(frame.epoch.loss) else f"; now {digits(frame.epoch.loss)}"
         return self.words(relief) + now
 
     def words(self, relief: Relief) -> str:
         """What the caption says of the surface."""
         low, high = np.nanmin(relief.losses), np.nanmax(relief.losses)
-        return f"{low:.3g} (dark) to {high:.3g} around epoch {relief.epoch:,}"
+        return f"{digits(low)} (dark) to {digits(high)} around epoch {relief.epoch:,}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         frame, relief = self.known(frame), self._relief
@@ -274,7 +275,7 @@ class LossLandscape(Instrument):
             }
         losses, heights = self._relief.losses, np.log10(np.clip(self._relief.losses, LOWEST, HIGHEST))
         return {
-            "surface": measured_at(np.minimum(losses, HIGHEST).astype(np.float32), *self._relief.axes),
+            "surface": measured_at(_short(losses), *self._relief.axes),
             "contours": lines_as_columns(self._contours(heights)),
         }
 
@@ -303,10 +304,10 @@ class LossLandscape(Instrument):
         return {"a": [a], "b": [b], "epoch": [frame.epoch.index], "loss": [frame.epoch.loss]}
 
 
-def _hover() -> HoverTool:
-    """Reads a color back as the loss that was measured there."""
-    tooltips = [("loss on the plane", "@image{custom}")]
-    return HoverTool(tooltips=tooltips, formatters={"@image": CustomJSHover(code=DIGITS)})
+def _short(losses: np.ndarray) -> np.ndarray:
+    """Losses in the four bytes that a picture needs; what has no place there is infinite."""
+    with np.errstate(over="ignore"):
+        return losses.astype(np.float32)
 
 
 def window_around(places: np.ndarray, least: float) -> Window:

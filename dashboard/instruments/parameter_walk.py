@@ -12,6 +12,7 @@ from markupsafe import Markup
 from dashboard import style
 from dashboard.instruments.checkup import Examined, Subject, passed
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits, powers
 from dashboard.plain_text import APART, bold, dot, element, phrase, sheet, write
 from dashboard.run import Frame
 from dashboard.store import Store
@@ -107,8 +108,10 @@ class ParameterWalk(Examined, Instrument):
         walked = self._walk
         color = style.GHOST if walked.kink else style.PASSED if passed(walked.relative_error) else style.FAILED
         kink = ", at a kink" if walked.kink else ""
-        slopes = phrase(dot(style.SLOPE), f"{walked.analytic:.6g}", dot(style.VALIDATION), f"{walked.numeric:.6g}")
-        error = phrase(bold(f"error {walked.relative_error:.1e}", color), kink, between="")
+        slopes = phrase(
+            dot(style.SLOPE), f"{digits(walked.analytic, 6)}", dot(style.VALIDATION), f"{digits(walked.numeric, 6)}"
+        )
+        error = phrase(bold(f"error {powers(walked.relative_error)}", color), kink, between="")
         return phrase(slopes, error, between=APART)
 
     def table(self) -> dict[str, Columns]:

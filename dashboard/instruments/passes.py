@@ -87,7 +87,7 @@ class Passes(Examined, Instrument):
             line_width="width",
             alpha=0.8,
             tools=["hover"],
-            hover_tooltips=[("@name", "@value{0.0000e+0}")],
+            hover_tooltips=[("@name", "@value{measured}")],
         )
         picked = hv.Segments([(0, 0, 1, 1)], label="picked weight").opts(color=style.CURSOR, line_width=2)
         ring = hv.Points([], ["x", "y"], label="picked unit").opts(
@@ -97,7 +97,7 @@ class Passes(Examined, Instrument):
             color=style.GHOST, fill_alpha=0, size=32, line_width=1, line_alpha=0.5
         )
         units = hv.Points(_units([0.0, 1.0]), ["x", "y"], ["name", "value", "color"], label="units").opts(
-            color="color", size=32, line_width=0, tools=["hover"], hover_tooltips=[("@name", "@value{0.0000e+0}")]
+            color="color", size=32, line_width=0, tools=["hover"], hover_tooltips=[("@name", "@value{measured}")]
         )
         numbers = hv.Labels([(0, 0, "")], ["x", "y"], "text", label="numbers").opts(
             text_color="white", text_font_size="11px"

@@ -7,6 +7,7 @@ import numpy as np
 from dashboard.instruments.forecast import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
 from dashboard.run import Frame
+from dashboard.study import Result
 
 GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25}
 """The loss of answering 1/2 to everything."""
@@ -23,9 +24,22 @@ class PenalizedLosses(Forecasting):
     reading = (
         "The loss, penalty included. Dashed, drawn before the run: the loss of answering 1/2 to everything, ln 2; the "
         "lowest loss there is with this run's penalty; or, where there is no lowest because a line separates the "
-        "classes, its fall in proportion to 1 / epoch if each class were a single point. Mean squared error is another "
-        "scale: compare its answers, not its loss."
+        "classes, its fall in proportion to 1 / epoch if each class were a single point. Losses of another kind are on "
+        "another scale and left out: compare their answers."
     )
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """Those with this run's kind of loss: on another scale a lower curve would mean nothing."""
+        return {label: result for label, result in super().results.items() if self._is_comparable(result)}
+
+    def describe(self, frame: Frame) -> str:
+        others = [label for label, result in super().results.items() if not self._is_comparable(result)]
+        words = super().describe(frame)
+        return f"{words} &ensp; on another scale, not drawn: {', '.join(others)}" if others else words
+
+    def _is_comparable(self, result: Result) -> bool:
+        return result.setup.loss == self.run.setup.loss
 
     def predictions(self, frame: Frame) -> Sequence[Prediction]:
         if frame.setup.network.output != "sigmoid" or frame.setup.loss not in GUESSING:

@@ -62,7 +62,7 @@ class RaceLosses(Racing, Instrument):
             color="color",
             size=8,
             tools=["hover"],
-            hover_tooltips=[("", "@name: @height{0.00e+0}")],
+            hover_tooltips=[("", "@name: @height{measured}")],
         )
         return hv.Overlay([goal, predicted, first_lane("step", "height"), cursor, tips]).opts(
             logy=True,

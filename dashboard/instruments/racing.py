@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, GlyphRenderer
 
 from dashboard import style
+from dashboard.instruments import numerals
 from dashboard.instruments.instrument import Columns
 from dashboard.races.course import LANES, Course
 from dashboard.races.race import Race, RaceFrame
@@ -129,4 +130,4 @@ def first_lane(x: str, y: str) -> hv.Curve:
 
 def number(value: float, digits: int = 3) -> str:
     """A number in a caption or a table; a dash where there is none."""
-    return "–" if np.isnan(value) else "∞" if np.isinf(value) else f"{value:.{digits}g}"
+    return "∞" if np.isinf(value) else numerals.digits(value, digits)

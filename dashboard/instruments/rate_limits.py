@@ -72,7 +72,7 @@ class RateLimits(Racing, Instrument):
             size=11,
             line_width=2,
             tools=["hover"],
-            hover_tooltips=[("", "@name: @rate{0.0000}, @steps steps")],
+            hover_tooltips=[("", "@name: @rate{measured}, @steps steps")],
         )
         return hv.Overlay([limits, *lines, names, stems, discs]).opts(
             logx=True,

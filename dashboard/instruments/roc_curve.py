@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import fixed, share
 from dashboard.plain_text import APART, BREAK, dot, phrase
 from dashboard.run import Frame
 from dashboard.store import Guest
@@ -76,10 +77,10 @@ class RocCurve(Instrument):
 
     def describe(self, frame: Frame) -> str:
         areas = [
-            phrase(dot(COLORS[name]), f"{auc(data.y, self._logits[name]):.4f}") for name, data in self._parts.items()
+            phrase(dot(COLORS[name]), fixed(auc(data.y, self._logits[name]))) for name, data in self._parts.items()
         ]
         cost, found = rates(frame.setup.train.y, answers(self._logits["training"], self.run.view.threshold))
-        own = phrase(phrase("AUC", *areas), f"finds {found:.1%}, false alarms {cost:.1%}", between=APART)
+        own = phrase(phrase("AUC", *areas), f"finds {share(found)}, false alarms {share(cost)}", between=APART)
         others = [_word(guest, auc(*self._answers(guest, frame))) for guest in self._others.values()]
         return phrase(own, phrase(*others, between=APART), between=BREAK)
 
@@ -148,7 +149,7 @@ def between(thresholds: np.ndarray, place: int) -> float:
 
 
 def _word(guest: Guest, area: float) -> Markup:
-    return phrase(dot(guest.color), guest.name, f"{area:.4f}")
+    return phrase(dot(guest.color), guest.name, fixed(area))
 
 
 def _curve(labels: np.ndarray, scores: np.ndarray) -> Columns:

@@ -62,7 +62,7 @@ class SharpestDirection(Instrument):
             line_alpha=0,
             alpha="recency",
             tools=["hover"],
-            hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{0.00000}")],
+            hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{measured}")],
         )
         return hv.Overlay([parabola, wall, trail, steps]).opts(
             xlim=(-1, 1),

@@ -83,7 +83,7 @@ class SharpnessCurve(Instrument):
             size=4,
             line_alpha=0,
             tools=["hover"],
-            hover_tooltips=[("epoch", "@epoch"), ("sharpness", "@sharpness{0.000}")],
+            hover_tooltips=[("epoch", "@epoch"), ("sharpness", "@sharpness{measured}")],
         )
         now = hv.Points([], ["epoch", "sharpness"], label="now").opts(
             color=style.CURSOR, size=9, line_color="white", line_width=1.5

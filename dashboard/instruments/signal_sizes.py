@@ -8,12 +8,13 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART
 from dashboard.run import Frame
 from engine.datasets import Dataset
 from engine.network import Network
 
-LOWEST, HIGHEST = 1e-6, 1e9
+LOWEST, HIGHEST = 1e-30, 1e30
 NODES, SHARES = np.polynomial.hermite_e.hermegauss(61)
 SHARES = SHARES / SHARES.sum()
 """Where a standard normal variable is looked at, and how much each place counts."""
@@ -38,8 +39,8 @@ class SignalSizes(Instrument):
         start = frame.setup.network.copy()
         start.parameters[:] = frame.history.at(0).parameters
         self._network, self._places = start.copy(), np.arange(len(start.weights))
-        self._expected = _drawable(expected_sizes(start, frame.setup.train))
-        self._first = _drawable(measured_sizes(start, frame.setup.train))
+        self._expected = expected_sizes(start, frame.setup.train)
+        self._first = measured_sizes(start, frame.setup.train)
 
     def outline(self, frame: Frame) -> Hashable:
         return len(self._places)
@@ -55,7 +56,7 @@ class SignalSizes(Instrument):
         )
         line = hv.Curve([], "layer", "size", label="line").opts(color=style.TRAIN, line_width=2)
         now = hv.Points([], ["layer", "size"], label="now").opts(
-            color=style.TRAIN, size=8, tools=["hover"], hover_tooltips=[("root mean square", "@size{0.000e+0}")]
+            color=style.TRAIN, size=8, tools=["hover"], hover_tooltips=[("root mean square", "@size{measured}")]
         )
         return hv.Overlay([expected, first, line, now]).opts(
             logy=True,
@@ -70,24 +71,24 @@ class SignalSizes(Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         self._network.parameters[:] = frame.epoch.parameters
-        self._now = _drawable(measured_sizes(self._network, frame.setup.train))
-        now = {"layer": self._places, "size": self._now}
+        self._now = measured_sizes(self._network, frame.setup.train)
+        now = {"layer": self._places, "size": _drawable(self._now)}
         fixed = {
-            "expected": {"layer": self._places, "size": self._expected},
-            "epoch 0": {"layer": self._places, "size": self._first},
+            "expected": {"layer": self._places, "size": _drawable(self._expected)},
+            "epoch 0": {"layer": self._places, "size": _drawable(self._first)},
         }
         return {"now": now, "line": now, **(fixed if after < 0 else {})}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        sizes = np.concatenate([self._expected, self._first, self._now])
-        fine = np.log10(sizes[(sizes >= LOWEST) & (sizes < HIGHEST)])
+        sizes = _drawable(np.concatenate([self._expected, self._first, self._now]))
+        fine = np.log10(sizes[np.isfinite(sizes)])
         if not fine.size:
             return {"y": (0.1, 10.0)}
         low, high = math.floor(fine.min() - 0.05), math.ceil(fine.max() + 0.05)
         return {"y": (10.0**low, 10.0**high)}
 
     def describe(self, frame: Frame) -> str:
-        ends = [f"{sizes[0]:.2g} → {sizes[-1]:.2g}" for sizes in (self._now, self._first, self._expected)]
+        ends = [f"{digits(sizes[0], 2)} → {digits(sizes[-1], 2)}" for sizes in (self._now, self._first, self._expected)]
         return f"now {ends[0]}{APART}at epoch 0 {ends[1]}, predicted {ends[2]}"
 
 
@@ -113,4 +114,5 @@ def expected_sizes(network: Network, data: Dataset) -> np.ndarray:
 
 
 def _drawable(sizes: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(sizes, nan=HIGHEST, posinf=HIGHEST).clip(LOWEST, HIGHEST)
+    """Sizes that a logarithmic axis can show; nan where there is none, so that no floor is drawn for a 0."""
+    return np.where((sizes >= LOWEST) & (sizes <= HIGHEST), sizes, np.nan)

@@ -11,6 +11,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import Compared, alone, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART, phrase
 from dashboard.store import Frame
 from dashboard.study import Result
@@ -144,13 +145,13 @@ class StudyCurves(Compared, Instrument):
         return {"x": x, "y": (max(low, high / 10.0**DECADES) / 1.5, high * 1.5)}
 
     def describe(self, frame: Frame) -> str:
-        own = f"this run {self._own:.3g}" if not math.isnan(self._own) else ""
+        own = f"this run {digits(self._own)}" if not math.isnan(self._own) else ""
         if not self.results:
             return phrase(own, "press Compare to train the variants" if self.labels else "", between=APART)
         if self.picked:
             label, seed = self.picked
             value = self._curves[label].runs[seed, self._curves[label].result.row(frame.epoch.index)]
-            return f"{own}{APART}{label}, seed {seed}: {value:.3g}"
+            return f"{own}{APART}{label}, seed {seed}: {digits(value)}"
         seeds = next(iter(self.results.values())).runs
         return f"{own}{APART}median and middle half of {seeds} seeds"
 
@@ -164,10 +165,10 @@ class StudyCurves(Compared, Instrument):
 
     def reading_of(self, label: str, epoch: int) -> str:
         curve = self._curves.get(label)
-        return f"{curve.quartiles[1, curve.result.row(epoch)]:.3g}" if curve else ""
+        return digits(curve.quartiles[1, curve.result.row(epoch)]) if curve else ""
 
     def own_reading(self, frame: Frame) -> str:
-        return "" if math.isnan(self._own) else f"{self._own:.3g}"
+        return "" if math.isnan(self._own) else digits(self._own)
 
     @param.depends("log_x", "log_y", "runs", watch=True)
     def _change(self) -> None:
@@ -185,7 +186,7 @@ class StudyCurves(Compared, Instrument):
         return lines.opts(color="color", line_width=width, **marks)
 
     def _tooltips(self) -> list[tuple[str, str]]:
-        return [("variant", "@variant"), ("epoch", "$x{0}"), (self.quantity, "$y{0.000e+0}")]
+        return [("variant", "@variant"), ("epoch", "$snap_x{epoch}"), (self.quantity, "$snap_y{measured}")]
 
     def _survey(self, frame: Frame) -> None:
         """Bring curves and bounds up to what is shown; curves of results that stayed the same are kept."""

@@ -11,6 +11,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import Compared, alone, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART
 from dashboard.store import Frame
 from dashboard.study import Result
@@ -72,12 +73,13 @@ class StudyOutcomes(Compared, Instrument):
             color=style.GHOST, line_width=2, line_dash="dashed"
         )
         own = hv.Segments([(1, -1, 1, rows)], label="run").opts(color=style.CURSOR, line_width=2, alpha=0.8)
-        dots = hv.Points([(1, 0, color, "", 0) for color in colors], ["x", "y"], ["color", "variant", "seed"]).opts(
+        declared = [(1, 0, color, "", 0, "") for color in colors]
+        dots = hv.Points(declared, ["x", "y"], ["color", "variant", "seed", "value"]).opts(
             color="color",
             size=6,
             alpha=0.5,
             tools=["hover"],
-            hover_tooltips=[("variant", "@variant"), ("seed", "@seed"), (self.quantity, "@x{0.000e+0}")],
+            hover_tooltips=[("variant", "@variant"), ("seed", "@seed"), (self.quantity, "@value")],
         )
         bars = hv.Segments([(1, 0, 1, 1, color) for color in colors], vdims="color", label="medians").opts(
             color="color", line_width=3
@@ -121,10 +123,10 @@ class StudyOutcomes(Compared, Instrument):
     def describe(self, frame: Frame) -> str:
         if self.picked:
             label, seed = self.picked
-            return f"{label}, seed {seed}: {self._values[label][seed]:.3g}{APART}this run {self._own:.3g}"
+            return f"{label}, seed {seed}: {digits(self._values[label][seed])}{APART}this run {digits(self._own)}"
         if not self._values:
-            return f"this run {self._own:.3g}"
-        return f"this run {self._own:.3g}{APART}at the right: runs below {self.goal:g}"
+            return f"this run {digits(self._own)}"
+        return f"this run {digits(self._own)}{APART}at the right: runs below {self.goal:g}"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run whose dot was clicked."""
@@ -160,6 +162,7 @@ class StudyOutcomes(Compared, Instrument):
                 "color": [self.color(label) for label, _ in rows],
                 "variant": [label for label, _ in rows],
                 "seed": [seed for _, seed in rows],
+                "value": [digits(value, 4) for values in self._values.values() for value in values],
             },
             "medians": {
                 "x0": in_digits(medians),

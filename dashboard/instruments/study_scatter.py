@@ -11,6 +11,7 @@ import param
 from dashboard import style
 from dashboard.instruments.compared import Compared, alone
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.store import Frame
 from dashboard.study import Result
 from engine.training import Epochs
@@ -58,8 +59,8 @@ class StudyScatter(Compared, Instrument):
         return None
 
     def picture(self, frame: Frame) -> hv.Overlay:
-        rows = [(1, 1, color, "", 0) for color in style.VARIANTS[:2]]
-        dots = hv.Points(rows, ["x", "y"], ["color", "variant", "seed"], label="dots").opts(
+        rows = [(1, 1, color, "", 0, "", "") for color in style.VARIANTS[:2]]
+        dots = hv.Points(rows, ["x", "y"], ["color", "variant", "seed", "across", "up"], label="dots").opts(
             color="color",
             size=6,
             alpha=0.7,
@@ -67,8 +68,8 @@ class StudyScatter(Compared, Instrument):
             hover_tooltips=[
                 ("variant", "@variant"),
                 ("seed", "@seed"),
-                (self.across, "@x{0.000e+0}"),
-                (self.up, "@y{0.000e+0}"),
+                (self.across, "@across"),
+                (self.up, "@up"),
             ],
         )
         path = hv.Curve([], "x", "y", label="path").opts(color=style.CURSOR, line_width=1.5, alpha=0.7)
@@ -93,11 +94,11 @@ class StudyScatter(Compared, Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         rows = self.rows(frame, after)
-        here, path = self._drawn_at(self.of_run(alone(frame.epoch))), self._drawn_at(self.of_run(rows))
+        self._here = [float(one[0]) for one in self.of_run(alone(frame.epoch))]
+        here, path = _drawable(np.array(self._here)[:, None]), _drawable(self.of_run(rows))
         if after < 0:
             self._low, self._high = np.full(2, np.inf), np.full(2, -np.inf)
         self._low, self._high = _wider(self._low, self._high, np.hstack([path, here]))
-        self._here = here[:, 0]
         layers = {"path": {"x": path[0], "y": path[1]}, "here": {"x": here[0], "y": here[1]}}
         epoch = frame.epoch.index if self.at_cursor else math.inf
         at = {label: result.row(epoch) for label, result in self.results.items()}
@@ -116,11 +117,11 @@ class StudyScatter(Compared, Instrument):
 
     def describe(self, frame: Frame) -> str:
         x, y = self._here
-        own = f"this run: {self.across} {x:.3g}, {self.up} {y:.3g}"
+        own = f"this run: {self.across} {digits(x)}, {self.up} {digits(y)}"
         if self.picked:
             label, seed = self.picked
             x, y = self._dots[label][:, seed]
-            return f"{label}, seed {seed}: {self.across} {x:.3g}, {self.up} {y:.3g}"
+            return f"{label}, seed {seed}: {self.across} {digits(x)}, {self.up} {digits(y)}"
         return own
 
     def tapped(self, x: float, y: float) -> None:
@@ -130,7 +131,7 @@ class StudyScatter(Compared, Instrument):
             return
         spans = np.array([math.log10(axis.end / axis.start) for axis in axes])
         away = {
-            label: np.linalg.norm(np.log10(dots / [[x], [y]]) / spans[:, None], axis=0)
+            label: np.linalg.norm(np.log10(_drawable(dots) / [[x], [y]]) / spans[:, None], axis=0)
             for label, dots in self._dots.items()
         }
         label = min(away, key=lambda one: away[one].min())
@@ -142,14 +143,15 @@ class StudyScatter(Compared, Instrument):
         self.redraw()
 
     def _at(self, result: Result, row: int) -> np.ndarray:
-        """(2, runs) where the runs of a variant lie."""
+        """(2, runs) what the runs of a variant have come to."""
         x, y = self.of_result(result)
-        return self._drawn_at((x[:, row], y[:, row]))
+        return np.array([x[:, row], y[:, row]], dtype=float)
 
     def _study(self) -> dict[str, Columns]:
         runs = [(label, seed) for label, dots in self._dots.items() for seed in range(dots.shape[1])]
-        places = np.hstack([np.empty((2, 0)), *self._dots.values()]).astype(np.float32)
-        picked = self._dots[self.picked[0]][:, [self.picked[1]]] if self.picked else np.empty((2, 0))
+        measured = np.hstack([np.empty((2, 0)), *self._dots.values()])
+        places = _drawable(measured).astype(np.float32)
+        picked = _drawable(self._dots[self.picked[0]][:, [self.picked[1]]]) if self.picked else np.empty((2, 0))
         return {
             "dots": {
                 "x": places[0],
@@ -157,13 +159,16 @@ class StudyScatter(Compared, Instrument):
                 "color": [self.color(label) for label, _ in runs],
                 "variant": [label for label, _ in runs],
                 "seed": [seed for _, seed in runs],
+                "across": [digits(value, 4) for value in measured[0]],
+                "up": [digits(value, 4) for value in measured[1]],
             },
             "picked": {"x": picked[0], "y": picked[1]},
         }
 
-    def _drawn_at(self, pair: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """(2, n) as they can be drawn on logarithmic axes."""
-        return np.nan_to_num(np.array(pair, dtype=float), nan=HIGHEST, posinf=HIGHEST).clip(LOWEST, HIGHEST)
+
+def _drawable(pair: tuple[np.ndarray, np.ndarray] | np.ndarray) -> np.ndarray:
+    """(2, n) as they can be drawn on logarithmic axes."""
+    return np.nan_to_num(np.array(pair, dtype=float), nan=HIGHEST, posinf=HIGHEST).clip(LOWEST, HIGHEST)
 
 
 def _wider(low: np.ndarray, high: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.instruments.other_runs import OtherRuns
 from dashboard.instruments.path_plane import path_plane
 from dashboard.instruments.weight_slice import other_sliced, sliced
@@ -86,8 +87,8 @@ class SurfaceErrors(OtherRuns, Instrument):
         if found is None:
             return "surveying the surfaces…"
         errors = {name: np.abs(losses - found.losses).max() for name, losses in found.shown.items()}
-        words = [part for name, error in errors.items() for part in (dot(COLORS[name]), f"{name} {error:.2g}")]
-        return phrase(dot(style.TRAIN), f"true {frame.epoch.loss:.2g}; off by", *words)
+        words = [part for name, error in errors.items() for part in (dot(COLORS[name]), f"{name} {digits(error, 2)}")]
+        return phrase(dot(style.TRAIN), f"true {digits(frame.epoch.loss, 2)}; off by", *words)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return None if self._found and self._found.key == self._key(frame) else self._survey(frame)

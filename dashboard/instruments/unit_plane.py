@@ -9,6 +9,7 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
+from dashboard.instruments.numerals import digits
 from dashboard.instruments.unit_history import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
 from dashboard.plain_text import bold, phrase
 from dashboard.run import Frame
@@ -55,7 +56,7 @@ class UnitPlane(Instrument):
             colorbar=True,
             colorbar_opts={"width": 8, "padding": 2},
             tools=["hover"],
-            hover_tooltips=[("activation", "@image{0.000}")],
+            hover_tooltips=[("activation", "@image{measured}")],
         )
         edge = hv.Contours([], label="edge").opts(color="white", line_width=2, show_legend=False)
         firing = hv.Points([], ["x1", "x2"], label="firing").opts(color="white", size=6, line_color="#00000080")
@@ -100,7 +101,7 @@ class UnitPlane(Instrument):
         return phrase(
             f"{name}:",
             bold(self._fate, color),
-            f"since {self._since:,} of {frame.epoch.index:,}, on {(self._z > 0).mean():.0%}, z ≤ {self._z.max():.2g}",
+            f"since {self._since:,} of {frame.epoch.index:,}, on {(self._z > 0).mean():.0%}, z ≤ {digits(self._z.max(), 2)}",
         )
 
     def tapped(self, x: float, y: float) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
+from dashboard.instruments.numerals import digits
 from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
 from dashboard.plain_text import APART
 from dashboard.run import Frame
@@ -121,7 +122,7 @@ class UnitSizes(OfHiddenLayers, Instrument):
             "y": self._heights[places],
             "color": COLORS[self._codes[places]],
             "unit": [self._names[place] for place in places],
-            "size": [f"{self._sizes[place]:.2g}" for place in places],
+            "size": [digits(self._sizes[place], 2) for place in places],
             "fires": [f"{self._fires[place]:.0%} of the examples" for place in places],
             "fate": [f"{FATES[self._codes[place]]} since epoch {self._since[place]}" for place in places],
         }

@@ -22,12 +22,16 @@ class UpdateRatios(LayerCurves):
     )
     needs = "parameters"
     controls = ("pull",)
-    quantity = "update / weight"
     guides = ((1e-3, phrase(bold("- -", style.GHOST), "1e-3")),)
 
     pull = param.Boolean(default=False, label="Gradient", doc="Show gradient / weight instead of update / weight.")
 
     missing = "not every layer's gradient and weights are known."
+
+    @property
+    def quantity(self) -> str:
+        """What is drawn, as the axis calls it."""
+        return "gradient / weight" if self.pull else "update / weight"
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:

@@ -1,0 +1,81 @@
+"""Numerals: numbers as they are said in captions, tables and hover boxes.
+
+What was measured is told as it was measured: 0 is "0", not the lowest number that a logarithmic axis can show; what is
+beyond all numbers is told in words; a dash stands where there is no number.
+"""
+
+import math
+
+from bokeh.models import CustomJSHover, HoverTool
+
+NONE, ENDLESS = "–", "infinite"
+
+NUMBER = """
+    const number = Number(value ?? NaN)
+    if (!Number.isFinite(number)) return Number.isNaN(number) ? "–" : number > 0 ? "infinite" : "−infinite"
+    return String(Number(number.toPrecision(%d)))"""
+READERS = {
+    "{measured}": NUMBER % 4,
+    "{finely}": NUMBER % 7,
+    "{epoch}": "return String(value < 1 ? 0 : Math.round(value))",
+}
+"""Marks in a tooltip, and what the browser does for each: a number in four or in seven digits; an epoch, on an axis
+that begins at 1/2 where it is logarithmic."""
+
+
+def digits(value: float, most: int = 3) -> str:
+    """A number in so many digits at most."""
+    value = float(value)
+    if math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return ENDLESS if value > 0 else f"−{ENDLESS}"
+    return f"{value:.{most}g}" if value else "0"
+
+
+def powers(value: float, after: int = 1) -> str:
+    """A number with its power of ten, and so many digits after the point."""
+    value = float(value)
+    return f"{value:.{after}e}" if math.isfinite(value) and value else digits(value)
+
+
+def fixed(value: float, after: int = 4) -> str:
+    """A number with so many digits after the point."""
+    return f"{value:.{after}f}" if math.isfinite(value) else digits(value)
+
+
+def share(value: float) -> str:
+    """A share in percent."""
+    return f"{value:.1%}" if math.isfinite(value) else digits(value)
+
+
+def ratio(part: float, whole: float, most: int = 2) -> str:
+    """part / whole in digits, or why there is none."""
+    if whole:
+        return digits(part / whole, most)
+    return "no gradient" if not part else "none, the last is 0"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, one or many."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def have_read(tool: HoverTool) -> None:
+    """Have a hover box say its numbers as they are said here, wherever its tooltips ask for it."""
+    rows = tool.tooltips if isinstance(tool.tooltips, list) else []
+    told, formatters = [], dict(tool.formatters)
+    for name, text in rows:
+        for mark, code in READERS.items():
+            for field in _fields(text, mark):
+                formatters[field] = CustomJSHover(code=code)
+            text = text.replace(mark, "{custom}")
+        told.append((name, text))
+    if told != rows:
+        tool.update(tooltips=told, formatters=formatters)
+
+
+def _fields(text: str, mark: str) -> list[str]:
+    """The fields of a tooltip that carry a mark, as Bokeh names them: "@loss" of "@loss{measured}"."""
+    before = text.split(mark)[:-1]
+    return [part[max(part.rfind("@"), part.rfind("$")) :] for part in before]
