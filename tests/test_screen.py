@@ -137,7 +137,7 @@ def test_no_picture_says_what_is_no_number_or_zero_as_a_power_of_ten(name):
             found[label] = bad
     assert not found
     assert not unspeakable(list(run.readings(frame).values()))
-    assert not unspeakable([mark.label for mark in run.bookmarks])
+    assert not unspeakable([mark.title for mark in run.bookmarks])
 
 
 @pytest.mark.parametrize("slug", PAGES_WITH_TIME)

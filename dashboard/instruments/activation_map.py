@@ -25,8 +25,8 @@ class ActivationMap(OfHiddenLayers, Instrument):
     question = "Which units are at work, and which are dead?"
     reading = (
         "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks "
-        "a dead unit (it fires on no example), a ring a dim one (mean activation below 0.001). A click picks the unit "
-        "and takes all pictures to that epoch."
+        "a dead unit (it fires on no example), a ring a dim one (mean size below 0.001, not dead). A click picks the "
+        "unit and takes all pictures to that epoch."
     )
     points = COLUMNS
     needs = "mean_activations"

@@ -84,9 +84,9 @@ SURVEYS: WeakKeyDictionary[History, dict[Hashable, Survey]] = WeakKeyDictionary(
 class LossLandscape(Instrument):
     """The loss on a random plane through the current weights, as contours, with the run's path projected onto it.
 
-    The two directions are filter-normalized (Li et al. 2018), so that one step along an axis is a network with weights
-    about twice as large. The other dimensions of the path are lost: its points fade with their distance from the plane,
-    and their color is the run's true loss, not the surface's.
+    The two directions are filter-normalized (Li et al. 2018): one step along an axis changes every unit's weights by as
+    much as their own length, at random, and so makes them about 1.4 times as long. The other dimensions of the path are
+    lost: its points fade with their distance from the plane, and their color is the run's true loss, not the surface's.
 
     Subclasses choose another `plane`, and the `window` of it that is shown.
     """
@@ -107,7 +107,7 @@ class LossLandscape(Instrument):
         default=0.3,
         objects=REACHES,
         label="Reach",
-        doc="How far the plane goes to each side; at 1 the weights along a direction are about twice as large.",
+        doc="How far the plane goes to each side; at 1 every unit's weights change by as much as their own length.",
     )
 
     @classmethod

@@ -39,7 +39,8 @@ class RaceLosses(Racing, Instrument):
     question = "Who comes down, how fast, and who never does?"
     reading = (
         "Straight lines fall by the same factor at every step. Dashed, drawn before the run: gradient descent (and "
-        "Newton) on the parabola that the surface is at its minimum; on a quadratic the run covers it. The gray line "
+        "Newton) on the parabola that the surface is at its minimum, unless the start lies where it curves down; on a "
+        "quadratic the run covers it. The gray line "
         "is 1e-6, where a racer counts as settled. A click picks the nearest racer and takes all pictures to that "
         "step; the names above hide and show."
     )

@@ -123,10 +123,8 @@ class RaceMap(EqualScales, Racing, Instrument):
         if np.isnan(point).any():
             return phrase(key, f"{label} has blown up")
         low, high = (values := frame.setup.surface.curvature(point)).eigenvalues
-        words = (
-            f"curvatures {number(low)} and {number(high)}, condition number {number(float(values.condition_number))}"
-        )
-        return phrase(key, f"{label}: {words}")
+        condition = f", condition number {number(float(values.condition_number))}" if low > 0 else ": it curves down"
+        return phrase(key, f"{label}, curvatures here: {number(low)} and {number(high)}{condition}")
 
     def tapped(self, x: float, y: float) -> None:
         frame = self.run.frame()

@@ -27,9 +27,9 @@ class RaceTable(Racing, Instrument):
     title = "Results"
     question = "How many steps to within 1e-6 of the lowest loss?"
     reading = (
-        "Steps predicted from the curvatures at the minimum, steps counted, and how far the loss is above the lowest. "
-        "The cosine is the median one between each "
-        "step and the next over the last fifty: 1 is straight on, -1 a zigzag. The shaded row is the picked racer."
+        "Steps predicted from the curvatures at the minimum (none from where the surface curves down), steps counted, "
+        "and how far the loss is above the lowest. The cosine is the median one between each step and the next over "
+        "the last fifty: 1 is straight on, -1 a zigzag. The shaded row is the picked racer."
     )
     height = 300
 

@@ -56,7 +56,7 @@ class Backpropagation(Page):
         "speed": 500,
     }
     presets = (
-        Preset("Sigmoid", "XOR in four hidden units: after about a thousand epochs all four points are right."),
+        Preset("Sigmoid", "XOR in four hidden units: from most starts all four points are right within 700 epochs."),
         Preset(
             "Tanh",
             "Its slope at 0 is four times the sigmoid's: less than half the epochs at half the learning rate.",

@@ -36,7 +36,8 @@ class EdgeOfStability(Page):
     question = "What stops the curvature from growing?"
     look_for = (
         "The sharpness climbs until it meets 2 / learning rate and stays there, while the loss goes on falling in "
-        "leaps. Move the learning rate while it plays: the line moves, and the sharpness follows."
+        "leaps. Move the learning rate while it plays: the line moves, and the sharpness follows, slowly, while there "
+        "is something left to learn."
     )
     formulas = (
         r"\lambda_{\max}\left(\nabla^2 L\right) \to \frac{2}{\eta}",
@@ -45,7 +46,7 @@ class EdgeOfStability(Page):
     trap = (
         "“Gradient descent needs a learning rate below 2 / sharpness.” That holds for a quadratic. Here most of the "
         "training happens <i>at</i> 2 / sharpness: the steps leap across the valley, the loss rises for moments and "
-        "falls over longer times, and it is the landscape that gives way."
+        "falls over longer times, and the landscape flattens instead."
     )
     defaults = {
         "dataset": "chebyshev",
@@ -68,8 +69,8 @@ class EdgeOfStability(Page):
         ),
         Preset(
             "Catapult",
-            "A rate above 2 / sharpness from the start: the loss leaps to about ten times its height, and the run "
-            "lands where the valley is wider.",
+            "A rate above 2 / sharpness from the start: the loss leaps to about ten times its height, and it lands "
+            "in a wider valley.",
             {"learning_rate": 0.2, "speed": 20},
         ),
         Preset(

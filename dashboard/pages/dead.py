@@ -24,8 +24,8 @@ class Dead(Page):
     place = 70
     question = "Which units are dead, which are only dim, and what wakes them?"
     look_for = (
-        "Dead: exactly zero on every example, so without a gradient. Dim: firing, but below 0.001 on average. "
-        "Pick a unit to see where in the plane it fires."
+        "Dead: exactly zero on every example, so without a gradient. Dim: not dead, but of a size below 0.001 on "
+        "average. Pick a unit to see where in the plane it fires."
     )
     formulas = (
         r"\text{dead}: \; \max_i z_i \le 0, \quad "

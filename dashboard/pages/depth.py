@@ -47,8 +47,8 @@ class Depth(Page):
     place = 60
     question = "Why do deep sigmoid networks not learn, and what lets the error through?"
     look_for = (
-        "Before the first epoch the sigmoid's bars fall by about a quarter a layer, on the predicted lines; ReLU's do "
-        "not. Then press Play and watch the bars, not their ratio."
+        "Before the first epoch each sigmoid layer lets only about a quarter of the gradient through, near the "
+        "predicted lines; a ReLU layer lets most of it through. Then press Play and watch the bars, not their ratio."
     )
     formulas = (
         r"\frac{\partial L}{\partial a_{l}} = W_{l+1}^{\top} "

@@ -30,14 +30,14 @@ class Geometry(Page):
         r"\eta < \frac{2}{\lambda_{\max}}, \quad \kappa = \frac{\lambda_{\max}}{\lambda_{\min}}",
     )
     trap = (
-        "Above 2 / λ<sub>max</sub> gradient descent is said to diverge. On a quadratic it does: .199 decays, .2 stays, "
-        ".201 grows without end. A logistic loss flattens away from its minimum, so at 2.1 / λ<sub>max</sub> it swings "
-        "from side to side for ever, and never blows up."
+        "Above 2 / λ<sub>max</sub> gradient descent is said to diverge. On a quadratic it does: 0.199 decays, 0.2 "
+        "stays, 0.201 grows without end. A logistic loss flattens away from its minimum, so at 2.1 / λ<sub>max</sub> "
+        "it swings from side to side for ever, and never blows up."
     )
     presets = (
         Preset(
             "The limit",
-            "Quadratic, curvatures 1 and 10: .199 decays, .2 stays as it is, .201 grows.",
+            "Quadratic, curvatures 1 and 10: 0.199 decays, 0.2 stays, 0.201 grows.",
             {"multiples": [1.99, 2.0, 2.01], "speed": 20},
             {"racer": "2.01 / λ"},
         ),
@@ -49,7 +49,8 @@ class Geometry(Page):
         ),
         Preset(
             "A feature × 10",
-            "The second feature in smaller units: condition number 151 instead of 2.9, and a zigzag at 1.9 / λmax.",
+            "The second feature in smaller units: a condition number some fifty times larger, and a zigzag at 1.9 / "
+            "λmax.",
             {"surface": "logistic", "stretch": 10.0, "multiples": [0.1, 1.0, 1.9], "speed": 100},
             {"racer": "1.9 / λ"},
         ),
@@ -73,7 +74,8 @@ class Geometry(Page):
         ),
         Preset(
             "Saddle",
-            "All at one rate: gradient descent lingers, momentum leaves first, and Newton stays at the saddle.",
+            "All at one rate: Adam leaves first, then momentum; gradient descent lingers, and Newton stays at the "
+            "saddle.",
             {
                 "surface": "saddle",
                 "optimizers": ["sgd", "momentum", "adam", "newton"],

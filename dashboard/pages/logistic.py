@@ -37,8 +37,8 @@ class Logistic(Page):
     place = 10
     question = "What does a single unit learn, and how sure does it become?"
     look_for = (
-        "The line is found within a few epochs, and yet the weights go on growing, by about 1 whenever the epochs have "
-        "grown tenfold, unless a penalty stops them. Move the threshold: map, curve and matrix follow together."
+        "The line is found within a few epochs, and yet the weights go on growing, by about 1 for every tenfold "
+        "increase in epochs, unless a penalty stops them. Move the threshold: map, curve and matrix follow together."
     )
     formulas = (
         r"p = \sigma(w \cdot x + b) = \frac{1}{1 + e^{-(w \cdot x + b)}}",
@@ -61,11 +61,14 @@ class Logistic(Page):
         "speed": 500,
     }
     presets = (
-        Preset("No penalty", "The line stands still, the weights never do: about 1 more per decade."),
-        Preset("λ = 0.01", "The same run stops at |w| = 1.84, on the line drawn before.", {"l2": 0.01}),
+        Preset(
+            "No penalty",
+            "The line hardly moves any more, the weights go on: about 1 more for every tenfold increase in epochs.",
+        ),
+        Preset("λ = 0.01", "The same run stops with |w| near 1.8, on the line drawn before.", {"l2": 0.01}),
         Preset(
             "Overlapping classes",
-            "No line is right about all: each threshold trades one kind of mistake for the other.",
+            "No line gets every point right: each threshold trades one kind of mistake for the other.",
             OVERLAP,
             {"threshold": 0.3},
         ),
@@ -76,7 +79,8 @@ class Logistic(Page):
         ),
         Preset(
             "Confident mistakes, squared error",
-            "The same start and data: the slope of the sigmoid is a factor now, almost 0. It takes over a hundred.",
+            "The same start and data: the slope of the sigmoid is a factor now, almost 0. It takes more than a "
+            "hundred epochs.",
             {**MISTAKEN, "loss": "mse"},
         ),
         Preset(

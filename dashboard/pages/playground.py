@@ -65,7 +65,7 @@ class Playground(Page):
         Preset("Moons", "Two half circles that reach into one another: a gentle curve tells them apart."),
         Preset(
             "XOR",
-            "No line beats chance; four tanh units do it in a moment.",
+            "A line's loss stays near ln 2, that of a guess; four tanh units tell the clouds apart.",
             {"dataset": "xor", "hidden": [4], "activation": "tanh", "learning_rate": 0.5},
         ),
         Preset(

@@ -59,8 +59,10 @@ class Racer:
 class Course:
     """What is fixed from one fresh start to the next: the surface, the start, the racers.
 
-    Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact; elsewhere
-    they hold once a racer is near, and the difference is what there is to see.
+    Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact for
+    gradient descent and Newton, and near for momentum, of which only the pace in the long run is known; elsewhere they
+    hold once a racer is near, and the difference is what there is to see. From where the surface curves down, as on a
+    saddle or a hilltop, there are none.
     """
 
     surface: Surface
@@ -95,6 +97,11 @@ class Course:
         """The eigenvalues and eigenvectors of the Hessian at the minimum."""
         return self.surface.curvature(self.goal)
 
+    @cached_property
+    def is_foreseen(self) -> bool:
+        """Whether anything is predicted from the start: it does not curve down there."""
+        return bool(self.surface.curvature(self.start).eigenvalues[0] > 0)
+
     @property
     def steepest(self) -> float:
         """The largest curvature at the minimum."""
@@ -114,6 +121,8 @@ class Course:
     def predicted_steps(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
         """(m,) steps to within 1e-6 of the lowest loss at each rate (m,); inf for never, nan if there is no theory."""
         shares = self._shares()
+        if not self.is_foreseen:
+            return np.full(len(rates), np.nan)
         with np.errstate(all="ignore"):
             factors = self._factors(optimizer, np.asarray(rates, dtype=np.float64))
             steps = np.log(GOAL / shares)[:, None] / (2 * np.log(factors))
@@ -122,7 +131,7 @@ class Course:
 
     def predicted_heights(self, racer: Racer, steps: np.ndarray) -> np.ndarray:
         """(k,) the loss above the lowest after these many steps, for gradient descent and Newton; nan for others."""
-        if racer.optimizer not in ("sgd", OWN_SCALE):
+        if racer.optimizer not in ("sgd", OWN_SCALE) or not self.is_foreseen:
             return np.full(len(steps), np.nan)
         factors = self._factors(racer.optimizer, np.array([racer.learning_rate]))
         with np.errstate(all="ignore"):
