@@ -101,7 +101,8 @@ class UnitPlane(Instrument):
         return phrase(
             f"{name}:",
             bold(self._fate, color),
-            f"since {self._since:,} of {frame.epoch.index:,}, on {(self._z > 0).mean():.0%}, z ≤ {digits(self._z.max(), 2)}",
+            f"since epoch {self._since:,}, fires on {(self._z > 0).mean():.0%} of the examples, "
+            f"largest z {digits(self._z.max(), 2)}",
         )
 
     def tapped(self, x: float, y: float) -> None:
