@@ -10,6 +10,7 @@ import param
 
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
+from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART, dot, phrase
 from dashboard.run import Frame
 from engine.training import Epochs
@@ -153,4 +154,4 @@ def _layer(frame: Frame, place: int) -> str:
 
 
 def _known(number: float) -> str:
-    return "not measured" if math.isnan(number) else f"{number:.2g}"
+    return "not measured" if math.isnan(number) else digits(number, 2)

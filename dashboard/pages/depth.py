@@ -85,12 +85,13 @@ class Depth(Page):
         ),
         Preset(
             "Exploding: ReLU",
-            "Std 1, eight layers: norms in the hundreds at epoch 0. A step of usual size kills the network at once.",
+            "Std 1, eight layers: norms of hundreds and more at epoch 0. One step of usual size, and the loss is "
+            "thousands of times higher.",
             {"activation": "relu", "initializer": "large", "std": 1.0, "speed": 5},
         ),
         Preset(
             "20 layers, plain",
-            "Nothing arrives: thirteen powers of ten from the last to the first.",
+            "Nothing arrives: about twelve powers of ten from the last to the first.",
             {"hidden": [WIDTH] * 20},
         ),
         Preset(

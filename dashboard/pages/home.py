@@ -31,7 +31,7 @@ class Home(Page):
         ),
         Preset(
             "It explodes",
-            "A sine wave, and steps far too long: within a few hundred epochs the loss overflows.",
+            "A sine wave, and steps far too long: within a hundred epochs the loss overflows.",
             {"dataset": "sine", "activation": "tanh", "learning_rate": 3.0},
         ),
     )
