@@ -32,9 +32,9 @@ class FatesByStart(Compared, OfHiddenLayers, Instrument):
     reading = (
         "Two bars a start: the first hidden layer above, the last below, each divided by its units' fates, on average "
         "over the seeds. At the right the median share of dead and of dim units. As they start, or with “Trained” as "
-        "they are after the comparison's newest epoch. Leaky ReLU and ELU are never exactly zero: a unit of theirs that "
-        "never fires is not dead, but saturated where its slope is below 0.01, and alive where it is not. A click picks "
-        "that start in all pictures."
+        "they are after the comparison's newest epoch. Leaky ReLU and ELU are never exactly zero: a unit of theirs "
+        "that never fires is not dead, but saturated where its slope is below 0.01, and alive where it is not. A "
+        "click picks that start in all pictures."
     )
     controls = ("trained",)
     height = 390

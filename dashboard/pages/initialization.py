@@ -104,7 +104,7 @@ class Initialization(Page):
         ),
         Preset(
             "Large, small steps",
-            "Starts above the scaled starts, at about three times their loss, and ends below them.",
+            "Starts several times above the scaled starts and ends below them.",
             {"initializer": "normal", "std": 1.0},
         ),
         Preset(
