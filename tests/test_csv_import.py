@@ -439,6 +439,7 @@ def test_numbers_are_read_as_their_whole_column_is_written(cells, mark, numbers)
         (["1500", "1,341", "2000", "2,007"], "\t", "'1,341' in line 3 may be 1.341 or 1341"),
         (["537", "2.288", "965", "1.002"], "\t", "'2.288' in line 3 may be 2.288 or 2288"),
         (["10%", "$5", "3kg", "7"], ",", "units around its numbers differ"),
+        (["1,5", "2.5", "3,5", "4.5"], ";", "such as '1,5' (line 2) and '2.5' (line 3)"),
         (["1_000", "2_000", "3_000", "4_000"], ",", "'1_000' (line 2)"),
         (["0x1A", "0x1B", "0x10", "0x11"], ",", "'0x1A' (line 2)"),
         (["1/2", "3/4", "5/6", "7/8"], ",", "'1/2' (line 2)"),
@@ -534,6 +535,12 @@ def test_a_number_far_from_all_others_that_stands_for_no_value_is_pointed_out(ma
 def test_tiny_numbers_and_large_offsets_are_kept_to_the_last_digit():
     cells = ["1.54e-201", "3.07e-200", "1700000000.001", "1700000000.002"]
     assert values(column(*cells, mark=",")) == [float(cell) for cell in cells]
+
+
+def test_a_whole_number_that_is_too_long_to_be_kept_is_pointed_out():
+    cells = ["9007199254740993", "9007199254740992", "123456789012345678901", "5"]
+    _, problems = column(*cells, mark=",").table(["value"], "kind", "classes")
+    assert problems == ["value: '9007199254740993' (line 2) has more digits than are kept: about 16."]
 
 
 # Labels
@@ -756,6 +763,7 @@ def test_a_common_file_opens_with_the_right_suggestion(text, answer, inputs, tas
         ("when,a,kind", lambda p: f"{p % 24}:30", "is a date or time"),
         ("when,a,kind", lambda p: f"{p % 28 + 1} Mar 2024", "is a date or time"),
         ("when,a,kind", lambda p: 20240301 + p % 28, "is a date or time"),
+        ("code,a,kind", lambda p: 12345678901234567890 + p, "as an identifier is"),
         ("name,a,kind", lambda p: f"p{p}", "is text, such as 'p0' (line 2)"),
         ("same,a,kind", lambda p: 7, "nothing can be learned from it"),
     ],

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from dashboard.own_data.complaints import quoted
-from dashboard.own_data.number_style import PATTERNS, NumberStyle, looks_like_number, shortest, styles, tidy
+from dashboard.own_data.number_style import (
+    PATTERNS,
+    WHOLE,
+    NumberStyle,
+    is_bare,
+    looks_like_number,
+    shortest,
+    styles,
+    tidy,
+)
 from dashboard.own_data.tables import LARGEST, LONGEST_NAME, MOST_CLASSES
 
 # fmt: off
@@ -163,7 +172,19 @@ class Column:
             words = [next((cells[0] for key, cells in self.distinct.items() if key == one), "") for one in self.truth]
             said = [f"{word} is read as {value}" for word, value in zip(words, (1, 0), strict=True) if word]
             return f"{self.name}: {' and '.join(said)}."
+        cut = next(((at, cell) for at, cell in self.present if self._is_cut(cell)), None) if self.is_numeric else None
+        if cut:
+            line, cell = cut
+            return f"{self.name}: {quoted(cell)} (line {line}) has more digits than are kept: about 16."
         return f"{self.name}: {self.style.note}" if self.style.note else ""
+
+    def _is_cut(self, cell: str) -> bool:
+        """Whether a whole number is too long to be kept to its last digit."""
+        text = tidy(cell)
+        number = self.values[cell]
+        if not 15 < len(text) < 300 or not WHOLE.fullmatch(text) or number is None:
+            return False
+        return int(text) != int(number)
 
     @property
     def why_no_input(self) -> str:
@@ -185,6 +206,12 @@ class Column:
                 return (
                     f"{self.name} is text: {quoted(odd[1])} (line {odd[0]}) is no number; "
                     f"{some:,} of {len(self.present):,} cells are."
+                )
+            if all(is_bare(tidy(one)) for _, one in self.present):
+                at, other = self.present[0]
+                return (
+                    f"{self.name}: some of its numbers have a decimal point and some a decimal comma, "
+                    f"such as {quoted(other)} (line {at}) and {quoted(cell)} (line {line})."
                 )
             return f"{self.name} is text: the units around its numbers differ, such as {quoted(cell)} (line {line})."
         return f"{self.name} is text, such as {quoted(cell)} (line {line})."

@@ -81,7 +81,7 @@ def why_unlikely(column: Column, unnamed: bool = False) -> str:
     """
     if not column.is_input:
         return ""
-    if len(column.distinct) == 1:
+    if len(column.distinct) == 1 and len({cell for _, cell in column.present}) == 1:
         return f"{column.name} is the same in every row: nothing can be learned from it."
     if not _differs_everywhere(column):
         return ""
@@ -172,8 +172,8 @@ def _is_id(name: str) -> bool:
 
 def _differs_everywhere(column: Column) -> bool:
     """Whether a column holds a different whole number in every row, written as such and without a unit."""
-    numbers = column.numbers
-    if len(numbers) < 2 or len(set(numbers)) < len(numbers) or not column.is_numeric:
+    cells = {cell.strip() for _, cell in column.present}
+    if len(column.numbers) < 2 or len(cells) < len(column.present) or not column.is_numeric:
         return False
     return all(WHOLE.fullmatch(cell.strip()) for _, cell in column.present)
 
