@@ -222,7 +222,7 @@ def test_every_picture_that_tells_the_loss_tells_the_same(name):
 
 def switches(kind: type[Instrument]) -> Iterator[tuple[str, Any]]:
     """Every choice of a picture's own controls that is not the usual one, but for those that change the data."""
-    for name in set(kind.controls) - set(kind.tools):
+    for name in sorted(set(kind.controls) - set(kind.tools)):
         parameter = kind.param[name]
         objects = getattr(parameter, "objects", None)
         values = list(objects.values() if isinstance(objects, dict) else objects) if objects else [True, False]
