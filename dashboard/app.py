@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlencode
 from weakref import WeakMethod
 
 import panel as pn
@@ -15,6 +14,7 @@ from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 
 from dashboard import style
+from dashboard.address import Address
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.browser import Browser
 from dashboard.budget import BUDGET, PERIOD
@@ -25,6 +25,7 @@ from dashboard.edge import Lookout
 from dashboard.hearing import ATTENTIVE
 from dashboard.kept.kept_runs import KeptRuns
 from dashboard.kept.shelf import Kept, Shelf
+from dashboard.left_runs import LeftRuns
 from dashboard.navigation import Gallery
 from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES, page_of
@@ -55,6 +56,10 @@ BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-i
 LOGO = Path(__file__).parent / "logo.svg"
 
 
+Opened = tuple[type[Page], Store, list[str], str]
+"""What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
+
+
 class App(pn.viewable.Viewer):
     """The laboratory for one visitor: a page and what it shows, its clock and its controls, one page at a time.
 
@@ -68,15 +73,17 @@ class App(pn.viewable.Viewer):
         problems: Sequence[str] = (),
         lazy: bool = False,
         key: str = "",
+        reads: Callable[[Mapping[str, str]], Opened] | None = None,
     ) -> None:
         """problems: what was wrong with a link. lazy: leave the pictures to the ticks of a served session.
 
-        key: the id under which the run is kept, if it is.
+        key: the id under which the run is kept, if it is. reads: tells what a link leads to.
         """
         super().__init__()
         remember_defaults()
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
+        self._left_runs, self._visits = LeftRuns(), 0
         self._asked: Callable[[], None] | None = None
         self._ride: Ride | None = None
         self.shelf = Shelf()
@@ -88,6 +95,8 @@ class App(pn.viewable.Viewer):
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
         self.browser = Browser(self._press, live=self)
+        self.address = Address(self._travel, self._open_link)
+        self._read = reads or _opened
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
         )
@@ -121,8 +130,10 @@ class App(pn.viewable.Viewer):
             raise ValueError(f"page {slug!r} does not exist; choose one of {', '.join(PAGES)}")
         if query is None and slug == self.shown.slug:
             self._pages.open = False
+        elif query is None and slug in self._left:
+            self._swap(lambda: self._as_left(self._left[slug]))
         else:
-            self._swap(lambda: (PAGES[slug], *PAGES[slug].opened(query or self._left.get(slug))))
+            self._swap(lambda: (PAGES[slug], *PAGES[slug].opened(query), ""))
 
     def reopened(self, recording: Recording) -> Store:
         """What a recording was made of, with what its page adds.
@@ -137,7 +148,7 @@ class App(pn.viewable.Viewer):
         Raises ValueError when it cannot be opened here.
         """
         run = self.reopened(recording)
-        self._swap(lambda: (page_of(recording), run, []), key)
+        self._swap(lambda: (page_of(recording), run, [], key))
 
     def open_run(self, key: str) -> None:
         """Show the run that is kept under that id.
@@ -177,16 +188,65 @@ class App(pn.viewable.Viewer):
         """Tell the visitor something on the page."""
         self._alert.param.update(object=message, severity=severity, visible=bool(message), closed=False)
 
-    def _swap(self, opened: Callable[[], tuple[type[Page], Store, list[str]]], key: str = "") -> None:
+    def _travel(self, query: Mapping[str, str]) -> None:
+        """Show what was there when the address bar held this link: the run itself, if it is one of the last ones left.
+
+        Other settings of the page that is open are set there.
+        """
+        self._link_is_old = True
+        if query == self.query():
+            return
+        here = not isinstance(self.run, Follower) and not {"run", "follow"} & query.keys()
+        if here and query.get("page") == self.shown.slug and query not in self._left_runs:
+            self._set(query)
+        else:
+            self._swap(lambda: self._as_left(query), by_history=True)
+
+    def _open_link(self, query: Mapping[str, str]) -> None:
+        """Show what a link within the laboratory leads to."""
+        if list(query) == ["page"] and query["page"] in PAGES:
+            self.open(query["page"])
+        else:
+            self._swap(lambda: self._as_left(query))
+
+    def _as_left(self, query: Mapping[str, str]) -> Opened:
+        """What a link leads to, as it was left, if it is one of the last that were."""
+        store, key = self._left_runs.take(query), query.get("run", "")
+        if store is None:
+            return self._read(query)
+        return PAGES[query["page"]], store, [], key
+
+    def _set(self, query: Mapping[str, str]) -> None:
+        """Set what a link to the page that is open asks for; a run that was left for another comes back."""
+        asked, problems = self.shown.opened(query)
+        asked.close()
+        if not self.run.have_back(asked.settings.values()):
+            self.run.settings.restore(asked.settings.values())
+        self.run.view.restore(asked.view.values())
+        if self.run.study and asked.study:
+            self.run.study.restore(asked.study.values())
+        if problems:
+            self.run.refuse(_not_followed(problems))
+        self.run.touch()
+
+    def _swap(self, opened: Callable[[], Opened], by_history: bool = False) -> None:
         """Show another page; in a served document, between two frames.
+
+        by_history: whether the address bar holds the link to it already.
 
         What Panel sends of an event may arrive after the next frame, which must not speak of models yet unknown there.
         """
 
         def swap() -> None:
-            self._left[self.shown.slug] = self.shown.query()
-            self._leave()
-            self._show(*opened())
+            if self._link_is_old and not by_history:
+                self._write_link()
+            lasts, left, query = self._lasts, self.run, self.query()
+            self._left[self.shown.slug] = query if lasts else self.shown.query()
+            self._leave(lasts)
+            if lasts:
+                self._left_runs.put(query, left)
+            *shown, key = opened()
+            self._show(*shown)
             self._kept = key, self._moment
 
         self._pages.open = self._runs.open = self._sharing.open = False
@@ -194,6 +254,11 @@ class App(pn.viewable.Viewer):
             swap()
         else:
             self._asked = swap
+
+    @property
+    def _lasts(self) -> bool:
+        """Whether what is shown can be come back to as it is."""
+        return not (self.shown.timeless or isinstance(self.run, Onlooker))
 
     @property
     def is_served(self) -> bool:
@@ -213,7 +278,7 @@ class App(pn.viewable.Viewer):
             header=[self._menu(), self._tools()],
             site_url="?page=home",
             sidebar=[self._side],
-            main=[self._main()],
+            main=[self._main(), self.address],
             sidebar_width=300,
             busy_indicator=None,
             theme_config=style.THEME,
@@ -246,11 +311,13 @@ class App(pn.viewable.Viewer):
         if self._sharing.objects:
             self._share.close()
         self._leave()
+        self._left_runs.close()
 
-    def _leave(self) -> None:
-        """Let go of the page that is shown."""
+    def _leave(self, for_a_while: bool = False) -> None:
+        """Let go of the page that is shown; for a while, of all but what it shows."""
         self.close()
-        self.run.close()
+        if not for_a_while:
+            self.run.close()
         if self._ride:
             self._ride.end()
 
@@ -266,7 +333,7 @@ class App(pn.viewable.Viewer):
             for choices in (run.settings, *others):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open, self.shown.open_run = self.clock.play, self.open, self.open_run
-        self._link_is_old, self._drawn = True, -1
+        self._link_is_old, self._drawn, self._visits = True, -1, self._visits + 1
         self._rounds = Rounds(self.shown, [Lookout(run)] if isinstance(run, Run) else [])
         self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
         self._draw_aside()
@@ -274,7 +341,7 @@ class App(pn.viewable.Viewer):
         if self.shared:
             self.shared.show(run, kind.slug)
         if problems:
-            run.refuse("Part of this link could not be followed: " + "; ".join(problems) + ".")
+            run.refuse(_not_followed(problems))
         while not self._lazy and self.is_behind():
             self.draw()
 
@@ -407,7 +474,7 @@ class App(pn.viewable.Viewer):
         """Draw what is new, unless the browser is behind."""
         self._ticks += 1
         if isinstance(self.run, Follower) and self.run.outdated and not self._asked:
-            self._swap(lambda shared=self.run.shared: (PAGES[shared.page], Follower(shared), []))
+            self._swap(lambda shared=self.run.shared: (PAGES[shared.page], Follower(shared), [], ""))
         if self._asked:
             swap, self._asked = self._asked, None
             with CONDUCTOR.still(), collected(self._document) as changes:
@@ -509,10 +576,19 @@ class App(pn.viewable.Viewer):
             )
 
     def _write_link(self) -> None:
-        query = "?" + urlencode(self.query())
-        if self._document and pn.state.location:
-            pn.state.location.search = query
+        if self._document:
+            self.address.show(self.query(), self._visits)
             self._link_is_old = False
 
     def _age_link(self, *_: object) -> None:
         self._link_is_old = True
+
+
+def _opened(query: Mapping[str, str]) -> Opened:
+    """What a page's own query leads to."""
+    kind = PAGES[query["page"]]
+    return kind, *kind.opened(query), ""
+
+
+def _not_followed(problems: Sequence[str]) -> str:
+    return "Part of this link could not be followed: " + "; ".join(problems) + "."

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Self
@@ -413,13 +413,33 @@ class Run(Store):
         with self._lock:
             if not self._left:
                 return
-            present, attempt = self._attempt, self._left.pop()
-            if present.newest >= WORTH:
-                self._left.appendleft(present)
-            attempt.catch_up()  # it may have been left amid a block
-            self._attempt, self._looked_at, self._begun = attempt, None, None
-            self._accepted = attempt.settings
-            self.version += 1
+            attempt = self._left.pop()
+            if self._attempt.newest >= WORTH:
+                self._left.appendleft(self._attempt)
+            self._take_up(attempt)
+        self._after_taking_up(attempt)
+
+    def have_back(self, values: Mapping[str, Any]) -> bool:
+        with self._lock:
+            attempt = next((one for one in reversed(self._left) if one.settings == values), None)
+            if attempt is None or self._attempt.settings == values:
+                return False
+            self._left.remove(attempt)
+            if self._attempt.newest >= WORTH:
+                self._left.append(self._attempt)
+            self._take_up(attempt)
+        self._after_taking_up(attempt)
+        return True
+
+    def _take_up(self, attempt: Attempt) -> None:
+        """Make an attempt that was left the present one."""
+        attempt.catch_up()  # it may have been left amid a block
+        self._attempt, self._looked_at, self._begun = attempt, None, None
+        self._accepted = attempt.settings
+        self.version += 1
+
+    def _after_taking_up(self, attempt: Attempt) -> None:
+        """Have everything else follow it."""
         self.settings.restore(attempt.settings)
         self.message = ""
         if self.study:

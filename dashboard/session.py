@@ -35,7 +35,7 @@ def serve() -> None:
     kind, run, problems, key = _asked_for(query)
     epoch = _epoch(query.get("epoch", "0"), problems)
     _expect(run, epoch, query.get("weights", ""), problems)
-    app = App(run, kind.slug, problems, lazy=True, key=key)
+    app = App(run, kind.slug, problems, lazy=True, key=key, reads=_asked_for)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
     guard(document)

@@ -1,7 +1,7 @@
 """Store: what a page shows, as it stands: choices go in, a history comes out. No Panel here."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -144,6 +144,10 @@ class Store(param.Parameterized):
 
     def undo(self) -> None:
         """Have back what a fresh start or a fork has left behind."""
+
+    def have_back(self, values: Mapping[str, Any]) -> bool:
+        """Have back what was left behind with exactly these settings; False where nothing was, or it is here."""
+        return False
 
     @abstractmethod
     def fork(self) -> None:

@@ -122,15 +122,71 @@ def test_the_playground_shows_the_pictures_that_are_chosen():
 def test_pages_are_swapped_and_come_back_as_they_were_left():
     app = App(page="playground")
     app.run.settings.seed = 5
+    app.run.advance(7)
     left = app.run
     app.open("home")
     assert (app.shown.slug, app.run.settings.seed) == ("home", 0)
-    assert watchers(left.settings) == watchers(Settings())
+    assert watchers(left.settings) == watchers(Run().settings), "only the run itself follows its settings"
     app.open("playground")
-    assert app.run.settings.seed == 5
+    assert app.run is left
+    assert (app.run.settings.seed, app.run.history[-1].index) == (5, 7)
     with pytest.raises(ValueError, match="choose one of"):
         app.open("nowhere")
-    app.close()
+    app.end()
+    assert watchers(left.settings) == watchers(Settings())
+
+
+def test_only_the_last_few_pages_that_were_left_keep_their_runs():
+    app = App(page="playground", lazy=True)
+    runs = []
+    for slug in ("home", "logistic", "dead", "depth", "geometry", "curvature"):
+        runs.append(app.run)
+        app.open(slug)
+    app.open("playground")
+    assert app.run is not runs[0]
+    assert watchers(runs[0].settings) == watchers(Settings())
+    app.open("depth")
+    assert app.run is runs[4]
+    app.end()
+
+
+def test_the_way_back_to_other_settings_finds_the_run_that_had_them():
+    app = App(page="playground", lazy=True)
+    app.run.advance(12)
+    before = app.query()
+    app.run.settings.hidden = [5]
+    app.run.advance(9)
+    after = app.query()
+    app._travel(before)
+    assert (app.query(), app.run.history[-1].index) == (before, 12)
+    app._travel(after)
+    assert (app.query(), app.run.history[-1].index) == (after, 9)
+    app._travel({**before, "noise": "[]", "unit": "-4"})
+    assert app.run.settings.hidden != [5]
+    app.draw()
+    assert "noise=[]" in app._alert.object
+    app.end()
+
+
+def test_the_way_back_leads_to_pages_runs_and_those_who_are_followed():
+    teacher = App(page="playground", lazy=True)
+    shared = teacher.let_follow()
+    app = App(page="depth", lazy=True)
+    app.run.advance(3)
+    depth, left = app.query(), app.run
+    app._travel({"page": "watch", "feed": ""})
+    assert app.shown.slug == "watch"
+    app._travel(depth)
+    assert app.run is left
+    kept = app.keep("mine")
+    held = app.query()
+    app.open("home")
+    app._travel(held)
+    assert (app.run, app.query()["run"]) == (left, kept.id)
+    assert app.shown.slug == "depth"
+    app.end()
+    teacher.end()
+    assert shared.following == 0
 
 
 @pytest.mark.parametrize("slug", PAGES)
