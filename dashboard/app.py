@@ -23,6 +23,7 @@ from dashboard.clock import CONDUCTOR
 from dashboard.controls import Controls, Watchers
 from dashboard.edge import Lookout
 from dashboard.hearing import ATTENTIVE
+from dashboard.heartbeat import Heartbeat
 from dashboard.kept.kept_runs import KeptRuns
 from dashboard.kept.shelf import Kept, Shelf
 from dashboard.left_runs import LeftRuns
@@ -278,7 +279,7 @@ class App(pn.viewable.Viewer):
             header=[self._menu(), self._tools()],
             site_url="?page=home",
             sidebar=[self._side],
-            main=[self._main(), self.address],
+            main=[self._main(), self.address, Heartbeat()],
             sidebar_width=300,
             busy_indicator=None,
             theme_config=style.THEME,

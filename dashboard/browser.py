@@ -78,17 +78,9 @@ class Browser(Direct):
       page.data.properties.dark_theme.change.connect(keep)
     }
 
-    // A page whose server has gone waits for it and comes back with the same settings, which are in its address.
-    const outlive = () => {
-      const back = () => fetch(location.href, {cache: "no-store"}).then((answer) => answer.ok, () => false)
-      const wait = async () => (await back()) ? location.reload() : setTimeout(wait, 2000)
-      Bokeh.documents.forEach((document) => document.on_event("connection_lost", () => setTimeout(wait, 1000)))
-    }
-
     export function render({model, el}) {
       el.style.display = "none"
       suit()
-      outlive()
       // Where the laboratory is not the whole window, as in a notebook, only keys pressed within it are its own.
       const within = () => {
         let outermost = el

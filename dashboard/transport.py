@@ -21,6 +21,7 @@ dl { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 0; font-variant-nume
 dl > div { min-width: 54px; }
 dt { font-size: 11px; opacity: .68; white-space: nowrap; }
 dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
+dl > div:has(> .rate) { visibility: var(--of-now, visible); }
 """
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 12px; }"
 CARD = {"padding": "4px 10px", "borderRadius": "12px"}
@@ -176,5 +177,10 @@ def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
 
 
 def _definitions(readings: dict[str, str]) -> Markup:
-    pairs = (element("div", element("dt", name), element("dd", value)) for name, value in readings.items())
+    pairs = (element("div", _name(name), element("dd", value)) for name, value in readings.items())
     return element("dl", *pairs)
+
+
+def _name(name: str) -> Markup:
+    """A reading's name, with a mark where it holds for the very moment only."""
+    return element("dt", name, kind="rate" if name.endswith("/s") else "")

@@ -83,6 +83,7 @@ HOMES = {
     "dashboard.clock": "instruments",
     "dashboard.file_drop": "instruments",
     "dashboard.hearing": "instruments",
+    "dashboard.heartbeat": "instruments",
     "dashboard.plain_text": "instruments",
     "dashboard.sharing.offer": "instruments",
     "dashboard.style": "instruments",

@@ -118,6 +118,7 @@ class FeedList(JSComponent):
         @keyframes live { 50% { opacity: .35; } }
         @media (prefers-reduced-motion: reduce) { i.live { animation: none; } }
         .said { margin: 6px 3px 0; opacity: .85; white-space: pre-line; overflow-wrap: anywhere; }
+        .said::before { content: var(--last-heard, ""); }
         [hidden] { display: none; }
         .how { margin: 8px 3px 0; }
         .how p { opacity: .8; margin: 8px 0 0; max-width: 86ch; line-height: 1.45; }
