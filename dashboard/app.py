@@ -18,7 +18,7 @@ from dashboard.address import Address
 from dashboard.bokeh_defaults import remember_defaults
 from dashboard.browser import Browser
 from dashboard.budget import BUDGET, PERIOD
-from dashboard.cells import notebook_page
+from dashboard.cells import notebook_page, still_page
 from dashboard.clock import CONDUCTOR
 from dashboard.controls import Controls, Watchers
 from dashboard.edge import Lookout
@@ -46,6 +46,9 @@ from engine.recording import Recording
 
 IDLE, CALM = 0.4, 1.0
 """Seconds from one look at an idle page to the next, and how long nothing has happened on one."""
+
+PATIENCE = 1.0
+"""Seconds that an image of a page waits for what takes long to compute."""
 
 FRAMES_AHEAD = 2
 REFRESH = 11
@@ -524,6 +527,23 @@ class App(pn.viewable.Viewer):
                 self.draw()
                 self.browser.tell(frame=self.browser.frame + 1)
         self.end_beat()
+
+    @property
+    def mark(self) -> object:
+        """What is different once there is something else to be seen."""
+        return self.shown.slug, self.run.version, self.clock.playing
+
+    def still(self) -> str:
+        """The page as it is now, as images and words; what takes long to compute is waited for a moment."""
+        until = time.perf_counter() + PATIENCE
+        while time.perf_counter() < until:
+            if self.is_behind():
+                self.draw()
+            self._rounds.go_on(self.run.frame())
+            if not (self._rounds.under_way or self.is_behind()):
+                break
+            time.sleep(0.01)
+        return still_page.of(self.run, [] if self.shown.timeless else self.shown.shown, self.shown.title)
 
     def lead(self) -> "App":
         """A page that shows a follower the same, for many who see it."""

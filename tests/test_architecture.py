@@ -80,6 +80,8 @@ HOMES = {
     "dashboard.cells.cell": "instruments",
     "dashboard.cells.notebook": "instruments",
     "dashboard.cells.notebook_page": "instruments",
+    "dashboard.cells.still": "instruments",
+    "dashboard.cells.still_page": "instruments",
     "dashboard.clock": "instruments",
     "dashboard.file_drop": "instruments",
     "dashboard.hearing": "instruments",

@@ -1,5 +1,6 @@
 """Cell: an instrument as the output of a notebook's cell, which follows its run without any page that leads it."""
 
+import time
 from typing import Any
 
 import panel as pn
@@ -7,7 +8,7 @@ from bokeh.document import Document
 from bokeh.model import Model
 from panel.io.notebook import Comm
 
-from dashboard.cells import notebook
+from dashboard.cells import notebook, still_page
 from dashboard.job import Job
 from dashboard.plain_text import HTML, element
 
@@ -17,6 +18,10 @@ p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
 """
 CAPTION = ":host { font-size: 12.5px; opacity: .82; font-variant-numeric: tabular-nums; }"
 ROW = ":host { display: flex !important; flex-flow: row wrap; } :host > * { flex: 1 1 320px; }"
+
+
+PATIENCE = 1.0
+"""Seconds that an image of a picture waits for what takes long to compute."""
 
 
 class Alone:
@@ -44,6 +49,18 @@ class Alone:
         """Leave its work undone."""
         if self._job:
             self._job.drop()
+
+    @property
+    def mark(self) -> object:
+        return self._instrument.run.version, self._instrument.caption
+
+    def still(self) -> str:
+        """The picture as it is now, with what it says; what takes long to compute is waited for a moment."""
+        self.catch_up()
+        until = time.perf_counter() + PATIENCE
+        while self._job and self._job.busy and time.perf_counter() < until:
+            time.sleep(0.01)
+        return still_page.of(self._instrument.run, [self._instrument])
 
 
 class Picture(pn.pane.Bokeh):
@@ -100,11 +117,12 @@ def cards(*instruments: Any) -> pn.viewable.Viewable:
     return pn.Row(*map(Card, instruments), stylesheets=[ROW], sizing_mode="stretch_width")
 
 
-def _cards_of(group: tuple, include: Any = None, exclude: Any = None) -> Any:
-    """What a tuple of instruments at the end of a cell shows; None for any other."""
+def _shown(thing: Any) -> Any:
+    """What is shown for a thing at the end of a cell; None for what is none of ours."""
+    group = thing if isinstance(thing, tuple) else (thing,)
     if group and all(isinstance(getattr(one, "pane", None), Picture) for one in group):
-        return cards(*group)._repr_mimebundle_(include, exclude)
-    return None
+        return cards(*group)
+    return thing if isinstance(thing, pn.viewable.Viewable | pn.viewable.Viewer) else None
 
 
-notebook.load(_cards_of)
+notebook.load(_shown)

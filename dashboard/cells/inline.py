@@ -17,6 +17,7 @@ def show(told: Lab) -> bool:
         return False
     notebook.KERNEL.display(App(Watched(WatchSettings(feed=told.id)), page="watch", lazy=True))
     told.log, told.log_epoch = _drawing(told.log), _drawing(told.log_epoch)
+    told.close = _drawing_the_end(told.close)
     return True
 
 
@@ -29,6 +30,17 @@ def _drawing(log: Callable[..., None]) -> Callable[..., None]:
         notebook.beat()
 
     return log_and_draw
+
+
+def _drawing_the_end(close: Callable[..., None]) -> Callable[..., None]:
+    """The same, and the image of what came of it, which is what the notebook keeps."""
+
+    @wraps(close)
+    def close_and_draw(*told: Any, **more: Any) -> None:
+        close(*told, **more)
+        notebook.draw_stills()
+
+    return close_and_draw
 
 
 if show not in lab.SHOWN:

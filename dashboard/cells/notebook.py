@@ -1,26 +1,29 @@
 """Notebook: keeps what the cells of a Jupyter notebook show up to date.
 
-What a page needs is brought along once, in the output of the cell that first asks for a picture, and again when that
-cell is run again. From then on a tick on the kernel's loop has everything shown draw what is new, and sends it as one
-message; while the kernel is busy with a loop of its user's, whatever trains in that loop lends a hand (`attend`).
+What the notebook keeps of an output is an image of it, drawn here, with the state in words. A page that has the kernel
+asks for the live page, and gets it past the notebook, with the scripts that it needs, once. From then on a tick on the
+kernel's loop has everything shown draw what is new, and sends it as one message; while the kernel is busy with a loop
+of its user's, whatever trains in that loop lends a hand (`attend`). When what is shown stands still, or has ended, the
+image is drawn anew.
 """
 
 import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, wraps
 from importlib import import_module
 from itertools import groupby
 from operator import itemgetter
+from secrets import token_hex
 from typing import Any, Protocol
 
 import holoviews as hv
 import panel as pn
 from bokeh.model import Model
 from panel.io import block_comm
-from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push
+from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push, render_model
 from panel.io.state import state
 
 from dashboard.cells import notebook_page
@@ -38,6 +41,12 @@ SHARE = 0.25
 LONGEST = 1.0
 """Seconds without a frame that a busy kernel may make up for a slow one with."""
 
+CALM = 1.0
+"""Seconds for which something has to stand still before its image is drawn anew."""
+
+ASKED = "descent-lab"
+"""The comm by which a page asks for what is live."""
+
 
 class Live(Protocol):
     """What is shown in a cell and follows something."""
@@ -48,6 +57,13 @@ class Live(Protocol):
     def leave(self) -> None:
         """Hear that the cell does not show it any more."""
 
+    @property
+    def mark(self) -> object:
+        """What is different once there is something else to be seen."""
+
+    def still(self) -> str:
+        """What is to be seen now as images and words, in HTML."""
+
 
 class Kernel:
     """The kernel of a notebook: what its cells show, and how that is kept up to date.
@@ -56,34 +72,72 @@ class Kernel:
     """
 
     def __init__(self, shell: Any) -> None:
-        self._shell = shell
+        self.shell = shell
         self._outputs: dict[str, Output] = {}
-        self._scripts: list[dict[str, str]] = []
-        self._cell: str | None = None
+        self._scripts: list[str] = []
+        self._refs: dict[str, str] = {}
         self._ticking = False
         self._next = 0.0
         self.lock = threading.RLock()
 
-    def load(self, show: Callable[..., Any]) -> None:
-        """Put into the output of this cell all that pages need. show: what a tuple at the end of a cell shows."""
+    def load(self, shown: Callable[[Any], Any]) -> None:
+        """Have the cells show what is live.
+
+        shown: what is shown for a thing at the end of a cell; None for any other.
+        """
         caught = import_module("IPython.utils.capture").capture_output
         for manager in (JupyterCommManagerBinary.__base__, JupyterCommManagerBinary):
             manager.client_comm = self._locked(manager.client_comm)
         with caught():
-            pn.extension(inline=True)
+            pn.extension(inline=True, console_output="disable")  # it would be an empty output of every cell
             hv.extension("bokeh", logo=False, inline=True)
         notebook_page.write_inline()
         with caught() as told:
             load_notebook(inline=True)
         self._scripts = notebook_page.scripts([output.data for output in told.outputs])
-        self._cell = self._shell.get_parent().get("metadata", {}).get("cellId")
-        self._publish()
-        self._shell.display_formatter.mimebundle_formatter.for_type(tuple, show)
-        self._shell.events.register("pre_run_cell", self._begin_cell)
+        self.shell.kernel.comm_manager.register_target(ASKED, self._answer)
+        self.shell.display_formatter.ipython_display_formatter = _formatter(self, shown)
+        self.shell.events.register("post_run_cell", lambda _: self.draw_stills())
 
     def display(self, thing: Any) -> None:
-        """Show something below the cell that runs, in the midst of it."""
-        self._shell.display_pub.publish(*self._shell.display_formatter.format(thing))
+        """Show something below the cell that runs, as an image that a page with the kernel makes live."""
+        data, about = thing._repr_mimebundle_()
+        ref = about.get(notebook_page.EXECUTED, {}).get("id")
+        if ref is None:
+            self.shell.display_pub.publish(data, about)
+            return
+        key = f"descent-lab-{token_hex(8)}"
+        self._refs[key] = ref
+        output = self._outputs.get(ref, Output(ref))
+        output.keep(key, self._put_out)
+
+    def draw_stills(self) -> None:
+        """Draw the images anew of all that has changed since they were drawn."""
+        with self.lock:
+            for output in self._outputs.values():
+                output.draw_still()
+
+    def _put_out(self, key: str, still: str, update: bool) -> None:
+        """Put out the image of an output, or another one in its place."""
+        data = notebook_page.kept(key, self._refs[key], still)
+        about = {notebook_page.EXECUTED: {"id": key}}
+        self.shell.display_pub.publish(data, about, transient={"display_id": key}, update=update)
+
+    def _answer(self, comm: Any, message: Mapping[str, Any]) -> None:
+        """Give a page what is live in an output, as it is now."""
+        asked = message["content"]["data"]
+        key = str(asked.get("key"))
+        with self.lock:
+            view = state._views.get(self._refs.get(key, ""))
+            html = None
+            if view is not None:
+                _, root, document, line = view
+                document.callbacks._held_events = []  # what they tell is in the page that is sent
+                html = render_model(root, line)[0]["text/html"]
+        told = notebook_page.packed(html, self._scripts if asked.get("scripts") else None)
+        create_comm = import_module("comm").create_comm
+        create_comm(target_name=key, data={}, buffers=[told]).close()
+        comm.close()
 
     def show(self, root: Model, live: Live, leads: bool) -> None:
         """Keep something up to date in the output of a cell, and in no other, as long as it is there."""
@@ -94,7 +148,7 @@ class Kernel:
             self._outputs.setdefault(ref, Output(ref)).add(live, leads)
         if not self._ticking:
             self._ticking = True
-            self._shell.kernel.io_loop.add_callback(self._tick)
+            self.shell.kernel.io_loop.add_callback(self._tick)
 
     def beat(self) -> None:
         """Bring everything up to date, if it is time; for a busy main thread, and no other.
@@ -128,7 +182,7 @@ class Kernel:
         with self.lock:
             self._ticking = bool(self._outputs)
         if self._ticking:
-            self._shell.kernel.io_loop.call_later(PERIOD, self._tick)
+            self.shell.kernel.io_loop.call_later(PERIOD, self._tick)
 
     def _catch_up(self) -> None:
         with self.lock:
@@ -170,14 +224,6 @@ class Kernel:
 
         return LockedComm
 
-    def _begin_cell(self, about: Any) -> None:
-        if self._cell is not None and getattr(about, "cell_id", None) == self._cell:
-            self._publish()
-
-    def _publish(self) -> None:
-        for scripts in self._scripts:
-            self._shell.display_pub.publish(scripts)
-
 
 def _put_right(message: dict[str, Any]) -> None:
     """Have the next tick tell the page once more of what it has mixed up."""
@@ -210,6 +256,9 @@ class Output:
         self._ref = ref
         self._lives: list[Live] = []
         self._led = self._seen = False
+        self._put_out: Callable[[str, bool], None] = lambda still, update: None
+        self._drawn: object = None
+        self._mark, self._since = object(), 0.0
 
     def add(self, live: Live, leads: bool) -> None:
         """Have something in it kept up to date; once is enough."""
@@ -222,12 +271,43 @@ class Output:
         """Have it kept up to date elsewhere."""
         self._lives = [other for other in self._lives if other is not live]
 
+    def keep(self, key: str, put_out: Callable[[str, str, bool], None]) -> None:
+        """Put out an image of it, and the newest one whenever it is drawn."""
+        self._put_out = partial(put_out, key)
+        self._put_out(self._still(), False)
+
+    def draw_still(self) -> None:
+        """Draw the image anew, unless it shows what is to be seen."""
+        if self._marks != self._drawn:
+            self._put_out(self._still(), True)
+
+    @property
+    def _marks(self) -> list[object]:
+        return [live.mark for live in self._lives]
+
+    def _still(self) -> str:
+        try:
+            still = "".join(live.still() for live in self._lives)
+        except Exception:
+            log.exception("an image for the notebook could not be drawn")
+            still = ""
+        self._drawn = self._marks
+        return still
+
+    def _draw_still_when_calm(self) -> None:
+        marks, now = self._marks, time.perf_counter()
+        if marks != self._mark:
+            self._mark, self._since = marks, now
+        elif now - self._since > CALM:
+            self.draw_still()
+
     def catch_up(self) -> bool:
         """Draw what is new and send it; whether there will be a next time."""
         view = state._views.get(self._ref)
         if view is None:
             return self._leave() if self._seen else True
         self._seen = True
+        self._draw_still_when_calm()
         _, _, document, comm = view
         if comm._comm is None:
             return True
@@ -250,10 +330,10 @@ class Output:
 KERNEL: Kernel | None = None
 
 
-def load(show: Callable[..., Any]) -> None:
-    """Have HoloViews draw with Bokeh; in a notebook, bring along all that its pages need.
+def load(shown: Callable[[Any], Any]) -> None:
+    """Have HoloViews draw with Bokeh; in a notebook, have its cells show what is live.
 
-    show: what a tuple at the end of a cell shows, given what a formatter of IPython is; None for just its text.
+    shown: what is shown for a thing at the end of a cell; None for any that shows itself.
     """
     global KERNEL
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
@@ -261,7 +341,22 @@ def load(show: Callable[..., Any]) -> None:
         hv.extension("bokeh", logo=False)
     elif KERNEL is None:
         KERNEL = Kernel(shell)
-        KERNEL.load(show)
+        KERNEL.load(shown)
+
+
+def _formatter(kernel: Kernel, shown: Callable[[Any], Any]) -> Any:
+    """IPython's formatter of things that display themselves, which our things do by an image."""
+    usual = import_module("IPython.core.formatters").IPythonDisplayFormatter
+
+    class Formatter(usual):
+        def __call__(self, thing: Any) -> Any:
+            found = shown(thing)
+            if found is None:
+                return super().__call__(thing)
+            kernel.display(found)
+            return True
+
+    return Formatter(parent=kernel.shell.display_formatter)
 
 
 def is_live(comm: Comm | None) -> bool:
@@ -289,3 +384,9 @@ def attend(store: Store) -> None:
     """Have a store draw on the way when it is advanced in a cell: nothing else does while the kernel is busy."""
     if KERNEL and "advance" not in vars(store):
         store.advance = KERNEL.interrupted(store)
+
+
+def draw_stills() -> None:
+    """Draw the images anew that a notebook keeps of what has changed."""
+    if KERNEL:
+        KERNEL.draw_stills()

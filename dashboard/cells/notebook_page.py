@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
+from zlib import compress
 
 from bokeh.models import ImportedStyleSheet
 from panel.io.notebook import replace_inline_css
@@ -13,9 +14,9 @@ from panel.io.state import state
 from panel.reactive import Syncable
 from panel_material_ui.base import BUNDLE_PATH, MaterialComponent
 
-SCRIPT = "application/javascript"
 LOADED = "application/vnd.holoviews_load.v0+json"
-"""Where a page looks for scripts: the one is of any notebook, the other of JupyterLab."""
+EXECUTED = "application/vnd.holoviews_exec.v0+json"
+"""Where JupyterLab looks for scripts that are run once, and for what has a kernel."""
 
 ONCE = "if (!window.Bokeh?.Panel) {\n%s\n}"
 """A page that has Bokeh keeps it: another one would cut off what is shown already."""
@@ -91,6 +92,95 @@ JupyterLab asks when it first tells of it: so it is told again. What is said bef
 and so would be what the kernel says before the output is drawn, piece by piece of a message: they wait. And that an
 output is gone, which JupyterLab's extension means to tell, is told."""
 
+LOADER = """
+((key, ref) => {
+  const place = document.currentScript?.closest("[data-descent-lab]")
+  const lab = (window.descentLab ??= {live: {}, asked: {}, places: {}, loading: null})
+  const kernels = () => window.PyViz?.kernels ?? {}
+
+  const show = () => {
+    const live = lab.live[key], place = lab.places[key], still = place.querySelector(".still")
+    if (live.place && live.place != place) { live.place.querySelector(".still").hidden = false }
+    live.place = place
+    place.append(live.element)
+    still.hidden = true
+    live.focused?.focus({preventScroll: true})
+  }
+  const forget = () => {
+    const {element, place, target} = lab.live[key]
+    delete lab.live[key]
+    delete lab.asked[key]
+    element.remove()
+    if (place.querySelector(".still")) { place.querySelector(".still").hidden = false }
+    if (target != null) { delete kernels()[target]; delete window.PyViz.plot_index?.[target] }
+    const found = window.Bokeh?.index[target]?.model.document
+    if (found) { found.clear(); Bokeh.documents.splice(Bokeh.documents.indexOf(found), 1) }
+  }
+  const run = (text) => {
+    const script = document.createElement("script")
+    script.textContent = text
+    document.head.append(script)
+  }
+  const unpacked = async (buffer) => {
+    const bytes = new Blob([buffer]).stream().pipeThrough(new DecompressionStream("deflate"))
+    return JSON.parse(await new Response(bytes).text())
+  }
+  const until = async (true_) => { while (!true_()) { await new Promise((done) => setTimeout(done, 20)) } }
+
+  const hear = async (_, message) => {
+    if (lab.asked[key]) { return }
+    lab.asked[key] = true
+    const told = await unpacked(message.buffers[0])
+    if (told.html == null || !lab.places[key].isConnected) { return }
+    lab.loading ??= told.scripts && (async () => { told.scripts.forEach(run) })()
+    await until(() => window.Bokeh?.Panel && window.PyViz?.comm_manager?.insistent)
+    const element = document.createElement("div")
+    element.innerHTML = told.html
+    element.addEventListener("focusin", (event) => { lab.live[key].focused = event.composedPath()[0] })
+    element.addEventListener("focusout", () => {
+      setTimeout(() => { if (element.isConnected && lab.live[key]) { lab.live[key].focused = null } }, 50)
+    })
+    kernels()[ref] = kernels()[key]
+    lab.live[key] = {element, place: null, target: ref, missing: 0, forget}
+    show()
+    for (const script of element.querySelectorAll("script")) {
+      const made = document.createElement("script")
+      for (const {name, value} of script.attributes) { made.setAttribute(name, value) }
+      made.textContent = script.textContent
+      script.replaceWith(made)
+    }
+  }
+
+  const begin = () => {
+    const kernel = kernels()[key]
+    if (!kernel) { return }
+    lab.places[key] = place
+    if (lab.live[key]) { kernels()[ref] = kernel; return show() }
+    if (lab.asked[key] === false) { return }
+    lab.asked[key] = false
+    kernel.registerCommTarget(key, (comm, message) => hear(comm, message))
+    const ask = (time) => {
+      if (lab.asked[key] || !(key in kernels()) || time > 20) { return }
+      kernels()[key].connectToComm("descent-lab").open({key, scripts: !window.Bokeh?.Panel && !lab.loading})
+      setTimeout(() => ask(time + 1), Math.min(500 * 2 ** time, 30000))
+    }
+    ask(0)
+  }
+  lab.watch ??= setInterval(() => {
+    for (const [name, live] of Object.entries(lab.live)) {
+      live.missing = name in kernels() ? 0 : live.missing + 1
+      if (live.missing > 1) { live.forget() }
+    }
+  }, 1000)
+  if (place) { setTimeout(begin, 0) }
+})(%s, %s)
+"""
+"""Asks the kernel for the live page in the place of the image, and for all that a page needs where it has none yet.
+
+The image is what a notebook keeps. When it is drawn anew, the live page is put into its place again; when the kernel or
+the output is gone, so is the live page, and the image is left.
+"""
+
 FONT = """
 document.fonts.add(new FontFace("Material Icons", "url(data:font/woff2;base64,%s)"));
 """
@@ -118,11 +208,28 @@ def write_inline() -> None:
         Syncable._process_param_change = _with_styles(Syncable._process_param_change)
 
 
-def scripts(panels: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What a cell has to put out once, given what Panel would have it put out."""
+def scripts(panels: list[dict[str, str]]) -> list[str]:
+    """What a page has to run once, in this order, given what Panel would have a cell put out."""
     widgets = WIDGETS % json.dumps(BUNDLE_PATH.read_text(encoding="utf-8"))
     own = widgets + FONT % _font() + QUIET + INSISTENT
-    return [*map(_guarded, panels), {SCRIPT: own, LOADED: own}]
+    return [*(_guarded(data[LOADED]) for data in panels if LOADED in data), own]
+
+
+def kept(key: str, ref: str, still: str) -> dict[str, str]:
+    """What a notebook keeps of an output: an image of it, which a page with the kernel replaces by what is live.
+
+    key     of the output
+    ref     of what is live in it
+    still   the image, as HTML
+    """
+    loader = LOADER % (json.dumps(key), json.dumps(ref))
+    html = f'<div data-descent-lab="{key}"><div class="still">{still}</div><script>{loader}</script></div>'
+    return {"text/html": html, EXECUTED: ""}
+
+
+def packed(html: str | None, scripts: list[str] | None) -> bytes:
+    """What a page is answered that asks for the live page of an output; no HTML where there is none any more."""
+    return compress(json.dumps({"html": html, "scripts": scripts}).encode(), 6)
 
 
 def themed(theme: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -157,6 +264,6 @@ def _font() -> str:
     return b64encode((folder / name).read_bytes()).decode()
 
 
-def _guarded(data: dict[str, str]) -> dict[str, str]:
-    """The scripts of an output, run only where they are needed."""
-    return {kind: ONCE % text if kind in (SCRIPT, LOADED) and "Bokeh" in text else text for kind, text in data.items()}
+def _guarded(text: str) -> str:
+    """A script that runs only where it is needed."""
+    return ONCE % text if "Bokeh" in text else text
