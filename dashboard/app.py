@@ -375,7 +375,10 @@ class App(pn.viewable.Viewer):
             label="Experiments",
             icon="apps",
             variant="outlined",
-            stylesheets=[".MuiButton-root { color: #5c7cfa !important; border-color: #5c7cfa66 !important; }"],
+            stylesheets=[
+                ".MuiButton-root { color: #5c7cfa !important; border-color: #5c7cfa66 !important; }",
+                style.TIGHT,
+            ],
             margin=(4, 4, 4, 12),
             on_click=self._open_menu,
         )

@@ -72,7 +72,15 @@ PAGE = {
         "& .MuiAppBar-root .title": {"display": "none"},
         "& .MuiToolbar-root": {"padding": "0 4px"},
     },
+    "@media (max-width: 399px)": {
+        "& .MuiToolbar-root > .MuiBox-root:has(.logo)": {"display": "none"},
+        "& .MuiToolbar-root": {"padding": "0 2px", "overflowX": "auto"},
+        "& .MuiToolbar-root .MuiIconButton-edgeStart": {"marginLeft": 0, "marginRight": 0},
+    },
 }
+WRAPS = ":host { display: flex !important; flex-flow: row wrap; max-width: 100%; }"
+"""For a row of buttons that is wider than a phone."""
+
 SECTIONS = {
     "& .MuiAccordionSummary-root": {"minHeight": "38px"},
     "& .MuiAccordionSummary-content": {"margin": "6px 0"},
@@ -80,6 +88,9 @@ SECTIONS = {
 }
 HINT = ".MuiTooltip-tooltip { width: max-content; max-width: 260px; }"
 """For small buttons, whose tooltips would be as narrow as they are."""
+
+TIGHT = "@media (max-width: 399px) { :host { margin-left: 2px !important; } }"
+"""For the first thing beside the menu of a phone."""
 
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
 

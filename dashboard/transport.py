@@ -77,6 +77,7 @@ class Transport(pn.viewable.Viewer):
 
     def __panel__(self) -> pn.viewable.Viewable:
         buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, self._undo, margin=0)
+        buttons.stylesheets = [style.WRAPS]
         numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
         parts = buttons, self._speed, numbers, self._scrubber
         bar = pn.Column(*parts, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")

@@ -4,15 +4,17 @@ import json
 import time
 from functools import partial
 from types import SimpleNamespace
+from zlib import decompress
 
 import pytest
 from bokeh.document import Document
 from panel.io.notebook import Comm
 from panel.io.state import state
+from panel.config import panel_extension
 from panel.models.comm_manager import CommManager
 
 from dashboard import App, Run, Settings
-from dashboard.cells import cell, notebook
+from dashboard.cells import cell, notebook, still_page
 from dashboard.cells.notebook import Kernel
 from dashboard.instruments import GradientBars, LossCurve
 
@@ -166,10 +168,88 @@ def test_an_instrument_in_a_second_cell_is_a_twin_with_the_same_choices(loop):
 
 def test_a_tuple_of_instruments_is_shown_and_other_tuples_are_not():
     one = run()
-    assert cell._cards_of((1, 2)) is None
-    assert cell._cards_of(()) is None
-    assert cell._cards_of((LossCurve(one), 2)) is None
-    assert len(cell.cards(LossCurve(one), GradientBars(one))) == 2
+    assert cell._shown((1, 2)) is None
+    assert cell._shown(()) is None
+    assert cell._shown((LossCurve(one), 2)) is None
+    assert cell._shown("a text") is None
+    assert len(cell._shown((LossCurve(one), GradientBars(one)))) == 2
+    assert len(cell._shown(LossCurve(one))) == 1
+
+
+class Shell:
+    """Notes down what is put out, by the id that it can be replaced under."""
+
+    def __init__(self, loop) -> None:
+        self.kernel, self.display_pub, self.outputs = SimpleNamespace(io_loop=loop), self, {}
+
+    def publish(self, data, metadata=None, transient=None, update=False):
+        assert update == (transient["display_id"] in self.outputs)
+        self.outputs[transient["display_id"]] = data["text/html"]
+
+
+@pytest.fixture
+def shell(loop, monkeypatch) -> Shell:
+    found = Shell(loop)
+    notebook.KERNEL.shell = found
+    monkeypatch.setattr(notebook, "CALM", 0.0)
+    monkeypatch.setattr(panel_extension, "_loaded", True)
+    return found
+
+
+def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_stands(shell, loop, monkeypatch):
+    one = run()
+    notebook.KERNEL.display(cell.cards(LossCurve(one)))
+    (first,) = shell.outputs.values()
+    assert "At epoch 0, loss" in first
+    assert 'alt="Loss. ' in first
+    one.advance(30)
+    loop.turn()
+    loop.turn()
+    (second,) = shell.outputs.values()
+    assert "At epoch 30, loss" in second
+    assert len(second) < 40_000
+    put_out = len(shell.outputs)
+    one.settings.stop_epoch = 40
+    one.advance(30)
+    notebook.draw_stills()
+    (third,) = shell.outputs.values()
+    assert "Stopped at epoch 40, as asked, loss" in third
+    assert len(shell.outputs) == put_out
+    monkeypatch.setattr(shell, "publish", lambda *_, **more: pytest.fail("it is drawn already"))
+    notebook.draw_stills()
+
+
+def test_an_app_in_a_notebook_is_kept_as_all_of_its_pictures(shell):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    notebook.KERNEL.display(lab)
+    (kept,) = shell.outputs.values()
+    assert kept.count("<img") == len(lab.shown.shown) == 5
+    assert "An image, drawn" in kept
+    lab.end()
+
+
+def test_a_page_that_asks_gets_what_is_live_as_it_is_now_and_the_scripts_only_where_it_has_none(shell, monkeypatch):
+    comms, one = [], run()
+    monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told) or SimpleNamespace(close=lambda: None))
+    notebook.KERNEL._scripts = ["the scripts"]
+    notebook.KERNEL.display(cell.cards(LossCurve(one)))
+    (key,) = shell.outputs
+    line = SimpleNamespace(close=lambda: None)
+    for scripts in (True, False):
+        notebook.KERNEL._answer(line, {"content": {"data": {"key": key, "scripts": scripts}}})
+    notebook.KERNEL._answer(line, {"content": {"data": {"key": "another kernel's"}}})
+    told = [json.loads(decompress(one["buffers"][0])) for one in comms]
+    assert [one["scripts"] for one in told] == [["the scripts"], None, None]
+    assert "docs_json" in told[0]["html"]
+    assert told[2]["html"] is None
+    assert "docs_json" not in shell.outputs[key]
+
+
+def test_names_and_captions_of_an_image_are_text(shell):
+    curve = LossCurve(run())
+    curve.title = "<b onclick=alert(1)>"
+    kept = still_page.of(curve.run, [curve])
+    assert "<b onclick" not in kept
 
 
 def test_an_app_in_a_cell_draws_all_of_its_pictures_itself(loop):

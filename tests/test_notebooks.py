@@ -11,6 +11,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGE = "application/vnd.holoviews_exec.v0+json"
 """What an output has that a page is to make live."""
 
+MOST = 500_000
+"""Letters of all that a notebook keeps of its pages."""
+
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -30,11 +33,18 @@ def test_there_are_notebooks_to_begin_with():
 
 
 @every_notebook
-def test_it_runs_without_a_complaint(path, tmp_path, monkeypatch):
+def test_it_runs_without_a_complaint_and_keeps_images_and_words_of_what_was_shown(path, tmp_path, monkeypatch):
     outputs = executed(path, tmp_path, monkeypatch)
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
-    shows = any(PAGE in output.get("data", {}) for output in outputs)
-    assert shows == ("dashboard" in path.read_text(encoding="utf-8"))
+    pages = [output["data"]["text/html"] for output in outputs if PAGE in output.get("data", {})]
+    assert bool(pages) == ("dashboard" in path.read_text(encoding="utf-8"))
+    for page in pages:
+        assert re.search(r"(Ended|At) (at )?epoch [\d,]+", page)
+        assert 'src="data:image/svg+xml;base64,' in page
+        assert re.search(r'alt="Loss. [^"]*training [\d.]+', page)
+        assert "running" not in page.lower().replace("run the cell", "")
+    assert sum(len(page) for page in pages) < MOST
+    assert all(output.get("data") != {} for output in outputs)
 
 
 @every_notebook

@@ -180,6 +180,9 @@ class Kernel:
     def _tick(self) -> None:
         self._catch_up()
         with self.lock:
+            for output in self._outputs.values():
+                output.draw_still_when_calm()
+        with self.lock:
             self._ticking = bool(self._outputs)
         if self._ticking:
             self.shell.kernel.io_loop.call_later(PERIOD, self._tick)
@@ -294,7 +297,8 @@ class Output:
         self._drawn = self._marks
         return still
 
-    def _draw_still_when_calm(self) -> None:
+    def draw_still_when_calm(self) -> None:
+        """Draw the image anew once what is to be seen has stood still for a while."""
         marks, now = self._marks, time.perf_counter()
         if marks != self._mark:
             self._mark, self._since = marks, now
@@ -307,7 +311,6 @@ class Output:
         if view is None:
             return self._leave() if self._seen else True
         self._seen = True
-        self._draw_still_when_calm()
         _, _, document, comm = view
         if comm._comm is None:
             return True

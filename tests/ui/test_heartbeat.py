@@ -12,10 +12,10 @@ pytestmark = pytest.mark.ui
 TOLD = 2.0
 """Seconds within which the page says so; measured by a clock in the page itself."""
 NOTICE = """
-window.told = new Promise((resolve) => {
+void (window.told = new Promise((resolve) => {
   const look = () => document.querySelector("body > [role=alert]") ? resolve(Date.now()) : setTimeout(look, 20)
   look()
-})
+}))
 """
 
 SOCKETS = """

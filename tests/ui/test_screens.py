@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from dashboard.pages import PAGES
+
 pytestmark = pytest.mark.ui
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -125,3 +127,42 @@ def test_pictures_out_of_view_are_not_drawn_and_are_up_to_date_when_scrolled_bac
         lambda: page.window.get_by_text(f"around epoch {page.epoch():,};").count() == 1,
         "the surface to be that of the epoch shown",
     )
+
+
+CUT_OFF = """(() => {
+  const found = []
+  const walk = (node, clipped) => {
+    for (const one of node.children) {
+      const box = one.getBoundingClientRect(), style = getComputedStyle(one)
+      const hidden = style.display == "none" || style.visibility == "hidden"
+      if (hidden || one.matches("[aria-hidden=true], svg *")) { continue }
+      const scrolls = clipped || /auto|scroll/.test(style.overflowX) && one.scrollWidth > one.clientWidth
+      const outside = box.width > 1 && box.height > 1 && (box.right > innerWidth + 1 || box.left < -1)
+      const drawer = one.matches(".MuiDrawer-root, .sidebar, .MuiDrawer-paper")
+      if (outside && !scrolls && !drawer) {
+        found.push(`${one.tagName} ${one.getAttribute("aria-label") ?? one.textContent.slice(0, 30)}: ` +
+          `${Math.round(box.left)} to ${Math.round(box.right)}`)
+      }
+      if (!drawer) { walk(one, scrolls); if (one.shadowRoot) { walk(one.shadowRoot, scrolls) } }
+    }
+  }
+  walk(document.body, false)
+  return found
+})()"""
+HEADER = ("Open drawer", "Experiments", "Runs", "Share", "Note", "Toggle theme")
+
+
+@pytest.mark.parametrize("width", [320, 375])
+@pytest.mark.parametrize("slug", PAGES)
+def test_nothing_is_cut_off_on_the_narrowest_screens(visit, slug, width):
+    page = visit(f"?page={slug}", wait=False, viewport={"width": width, "height": 640})
+    page.button("Experiments").wait_for()
+    page.window.wait_for_timeout(2500)
+    page.window.mouse.wheel(0, 500)
+    page.window.wait_for_timeout(1500)
+    assert page.ask(CUT_OFF) == []
+    assert page.ask(OVERFLOW) <= 0
+    for name in HEADER[0 if page.button("Open drawer").count() else 1 :]:
+        box = page.button(name).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width, f"{name} ends at {box['x'] + box['width']:.0f}"
