@@ -8,9 +8,9 @@ from zlib import decompress
 
 import pytest
 from bokeh.document import Document
+from panel.config import panel_extension
 from panel.io.notebook import Comm
 from panel.io.state import state
-from panel.config import panel_extension
 from panel.models.comm_manager import CommManager
 
 from dashboard import App, Run, Settings
