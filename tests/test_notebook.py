@@ -12,6 +12,7 @@ from panel.config import panel_extension
 from panel.io.notebook import Comm
 from panel.io.state import state
 from panel.models.comm_manager import CommManager
+from pyviz_comms import CommManager as Manager
 
 from dashboard import App, Run, Settings
 from dashboard.cells import cell, notebook, still_page
@@ -40,8 +41,8 @@ class Loop:
 class Line(Comm):
     """A comm whose other end is there."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *how, **more) -> None:
+        super().__init__(*how, **more)
         self._comm, self.sent = self, []
 
     def send(self, data=None, metadata=None, buffers=()):
@@ -187,12 +188,19 @@ class Shell:
         self.outputs[transient["display_id"]] = data["text/html"]
 
 
+class Lines(Manager):
+    """Comms of a kernel whose page listens."""
+
+    server_comm = client_comm = Line
+
+
 @pytest.fixture
 def shell(loop, monkeypatch) -> Shell:
     found = Shell(loop)
     notebook.KERNEL.shell = found
     monkeypatch.setattr(notebook, "CALM", 0.0)
     monkeypatch.setattr(panel_extension, "_loaded", True)
+    monkeypatch.setattr(state, "_comm_manager", Lines)
     return found
 
 
