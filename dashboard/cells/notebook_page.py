@@ -155,6 +155,9 @@ LOADER = """
     const kernel = kernels()[key]
     if (!kernel) { return }
     lab.places[key] = place
+    // Where JupyterLab's extension draws an output anew, it takes off a script that it has never put there, and fails.
+    const node = place.parentElement.parentElement
+    node.removeChild = (child) => child.parentNode == node ? Node.prototype.removeChild.call(node, child) : child
     if (lab.live[key]) { kernels()[ref] = kernel; return show() }
     if (lab.asked[key] === false) { return }
     lab.asked[key] = false
