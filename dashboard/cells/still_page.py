@@ -9,6 +9,7 @@ from typing import Any
 from bokeh.models import Plot
 
 from dashboard.cells import still
+from dashboard.plain_text import html
 from dashboard.store import Store
 
 ROW = "display: flex; flex-flow: row wrap; gap: 8px 20px; font-family: system-ui, sans-serif"
@@ -42,7 +43,7 @@ def state(store: Store) -> str:
 
 def _figure(one: Any) -> str:
     figure = getattr(one, "figure", None)
-    words = unescape(re.sub("<[^>]*>", "", one.caption))
+    words = unescape(re.sub("<[^>]*>", "", html(one.caption)))
     drawn = still.image(figure, f"{one.title}. {words}") if isinstance(figure, Plot) else ""
-    caption = f'<figcaption style="{SMALL}">{one.caption}</figcaption>'
+    caption = f'<figcaption style="{SMALL}">{html(one.caption)}</figcaption>'
     return f'<figure style="{FIGURE}"><b>{escape(one.title)}</b><br>{drawn}{caption}</figure>'
