@@ -244,12 +244,12 @@ class App(pn.viewable.Viewer):
         def swap() -> None:
             if self._link_is_old and not by_history:
                 self._write_link()
+            *shown, key = opened()
             lasts, left, query = self._lasts, self.run, self.query()
             self._left[self.shown.slug] = query if lasts else self.shown.query()
             self._leave(lasts)
             if lasts:
                 self._left_runs.put(query, left)
-            *shown, key = opened()
             self._show(*shown)
             self._kept = key, self._moment
 

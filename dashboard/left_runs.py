@@ -12,7 +12,7 @@ class LeftRuns:
     A store in here computes nothing.
     """
 
-    MOST = 4
+    MOST = 3
 
     def __init__(self) -> None:
         self._stores: dict[frozenset, Store] = {}
