@@ -98,20 +98,18 @@ LOADER = """
   const lab = (window.descentLab ??= {live: {}, asked: {}, places: {}, loading: null})
   const kernels = () => window.PyViz?.kernels ?? {}
 
+  // Beside what the notebook keeps, so that it stays as it is while that is drawn anew.
   const show = () => {
-    const live = lab.live[key], place = lab.places[key], still = place.querySelector(".still")
-    if (live.place && live.place != place) { live.place.querySelector(".still").hidden = false }
-    live.place = place
-    place.append(live.element)
-    still.hidden = true
-    live.focused?.focus({preventScroll: true})
+    const {element} = lab.live[key], place = lab.places[key], node = place.parentElement.parentElement
+    if (element.parentNode != node) { node.append(element) }
+    place.querySelector(".still").hidden = true
   }
   const forget = () => {
-    const {element, place, target} = lab.live[key]
+    const {element, target} = lab.live[key], still = lab.places[key].querySelector(".still")
     delete lab.live[key]
     delete lab.asked[key]
     element.remove()
-    if (place.querySelector(".still")) { place.querySelector(".still").hidden = false }
+    if (still) { still.hidden = false }
     if (target != null) { delete kernels()[target]; delete window.PyViz.plot_index?.[target] }
     const found = window.Bokeh?.index[target]?.model.document
     if (found) { found.clear(); Bokeh.documents.splice(Bokeh.documents.indexOf(found), 1) }
@@ -136,12 +134,8 @@ LOADER = """
     await until(() => window.Bokeh?.Panel && window.PyViz?.comm_manager?.insistent)
     const element = document.createElement("div")
     element.innerHTML = told.html
-    element.addEventListener("focusin", (event) => { lab.live[key].focused = event.composedPath()[0] })
-    element.addEventListener("focusout", () => {
-      setTimeout(() => { if (element.isConnected && lab.live[key]) { lab.live[key].focused = null } }, 50)
-    })
     kernels()[ref] = kernels()[key]
-    lab.live[key] = {element, place: null, target: ref, missing: 0, forget}
+    lab.live[key] = {element, target: ref, missing: 0, forget}
     show()
     for (const script of element.querySelectorAll("script")) {
       const made = document.createElement("script")
@@ -175,13 +169,14 @@ LOADER = """
       if (live.missing > 1) { live.forget() }
     }
   }, 1000)
+  if (place && lab.live[key]) { place.querySelector(".still").hidden = true }
   if (place) { setTimeout(begin, 0) }
 })(%s, %s)
 """
 """Asks the kernel for the live page in the place of the image, and for all that a page needs where it has none yet.
 
-The image is what a notebook keeps. When it is drawn anew, the live page is put into its place again; when the kernel or
-the output is gone, so is the live page, and the image is left.
+The image is what a notebook keeps. When it is drawn anew, the live page stays; when the kernel or the output is gone, so
+is the live page, and the image is left.
 """
 
 FONT = """
