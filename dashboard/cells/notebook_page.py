@@ -175,8 +175,8 @@ LOADER = """
 """
 """Asks the kernel for the live page in the place of the image, and for all that a page needs where it has none yet.
 
-The image is what a notebook keeps. When it is drawn anew, the live page stays; when the kernel or the output is gone, so
-is the live page, and the image is left.
+The image is what a notebook keeps. When it is drawn anew, the live page stays; when the kernel or the output is gone,
+so is the live page, and the image is left.
 """
 
 FONT = """
