@@ -20,7 +20,7 @@ class Heartbeat(JSComponent):
     server = param.String(default=SERVER, constant=True, doc="The process that serves the page.")
 
     _esm = """
-    const QUIET = 600, PATIENCE = 1000, BEAT = 200, LONG = 3000  // ms
+    const QUIET = 500, PATIENCE = 900, BEAT = 100, LONG = 3000  // ms
     const NOTE = "descent-lab-return"
     const WITHOUT_A_RUN = ["run", "follow", "feed", "entry"]  // in an address: what is shown is not made from settings
     const FARTHEST = 1e6
@@ -29,6 +29,9 @@ class Heartbeat(JSComponent):
       position: "fixed", top: "0", left: "0", right: "0", zIndex: "10000", padding: "9px 16px", color: "#fff",
       font: "500 14px/1.4 system-ui, sans-serif", textAlign: "center", boxShadow: "0 1px 6px #0006",
       boxSizing: "border-box",
+    }
+    const VEIL = {
+      position: "fixed", inset: "0", zIndex: "9999", background: "#8b95a366", backdropFilter: "grayscale(1)",
     }
     const COLORS = {gone: "#c92a2a", silent: "#a8500b", back: "#2b6a4d"}
 
@@ -41,6 +44,8 @@ class Heartbeat(JSComponent):
       let heard = performance.now(), lastWord = Date.now(), beat = performance.now()
       let asking = false, gone = false, leaving = false, banner = null, shown = "", timer
 
+      const veil = document.createElement("div")
+      Object.assign(veil.style, VEIL)
       const tell = (kind, words) => {
         if (!banner) {
           banner = document.createElement("div")
@@ -67,11 +72,10 @@ class Heartbeat(JSComponent):
         const past = shown == "gone" || shown == "silent"
         document.documentElement.style.setProperty("--of-now", past ? "hidden" : "visible")
         document.documentElement.style.setProperty("--last-heard", past ? '"When last heard of: "' : '""')
-        for (const one of document.body.children) {
-          if (one == banner || one.matches("script, style")) { continue }
-          one.style.filter = past ? "grayscale(.85) opacity(.55)" : ""
-          one.inert = shown == "gone"
-        }
+        veil.remove()
+        veil.style.pointerEvents = shown == "gone" ? "auto" : "none"
+        for (const one of document.body.children) { one.inert = shown == "gone" && one != banner }
+        if (past) { banner.before(veil) }
       }
 
       const answers = async (patience) => {
@@ -93,7 +97,7 @@ class Heartbeat(JSComponent):
       }
 
       const look = async () => {
-        const now = performance.now(), slept = now - beat > 5 * BEAT
+        const now = performance.now(), slept = now - beat > 1000
         beat = now
         if (gone || leaving) { return }
         if (slept || document.hidden) { heard = Math.max(heard, now - QUIET); if (document.hidden) { return } }
@@ -121,7 +125,7 @@ class Heartbeat(JSComponent):
       }
       const wait = async () => {
         if (leaving) { return }
-        if (await answers(LONG) != "yes") { return setTimeout(wait, 3 * BEAT) }
+        if (await answers(LONG) != "yes") { return setTimeout(wait, 600) }
         const address = new URL(location.href), at = epoch()
         const again = at && at <= FARTHEST && !WITHOUT_A_RUN.some((name) => address.searchParams.has(name)) ? at : 0
         sessionStorage.setItem(NOTE, JSON.stringify({server: model.server, again, page: address.search}))

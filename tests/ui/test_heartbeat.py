@@ -67,7 +67,7 @@ def play(page):
 def test_a_server_that_is_gone_is_told_and_its_return_trains_the_run_again(own, page, number):
     play(page)
     assert seconds_until_told(page, signalled(own, number)) < TOLD
-    assert "The server is gone" in banner(page)
+    page.until(lambda: "The server is gone" in banner(page), lambda: f"the server to be gone: {banner(page)}")
     assert page.window.get_by_role("button", name="Pause").count() == 0, "nothing can be pressed"
     assert not page.window.get_by_text("frames/s").first.is_visible()
     reached = page.ask("lab.drawn()")
@@ -79,7 +79,7 @@ def test_a_server_that_is_gone_is_told_and_its_return_trains_the_run_again(own, 
     said.wait_for()
     assert "The server was restarted. The run is trained again up to epoch" in said.inner_text()
     page.until(lambda: page.epoch() >= reached and not page.playing(), lambda: f"epoch {reached}: {page.where()}")
-    assert "epoch" not in page.link()
+    page.until(lambda: "epoch" not in page.link(), "the epoch to be gone from the address")
     said.get_by_role("button", name="Close").click()
     assert said.count() == 0
 
