@@ -40,7 +40,9 @@ p { font-size: 13.5px; margin: 4px 0 0; line-height: 1.45; opacity: .85; max-wid
 .trap { border-left: 3px solid #e8590c; padding-left: 10px; margin-top: 8px; opacity: 1; }
 .trap b { color: #e8590c; font-weight: 600; }
 .formulas { display: flex; flex-flow: column; gap: 8px; align-items: flex-end; padding-top: 4px; }
+.formulas { min-width: 0; overflow-x: auto; }
 math { font-size: 16px; }
+@media (max-width: 399px) { math { font-size: 13px; } }
 @media (max-width: 999px) { section { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
 """
 PRESETS = ":host { display: flex !important; flex-flow: row wrap; gap: 6px; align-items: center; }"
