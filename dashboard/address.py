@@ -28,7 +28,7 @@ class Address(Direct):
 
     _esm = """
     const SAME = 1000, OTHER = 250  // ms from one change of a setting to the next, and to one of another setting
-    const UNSEEN = ["run", "epoch"]  // said of a run, not set
+    const UNSEEN = ["run", "epoch", "weights"]  // said of a run, not set
 
     export function render({model, el}) {
       el.style.display = "none"
