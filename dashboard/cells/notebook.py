@@ -123,7 +123,7 @@ class Kernel:
         about = {notebook_page.EXECUTED: {"id": key}}
         self.shell.display_pub.publish(data, about, transient={"display_id": key}, update=update)
 
-    def _answer(self, comm: Any, message: Mapping[str, Any]) -> None:
+    def _answer(self, _: Any, message: Mapping[str, Any]) -> None:
         """Give a page what is live in an output, as it is now."""
         asked = message["content"]["data"]
         key = str(asked.get("key"))
@@ -136,8 +136,7 @@ class Kernel:
                 html = render_model(root, line)[0]["text/html"]
         told = notebook_page.packed(html, self._scripts if asked.get("scripts") else None)
         create_comm = import_module("comm").create_comm
-        create_comm(target_name=key, data={}, buffers=[told]).close()
-        comm.close()
+        create_comm(target_name=key, data={}, buffers=[told])
 
     def show(self, root: Model, live: Live, leads: bool) -> None:
         """Keep something up to date in the output of a cell, and in no other, as long as it is there."""

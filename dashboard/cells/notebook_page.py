@@ -156,9 +156,11 @@ LOADER = """
     if (lab.asked[key] === false) { return }
     lab.asked[key] = false
     kernel.registerCommTarget(key, (comm, message) => hear(comm, message))
+    // The same one again: a busy kernel hears it once it has got a thread of its own, for which JupyterLab asks.
+    const line = kernel.connectToComm("descent-lab")
     const ask = (time) => {
       if (lab.asked[key] || !(key in kernels()) || time > 20) { return }
-      kernels()[key].connectToComm("descent-lab").open({key, scripts: !window.Bokeh?.Panel && !lab.loading})
+      line.open({key, scripts: !window.Bokeh?.Panel && !lab.loading})
       setTimeout(() => ask(time + 1), Math.min(500 * 2 ** time, 30000))
     }
     ask(0)
