@@ -27,7 +27,7 @@ def test_a_page_comes_back_by_itself_when_its_server_does_and_can_be_reloaded(wi
             server.stop()
             server.start()
         page.ready()
-        page.reach(0)
+        page.until(lambda: page.epoch() > 0 and not page.playing(), lambda: f"the epoch it was at: {page.where()}")
         page.window.reload(wait_until="commit")
         page.ready()
         page.reach(0)
