@@ -221,7 +221,7 @@ def _look(renderer: GlyphRenderer, i: int, fills: bool = True) -> str:
     dash = getattr(dash, "value", dash)
     if _is_number(width) and float(width) != 1:
         parts.append(f'stroke-width="{float(width):.3g}"')
-    pattern = DASHES.get(dash, " ".join(map(str, dash)) if isinstance(dash, list | tuple) else "") if dash else ""
+    pattern = " ".join(map(str, dash)) if isinstance(dash, list | tuple) else DASHES.get(str(dash), "")
     return " ".join(
         [*parts, *([f'stroke-dasharray="{pattern}"'] if pattern else []), *([] if fills else ['fill="none"'])]
     )
