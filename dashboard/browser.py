@@ -136,7 +136,11 @@ class Browser(Direct):
 
 
 class InView(JSComponent):
-    """Knows whether what it holds is on the visitor's screen."""
+    """Knows whether what it holds is on the visitor's screen, and tells screen readers what its figures show.
+
+    A figure's text is the title of the card, the name of its run where there are several, and its caption: what is
+    written around it anyway, looked up once a second while it is seen. A figure takes no key, so it is no tab stop.
+    """
 
     content = Child()
     near = param.Boolean(default=True, doc="False while scrolled out of view or in a hidden tab.")
@@ -156,7 +160,40 @@ class InView(JSComponent):
       const observer = new IntersectionObserver(look, {rootMargin: "60px"})
       observer.observe(el)
       document.addEventListener("visibilitychange", soon)
-      model.on("remove", () => { observer.disconnect(); document.removeEventListener("visibilitychange", soon) })
+      const described = () => {
+        const pictures = [{name: "", caption: "", figures: []}]
+        let title = ""
+        const walk = (node, picture) => {
+          if (node.classList.contains("guest-picture")) {
+            picture = {name: "", caption: "", figures: []}
+            pictures.push(picture)
+          }
+          if (node.matches("h2")) { title = node.textContent }
+          if (node.matches("p.name")) { picture.name = node.textContent }
+          if (node.classList.contains("caption")) {
+            picture.caption = node.shadowRoot?.querySelector("p")?.innerText.replace(/●/g, "") ?? ""
+            return
+          }
+          if (node.classList.contains("bk-Figure")) { picture.figures.push(node) }
+          if (node.matches(".bk-events")) { node.tabIndex = -1 }
+          for (const part of [...node.shadowRoot?.children ?? [], ...node.children]) { walk(part, picture) }
+        }
+        walk(el, pictures[0])
+        for (const {name, caption, figures} of pictures) {
+          const parts = [title, name, caption].map((text) => text.replace(/\\s+/g, " ").trim())
+          const label = parts.filter(Boolean).join(". ")
+          for (const figure of figures) {
+            figure.setAttribute("role", "img")
+            if (figure.getAttribute("aria-label") != label) { figure.setAttribute("aria-label", label) }
+          }
+        }
+      }
+      const describing = setInterval(() => { if (scrolled && !document.hidden) { described() } }, 1000)
+      model.on("remove", () => {
+        clearInterval(describing)
+        observer.disconnect()
+        document.removeEventListener("visibilitychange", soon)
+      })
     }
     """
 

@@ -42,8 +42,8 @@ class GuestPicture(pn.viewable.Viewer):
         self.instrument: Instrument | None = None
         self.why_not = own.why_not(guest, own.run)
         self.made = bool(self.why_not)
-        self._name, self._caption = sheet(stylesheets=[WORDS]), sheet(stylesheets=[WORDS])
-        self._view = pn.Column(_words(self._name), margin=0, styles=SHARE)
+        self._name, self._caption = sheet(stylesheets=[WORDS]), sheet(stylesheets=[WORDS], css_classes=["caption"])
+        self._view = pn.Column(_words(self._name), margin=0, styles=SHARE, css_classes=["guest-picture"])
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
         self._watcher = own.param.watch(self._follow, self._controls) if self._controls else None

@@ -93,7 +93,7 @@ class SaveMenu(JSComponent):
 
     export function render({model, el}) {
       el.innerHTML = `<button popovertarget="kinds" aria-haspopup="menu" aria-label="Save this picture"
-        title="Save this picture"><svg viewBox="0 0 24 24"><path
+        title="Save this picture"><svg viewBox="0 0 24 24" aria-hidden="true"><path
         d="M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z"/></svg></button><menu id="kinds" popover role="menu"></menu>`
       const [button, menu] = el.children
       const offer = () => {

@@ -112,6 +112,25 @@ function tell(place, names) {
   }
 }
 
+// What a screen reader says of a figure: the title of its card, and its caption. No key does anything in one.
+
+function describe() {
+  for (const card of document.querySelectorAll(".card")) {
+    const title = card.querySelector("h2").textContent, caption = card.querySelector(".caption").innerText
+    const label = [title, caption.replace(/●/g, "").replace(/\s+/g, " ").trim()].filter(Boolean).join(". ")
+    for (const figure of figures_in(card.querySelector(".picture"))) {
+      figure.setAttribute("role", "img")
+      figure.setAttribute("aria-label", label)
+    }
+  }
+}
+
+function* figures_in(node) {
+  if (places.includes(node)) { yield node }
+  if (node.matches(".bk-events")) { node.tabIndex = -1 }
+  for (const part of [...node.shadowRoot?.children ?? [], ...node.children]) { yield* figures_in(part) }
+}
+
 // Bokeh's models look as they do in the laboratory.
 
 function dress(models, dark) {
@@ -222,6 +241,7 @@ function player(film, plots) {
       fit(figure)
     }
     told.forEach((names, one) => tell(one, names))
+    if (!playing) { describe() }
     shown = frame
     slider.value = frame
     slider.setAttribute("aria-valuetext", `epoch ${page.epochs[frame]}`)
@@ -256,6 +276,7 @@ function player(film, plots) {
     playing = wanted
     by("play").textContent = wanted ? "Pause" : "Play"
     by("play").title = wanted ? "Pause (space)" : "Play (space)"
+    if (!wanted) { describe() }
   }
   const toggle = () => {
     if (!playing && shown == last) { go(0) }

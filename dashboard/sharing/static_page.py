@@ -47,7 +47,7 @@ MADE, COMPUTED, SHOT = 0.15, 0.3, 0.95
 HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; script-src 'unsafe-eval' {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
-    "base-uri 'none'; form-action 'none'"
+    "object-src 'none'; base-uri 'none'; form-action 'none'"
 )
 """BokehJS makes functions of the code of its hover tools: that is what 'unsafe-eval' is for."""
 

@@ -1,0 +1,42 @@
+"""What a screen reader says of pictures, and where the Tab key stops, in Chromium's tree of what is accessible."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.ui
+
+
+def spoken(page) -> list[dict]:
+    """All that is not ignored: role, name, whether the keyboard reaches it."""
+    session = page.window.context.new_cdp_session(page.window)
+    found = []
+    for node in session.send("Accessibility.getFullAXTree")["nodes"]:
+        if node.get("ignored") or "role" not in node:
+            continue
+        focusable = any(one["name"] == "focusable" and one["value"]["value"] for one in node.get("properties", []))
+        attributes = []
+        if focusable and "backendDOMNodeId" in node:
+            told = session.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
+            attributes = told.get("attributes", [])
+        stop = focusable and dict(zip(attributes[::2], attributes[1::2], strict=True)).get("tabindex") != "-1"
+        name = node.get("name", {}).get("value", "")
+        found.append({"role": node["role"]["value"], "name": name, "stop": stop, "attributes": attributes})
+    session.detach()
+    return found
+
+
+def pictures(page) -> list[str]:
+    return [one["name"] for one in spoken(page) if one["role"] in ("img", "image") and ". " in one["name"]]
+
+
+def test_a_picture_is_told_by_its_title_and_its_caption_of_now(visit):
+    page = visit("?page=home", pictures=3)
+    page.until(lambda: len(pictures(page)) == 3, lambda: f"three pictures with a text: {pictures(page)}")
+    loss = next(name for name in pictures(page) if name.startswith("Loss"))
+    assert re.fullmatch(r"Loss\. training [\d.]+ validation [\d.]+", loss)
+    page.press("Step")
+    page.reach(1)
+    page.until(lambda: loss not in pictures(page), "the text of the next epoch")
+    nameless = [one for one in spoken(page) if one["stop"] and not one["name"] and one["role"] != "RootWebArea"]
+    assert nameless == []
