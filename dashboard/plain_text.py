@@ -10,7 +10,7 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
-from bokeh.models import Div
+from bokeh.models import Div, PlainText
 from latex2mathml.converter import convert
 from markupsafe import Markup, escape
 
@@ -55,6 +55,11 @@ def element(tag: str, *parts: object, kind: str = "") -> Markup:
 def formula(latex: str) -> Markup:
     """A formula as MathML, which browsers draw by themselves. latex: our own."""
     return Markup(convert(latex, display="block"))
+
+
+def as_written(text: str) -> str | PlainText:
+    """What Bokeh is to write on a canvas: it takes what stands between two $$ for a formula in LaTeX."""
+    return PlainText(text=text) if any(delimiter in text for delimiter in ("$$", "\\(", "\\[")) else text
 
 
 def sheet(text: object = "", **params: Any) -> Div:

@@ -91,3 +91,10 @@ def test_only_what_the_menu_offers_is_answered(monkeypatch):
         menu._handle_msg(message)
     assert asked == ["csv"]
     assert sent == [{"kind": "csv", "name": "a.csv"}]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@sum", "+a1", "-a1", "\t=1", " =1", "=cmd|' /C calc'!A0"])
+def test_no_spreadsheet_takes_a_name_for_a_formula(text):
+    pictures = {text: {text: {text: [-1.5], "y": [text], "z": ["-1e-3"]}}, "b": {}}
+    rows = list(csv.reader(StringIO(as_csv(pictures))))
+    assert rows == [["run", "layer", f"'{text}", "y", "z"], [f"'{text}", f"'{text}", "-1.5", f"'{text}", "-1e-3"]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from dashboard.plain_text import HTML, Alert, Words, bold, element, html, phrase, sheet, write
+from dashboard.plain_text import HTML, Alert, Words, as_written, bold, element, html, phrase, sheet, write
 
 DASHBOARD = Path(__file__).parents[1] / "dashboard"
 SEAM = DASHBOARD / "plain_text.py"
@@ -84,6 +84,12 @@ def test_a_pane_shows_what_it_is_given_as_text(kind, text):
     assert "<" not in shown(told)
     pane.object = ""
     assert not (pane.get_root().data.object if kind is not HTML else pane.get_root().text)
+
+
+def test_bokeh_writes_dollars_and_takes_them_for_no_formula():
+    for text in ("$$x^2$$", "a $$b$$", r"\(x\)", r"\[x\]"):
+        assert as_written(text).text == text
+    assert as_written("price in $") == "price in $"
 
 
 @every_file

@@ -13,13 +13,13 @@ import param
 from bokeh.events import Tap
 from bokeh.model import Model
 from bokeh.model.util import collect_models
-from bokeh.models import ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
+from bokeh.models import Axis, ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard import style
 from dashboard.cells import cell
 from dashboard.instruments.numerals import have_read
-from dashboard.plain_text import APART, phrase
+from dashboard.plain_text import APART, as_written, phrase
 from dashboard.run import Frame as RunFrame
 from dashboard.store import Frame, Guest, Store
 from engine.recording import first_in_stride
@@ -211,6 +211,12 @@ class Instrument(pn.viewable.Viewer):
             have_read(tool)
         figure.min_border_left, figure.min_border_right = 48, 14
         figure.stylesheets = [f":host {{ font-size: {style.FONT}; outline: none; }}"]
+        for axis in _only(Axis, parts):
+            axis.axis_label = as_written(axis.axis_label) if isinstance(axis.axis_label, str) else axis.axis_label
+            axis.major_label_overrides = {
+                tick: as_written(label) if isinstance(label, str) else label
+                for tick, label in axis.major_label_overrides.items()
+            }
         for axis in _only(LogAxis, parts):
             axis.major_label_policy = NoOverlap()
 

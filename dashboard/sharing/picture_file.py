@@ -12,6 +12,11 @@ from panel.custom import JSComponent
 
 Columns = Mapping[str, Any]
 Row = dict[str, Any]
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet computes."""
+
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+
 COORDINATES = {"xs": "x", "ys": "y"}
 """What the columns of lines are called point by point."""
 
@@ -167,6 +172,7 @@ def as_csv(pictures: Mapping[str, Mapping[str, Columns]]) -> str:
     A column `run` where there are several, a column `layer`, then all that any layer has. An image is a row for each
     pixel that has a value, with the pixel's center; lines are a row for each of their points, with the line's number. A
     column that would be called like one of these has a `_` after its name.
+    A text that a spreadsheet would take for a formula has a ' before it, which spreadsheets take for "this is text".
     Numbers have all their digits; nan is a value that is missing, an empty field a column that the layer does not have.
     """
     names = ("run", "layer") if len(pictures) > 1 else ("layer",)
@@ -178,10 +184,16 @@ def as_csv(pictures: Mapping[str, Mapping[str, Columns]]) -> str:
     ]
     fields = dict.fromkeys([*names, *(name for row in rows for name in row if name != "run")])
     text = StringIO()
-    writer = csv.DictWriter(text, list(fields), extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text)
+    writer.writerow(map(as_text, fields))
+    writer.writerows([as_text(row.get(field, "")) for field in fields] for row in rows)
     return text.getvalue()
+
+
+def as_text(cell: Any) -> Any:
+    """A cell of a table, such that no spreadsheet takes a text for a formula; numbers are numbers."""
+    computed = isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) and not NUMBER.fullmatch(cell)
+    return f"'{cell}" if computed else cell
 
 
 def rows_of(columns: Columns) -> Iterator[Row]:
