@@ -144,7 +144,7 @@ def test_what_a_table_says_is_text(visit, tmp_path):
     page = visit("?page=playground")
     page.press("Your own data")
     page.window.locator("input[type=file][accept*=csv]").set_input_files(path)
-    for text in (path.name, PAYLOADS[0], PAYLOADS[2]):
+    for text in (path.name, PAYLOADS[0][:40], cells[0][:40]):
         shows(page, text)
     calm(page)
     page.press("Use this data")
