@@ -89,7 +89,7 @@ class LossCurve(Instrument):
         dots = hv.Points([(0, 1, color) for color in TWO], ["epoch", "loss"], "color", label="measured").opts(
             color="color", size=4, show_legend=False
         )
-        return hv.Overlay([*guests, *own, *([dots] if self._is_told else []), tips]).opts(
+        return hv.Overlay([*guests, *own, tips, *([dots] if self._is_told else [])]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),

@@ -69,3 +69,34 @@ def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[.
     page.until(lambda: page.ask("lab.drawn()") == page.epoch(), page.where)
     assert page.loss() == 1 / (page.epoch() + 1)
     assert page.ask("lab.column('loss', 'training', 'epoch')[0]") == 0
+
+
+SPARSE = """
+import sys, time
+import numpy as np
+from dashboard.watching import gauge
+from dashboard.watching.lab import watch
+
+gauge.CREDIT = 1e6  # everything is measured, however busy the machine
+with watch("a sparse loop") as lab:
+    for epoch in range(9, 200, 10):
+        measured = {"gradients": {"stem": [1.0 + epoch], "<i>head</i>": [2.0]}} if epoch % 30 == 9 else {}
+        lab.log(epoch, loss=1 / (epoch + 1), **measured)
+        time.sleep(0.12)
+        if epoch == 99:
+            lab.log(epoch, validation_loss=0.5)
+    lab.log(209, loss=float("nan"))
+"""
+
+
+def test_of_a_sparse_training_what_was_told_is_shown_and_nothing_else(visit: Callable[..., Visit], server: Server):
+    told = {"DESCENT_LAB_HOME": str(server.home), "DESCENT_LAB_BROWSER": "0"}
+    subprocess.run([sys.executable, "-c", SPARSE], cwd=ROOT, check=True, env={**os.environ, **told}, timeout=120)
+    page = visit("?page=watch", pictures=0)
+    page.window.get_by_text("Ended; diverged at epoch 209.").wait_for()
+    page.window.get_by_text("1 epoch has a loss that is no finite number, 209; it is not drawn.").wait_for()
+    page.window.get_by_text("measured at epoch 189").first.wait_for()
+    page.window.get_by_text("validation 0.5 at epoch 99").wait_for()
+    assert not page.window.get_by_text("How to watch a training of your own").locator("..").get_attribute("open")
+    cards = page.window.locator(".third, .half, .whole").all()
+    assert min(card.bounding_box()["x"] for card in cards) < 30, "the cards begin at the left"
