@@ -89,6 +89,21 @@ def test_a_file_with_bad_rows_is_read_told_used_and_found_again_by_the_link(visi
     assert problems == []
 
 
+def test_a_file_as_people_have_it_opens_with_its_values_its_suggestion_and_the_reasons(visit, tmp_path):
+    page = visit("?page=playground")
+    page.press("Your own data")
+    ways = ["Yes", " yes.", "NO"]
+    cells = [[842300 + p * 7, f"$1,{230 + p}", f"{p % 4}.5", f"2024-03-{p + 1:02}", ways[p % 3]] for p in range(9)]
+    rows = ["\t".join(map(str, row)) for row in cells]
+    bring(page, tmp_path, "shop.tsv", "\n".join(["id\tprice\tsize\tday\topen\t", *rows]))
+    tell(page, "9 examples, inputs price, size; answer open: 3 NO, 6 Yes.")
+    tell(page, "price: $ is left off: '$1,230' (line 2) is read as 1230.")
+    tell(page, "is a different whole number in every row (842300, 842307 …), as an identifier is: not suggested.")
+    tell(page, "day is a date or time, such as '2024-03-01' (line 2)")
+    assert page.window.get_by_role("cell", name="1230", exact=True).count() == 1
+    assert page.window.get_by_role("cell", name="0.5", exact=True).first.is_visible()
+
+
 def test_an_unknown_link_and_pasted_values_and_a_dataset_without_a_table(visit):
     page = visit(f"?page=playground&dataset=own+data&own={'0' * 16}")
     assert "not known here" in page.alert()
