@@ -157,10 +157,14 @@ class Lab:
                 numbers.append(NAN if value is None else value)
             if more or others:
                 self._say_unknown(more, others)
-            if not self._has_arrays and gradients is None and activations is None and parameters is None:
-                if given:
-                    scribe.take((index, given, *numbers))
-                return
+            if gradients is None and activations is None and parameters is None:
+                idle = self._probe is not None and self._probe.is_idle
+                if idle:
+                    self._say_seldom()
+                if idle or not self._has_arrays:
+                    if given:
+                        scribe.take((index, given, *numbers))
+                    return
             self._log_arrays(
                 Telling(index, tuple(numbers), self._gauge.layout, given=given), (gradients, activations, parameters)
             )

@@ -117,6 +117,16 @@ class Probe:
         torch_hooks.hear_steps(self)
         self._begin()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was measured, and it is not time to measure anything yet."""
+        batch = self._batch
+        if self._done or self._late or not self._has_stepped:
+            return False
+        if batch is not None:
+            return not (batch.passed or batch.outputs or batch.felt)
+        return time.perf_counter() < min(self._rest_until, self._parameters_until)
+
     def read(self, index: int) -> Reading:
         """What was measured since the last reading, for the epoch of this index."""
         began, batch = clock(), self._batch
