@@ -104,7 +104,7 @@ class Lab:
         self._probe: Any = None
         self._network = network
         self._gauge = Gauge()
-        self._next, self._is_seldom = 0, False
+        self._next, self._is_seldom, self._measured_at = 0, False, -1
         self._place = Whereabouts()
         self._begin(name, module, data, validation, loss, l1, l2, open_browser, others)
         self._has_arrays = self._probe is not None or network is not None
@@ -160,7 +160,7 @@ class Lab:
             if gradients is None and activations is None and parameters is None:
                 idle = self._probe is not None and self._probe.is_idle
                 if idle:
-                    self._say_seldom()
+                    self._say_seldom(index)
                 if idle or not self._has_arrays:
                     if given:
                         scribe.take((index, given, *numbers))
@@ -236,7 +236,7 @@ class Lab:
                 self._gauge.begin()
                 self._measure(telling, *arrays)
             else:
-                self._say_seldom()
+                self._say_seldom(telling.index)
         finally:
             if telling.tells:
                 self._scribe.take_arrays(telling)
@@ -248,8 +248,9 @@ class Lab:
         if found.late is not None:
             self._tell_late(found.late)
         if found.is_empty:
-            self._say_seldom()
+            self._say_seldom(telling.index)
             return
+        self._measured_at = telling.index
         telling.batches = found.batches
         self._measure(telling, found.gradients, found.activations, found.parameters)
         self._probe.rest_until(self._gauge.rest_until)
@@ -356,8 +357,9 @@ class Lab:
         names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
         self._scribe.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
 
-    def _say_seldom(self) -> None:
-        if not self._is_seldom:
+    def _say_seldom(self, index: int) -> None:
+        """Say once that not every epoch is measured; a second word about one that was is none without."""
+        if not self._is_seldom and index != self._measured_at:
             self._is_seldom = True
             self._scribe.say(SELDOM)
 
