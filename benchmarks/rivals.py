@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from engine import OUTPUTS, Dataset, Network
+from engine.chance import stream
 
 Lap = Callable[[], np.ndarray]
 Array = Any
@@ -54,7 +55,7 @@ class Problem:
 
     def orders(self) -> Iterator[np.ndarray]:
         """The order of the examples in each epoch, from which minibatches are cut; the one our own training draws."""
-        rng = np.random.default_rng(0)
+        rng = stream(0, "minibatches")
         while True:
             yield rng.permutation(len(self.data))
 

@@ -133,7 +133,7 @@ class Study(Companion):
         return id(self.plan), self.seeds, self.epochs, settings.data_from, tuple(fixed.items())
 
     def settings_of(self, settings: Settings, label: str, seed: int = 0) -> dict[str, Any]:
-        """The settings of one of the runs: given to a run of its own it does the same, bit for bit."""
+        """The settings of one of the runs: given to a run of its own here it does the same, bit for bit."""
         single = Settings(**settings.values())
         changes = {**self.plan.variants[label], "seed": seed, "data_seed": settings.data_from}
         single.param.update(**changes)

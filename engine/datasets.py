@@ -1,8 +1,9 @@
 """Datasets: small problems to learn, and the examples they are made of.
 
-A dataset is a function `(n, noise, seed, **its own options) -> Dataset`; the same arguments give the same examples
-bit for bit. All live near the origin at a scale of about one, and classes take turns (0, 1, 0, 1, ...), so that they
-are balanced to within one example and none hides another when drawn.
+A dataset is a function `(n, noise, seed, **its own options) -> Dataset`; the same arguments give the same examples, bit
+for bit on the same kind of processor, and but for the rounding of sines on another. All live near the origin at a scale
+of about one, and classes take turns (0, 1, 0, 1, ...), so that they are balanced to within one example and none hides
+another when drawn.
 """
 
 from collections.abc import Callable

@@ -49,7 +49,8 @@ class Network:
     activation   one name for all hidden layers, or one name per hidden layer
     output       "sigmoid" (1 probability), "softmax" (one per class) or "linear" (values)
     initializer  a name, or an instance such as INITIALIZERS["normal"](std=0.1)
-    seed         the same seed draws the same weights, bit for bit, whatever the activation and output
+    seed         the same seed draws the same weights, bit for bit (orthogonal ones but for rounding, on another kind of
+                 processor), whatever the activation and output
     skip         add a hidden layer's input to its activations wherever both are equally wide
     bias         where all biases start
 

@@ -113,7 +113,7 @@ COLUMNS = tuple(column.name for column in fields(Epochs) if column.name != "widt
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """All that a training needs to go on from where it was, bit for bit.
+    """All that a training needs to go on from where it was: on the same kind of processor, bit for bit.
 
     index             of the epoch measured last, -1 before the first
     parameters        (n_parameters,) at that epoch

@@ -159,11 +159,14 @@ def test_a_bug_in_a_diverged_network_is_hidden():
     assert bug_check(network, MOONS, "wrong sign").verdict == "hidden"
 
 
-def test_at_one_in_eight_a_relu_network_fails_but_never_once_kinks_are_set_aside():
-    """Of 300 starts 13 % fail; of 30, with a spread of 6 %, at least one and at most eleven."""
+def test_at_one_in_thirteen_a_relu_network_fails_but_never_once_kinks_are_set_aside():
+    """Of 300 starts 7 % fail; of 100, with a spread of 3 %, at least one and at most fifteen.
+
+    With the weights drawn from the noise of the data it was 13 %.
+    """
     data = DATASETS["moons"](n=200, noise=0.2)
-    checks = [gradient_check(Network([2, 16, 16, 1], seed=seed), data) for seed in range(30)]
-    assert 1 <= sum(check.relative_errors.max() > 1e-5 for check in checks) <= 11
+    checks = [gradient_check(Network([2, 16, 16, 1], seed=seed), data) for seed in range(100)]
+    assert 1 <= sum(check.relative_errors.max() > 1e-5 for check in checks) <= 15
     assert all(check.passed for check in checks)
 
 

@@ -16,6 +16,7 @@ from oracle_optimizers import (
 )
 
 from engine import DATASETS, Network, Training
+from engine.chance import stream
 from engine.curvature import hessian
 from engine.optimizers import OPTIMIZERS, Newton, Optimizer, State
 from engine.ranges import Option, options
@@ -250,7 +251,7 @@ def batches(size: int | None) -> list[np.ndarray]:
     """Which examples each update of two epochs sees."""
     if size != 8:
         return 2 * [np.arange(30)]
-    rng = np.random.default_rng(0)
+    rng = stream(0, "minibatches")
     return [part for _ in range(2) for part in np.split(rng.permutation(30), [8, 16, 24])]
 
 
