@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.measures import OwnMeans
+from engine.network import Network
 from engine.training import Epochs
 
 SPIKE = 1.3
@@ -31,12 +33,17 @@ class Bookmark:
 class Bookmarks:
     """What has happened so far in a run, each kind once: the first dead unit, the first spike of the loss and so on.
 
-    activations   of the hidden layers, `widths` their units
+    network, x   what is trained, untrained or not, and its examples
+    below_edge   up to this epoch the sharpness is known to have stayed below the edge of stability
     """
 
-    def __init__(self, activations: tuple[str, ...] = (), widths: tuple[int, ...] = ()) -> None:
+    def __init__(self, network: Network | None = None, x: np.ndarray | None = None) -> None:
+        widths = network.widths if network else ()
+        names = network.activations if network else ()
         self._found: dict[str, Bookmark] = {}
-        self._may_die = np.repeat([name in CLIPPED for name in activations], widths).astype(bool)
+        self.below_edge = -1
+        self._may_die = np.repeat([name in CLIPPED for name in names], widths).astype(bool)
+        self._own = OwnMeans(network, x) if network and self._may_die.any() else None
         self._places = [(layer + 1, unit + 1) for layer, width in enumerate(widths) for unit in range(width)]
         self._last = math.inf
         self._least, self._least_at = math.inf, 0
@@ -52,11 +59,16 @@ class Bookmarks:
         self._found[kind] = Bookmark(kind, epoch, title)
         return True
 
-    def found(self, marks: Iterable[Iterable[Any]]) -> "Bookmarks":
-        """The same with these marks, each a kind, an epoch and a title; what is none is left out."""
+    def found(self, marks: Iterable[Iterable[Any]], below_edge: object = None) -> "Bookmarks":
+        """The same with these marks, each a kind, an epoch and a title; what is none is left out.
+
+        below_edge: as it was noted. Without it the edge was not looked for at every epoch, and is looked for again.
+        """
         for kind, epoch, title in marks:
-            if isinstance(kind, str) and type(epoch) is int and isinstance(title, str):
+            is_one = isinstance(kind, str) and type(epoch) is int and isinstance(title, str)
+            if is_one and (kind != "edge" or type(below_edge) is int):
                 self.mark(kind[:20], epoch, title[:200])
+        self.below_edge = below_edge if type(below_edge) is int else -1
         return self
 
     def read(self, epochs: Epochs) -> None:
@@ -72,6 +84,7 @@ class Bookmarks:
         earlier = Bookmarks()
         earlier.__dict__ |= self.__dict__
         earlier._found = {kind: one for kind, one in self._found.items() if one.epoch <= epoch}
+        earlier.below_edge = min(self.below_edge, epoch - 1)
         earlier._last = math.inf
         if earlier._least_at > epoch:
             earlier._least, earlier._least_at = math.inf, epoch
@@ -80,7 +93,7 @@ class Bookmarks:
     def _see_deaths(self, epochs: Epochs) -> None:
         if "death" in self._found or not self._may_die.any():
             return
-        dead = (epochs.mean_activations == 0) & self._may_die
+        dead = self._own.zero(epochs) & self._may_die
         if dead.any():
             row = int(np.argmax(dead.any(axis=1)))
             layer, unit = self._places[int(np.argmax(dead[row]))]

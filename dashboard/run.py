@@ -1,9 +1,10 @@
 """Run: the store of one training. Settings go in, history comes out. No Panel here."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Self
 
@@ -13,17 +14,18 @@ import param
 from dashboard.arrival import Arrival
 from dashboard.bookmarks import Bookmarks
 from dashboard.own_data.tables import OWN, TABLES
-from dashboard.replay import UPDATES, Replay
+from dashboard.replay import EPOCHS, UPDATES, Replay
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.stop_rule import StopRule
 from dashboard.store import Companion, Store
-from dashboard.trail import TUNED, Trail, Tuning
+from dashboard.trail import TUNED, Trail, Tuning, Tunings
 from dashboard.view import View
 from engine.chance import FORMAT
 from engine.datasets import Dataset, Standardization
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.recording import History, Recording
+from engine.recording.history import bytes_per_row
 from engine.training import Epoch, Epochs, Training
 
 BLOCK = 64
@@ -35,7 +37,16 @@ LAST = 10
 KIND = "run"
 """What recordings of runs say they are of."""
 
+BELOW = "below_edge"
+"""Under which recordings note up to which epoch a run was seen below the edge of stability."""
+
 MOST_TUNINGS = 10_000
+
+EARLY, FEWER = 64, 16
+"""How many of the first epochs are all kept, of a small network and of a large one."""
+
+EARLY_ROWS, EARLY_BYTES = 512, 16 * 2**20
+"""What a million epochs leave, and how much that may take."""
 
 WORTH = 5
 """Epochs from which on a run that is left for another can be had back."""
@@ -98,7 +109,15 @@ class Setup:
 
 @dataclass(frozen=True)
 class Frame:
-    """What one drawing shows: a run's setup, its history, and the epoch that all pictures agree on."""
+    """What one drawing shows: a run's setup, its history, and the epoch that all pictures agree on.
+
+    l1, l2    of the objective that the epoch was measured with
+    tunings   how the run was tuned, update by update; None where that is not known, as of a training elsewhere
+    tuning    that of the update which follows the epoch, known or to come
+    early     epochs that are kept beside the history's evenly spaced ones, for axes on which the first take most room
+
+    Every number of a frame is that of its epoch: ask the frame for hyperparameters, never the settings of now.
+    """
 
     setup: Setup
     history: History
@@ -106,6 +125,9 @@ class Frame:
     epoch: Epoch
     l1: float
     l2: float
+    tunings: Tunings | None = field(default=None, kw_only=True)
+    tuning: Tuning | None = field(default=None, kw_only=True)
+    early: Epochs | None = field(default=None, kw_only=True)
 
     def network(self) -> Network:
         """The network as it was at the frame's epoch."""
@@ -161,6 +183,27 @@ class Frame:
         """The evenly kept epochs from the one after `after` to the frame's."""
         return self.history.kept(after, self.epoch.index)
 
+    def spread(self, rows: Epochs) -> Epochs:
+        """Some of the epochs up to the frame's, and the early ones in their places between them."""
+        if self.early is None or not len(rows):
+            return rows
+        early = self.early.rows((self.early.index < self.epoch.index) & ~np.isin(self.early.index, rows.index))
+        both = rows.then(early)
+        return both.rows(np.argsort(both.index, kind="stable"))
+
+    def objective(self, epoch: int) -> tuple[float, float]:
+        """The penalties, l1 and l2, with which an epoch was measured."""
+        return self.tunings.before(epoch).objective if self.tunings else (self.l1, self.l2)
+
+    def edges(self, epochs: np.ndarray) -> np.ndarray:
+        """(k,) the edge of stability at each of the epochs up to the frame's; nan where there is none."""
+        return self.tunings.edges(epochs) if self.tunings else np.full(len(epochs), np.nan)
+
+    @property
+    def edge(self) -> float:
+        """The edge of stability of the update which follows the frame's epoch, nan without one."""
+        return float(self.tuning.edges(np.array([self.epoch.index]))[0]) if self.tuning else math.nan
+
 
 class Attempt:
     """One training from its start: its settings, what was recorded, and the way back to each of its epochs.
@@ -176,10 +219,11 @@ class Attempt:
         self.tuning = Tuning.of(settings, len(setup.train))
         self.training = setup.training(settings)
         self.history = History()
-        self.bookmarks = Bookmarks(setup.network.activations, setup.network.widths)
+        self.bookmarks = Bookmarks(setup.network, setup.train.x)
         self.rule, self.ended, self.diverged = StopRule(settings), "", False
         self.catching: Iterator[None] = iter(())
         self.untold = ""
+        self.early: Epochs | None = None
         untrained = self.training.advance(1)
         self.trail = Trail(self.training.checkpoint(), self.tuning)
         self.add(untrained)
@@ -202,9 +246,31 @@ class Attempt:
             self.ended = self.rule.verdict(block)
         if len(block):
             self.history.extend(block)
+            self._keep_early(block)
             self.bookmarks.read(block)
             if not self.diverged:
                 self.trail.note(self.training, int(block.index[-1]))
+
+    def _keep_early(self, block: Epochs) -> None:
+        """Keep the first epochs, then every second, every fourth: about as many of every octave."""
+        first = EARLY if EARLY_ROWS * bytes_per_row(block) <= EARLY_BYTES else FEWER
+        octave = np.floor(np.log2(np.maximum(block.index / first, 0.5))).astype(int) + 1
+        rows = block.rows(block.index % 2**octave == 0)
+        if len(rows):
+            self.early = self.early.then(rows) if self.early else rows
+
+    def tune(self) -> None:
+        """Take note of how the next update is tuned, also in what was recorded of the epoch before it."""
+        if self.trail.tune(self.newest, self.tuning):
+            self._amend()
+
+    def _amend(self) -> None:
+        """Have every epoch at which the tuning was changed tell the learning rate of the update that followed it."""
+        changed = np.array([since for since, _ in self.trail.tunings if since >= 0], int)
+        for epoch, rate in zip(changed.tolist(), self.trail.tunings.learning_rates(changed).tolist(), strict=True):
+            rows = self.history.between(epoch - 1, epoch)
+            rows.learning_rate[:] = rate
+            self.history.amend(rows)
 
     def resume(self, settings: Settings) -> None:
         """Go on after a stop rule has ended it; after it diverged there is no going on."""
@@ -213,9 +279,12 @@ class Attempt:
 
     def fork(self, settings: Settings, epoch: int) -> "Attempt":
         """Another attempt that has come to one of the recorded epochs the same way, and then goes its own."""
-        other = Attempt(settings, self.setup)
+        other = Attempt(
+            settings, replace(self.setup)
+        )  # a setup of its own: what was found of the way left is not of this
         recording = Recording.of(self.history)
         other.history = replace(recording, epochs=recording.epochs.rows(recording.epochs.index <= epoch)).history()
+        other.early = self.early.rows(self.early.index <= epoch) if self.early else None
         other.trail, other.bookmarks = self.trail.until(epoch), self.bookmarks.until(epoch)
         other.catch_up()
         other.resume(settings)
@@ -230,6 +299,17 @@ class Attempt:
         yield from replay.pieces(goal)
         if replay.deviation:
             self.untold = replay.deviation.told(goal)
+
+    def again(self, after: int, until: int) -> Iterator[Epochs | None]:
+        """Train the epochs with after < index <= until once more, as they were trained; None between two pieces."""
+        training, here = self.setup.training(Settings(**self.settings)), after
+        if here >= 0:
+            yield from Replay(self.trail, training, self.history).pieces(here)
+        while here < until:
+            there = min([until, here + EPOCHS, *self.trail.changes(here)[:1]])
+            self.trail.after(here).apply(training)
+            yield from training.pieces(there - here, updates=UPDATES)
+            here = there
 
     def recording(self, **about: Any) -> Recording:
         """All of it; the training has to be at the newest recorded epoch."""
@@ -251,8 +331,11 @@ class Attempt:
         ):
             raise ValueError("what was recorded is of another network than its settings describe")
         attempt.history = recording.history()
+        attempt.early = None
+        attempt._keep_early(attempt.history.epochs())
         attempt.trail = attempt.trail.tuned(_tunings(settings, recording, len(attempt.setup.train)))
-        attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []))
+        attempt._amend()
+        attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []), recording.notes.get(BELOW))
         if recording.checkpoint is None:
             attempt.diverged, attempt.ended = True, f"diverged at epoch {attempt.newest + 1}"
         else:
@@ -311,9 +394,14 @@ class Run(Store):
     def frame(self) -> Frame:
         with self._lock:
             attempt, index = self._attempt, self.looked_at
-            history, tuning = attempt.history, attempt.tuning
+            history, tunings = attempt.history, attempt.trail.tunings
             epoch = history[-1] if index is None else history.at(index)
-            return Frame(attempt.setup, history, history.stride, epoch, tuning.l1, tuning.l2)
+            to_come = epoch.index == attempt.newest and not self._unfinished(attempt)
+            tuning = attempt.tuning if to_come else tunings.after(epoch.index)
+            epoch.learning_rate = float(tuning.learning_rates(np.array([epoch.index]))[0])
+            objective = tunings.before(epoch.index).objective
+            known = {"tunings": tunings, "tuning": tuning, "early": attempt.early}
+            return Frame(attempt.setup, history, history.stride, epoch, *objective, **known)
 
     def readings(self, frame: Frame) -> dict[str, str]:
         epoch = frame.epoch
@@ -373,6 +461,10 @@ class Run(Store):
             return 1
         remaining = settings.stop_epoch - self.history[-1].index
         return min(BLOCK, remaining) if remaining > 0 else BLOCK
+
+    def again(self, after: int, until: int) -> Iterator[Epochs | None]:
+        """The epochs with after < index <= until, also those that are not kept, trained once more beside the run."""
+        return self._attempt.again(after, until)
 
     def reset(self) -> None:
         """Start again from the same weights, and let go of what was said."""
@@ -456,6 +548,7 @@ class Run(Store):
                 **own,
                 "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.trail.tunings],
                 "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
+                BELOW: attempt.bookmarks.below_edge,
             }
             return attempt.recording(name=name, seeds=seeds, notes={**about, **notes})
 
@@ -524,9 +617,8 @@ class Run(Store):
         The training is tuned before: numbers written amid a block would be recorded for all of it.
         """
         with self._lock:
-            tuning = attempt.tuning
-            attempt.trail.tune(attempt.newest, tuning)
-            tuning.apply(attempt.training)
+            attempt.tune()
+            attempt.tuning.apply(attempt.training)
         pieces = attempt.training.pieces(epochs, updates=UPDATES if epochs == 1 else None)
         self._begun = attempt, pieces
         return pieces
@@ -547,7 +639,7 @@ class Run(Store):
         if not changed:
             return
         try:
-            if changed <= LIVE:
+            if changed <= LIVE and not self._begins_with(changed):
                 self._retune(changed)
             else:
                 self._begin_attempt(Attempt(self.settings, Setup.of(self.settings)))
@@ -559,6 +651,11 @@ class Run(Store):
         self.message = ""
         if self.study:
             self.study.follow(self.settings)
+
+    def _begins_with(self, changed: set[str]) -> bool:
+        """Whether these settings are part of what epoch 0 was measured with, and nothing else is recorded yet."""
+        attempt = self._attempt
+        return bool(changed & {"l1", "l2"}) and attempt.newest == 0 and not self._unfinished(attempt)
 
     def _retune(self, changed: set[str]) -> None:
         settings, attempt = self.settings, self._attempt

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -10,13 +11,13 @@ from engine.backpropagation import Backpropagation
 from engine.kernel import Kernel
 from engine.losses import OUTPUTS, Loss, Output, matching_loss
 from engine.network import Data, Network
+from engine.resolution import EPSILON, Resolution
 
 TOLERANCE = 1e-5
 EPSILONS = np.logspace(-12, -1, 23)
 
-# A loss carries an error of a few times 1e-16 of itself, and a difference over 2e-5 one of about 1e-11. Of a gradient
-# of RESOLUTION times the loss, that is 1e-6: safely within TOLERANCE.
-RESOLUTION = 1e-5
+# How much farther the loss is looked at to see how it bends: the error of a difference grows with the square.
+FARTHER = 4
 
 # A slope that changes by JUMP between two of the PROBES, 1e-3 apart, jumps: smooth slopes change by at most 2e-3.
 PROBES = np.linspace(-3.0, 3.0, 6001)
@@ -29,9 +30,10 @@ class GradientCheck:
 
     numeric          the central difference (L(w + epsilon) - L(w - epsilon)) / (2 epsilon)
     analytic         the gradient by backpropagation
-    relative_errors  |analytic - numeric| as a share of the larger of the two, or of 1e-5 of the loss where both are
-                     smaller: no difference of losses can resolve those
+    relative_errors  |analytic - numeric| as a share of the larger of the two, or of `least` where both are smaller
     kinks            where a kink lies within epsilon: there the loss has no one slope, and the two may well disagree
+    least            the gradient that a difference of losses can just resolve at the usual epsilon, 1e-5: about 1e-5 of
+                     the loss, more where the predictions' rounding is larger than the loss's own or the loss bends
     """
 
     numeric: np.ndarray
@@ -39,6 +41,7 @@ class GradientCheck:
     relative_errors: np.ndarray
     kinks: np.ndarray
     epsilon: float
+    least: np.ndarray
 
     @property
     def max_relative_error(self) -> float:
@@ -143,12 +146,14 @@ def gradient_check(
     a kink at 0, of losses with a kink, and weights within epsilon of 0 under an L1 penalty. Of 300 networks 2-16-16-1
     on 200 examples of moons, 13 % disagree somewhere, and none once kinks are set aside.
 
-    Takes two passes forward per parameter, and two more if there can be kinks. `analytic` is (n_parameters,); other
-    arguments are those of `Network.loss`.
+    Near a solution gradients become smaller than what two losses can tell: their rounding, and that of the predictions
+    they are made of, and the bend of the loss within epsilon. Such gradients are compared with the least that can be.
+
+    Takes two passes forward per parameter, two more if there can be kinks, and four for each that would not pass.
+    `analytic` is (n_parameters,); other arguments are those of `Network.loss`.
     Raises ValueError when epsilon is not above 0, or `analytic` has another shape.
     """
-    mine = network.gradient(data, loss, l1, l2).flat if analytic is None else _laid_out(analytic, network)
-    return _Prober(network, data, loss, l1, l2).check(mine, _above_zero(epsilon))
+    return Checker(network, data, loss, l1, l2).check(epsilon, analytic)
 
 
 def epsilon_curve(
@@ -168,8 +173,8 @@ def epsilon_curve(
     epsilons (k,), from 1e-12 to 0.1 unless given; each takes as long as a `gradient_check`. Other arguments are those
     of `Network.loss`. Raises ValueError when an epsilon is not above 0.
     """
-    prober, analytic = _Prober(network, data, loss, l1, l2), network.gradient(data, loss, l1, l2).flat
-    checks = [prober.check(analytic, _above_zero(epsilon)) for epsilon in epsilons]
+    checker = Checker(network, data, loss, l1, l2)
+    checks = [checker.check(epsilon) for epsilon in epsilons]
     return EpsilonCurve(
         np.array(epsilons, dtype=np.float64),
         np.array([check.max_relative_error for check in checks]),
@@ -191,17 +196,7 @@ def walk(
 
     Arguments are those of `gradient_check`. Raises ValueError when epsilon is not above 0 or there is no parameter i.
     """
-    if not 0 <= i < network.n_parameters:
-        raise ValueError(f"there is no parameter {i}; choose one from 0 to {network.n_parameters - 1}")
-    prober, w = _Prober(network, data, loss, l1, l2), float(network.parameters[i])
-    values = np.array([w, w + _above_zero(epsilon), w - epsilon, w])
-    losses = np.array([_with(network.parameters, i, value, prober.objective) for value in values])
-    numeric, analytic = _difference(losses[1], losses[2], epsilon), network.gradient(data, loss, l1, l2).flat[i]
-    error = _relative_errors(analytic, numeric, losses[1])
-    kink = bool(prober.kinks(range(i, i + 1), epsilon)[0])
-    drift = w + epsilon - 2 * epsilon + epsilon - w
-    name = parameter_names(network)[i]
-    return Walk(name, epsilon, values, losses, float(numeric), float(analytic), float(error), kink, drift)
+    return Checker(network, data, loss, l1, l2).walk(i, epsilon)
 
 
 def bug_check(
@@ -217,10 +212,7 @@ def bug_check(
 
     Other arguments are those of `gradient_check`. Raises ValueError when there is no such bug.
     """
-    wrong = Backpropagation(network, data, loss, l1, l2, bug).gradient.flat
-    right = Backpropagation(network, data, loss, l1, l2)
-    changes = _relative_errors(wrong, right.gradient.flat, right["loss"])
-    return BugCheck(gradient_check(network, data, loss, l1, l2, epsilon, wrong), changes)
+    return Checker(network, data, loss, l1, l2).bug_check(bug, epsilon)
 
 
 def parameter_names(network: Network) -> list[str]:
@@ -251,31 +243,100 @@ class JumpingSlopes:
         return np.concatenate([np.empty(0), *slopes])
 
 
-class _Prober:
-    """A network whose parameters can be moved about one by one to see what becomes of its loss."""
+class Checker:
+    """All checks of one network as it is now, on one set of data: what they share is found out once.
 
-    def __init__(self, network: Network, data: Data, loss: str | None, l1: float, l2: float) -> None:
-        self._network, self._l1 = network, l1
+    Arguments and results are those of `gradient_check`, `bug_check` and `walk`. Its parameters are moved about one by
+    one and put back; they may not be changed by others meanwhile.
+    """
+
+    def __init__(self, network: Network, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> None:
+        self._network, self._data, self._objective = network, data, (loss, l1, l2)
         self._loss, self._penalty = matching_loss(loss, network.output), network.penalty(l1, l2)
         self._batch = network.batch(data, self._loss)
         self._kernel = Kernel(network, self._loss, self._batch.n)
         self._slopes = JumpingSlopes(network, data, loss)
+        self._bends = np.full(network.n_parameters, np.nan)
 
-    def objective(self) -> float:
+    def check(self, epsilon: float = EPSILON, analytic: np.ndarray | None = None) -> GradientCheck:
+        """The check of the right gradient, or of another one, (n_parameters,)."""
+        everything = range(self._network.n_parameters)
+        mine = self.gradient if analytic is None else _laid_out(analytic, self._network)
+        above, below = _around(self._network.parameters, everything, _above_zero(epsilon), self.loss)
+        numeric, kinks = _difference(above, below, epsilon), self._kinks(everything, epsilon)
+        errors, least = self._errors(mine, numeric, kinks)
+        return GradientCheck(numeric, mine, errors, kinks, epsilon, least)
+
+    def bug_check(self, bug: str, epsilon: float = EPSILON) -> BugCheck:
+        """The check of the gradient that one of `BUGS` makes."""
+        wrong = self.wrong(bug)
+        changes, _ = self._errors(wrong, self.gradient)
+        return BugCheck(self.check(epsilon, wrong), changes)
+
+    def walk(self, i: int, epsilon: float = EPSILON, bug: str | None = None) -> Walk:
+        """One parameter's way through the check, with the gradient that a bug makes if one is named."""
+        network = self._network
+        if not 0 <= i < network.n_parameters:
+            raise ValueError(f"there is no parameter {i}; choose one from 0 to {network.n_parameters - 1}")
+        w = float(network.parameters[i])
+        values = np.array([w, w + _above_zero(epsilon), w - epsilon, w])
+        losses = np.array([_with(network.parameters, i, value, self.loss) for value in values])
+        which, kink = range(i, i + 1), self._kinks(range(i, i + 1), epsilon)
+        numeric = _difference(losses[1:2], losses[2:3], epsilon)
+        analytic = (self.gradient if bug is None else self.wrong(bug))[which]
+        (error,), _ = self._errors(analytic, numeric, kink, which)
+        drift = w + epsilon - 2 * epsilon + epsilon - w
+        found = numeric[0], analytic[0], error
+        return Walk(parameter_names(network)[i], epsilon, values, losses, *map(float, found), bool(kink[0]), drift)
+
+    @cached_property
+    def gradient(self) -> np.ndarray:
+        """(n_parameters,) the gradient by backpropagation."""
+        return self._network.gradient(self._data, *self._objective).flat
+
+    @cached_property
+    def resolution(self) -> Resolution:
+        """What rounding does here."""
+        return Resolution(self._network, self._data, *self._objective)
+
+    def wrong(self, bug: str) -> np.ndarray:
+        """(n_parameters,) the gradient that one of `BUGS` makes."""
+        return Backpropagation(self._network, self._data, *self._objective, bug).gradient.flat
+
+    def loss(self) -> float:
         """What `Network.loss` gives, in 16 us instead of 110 for 200 examples and layers 2-16-16-1."""
         with np.errstate(all="ignore"):
             self._kernel.forward(self._batch.x)
             costs = self._loss.value(self._kernel.logits, self._batch.targets, self._kernel.output)
             return float(costs.sum() / self._batch.n + self._penalty.value(self._network.parameters))
 
-    def check(self, analytic: np.ndarray, epsilon: float) -> GradientCheck:
-        everything = range(self._network.n_parameters)
-        above, below = _around(self._network.parameters, everything, epsilon, self.objective)
-        numeric = _difference(above, below, epsilon)
-        relative_errors = _relative_errors(analytic, numeric, above)
-        return GradientCheck(numeric, analytic, relative_errors, self.kinks(everything, epsilon), epsilon)
+    def _errors(
+        self, analytic: np.ndarray, other: np.ndarray, kinks: np.ndarray | bool = False, which: range | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The relative errors of some parameters, all unless named, and the least gradients that can be resolved."""
+        which = which or range(len(analytic))
+        least = self.resolution.least[which.start : which.stop].copy()
+        errors = _relative_errors(analytic, other, least)
+        doubtful = np.flatnonzero(~(errors < TOLERANCE) & ~kinks)
+        least[doubtful] += 2 / TOLERANCE * self._bent([which[i] for i in doubtful])
+        errors[doubtful] = _relative_errors(analytic[doubtful], other[doubtful], least[doubtful])
+        return errors, least
 
-    def kinks(self, which: range, epsilon: float) -> np.ndarray:
+    def _bent(self, which: Sequence[int]) -> np.ndarray:
+        """How far a difference over the usual epsilon is off the slope since the loss bends; 0 where that is unknown.
+
+        Seen from the difference over a wider one, which is off by the square of it more.
+        """
+        unknown = [i for i in which if np.isnan(self._bends[i])]
+        near, far = (
+            _difference(*_around(self._network.parameters, unknown, epsilon, self.loss), epsilon)
+            for epsilon in (EPSILON, FARTHER * EPSILON)
+        )
+        with np.errstate(all="ignore"):
+            self._bends[unknown] = np.nan_to_num(np.abs(far - near) / (FARTHER**2 - 1), posinf=0.0)
+        return self._bends[list(which)]
+
+    def _kinks(self, which: range, epsilon: float) -> np.ndarray:
         """For each of these parameters, whether a slope jumps or |w| bends within epsilon."""
         return self._jumps(which, epsilon) | self._corners_of_l1(epsilon)[which.start : which.stop]
 
@@ -290,10 +351,12 @@ class _Prober:
     def _corners_of_l1(self, epsilon: float) -> np.ndarray:
         """(n_parameters,) which weights have 0, where |w| bends, within epsilon."""
         is_weight = self._penalty.is_weight > 0
-        return is_weight & (np.abs(self._network.parameters) <= epsilon) & (self._l1 > 0)
+        return is_weight & (np.abs(self._network.parameters) <= epsilon) & (self._penalty.l1 > 0)
 
 
-def _around(parameters: np.ndarray, which: range, epsilon: float, measure: Callable) -> tuple[np.ndarray, np.ndarray]:
+def _around(
+    parameters: np.ndarray, which: Sequence[int], epsilon: float, measure: Callable
+) -> tuple[np.ndarray, np.ndarray]:
     """What is measured with each of these parameters raised, and with it lowered, by epsilon: two arrays (k, ...)."""
     above = [_with(parameters, i, parameters[i] + epsilon, measure) for i in which]
     below = [_with(parameters, i, parameters[i] - epsilon, measure) for i in which]
@@ -316,11 +379,11 @@ def _difference(above: np.ndarray, below: np.ndarray, epsilon: float) -> np.ndar
         return (above - below) / (2 * epsilon)
 
 
-def _relative_errors(analytic: np.ndarray, numeric: np.ndarray, losses: np.ndarray) -> np.ndarray:
+def _relative_errors(analytic: np.ndarray, other: np.ndarray, least: np.ndarray) -> np.ndarray:
     """How far two gradients are apart, as a share of the larger one or of the least that can be resolved."""
     with np.errstate(all="ignore"):
-        size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), RESOLUTION * np.abs(losses))
-        return np.abs(analytic - numeric) / np.where(size > 0, size, 1.0)
+        size = np.maximum(np.maximum(np.abs(analytic), np.abs(other)), least)
+        return np.abs(analytic - other) / np.where(size > 0, size, 1.0)
 
 
 def _above_zero(epsilon: float) -> float:

@@ -19,6 +19,9 @@ from engine.network import Data, Network
 WIDTH = 512
 """How many parameters of a path are compared at a time."""
 
+DRAWS = 32
+"""How often a second direction is drawn that has to differ from the first."""
+
 ROUNDING = 1e-12
 """A share of the variance that may be rounding."""
 
@@ -154,10 +157,20 @@ def random_plane(network: Network, seed: int = 0) -> Plane:
     A filter is one unit's incoming weights; since a ReLU network may halve one layer and double the next, directions
     that ignored its size would show the scale of the weights rather than the shape of the loss. Biases stay put. A
     filter of zeros has no size to follow, and gets directions of length 1.
+
+    Where every filter has a single weight, two such directions may be one: others are drawn, and where there is only
+    one weight in all, the second direction is through the biases, and as long.
     Source: Li et al. 2018, "Visualizing the loss landscape of neural nets", section 4.
     """
     rng = stream(seed, "plane")
-    return Plane(network.parameters.copy(), np.stack([_filter_normalized(network, rng) for _ in range(2)]))
+    first = _filter_normalized(network, rng)
+    for _ in range(DRAWS):
+        second = _filter_normalized(network, rng)
+        if _independent(first, second):
+            break
+    else:
+        second = _through_biases(network, rng) * np.linalg.norm(first)
+    return Plane(network.parameters.copy(), np.stack([first, second]))
 
 
 def weight_plane(network: Network, i: int, j: int) -> Plane:
@@ -319,6 +332,20 @@ def _filter_normalized(network: Network, rng: np.random.Generator) -> np.ndarray
         drawn *= np.where(size > 0, size, 1.0) / np.linalg.norm(drawn, axis=0)
         biases[...] = 0.0
     return direction.parameters
+
+
+def _independent(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two directions are more than one line."""
+    return abs(_unit(one) @ _unit(other)) < 1 - ROUNDING
+
+
+def _through_biases(network: Network, rng: np.random.Generator) -> np.ndarray:
+    """A random direction of length 1 in which the biases alone change."""
+    direction = network.copy()
+    direction.parameters[:] = 0.0
+    for biases in direction.biases:
+        biases[...] = rng.standard_normal(biases.shape)
+    return _unit(direction.parameters)
 
 
 def _principal(path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

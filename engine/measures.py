@@ -13,6 +13,7 @@ from engine.activations import ACTIVATIONS, Activation
 from engine.backpropagation import Backpropagation
 from engine.network import Data, Network, Trace
 from engine.ranges import choose
+from engine.training import Epochs
 
 DIM = 1e-3
 FLAT = 0.01
@@ -171,6 +172,53 @@ def dead_units(activations: np.ndarray) -> np.ndarray:
     activations (n, units), of the whole training data. Returns (units,) bool.
     """
     return (activations == 0).all(axis=0)
+
+
+class OwnMeans:
+    """The mean activation of every unit itself, from recorded ones, which hold what skip connections add.
+
+    network   any with the same layers; its parameters do not matter
+    x         the examples that were recorded
+    """
+
+    def __init__(self, network: Network, x: np.ndarray) -> None:
+        self._network, self._x = network.copy(), np.asarray(x, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            self._below = self._x.mean(axis=0)
+        self._skips, self._widths = network.skips, network.widths
+
+    def of(self, mean_activations: np.ndarray) -> np.ndarray:
+        """(..., units), up to the rounding of what was added; mean_activations alike, hidden layers side by side."""
+        if not any(self._skips):
+            return mean_activations
+        layers = np.split(mean_activations, np.cumsum(self._widths)[:-1], axis=-1)
+        below = [np.broadcast_to(self._below, (*mean_activations.shape[:-1], len(self._below))), *layers]
+        with np.errstate(all="ignore"):
+            own = [a - b if skip else a for a, b, skip in zip(layers, below, self._skips, strict=False)]
+        return np.concatenate(own, axis=-1)
+
+    def zero(self, epochs: Epochs) -> np.ndarray:
+        """(k, units) where a mean is exactly 0: a unit whose activation has one sign then fires on no example.
+
+        Where a skip connection leaves rounding, the passes forward are made again.
+        """
+        means, own = epochs.mean_activations, self.of(epochs.mean_activations)
+        if own is means:
+            return means == 0
+        with np.errstate(all="ignore"):
+            near = np.abs(own) <= 1e-9 * (1 + np.abs(means))
+        zero = np.zeros(near.shape, bool)
+        for row in np.flatnonzero(near.any(axis=1)):
+            self._network.parameters[:] = epochs.parameters[row]
+            zero[row] = near[row] & self._dead()
+        return zero
+
+    def _dead(self) -> np.ndarray:
+        network = self._network
+        with np.errstate(all="ignore"):
+            trace = network.trace(self._x)
+            layers = zip(network.functions, trace.pre_activations, strict=True)
+            return np.concatenate([dead_units(f.function(z)) for f, z in layers])
 
 
 def dim_units(mean_activations: np.ndarray, threshold: float = DIM) -> np.ndarray:

@@ -22,6 +22,9 @@ import numpy as np
 from engine.curvature import check_size
 from engine.ranges import Range
 
+# An eigenvalue is not 0 if it is more than this share of the matrix's norm. The square of a matrix shows no finer ones.
+CLEARLY = 1e-5
+
 State = dict[str, np.ndarray]
 OVERWRITTEN = ("scratch", "hessian")
 """What a state holds only to spare allocations: every step writes it before it reads it."""
@@ -50,6 +53,16 @@ class Optimizer(ABC):
             raise ValueError(f"{name} {value} is out of bounds; choose a number from 0 to below {limit}")
         super().__setattr__(name, value)
 
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        """The largest curvature on which it does not diverge; above it, every step on a quadratic is larger.
+
+        nan, as here, for optimizers of which this is no number of the surface alone: they divide by what they remember
+        of the gradient, or by the curvature itself.
+        Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability",
+        appendix B.
+        """
+        return np.full(np.shape(learning_rate), np.nan)[()]
+
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
         """The state before the first step, all zeros: shaped like the parameters, but for a count or a Hessian."""
@@ -61,7 +74,10 @@ class Optimizer(ABC):
 
 @dataclass
 class SGD(Optimizer):
-    """Gradient descent, straight down the slope: p -= r g."""
+    """Gradient descent, straight down the slope: p -= r g. Its edge of stability is 2 / r."""
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over(2.0, learning_rate)
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "scratch")
@@ -74,12 +90,16 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """Momentum, a heavy ball that rolls on: v = m v + g, p -= r v.
 
-    With momentum m, steps along a constant slope grow to r / (1 - m) times the gradient.
+    With momentum m, steps along a constant slope grow to r / (1 - m) times the gradient. Its edge of stability is
+    (2 + 2 m) / r.
     Source: Polyak 1964.
     """
 
     learning_rate: LearningRate = 0.05
     momentum: Annotated[float, Range(0.0, 0.999, doc="Share of the velocity kept from one step to the next.")] = 0.9
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over(2 + 2 * self.momentum, learning_rate)
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "velocity", "scratch")
@@ -93,10 +113,13 @@ class Momentum(Optimizer):
 
 @dataclass
 class Nesterov(Momentum):
-    """Momentum that looks ahead: v = m v + g, p -= r (g + m v).
+    """Momentum that looks ahead: v = m v + g, p -= r (g + m v). Its edge of stability is (2 + 2 m) / (1 + 2 m) / r.
 
     Source: Nesterov 1983, in the form of Sutskever et al. 2013 that PyTorch uses.
     """
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over((2 + 2 * self.momentum) / (1 + 2 * self.momentum), learning_rate)
 
     def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
         velocity, scratch = state["velocity"], state["scratch"]
@@ -196,8 +219,8 @@ class Newton(Optimizer):
 
     The step s solves (H + damping I) s = g. It is blind to up and down: near a saddle or a maximum, where H has
     negative eigenvalues, it goes there, unless the damping is larger than they are; from a random start that takes
-    about 1. Where the equations have no single solution, s is the shortest of those that solve them best; where H or g
-    is not finite, s is nan.
+    about 1. Where the equations have no single solution, s is the shortest of those that solve them best, directions
+    whose curvature is 0 but for rounding left out; where H or g is not finite, s is nan.
     For small networks only: raises ValueError for more than 2000 parameters.
     Source: Nocedal & Wright 2006, section 3.3; the damping is Levenberg's, 1944.
     """
@@ -228,6 +251,12 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adamw": AdamW,
     "newton": Newton,
 }
+
+
+def _over(number: float, learning_rate: np.ndarray | float) -> np.ndarray | float:
+    """A number over learning rates; infinite where one is 0."""
+    with np.errstate(divide="ignore"):
+        return np.divide(number, learning_rate)
 
 
 def _zeros(parameters: np.ndarray, *names: str) -> State:
@@ -269,22 +298,33 @@ def _solution(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     """What a symmetric matrix turns into `right`; of many answers, or of none, the shortest that comes closest."""
     if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
         return np.full_like(right, np.nan)
+    rounding = _rounding(len(matrix), np.linalg.norm(matrix))
+    if _is_above(matrix, rounding) or _is_above(matrix @ matrix, (CLEARLY * np.linalg.norm(matrix)) ** 2):
+        return np.linalg.solve(matrix, right)
+    return _least_squares(matrix, right)
+
+
+def _is_above(matrix: np.ndarray, limit: float) -> bool:
+    """Whether all eigenvalues of a symmetric matrix are above a limit; a tenth of the cost of computing them."""
+    rest = matrix.copy()
+    rest.flat[:: len(matrix) + 1] -= limit
     try:
-        solution = np.linalg.solve(matrix, right)
+        np.linalg.cholesky(rest)
     except np.linalg.LinAlgError:
-        return _least_squares(matrix, right)
-    # A solution as long as this has found an eigenvalue that is 0 but for rounding.
-    trustworthy = np.linalg.norm(solution) * _rounding(matrix) <= np.linalg.norm(right)
-    return solution if trustworthy else _least_squares(matrix, right)
+        return False
+    return True
 
 
 def _least_squares(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """By eigenvectors, those left out whose eigenvalue is 0 but for rounding."""
+    """By eigenvectors, those left out whose eigenvalue is 0 but for rounding.
+
+    Source: Golub & Van Loan 2013, section 5.5.2.
+    """
     values, vectors = np.linalg.eigh(matrix)
-    kept = np.abs(values) > _rounding(matrix)
+    kept = np.abs(values) > _rounding(len(matrix), np.abs(values).max())
     return vectors[:, kept] @ (right @ vectors[:, kept] / values[kept])
 
 
-def _rounding(matrix: np.ndarray) -> float:
-    """What an eigenvalue of 0 may come out as."""
-    return float(np.finfo(float).eps * len(matrix) * np.linalg.norm(matrix))
+def _rounding(size: int, largest: float) -> float:
+    """What an eigenvalue of 0 may come out as, next to one so large: a sum over examples is off by a few more bits."""
+    return 8 * float(np.finfo(float).eps) * max(size, 8) * float(largest)

@@ -1,5 +1,7 @@
 """Right gradients pass, wrong ones do not, kinks are set aside, and nothing is left changed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from oracle_gradients import Case, cases
@@ -10,6 +12,8 @@ from engine.datasets import DATASETS, Dataset
 from engine.gradient_check import bug_check, epsilon_curve, gradient_check, parameter_names, walk
 from engine.losses import LOSSES, OUTPUTS, BinaryCrossEntropy
 from engine.network import Network
+from engine.optimizers import OPTIMIZERS
+from engine.training import Training
 
 DATA_FOR = {"sigmoid": "moons", "softmax": "blobs", "linear": "sine"}
 MOONS = DATASETS["moons"](n=40)
@@ -315,6 +319,58 @@ def test_a_diverged_network_does_not_pass():
     network = network_for(MOONS)
     network.parameters[...] = np.nan
     assert not gradient_check(network, MOONS).passed
+
+
+def nearly_solved(loss: str, output: str, activation: str, digits: int) -> tuple[Network, SimpleNamespace]:
+    """A network that answers as the data want: values to so many digits, labels with that much certainty."""
+    outputs = 3 if output == "softmax" else 1
+    network = Network([2, 4, 3, outputs], activation=activation, output=output, seed=1, skip=digits % 2 == 1, bias=0.1)
+    rng = np.random.default_rng(digits)
+    x = rng.normal(size=(12, 2))
+    answers = network.predict(x)
+    if output == "linear" and loss != "hinge":
+        network.parameters += 10.0**-digits * rng.normal(size=network.n_parameters)
+        return network, SimpleNamespace(x=x, y=answers)
+    network.weights[-1][...] *= 1.8**digits
+    network.biases[-1][...] *= 1.8**digits
+    middle = 0.0 if output == "linear" else 0.5
+    return network, SimpleNamespace(x=x, y=answers.argmax(1) if outputs > 1 else (answers[:, 0] > middle).astype(int))
+
+
+@pytest.mark.parametrize(("loss", "output"), MATCHING)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_right_gradient_passes_near_a_solution_and_planted_bugs_are_caught_or_change_nothing(
+    activation, loss, output
+):
+    """Down to losses of 1e-24, where gradients are smaller than what two losses can tell from 0."""
+    for digits in (3, 6, 9, 12):
+        network, data = nearly_solved(loss, output, activation, digits)
+        check = gradient_check(network, data, loss)
+        assert check.passed or check.kinks.all(), (digits, check.max_relative_error)
+        for bug in ("wrong sign", "forget 1/n", "drop the slope"):
+            assert bug_check(network, data, bug, loss).verdict != "hidden", (digits, bug)
+
+
+def test_a_line_through_points_passes_at_every_epoch_down_to_rounding():
+    """The loss falls to 1e-31; from 1e-6 on the rounding of the predictions is larger than that of the loss."""
+    x = np.linspace(-1, 1, 20)[:, None]
+    data, network = SimpleNamespace(x=x, y=2 * x[:, 0] + 0.5), Network([1, 1], output="linear", seed=0)
+    training = Training(network, data, optimizer=OPTIMIZERS["sgd"](learning_rate=0.3))
+    for _ in range(12):
+        loss = training.advance(15).loss[-1]
+        check = gradient_check(network, data)
+        assert check.passed, (loss, check.max_relative_error)
+    assert loss < 1e-20
+
+
+def test_a_gradient_wrong_by_a_thousandth_is_seen_while_differences_can_tell_it():
+    """At a loss of 1e-8 gradients of 1e-4 are left, known to 1e-7 of themselves."""
+    x = np.linspace(-1, 1, 20)[:, None]
+    data, network = SimpleNamespace(x=x, y=2 * x[:, 0] + 0.5), Network([1, 1], output="linear", initializer="zeros")
+    network.parameters[:] = [2 + 1e-4, 0.5 - 1e-4]
+    wrong = network.gradient(data).flat * 1.001
+    assert gradient_check(network, data).passed
+    assert not gradient_check(network, data, analytic=wrong).passed
 
 
 @pytest.mark.parametrize("epsilon", [0.0, -1e-5, float("nan")])

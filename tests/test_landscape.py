@@ -136,6 +136,17 @@ def test_a_survey_gives_the_true_loss_along_a_path():
     np.testing.assert_allclose(Survey(network, MOONS, l2=0.1).losses(path), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("sizes", [[1, 1], [1, 1, 1], [1, 1, 1, 1], [1, 3, 1], [2, 1]])
+def test_the_two_directions_of_a_random_plane_are_never_one_line(sizes):
+    """Filters of a single weight have two directions each; a single weight in all needs the bias."""
+    for seed in range(6):
+        network = Network(sizes, output="linear", seed=seed)
+        plane = random_plane(network, seed)
+        assert np.linalg.matrix_rank(plane.directions) == 2
+        weights = [np.linalg.norm(one) for one in network.weights]
+        np.testing.assert_allclose(np.linalg.norm(plane.directions, axis=1), np.linalg.norm(weights), rtol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_random_directions_are_as_long_as_the_networks_filters(seed):
     network, direction = Network([2, 5, 4, 3], output="softmax", bias=0.3), Network([2, 5, 4, 3], output="softmax")

@@ -264,6 +264,47 @@ def test_newtons_singular_equations_are_solved_by_least_squares():
         np.testing.assert_allclose(newtons_step(matrix, gradient), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_undamped_newton_takes_the_shortest_step_where_directions_have_no_curvature(seed):
+    """Against the pseudoinverse, for gradients that the matrix can and cannot give; every other matrix bends down too.
+
+    Rounding leaves about 1e-16 of the largest eigenvalue where there is none, the others are above 1e-6 of it.
+    """
+    rng = np.random.default_rng(seed)
+    size = int(rng.integers(3, 60))
+    rank = int(rng.integers(1, size))
+    factor = rng.normal(size=(size, rank)) * 10 ** rng.uniform(-3, 3)
+    signs = np.where((rng.random(rank) < 0.3) & (seed % 2 == 1), -1.0, 1.0)
+    matrix = factor * signs @ factor.T
+    gradient = matrix @ rng.normal(size=size) if seed % 3 else rng.normal(size=size)
+    expected = np.linalg.pinv(matrix, rcond=1e-11, hermitian=True) @ gradient
+    step = newtons_step(matrix, gradient)
+    np.testing.assert_allclose(step, expected, atol=1e-8 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("n", "features"), [(5, 100), (10, 25), (20, 40), (30, 31), (39, 40)])
+def test_undamped_newton_finds_the_interpolation_of_least_norm_where_there_are_more_weights_than_examples(n, features):
+    """NumPy's `lstsq` is the oracle, of the weights and of the risk on data never seen; later steps stay there."""
+    rng = np.random.default_rng(n)
+    x, truth = rng.normal(size=(n + 500, features)), rng.normal(size=features)
+    y = x @ truth + 0.1 * rng.normal(size=n + 500)
+    network = Network([features, 1], output="linear", initializer="zeros")
+    training = Training(network, SimpleNamespace(x=x[:n], y=y[:n]), "mse", Newton(damping=0.0))
+    expected = np.linalg.lstsq(np.column_stack([x[:n], np.ones(n)]), y[:n])[0]
+    for parameters in training.advance(10).parameters[1:]:
+        np.testing.assert_allclose(parameters, expected, atol=1e-9 * np.abs(expected).max())
+    risk = np.mean((network.predict(x[n:])[:, 0] - y[n:]) ** 2)
+    shortest = np.mean((np.column_stack([x[n:], np.ones(500)]) @ expected - y[n:]) ** 2)
+    assert risk == pytest.approx(shortest, rel=1e-8)
+
+
+def test_undamped_newton_still_solves_what_is_only_badly_conditioned():
+    """A condition number of 1e10 is no missing direction: the step along the flattest axis is the longest."""
+    axes, curvatures = rotation(6), np.logspace(0, -10, 6)
+    step = newtons_step(axes * curvatures @ axes.T, axes @ np.ones(6))
+    np.testing.assert_allclose(axes.T @ step, 1 / curvatures, rtol=1e-4)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_newton_turns_what_is_not_finite_into_nan(bad):
     assert np.isnan(newtons_step(np.diag([1.0, bad]), np.ones(2))).all()

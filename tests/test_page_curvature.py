@@ -16,6 +16,7 @@ from dashboard.pages.curvature import EdgeOfStability
 from dashboard.run import Run
 from dashboard.settings import Settings
 from dashboard.study import Study
+from engine.curvature import spectrum
 from engine.optimizers import OPTIMIZERS
 
 SMALL = {"hidden": [6]}
@@ -142,6 +143,78 @@ def test_an_optimizer_without_a_fixed_edge_has_no_line():
     instrument = surveyed(SharpnessCurve(run))
     assert len(column(instrument, "ahead", "y0")) == 0
     assert "no fixed edge for adam" in instrument.caption
+
+
+def test_after_a_changed_penalty_the_sharpness_of_the_past_is_that_of_the_past():
+    run = run_of(20, **SMALL)
+    run.settings.l2 = 0.5
+    run.advance(20)
+    drawn = column(surveyed(SharpnessCurve(run)), "dots", "sharpness")
+    plain = column(surveyed(SharpnessCurve(run_of(20, **SMALL))), "dots", "sharpness")
+    np.testing.assert_allclose(drawn[:21], plain, rtol=1e-6)
+    network = run.setup.network.copy()
+    for epoch in (21, 40):
+        network.parameters[:] = run.history.at(epoch).parameters
+        assert drawn[epoch] == pytest.approx(spectrum(network, run.setup.train, run.setup.loss, l2=0.5).sharpness)
+
+
+def test_the_edge_that_was_stays_where_it_was_when_momentum_is_changed():
+    run = run_of(20, **SMALL, optimizer="momentum", momentum=0.9)
+    instrument = surveyed(SharpnessCurve(run))
+    run.settings.momentum = 0.5
+    run.advance(20)
+    instrument.draw(run.frame())
+    rate = run.settings.learning_rate
+    expected = np.where(np.arange(41) < 20, 3.8 / rate, 3.0 / rate)
+    np.testing.assert_allclose(column(instrument, "edge", "sharpness"), expected)
+    assert column(instrument, "ahead", "y0") == pytest.approx(3.0 / rate)
+
+
+def test_a_fork_shows_no_sharpness_of_the_way_it_left():
+    run = run_of(60, **SMALL)
+    instrument = surveyed(SharpnessCurve(run))
+    run.look_at(30)
+    run.settings.learning_rate = 0.01
+    run.fork()
+    run.advance(30)
+    drawn = column(surveyed(instrument), "dots", "sharpness")
+    network = run.network
+    assert drawn[60] == pytest.approx(spectrum(network, run.setup.train, run.setup.loss).sharpness)
+
+
+@pytest.mark.parametrize("pieces", range(1, 6))
+def test_a_measurement_that_is_dropped_after_any_piece_can_be_begun_again(pieces):
+    settings = run_of(**SMALL).settings.values()
+    whole = _Measured(settings, 0)
+    for _ in whole.measure(np.array([0, 40, 80])):
+        pass
+    _Measured._known.clear()
+    dropped = _Measured(settings, 0)
+    while len(dropped.measured) < 3:
+        work = dropped.measure(np.array([0, 40, 80])[len(dropped.measured) :])
+        for count, _ in enumerate(work, 1):
+            if count == pieces:
+                break
+        work.close()
+    np.testing.assert_allclose(dropped.measured, whole.measured, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "edge"), [("sgd", 2.0), ("momentum", 3.6), ("nesterov", 3.6 / 2.6), ("adam", None)]
+)
+def test_the_study_draws_the_share_of_the_optimizers_own_edge_or_the_sharpness_where_there_is_none(optimizer, edge):
+    run = run_of(**SMALL, optimizer=optimizer, **({"momentum": 0.8} if optimizer in ("momentum", "nesterov") else {}))
+    result = study(run, seeds=1, epochs=20).results["rate 0.1"]
+    instrument = surveyed(SharpnessStudy(run))
+    one = Run(Settings(**result.settings))
+    one.advance(20)
+    sharp = spectrum(one.network, one.setup.train, one.setup.loss).sharpness
+    shown = instrument.of_result(result)[0, -1]
+    assert shown == pytest.approx(sharp if edge is None else sharp * 0.1 / edge, rel=1e-6)
+    label = instrument.figure.yaxis[0].axis_label
+    assert label == ("sharpness" if edge is None else "sharpness / edge of stability")
+    assert ("no fixed edge for adam" in instrument.caption) == (edge is None)
+    assert len(instrument._sources["predictions"].data["xs"]) == (edge is not None)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])

@@ -215,3 +215,15 @@ def test_units_are_found_by_their_place_and_the_other_way_round():
     assert [place_of(unit, widths) for unit in units] == list(range(8))
     assert [unit_at(place, widths) for place in range(8)] == units
     assert place_of([], widths) is place_of([1, 1], widths) is place_of([3, 0], widths) is None
+
+
+def test_the_map_shows_a_units_own_activation_and_not_what_a_skip_connection_adds():
+    """A dead unit's row is 0 from its death on; with the skip connection it was as bright as the unit below it."""
+    run = run_of(skip=True, hidden=[4, 4], bias=-1.0)
+    run.advance(20)
+    instrument = ActivationMap(run)
+    image = instrument._image[::-1, :21]
+    network = run.network
+    trace = network.trace(run.setup.train.x)
+    own = np.concatenate([np.maximum(z, 0).mean(axis=0) for z in trace.pre_activations])
+    np.testing.assert_allclose(image[:, 20], own, atol=1e-6)

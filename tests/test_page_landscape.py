@@ -162,6 +162,25 @@ def test_surface_errors_show_the_loss_at_the_nearest_point_of_each_plane():
     assert all(abs(losses[-1] - found.losses[-1]) < 1e-12 for losses in found.shown.values())
 
 
+def test_after_a_changed_penalty_every_epoch_is_compared_by_the_objective_it_had():
+    """All of the difference is the plane's: none at the end, and before the change none that the penalty makes."""
+    run = run_of(100)
+    run.settings.l2 = 0.3
+    run.advance(100)
+    found = surveyed(SurfaceErrors(run))._found
+    end = run.frame().epoch.parameters
+    for i in (0, len(found.epochs) // 2, -1):
+        epoch = int(found.epochs[i])
+        network = run.setup.network.copy()
+        network.parameters[:] = end
+        network.parameters[[0, 2]] = run.history.at(epoch).parameters[[0, 2]]
+        expected = network.loss(run.setup.train, run.setup.loss, l2=0.0 if epoch <= 100 else 0.3)
+        assert found.shown["slice"][i] == pytest.approx(expected, rel=1e-12)
+    run.look_at(50)
+    relief = surveyed(WeightSlice(run))._relief
+    assert relief.here == pytest.approx(0, abs=1e-12)
+
+
 def test_a_click_on_the_path_takes_all_pictures_to_that_epoch():
     run = run_of(200)
     instrument = surveyed(WeightSlice(run))

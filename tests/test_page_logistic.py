@@ -143,6 +143,27 @@ def test_outliers_turn_the_line_and_without_them_all_examples_are_right():
     assert turned == pytest.approx(np.degrees(np.arccos(cosine)), abs=0.06)
 
 
+def test_the_twin_without_outliers_is_trained_as_the_run_was_then():
+    """A changed learning rate and penalty count for the epochs after the change alone, however late the twin looks."""
+    run = run_of(**OUTLIERS)
+    run.advance(40)
+    run.settings.param.update(learning_rate=run.settings.learning_rate / 10, l2=0.1)
+    run.advance(40)
+    instrument = OutlierTwin(run)
+    for _ in instrument.work(run.frame()) or ():
+        pass
+    run.look_at(30)
+    instrument.draw(run.frame())
+    alone = run_of(**{**OUTLIERS, "outliers": 0.0})
+    alone.advance(40)
+    np.testing.assert_array_equal(instrument._parameters, alone.history.at(30).parameters)
+    alone.settings.param.update(learning_rate=alone.settings.learning_rate / 10, l2=0.1)
+    alone.advance(40)
+    run.look_at(None)
+    instrument.draw(run.frame())
+    np.testing.assert_array_equal(instrument._parameters, alone.history[-1].parameters)
+
+
 def test_the_study_compares_the_penalties_and_the_losses():
     run = run_of()
     run.study.param.update(seeds=2, epochs=200)

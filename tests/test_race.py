@@ -69,11 +69,11 @@ def test_a_race_advanced_in_parts_is_the_race_advanced_at_once():
 @pytest.mark.parametrize("condition_number", [1.0, 3.0, 10.0, 40.0])
 @pytest.mark.parametrize("angle", [0.0, 30.0])
 def test_on_a_quadratic_gradient_descent_settles_at_the_predicted_step(condition_number, angle):
-    """To one step: the prediction counts each direction alone, the loss adds both."""
+    """Exactly: the prediction adds what both directions have left."""
     multiples = [0.5, 1.0, 1.9]
     race = run_to_the_end(condition_number=condition_number, angle=angle, multiples=multiples)
     rates = [racer.learning_rate for racer in race.setup.racers]
-    np.testing.assert_allclose(settled(race), race.setup.predicted_steps("sgd", rates), atol=1)
+    np.testing.assert_array_equal(settled(race), race.setup.predicted_steps("sgd", rates))
 
 
 def test_on_a_quadratic_the_predicted_losses_are_the_losses():
@@ -98,11 +98,25 @@ def test_just_below_its_limit_an_optimizer_settles_and_just_above_it_leaves(opti
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "nesterov"])
-def test_predictions_with_momentum_are_right_to_a_tenth(optimizer):
-    """They count by the slower of two factors in the long run, which leaves out how the run begins."""
-    race = run_to_the_end(optimizers=[optimizer], multiples=[0.1, 0.5, 1.0])
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.9025])
+@pytest.mark.parametrize("condition_number", [5.0, 100.0, 400.0])
+def test_on_a_quadratic_momentum_settles_at_the_predicted_step(optimizer, momentum, condition_number):
+    """Also where both solutions of its recurrence are nearly one, as with (1 - 1 / 20) squared at 400."""
+    race = run_to_the_end(
+        optimizers=[optimizer], multiples=[0.5, 1.0], momentum=momentum, condition_number=condition_number
+    )
     rates = [racer.learning_rate for racer in race.setup.racers]
-    np.testing.assert_allclose(settled(race), race.setup.predicted_steps(optimizer, rates), rtol=0.1)
+    np.testing.assert_array_equal(settled(race), race.setup.predicted_steps(optimizer, rates))
+
+
+@pytest.mark.parametrize("surface", ["saddle", "himmelblau"])
+@pytest.mark.parametrize("optimizer", HAVE_LIMITS)
+def test_no_steps_are_predicted_where_the_surface_bends_down_at_the_start(surface, optimizer):
+    """Newton's method stays on a saddle or a hilltop; one step to the minimum was what a parabola would have."""
+    race = race_of(surface=surface, optimizers=[optimizer], multiples=[1.0])
+    assert np.isnan(race.setup.predicted_steps(optimizer, [0.1, 1.0])).all()
+    assert np.isnan(race.setup.predicted_heights(race.setup.racers[0], np.arange(5))).all()
+    assert np.isfinite(race.setup.limit(optimizer))
 
 
 def test_there_is_no_limit_for_steps_that_adapt():

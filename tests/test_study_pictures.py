@@ -242,6 +242,28 @@ def test_every_layer_has_its_line():
         np.testing.assert_allclose(drawn(instrument, f"line {layer}")["value"], norms)
 
 
+def test_the_pace_of_an_update_is_an_epochs_way_over_the_updates_it_took():
+    """40 examples in batches of 10 make 4 updates an epoch, after epoch 10 in batches of 20 make 2."""
+    run = Run(Settings(n=40, validation=0.0, hidden=[4], batch_size=10))
+    run.advance(10)
+    run.settings.batch_size = 20
+    run.advance(10)
+    instrument = UpdateRatios(run)
+    epochs = list(run.history)
+    networks = [run.setup.network.copy() for _ in epochs]
+    for network, epoch in zip(networks, epochs, strict=True):
+        network.parameters[:] = epoch.parameters
+    for i in range(1, 21):
+        expected = update_ratios(networks[i - 1].weights, networks[i].weights) / (4 if i <= 10 else 2)
+        shown = [drawn(instrument, f"line {layer}")["value"][i] for layer in range(2)]
+        np.testing.assert_allclose(shown, expected, rtol=1e-12)
+    assert "1e-3" in instrument.caption
+    assert instrument.figure.yaxis[0].axis_label == "update / weight, per update"
+    instrument.pull = True
+    assert instrument.figure.yaxis[0].axis_label == "gradient / weight"
+    assert "1e-3" not in instrument.caption
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_update_ratios_are_those_of_the_weights_between_two_epochs(optimizer):
     run = Run(Settings(n=40, hidden=[4] * 2, optimizer=optimizer))
@@ -255,6 +277,6 @@ def test_update_ratios_are_those_of_the_weights_between_two_epochs(optimizer):
         shown = [drawn(instrument, f"line {layer}")["value"][i] for layer in range(3)]
         np.testing.assert_allclose(shown, expected, rtol=1e-12)
     instrument.pull = True
-    gradients = [[norm] for norm in run.history[-1].gradient_norms]
-    expected = gradient_to_weight_ratios([np.array(g) for g in gradients], networks[-1].weights)
+    gradient = networks[-1].gradient(run.setup.train, run.setup.loss)
+    expected = gradient_to_weight_ratios(gradient.weights, networks[-1].weights)
     np.testing.assert_allclose([drawn(instrument, f"line {i}")["value"][-1] for i in range(3)], expected, rtol=1e-12)

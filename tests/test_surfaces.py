@@ -301,7 +301,7 @@ def test_the_saddle_holds_gradient_descent_for_long():
 def test_an_optimizer_of_second_order_finds_the_hessian_and_solves_the_quadratic_in_one_step():
     surface = Quadratic(100.0, 30.0)
     run = trajectory(surface, None, FullStep(), 1)
-    np.testing.assert_allclose(run.points[-1], 0, atol=1e-14)
+    np.testing.assert_allclose(run.points[-1], 0, atol=1e-13)  # rounding times the condition number, 100
     np.testing.assert_array_equal(run.state["hessian"], surface.hessian(run.points))
 
 

@@ -340,6 +340,89 @@ def test_the_epoch_in_which_sharpness_meets_the_edge_is_found_between_two_looks(
     assert lookout.work(run.frame()) is None
 
 
+TUNED = {"l2": 0.05, "l1": 0.002, "learning_rate": 0.2, "momentum": 0.3, "batch_size": 8}
+
+
+def tuned_run(**choices) -> Run:
+    """Changed in everything that may change while it runs, after epoch 30."""
+    run = Run(settings(optimizer="momentum", momentum=0.8, learning_rate=0.1, hidden=[6], **choices))
+    run.advance(30)
+    run.settings.param.update(**TUNED)
+    return run
+
+
+def test_every_epoch_shows_the_objective_it_was_measured_with():
+    """The network's loss with the frame's penalties is the recorded one, before, at and after a change of them."""
+    run = tuned_run()
+    run.advance(30)
+    for index in (0, 12, 29, 30, 31, 45, 60):
+        run.look_at(index)
+        frame = run.frame()
+        loss = frame.network().loss(frame.setup.train, frame.setup.loss, frame.l1, frame.l2)
+        assert loss == pytest.approx(frame.epoch.loss, rel=1e-12), index
+        assert (frame.l1, frame.l2) == ((0, 0) if index <= 30 else (0.002, 0.05))
+        assert frame.objective(20) == (0, 0) and frame.objective(31) == (0.002, 0.05)
+
+
+def test_the_learning_rate_of_an_epoch_is_that_of_the_update_which_follows_it_also_where_it_was_changed():
+    run = tuned_run()
+    assert run.frame().epoch.learning_rate == 0.2  # the slider is heard before anything is trained
+    run.advance(30)
+    rates = run.history.epochs().learning_rate
+    np.testing.assert_array_equal(rates, [0.1] * 30 + [0.2] * 31)
+    run.look_at(29)
+    assert run.frame().epoch.learning_rate == 0.1
+    again = Run.reopened(run.recording())
+    np.testing.assert_array_equal(again.history.epochs().learning_rate, rates)
+
+
+def test_the_past_edge_is_that_of_the_past_momentum():
+    run = tuned_run()
+    run.advance(30)
+    expected = np.where(np.arange(61) < 30, 2 * 1.8 / 0.1, 2 * 1.3 / 0.2)
+    np.testing.assert_allclose(run.frame().edges(np.arange(61)), expected)
+    run.look_at(10)
+    assert run.frame().edge == pytest.approx(36)
+
+
+def test_a_change_that_is_taken_back_before_the_next_update_leaves_no_trace():
+    run = tuned_run()
+    before = {name: getattr(Settings(), name) for name in ("l1", "l2", "batch_size")}
+    run.settings.param.update(**before, learning_rate=0.1, momentum=0.8)
+    run.advance(10)
+    assert len(run.frame().tunings) == 1
+
+
+def test_a_penalty_chosen_before_the_first_update_counts_from_epoch_0_on():
+    run = Run(settings(hidden=[6]))
+    run.settings.l2 = 0.5
+    frame = run.frame()
+    assert frame.l2 == 0.5
+    assert frame.epoch.loss == pytest.approx(frame.network().loss(frame.setup.train, l2=0.5), rel=1e-12)
+
+
+def test_a_fork_shows_nothing_of_the_way_it_left():
+    run = tuned_run()
+    run.advance(30)
+    setup = run.setup
+    run.look_at(20)
+    run.fork()
+    assert run.setup is not setup
+    assert run.frame().edge == pytest.approx(2 * 1.3 / 0.2)  # as the sliders stand
+    assert run.frame().l2 == 0
+
+
+def test_epochs_that_are_no_longer_kept_can_be_trained_once_more_as_they_were():
+    run = tuned_run()
+    run.advance(30)
+    blocks = [block for block in run.again(-1, 60) if block is not None]
+    np.testing.assert_array_equal(np.concatenate([block.index for block in blocks]), np.arange(61))
+    recorded = run.history.epochs().parameters
+    np.testing.assert_array_equal(np.concatenate([block.parameters for block in blocks]), recorded)
+    later = [block for block in run.again(37, 50) if block is not None]
+    np.testing.assert_array_equal(np.concatenate([block.parameters for block in later]), recorded[38:51])
+
+
 def test_there_is_no_edge_to_be_found_for_adam():
     run = edge_run(optimizer="adam", learning_rate=0.01)
     assert Lookout(run).work(run.frame()) is None
@@ -367,3 +450,39 @@ def test_every_optimizer_can_be_forked():
         run.fork()
         run.advance(7)
         assert way(run) == before, name
+
+
+def test_the_first_epochs_stay_for_axes_on_which_they_take_most_room():
+    """All up to 64 and about 32 an octave later, also once the history keeps one epoch in four, and after a fork."""
+    run = Run(settings(hidden=[4]))
+    run.advance(3000)
+    whole = Run(settings(hidden=[4]))
+    whole.advance(100)
+    assert run.history.stride > 1
+    rows = run.frame().spread(run.frame().kept())
+    assert rows.index[:65].tolist() == list(range(65))
+    assert np.diff(np.log2(rows.index[64:])).max() < 1 / 20
+    assert (np.diff(rows.index) > 0).all()
+    np.testing.assert_array_equal(rows.loss[:65], whole.history.epochs().loss[:65])
+    run.look_at(40)
+    assert run.frame().spread(run.frame().kept()).index[-1] == run.frame().epoch.index
+    run.fork()
+    run.advance(10)
+    index = run.frame().spread(run.frame().kept()).index
+    assert index.tolist() == list(range(index[-1] + 1))
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_first_dead_unit_is_one_that_never_fires_whatever_a_skip_connection_adds(skip):
+    """Unit by unit against the pre-activations, epoch by epoch."""
+    run = Run(settings(bias=-0.6, hidden=[6, 6, 6], skip=skip, learning_rate=0.5, seed=1, activation="relu"))
+    run.advance(200)
+    network, first = run.setup.network.copy(), None
+    for epoch in run.history:
+        network.parameters[:] = epoch.parameters
+        z = network.trace(run.setup.train.x).pre_activations
+        if any((layer <= 0).all(axis=0).any() for layer in z):
+            first = epoch.index
+            break
+    assert titles(run).get("death") == first
+    assert first is not None

@@ -12,7 +12,7 @@ from dashboard.instruments.grid import by_epoch, epoch_at, epoch_reader, snap_re
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
 from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
 from dashboard.run import Frame
-from engine.measures import FATES
+from engine.measures import FATES, OwnMeans
 
 COLUMNS = 200
 HUGE = 1e30
@@ -24,9 +24,9 @@ class ActivationMap(OfHiddenLayers, Instrument):
     title = "Activations"
     question = "Which units are at work, and which are dead?"
     reading = (
-        "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right marks "
-        "a dead unit (it fires on no example), a ring a dim one (mean size below 0.001, not dead). A click picks the "
-        "unit and takes all pictures to that epoch."
+        "One row a unit, first layer on top, one column an epoch; brighter is more active, not counting what a skip "
+        "connection adds. A cross at the right marks a dead unit (it fires on no example), a ring a dim one (mean size "
+        "below 0.001, not dead). A click picks the unit and takes all pictures to that epoch."
     )
     points = COLUMNS
     needs = "mean_activations"
@@ -39,6 +39,8 @@ class ActivationMap(OfHiddenLayers, Instrument):
         self._widths = frame.setup.network.widths
         self._units = sum(self._widths)
         self._low, self._high = np.inf, -np.inf
+        network = frame.setup.network
+        self._own = OwnMeans(network, frame.setup.train.x) if any(getattr(network, "skips", ())) else None
 
     def outline(self, frame: Frame) -> Hashable:
         return frame.setup.network.widths, frame.hidden_names
@@ -79,7 +81,8 @@ class ActivationMap(OfHiddenLayers, Instrument):
         if after < 0:
             self._image = np.full((self._units, COLUMNS), np.nan, np.float32)
         rows = self.rows(frame, after)
-        means = np.clip(rows.mean_activations, -HUGE, HUGE)
+        own = self._own.of(rows.mean_activations) if self._own else rows.mean_activations
+        means = np.clip(own, -HUGE, HUGE)
         self._image[:, rows.index // stride] = means.T[::-1]
         means = means[np.isfinite(means)]
         if len(means):

@@ -150,7 +150,7 @@ class BugDescent(Instrument):
                 self.run.touch()
 
     def _asked(self, frame: Frame) -> Descents:
-        return Descents(frame.setup, self.run.settings.learning_rate, frame.l1, frame.l2)
+        return Descents(frame.setup, frame.tuning.optimizer.learning_rate, frame.l1, frame.l2)
 
     @property
     def _planted(self) -> str | None:

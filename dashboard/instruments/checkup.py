@@ -15,7 +15,7 @@ from dashboard.run import Frame
 from dashboard.store import Store
 from engine.backpropagation import BUGS, Backpropagation
 from engine.datasets import Dataset
-from engine.gradient_check import TOLERANCE, BugCheck, bug_check, gradient_check
+from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
 from engine.network import Network
 
 MOST = 300_000
@@ -120,9 +120,17 @@ class Subject:
     def check(self, epsilon: float) -> BugCheck:
         """The gradient check at an epsilon. Without a bug, nothing is changed by it."""
         if self.bug is not None:
-            network, data, *rest = self._arguments
-            return bug_check(network, data, self.bug, *rest, epsilon)
-        return BugCheck(gradient_check(*self._arguments, epsilon), np.zeros(self.network.n_parameters))
+            return self.checker.bug_check(self.bug, epsilon)
+        return BugCheck(self.checker.check(epsilon), np.zeros(self.network.n_parameters))
+
+    def walk(self, i: int, epsilon: float) -> Walk:
+        """One parameter's way through the check."""
+        return self.checker.walk(i, epsilon, self.bug)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """All checks of the network as it is here."""
+        return Checker(*self._arguments)
 
     def bends(self, parameters: range) -> np.ndarray:
         """(k,) the third derivative of the loss along each of these parameters, from three gradients."""
@@ -301,14 +309,15 @@ def _coarse_to_fine() -> list[float]:
 
 
 def _forecast(subject: Subject, found: Findings) -> Iterator[object]:
-    """From the loss as it is and how it bends, what a difference of losses must be wrong by."""
+    """From the loss, how it is rounded and how it bends, what a difference of losses must be wrong by."""
     check, bends = found.checks[USUAL].check, []
     for start in range(0, subject.network.n_parameters, 8):
         bends.append(subject.bends(range(start, min(start + 8, subject.network.n_parameters))))
         yield
-    loss, smooth = abs(float(subject.right["loss"])), ~check.kinks
+    smooth = ~check.kinks
     with np.errstate(all="ignore"):
-        sizes = np.maximum(np.abs(check.numeric), 1e-5 * loss)[smooth]
-        rounding, bend = ROUNDING * loss / sizes, np.abs(np.concatenate(bends)[smooth]) / 6 / sizes
+        sizes = np.maximum(np.abs(check.numeric), check.least)[smooth]
+        rounding = ROUNDING * subject.checker.resolution.typical / sizes
+        bend = np.abs(np.concatenate(bends)[smooth]) / 6 / sizes
     if sizes.size:
         found.rounding, found.bend = float(np.median(rounding)), float(np.median(bend))

@@ -24,8 +24,9 @@ class EpsilonErrors(Examined, Instrument):
     question = "How far should a parameter be moved to see its slope?"
     reading = (
         "To the left the two losses are so close that their difference is rounding, and the error grows like 1/ε; to "
-        "the right the loss bends within ε, and it grows like ε². The dashed lines are predicted from the loss and its "
-        "third derivative, for the median. Numbers on top count the kinks. A bug is seen at every ε. Click to choose."
+        "the right the loss bends within ε, and it grows like ε². The dashed lines are predicted for the median, from "
+        "the rounding of the loss and the answers and from its third derivative. Numbers on top count the kinks. A bug "
+        "is seen at every ε. Click to choose."
     )
     height = 330
 

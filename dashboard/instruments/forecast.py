@@ -6,23 +6,20 @@ from functools import cache
 import numpy as np
 import param
 
-from dashboard.instruments.instrument import Columns
+from dashboard.instruments.instrument import Columns, tunings_of
 from dashboard.instruments.study_curves import BEFORE_ONE, StudyCurves
 from dashboard.run import Frame, Setup
 from engine.activations import softplus
 from engine.margins import widest_margin
 from engine.measures import weight_norms
 from engine.optimizers import OPTIMIZERS
-from engine.training import Epochs, Training
+from engine.training import Training
 
 STEPS = 40
 """Newton's steps to the optimum; from 0 about ten are enough."""
 
 AT_REST = 1e-8
 """How little the last of them moves the weights."""
-
-EARLY = 64
-"""The first epochs of a run that a logarithmic axis shows one by one."""
 
 FROM_ZERO = 0.1
 """The largest weights at the start that count as none."""
@@ -91,23 +88,14 @@ class Forecasting(StudyCurves):
         super().begin(frame)
         self._forecast = Forecast.of(frame.setup)
         self._wanted: Hashable = None
-        self._early: Epochs | None = None
+        self._tunings = frame.tunings
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        settings = self.run.settings
-        wanted = frame.l1, frame.l2, settings.learning_rate, settings.optimizer, self._last
+        self._tunings = frame.tunings.then(frame.epoch.index, frame.tuning)
+        wanted = frame.l1, frame.l2, tunings_of(frame), self.run.settings.optimizer, self._last
         if wanted != self._wanted:
             self._wanted, self._shown = wanted, None
         return super().columns(frame, after)
-
-    def rows(self, frame: Frame, after: int) -> Epochs:
-        """With the first epochs as they were drawn once: a long history thins them out, and this axis spreads them."""
-        rows = super().rows(frame, after)
-        early = rows.rows(rows.index < EARLY)
-        self._early = _with_later(self._early, early) if self._early else early
-        if after >= 0:
-            return rows
-        return _with_later(self._early.rows(self._early.index <= frame.epoch.index), rows)
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         ranges = super().ranges(frame)
@@ -120,19 +108,18 @@ class Forecasting(StudyCurves):
 
     def as_points(self, l2: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Epochs, |w| and loss if each class were one point; None where theory does not say how they go on."""
-        forecast, settings = self._forecast, self.run.settings
-        if not forecast or forecast.ends(l2) or not forecast.from_zero or settings.optimizer != "sgd":
+        forecast = self._forecast
+        if not forecast or forecast.ends(l2) or not forecast.from_zero or self.run.settings.optimizer != "sgd":
             return None
         epochs = np.geomspace(BEFORE_ONE, self._last, 60)
-        return epochs, *forecast.as_points(settings.learning_rate, epochs)
+        return epochs, *self.points_at(epochs)
+
+    def points_at(self, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|w| and loss (k,) there if each class were one point, at the learning rates that the run had and has."""
+        return self._forecast.as_points(1.0, self._tunings.travelled(epochs))
 
     @property
     def _last(self) -> int:
         """The epoch up to which there are predictions."""
         settings, study = self.run.settings, self.run.study
         return max(100, settings.stop_epoch, study.epochs if study else 0)
-
-
-def _with_later(epochs: Epochs, others: Epochs) -> Epochs:
-    """Some epochs and those of others that come after them."""
-    return epochs.then(others.rows(others.index > epochs.index[-1]))

@@ -9,7 +9,6 @@ import numpy as np
 from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.sharpness_curve import edge_of_stability
 from dashboard.plain_text import colored, phrase
 from dashboard.run import Frame
 from engine.curvature import MOST, Spectrum, spectrum
@@ -41,8 +40,8 @@ class HessianSpectrum(Instrument):
     question = "How many directions are steep, how many flat, and how many bend down?"
     reading = (
         "All eigenvalues by size, the largest at the left, on two logarithmic axes. Pink ones are negative: in these "
-        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability. What is smaller "
-        "than the picture reaches is flat for all practical purposes."
+        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability, where there is one. "
+        "What is smaller than the picture reaches is flat for all practical purposes."
     )
     missing = f"the exact spectrum is for networks of at most {MOST:,} parameters."
 
@@ -88,7 +87,7 @@ class HessianSpectrum(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        edge = self._edge(frame)
+        edge = frame.edge
         layers = {"edge": {"y": [edge] if np.isfinite(edge) else []}, "moment": self._moment(frame)}
         if after < 0 or self._measured is not self._sent:
             self._sent = self._measured
@@ -97,7 +96,7 @@ class HessianSpectrum(Instrument):
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         _, high = self._reach()
-        edge = self._edge(frame)
+        edge = frame.edge
         return {"y": (high / 10**DECADES, 2 * max(high, min(edge, 100 * high) if np.isfinite(edge) else 0))}
 
     def describe(self, frame: Frame) -> str:
@@ -159,19 +158,17 @@ class HessianSpectrum(Instrument):
         place, (floor, _) = 1.2 * len(self._measured.sizes), self.ranges(frame)["y"]
         return {"rank": [place], "size": [floor], "text": [f"epoch {self._measured.epoch:,}"]}
 
-    def _edge(self, frame: Frame) -> float:
-        return float(edge_of_stability(self.run.settings, np.array([frame.epoch.learning_rate]))[0])
-
 
 def in_words(found: Spectrum) -> str:
     """The numbers of a spectrum as a caption."""
     if not np.isfinite(found.eigenvalues).all():
         return "the Hessian is not finite"
     flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
-    condition = digits(found.condition_number, 2)
+    condition = "" if found.n_negative else f"condition number {digits(found.condition_number, 2)}"
     return phrase(
         f"largest {digits(found.sharpness)}, trace {digits(found.trace)}",
         colored(f"{found.n_negative} down", style.DOWNWARD),
-        f"{flat} flat, condition {condition}",
+        f"{flat} flat",
+        condition,
         between=", ",
     )

@@ -139,7 +139,7 @@ class Instrument(pn.viewable.Viewer):
         frame = self.known(frame)
         if frame.setup is not self._setup or (self.overlays_guests and self.run.guests is not self._guests):
             self._begin(frame)
-        elif self.stride(frame) != self._stride or _cursor(frame) < self._drawn or _is_sparse(frame):
+        elif self._is_another(frame):
             self._write(frame, -1)
         else:
             self._write(frame, self._drawn)
@@ -148,6 +148,11 @@ class Instrument(pn.viewable.Viewer):
         """The frame of the last epoch at which there is what the picture needs."""
         return frame.measured(self.needs) if self.needs and isinstance(frame, RunFrame) else frame
 
+    def _is_another(self, frame: Frame) -> bool:
+        """Whether what was drawn is not just to be gone on with."""
+        before = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
+        return before or tunings_of(frame) != self._tuned or _is_sparse(frame)
+
     def forget(self) -> None:
         """Write all of the picture at the next frame: what the page shows is not known any more."""
         self._stride, self._images, self._limits = 0, {}, {}
@@ -155,6 +160,11 @@ class Instrument(pn.viewable.Viewer):
     def redraw(self) -> None:
         """Begin anew, after a choice that changes the picture."""
         self._begin(self.run.frame())
+
+    def give_up(self, error: Exception) -> None:
+        """Say that the picture's work was stopped by an error, until the run starts afresh."""
+        self._trouble = f"This could not be measured: {error}"
+        self.run.touch()
 
     def stride(self, frame: Frame) -> int:
         """The distance between the epochs that are drawn, so that there are at most `points`; a power of two."""
@@ -168,6 +178,14 @@ class Instrument(pn.viewable.Viewer):
         kept = frame.kept(after)
         return kept.rows(first_in_stride(kept.index, self.stride(frame), after))
 
+    def spread_rows(self, frame: Frame, after: int) -> Epochs:
+        """The same for an axis on which the first epochs take most room: with those that even spacing leaves out.
+
+        None of them comes later than what is written whole: the newest are spaced more widely than the picture is.
+        """
+        rows = self.rows(frame, after)
+        return frame.spread(rows) if after < 0 else rows
+
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
 
@@ -176,7 +194,7 @@ class Instrument(pn.viewable.Viewer):
 
     def _begin(self, frame: Frame) -> None:
         frame = self.known(frame)
-        self._setup, self._guests = frame.setup, self.run.guests
+        self._setup, self._guests, self._trouble = frame.setup, self.run.guests, ""
         self.begin(frame)
         outline = self.outline(frame)
         declared = outline != self._outline
@@ -232,8 +250,8 @@ class Instrument(pn.viewable.Viewer):
                 source.data = _plain(columns)
         for axis, (low, high) in self.ranges(frame).items():
             self._write_range(axis, low, high)
-        self._drawn, self._stride = _cursor(frame), self.stride(frame)
-        self.caption = phrase(self.describe(frame), _measured_when(frame), between=APART)
+        self._drawn, self._stride, self._tuned = _cursor(frame), self.stride(frame), tunings_of(frame)
+        self.caption = self._trouble or phrase(self.describe(frame), _measured_when(frame), between=APART)
 
     def _write_image(self, label: str, source: ColumnDataSource, columns: Columns) -> None:
         """Send an image: its changed columns where few have changed, the whole of it otherwise."""
@@ -307,6 +325,14 @@ def _measured_when(frame: Frame) -> str:
     if shown == asked:
         return ""
     return f"measured at epoch {shown:,}" if shown < asked else f"not measured before epoch {shown:,}"
+
+
+def tunings_of(frame: Frame) -> list[Any]:
+    """How the run was tuned up to the frame's epoch and is for the next update; nothing where that is not known.
+
+    A change at an epoch that is drawn already changes what is known of it.
+    """
+    return [*(getattr(frame, "tunings", None) or ()), getattr(frame, "tuning", None)]
 
 
 def _only(kind: type[Model], parts: Sequence[Model]) -> list[Any]:

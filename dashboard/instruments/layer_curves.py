@@ -9,6 +9,7 @@ import numpy as np
 import param
 
 from dashboard import style
+from dashboard.instruments.compared import alone
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART, dot, phrase
@@ -50,6 +51,10 @@ class LayerCurves(Instrument):
         """(k, layers) the quantity at the given epochs of this run, which are evenly spaced."""
         return epochs.gradient_norms
 
+    def of_now(self, frame: Frame) -> np.ndarray:
+        """(layers,) the quantity at the frame's own epoch, which need not be one of those that are drawn."""
+        return self.of_run(frame, alone(frame.epoch))[0]
+
     def begin(self, frame: Frame) -> None:
         layers = len(frame.epoch.gradient_norms)
         self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MOST)).round().astype(int))
@@ -58,7 +63,7 @@ class LayerCurves(Instrument):
         self._is_told = frame.is_told
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self._is_told
+        return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self.guides, self._is_told
 
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(frame.epoch.gradient_norms)
@@ -83,16 +88,14 @@ class LayerCurves(Instrument):
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         if after < 0:
             self._low, self._high = math.inf, -math.inf
-        rows = self.rows(frame, after)
+        rows = self.spread_rows(frame, after) if self.log_x else self.rows(frame, after)
         values = self.of_run(frame, rows)[:, self._layers]
         fine = values[(values > TINY) & (values < HUGE)]
         if fine.size:
             self._low, self._high = min(self._low, float(fine.min())), max(self._high, float(fine.max()))
         heights = np.where(values > TINY, np.minimum(values, HUGE), np.nan)
-        if len(rows):
-            self._now = values[-1]
-        elif after < 0:
-            self._now = np.full(len(self._layers), np.nan)
+        known = len(rows) or after >= 0
+        self._now = self.of_now(frame)[self._layers] if known else np.full(len(self._layers), np.nan)
         index, heights = with_gaps(rows.index, heights, frame.unmeasured(self.stride(frame)))
         place = self._places(np.array([frame.cursor]))
         cursor = {"x0": place, "x1": place, "y0": np.array([TINY]), "y1": np.array([HUGE])}

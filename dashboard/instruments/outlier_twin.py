@@ -7,12 +7,10 @@ import numpy as np
 from dashboard.instruments.decision_map import Box, DecisionMap, box_around
 from dashboard.plain_text import APART
 from dashboard.run import BLOCK, Frame, Run, Setup
-from dashboard.settings import LIVE, Settings
+from dashboard.settings import Settings
 
 ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
 """What the twin has otherwise: no outliers, and no end of its own."""
-
-FOLLOWED = sorted(LIVE - ALONE.keys() - {"speed"})
 
 
 class OutlierTwin(DecisionMap):
@@ -38,8 +36,7 @@ class OutlierTwin(DecisionMap):
         if frame.setup is not self._first:
             self._begin(frame)
             return
-        self._tune()
-        self._twin.advance(min(BLOCK, self._behind(frame)))
+        self._follow(frame)
         super().draw(self._of_twin(frame))
 
     def box(self, frame: Frame) -> Box:
@@ -58,8 +55,8 @@ class OutlierTwin(DecisionMap):
 
     def _begin(self, frame: Frame) -> None:
         if frame.setup is not self._first:
-            self._first, self._live = frame.setup, {}
-            self._twin = Run(Settings(**{**self.run.settings.values(), **ALONE}))
+            self._first = frame.setup
+            self._twin = Run(Settings(**{**self.run.settings.values(), **frame.tunings[0][1].values, **ALONE}))
         super()._begin(self._of_twin(frame))
 
     def _of_twin(self, frame: Frame) -> Frame:
@@ -68,12 +65,14 @@ class OutlierTwin(DecisionMap):
         self._twin.look_at(frame.epoch.index)
         return self._twin.frame()
 
-    def _tune(self) -> None:
-        """Change in the twin what was changed in the running run."""
-        live = {name: getattr(self.run.settings, name) for name in FOLLOWED}
-        if live != self._live:
-            self._live = live
-            self._twin.settings.param.update(**live)
+    def _follow(self, frame: Frame) -> None:
+        """Go a few epochs towards the frame's, each tuned as it was in the run."""
+        here, tunings = self._twin.history[-1].index, frame.tunings
+        tuned = {name: value for name, value in tunings.after(here).values.items() if name not in ALONE}
+        if any(getattr(self._twin.settings, name) != value for name, value in tuned.items()):
+            self._twin.settings.param.update(**tuned)
+        steps = [BLOCK, self._behind(frame), *(epoch - here for epoch in tunings.changes(here)[:1])]
+        self._twin.advance(min(steps))
 
     def _behind(self, frame: Frame) -> int:
         """How many epochs the twin has to go."""
@@ -82,7 +81,7 @@ class OutlierTwin(DecisionMap):
     def _catch_up(self) -> Iterator[object]:
         twin = self._twin
         while twin is self._twin and self._behind(self.run.frame()):
-            twin.advance(min(BLOCK, self._behind(self.run.frame())))
+            self._follow(self.run.frame())
             yield
         self.run.touch()
 

@@ -1,7 +1,6 @@
 """Parameter walk: one parameter is moved up, down and back, and the loss is watched through a microscope."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 
 import holoviews as hv
 import numpy as np
@@ -16,7 +15,7 @@ from dashboard.instruments.numerals import digits, powers
 from dashboard.plain_text import APART, bold, dot, element, phrase, sheet, write
 from dashboard.run import Frame
 from dashboard.store import Store
-from engine.gradient_check import Walk, walk
+from engine.gradient_check import Walk
 from engine.landscape import Survey
 
 REACH, POINTS = 1.6, 49
@@ -84,7 +83,7 @@ class ParameterWalk(Examined, Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         subject, epsilon = self.subject(frame), self.epsilon
-        self._walk = walked = _walked(subject, self.parameter(subject), epsilon)
+        self._walk = walked = subject.walk(self.parameter(subject), epsilon)
         t, rises = _profile(subject, self.parameter(subject), epsilon, walked.losses[0])
         ends = np.array([-REACH, REACH])
         taken = walked.analytic if self.rest else 0.0
@@ -122,16 +121,6 @@ class ParameterWalk(Examined, Instrument):
     @param.depends("rest", watch=True)
     def _change(self) -> None:
         self.redraw()
-
-
-def _walked(subject: Subject, i: int, epsilon: float) -> Walk:
-    """The walk of a parameter, with the planted bug's gradient."""
-    right = walk(subject.network, subject.data, i, epsilon, subject.loss, subject.l1, subject.l2)
-    if subject.bug is None:
-        return right
-    wrong = float(subject.passes.gradient.flat[i])
-    size = max(abs(wrong), abs(right.numeric), 1e-5 * abs(right.losses[0]))
-    return replace(right, analytic=wrong, relative_error=abs(wrong - right.numeric) / size if size else 0.0)
 
 
 def _profile(subject: Subject, i: int, epsilon: float, start: float) -> tuple[np.ndarray, np.ndarray]:

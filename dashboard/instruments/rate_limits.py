@@ -26,11 +26,11 @@ class RateLimits(Racing, Instrument):
     title = "Learning rates"
     question = "Which learning rates arrive, and which cannot?"
     reading = (
-        "Drawn before the run from the curvatures at the minimum: dashed, the steps that gradient descent or Newton "
-        "will take on the parabola there at each learning rate, momentum and Nesterov about; none from where the "
-        "surface curves down. Upright, the limit beyond which it leaves the minimum, 2 / λmax for gradient descent. "
-        "A disc climbs with its racer's steps and stops, filled, where it "
-        "has settled. Optimizers that divide by the gradient's size have no such limit. A click picks a racer."
+        "Drawn before the run from the curvatures at the minimum: dashed, the steps that gradient descent (momentum, "
+        "Nesterov, Newton, where they race) will take at each learning rate, unless the surface bends down at the "
+        "start; upright, the limit beyond which it leaves the minimum, 2 / λmax for gradient descent. A disc climbs "
+        "with its racer's steps and stops, filled, where it has settled. Optimizers that divide by the gradient's size "
+        "have no such limit. A click picks a racer."
     )
     height = 300
 
@@ -100,7 +100,8 @@ class RateLimits(Racing, Instrument):
         critical = float(curvature.critical_learning_rate)
         highest = bold(Markup("2 / λ<sub>max</sub> = {}").format(number(critical, 4)))
         condition = f", condition number {number(float(curvature.condition_number), 4)}"
-        return phrase("at the minimum: ", highest, condition, between="")
+        none = ", no steps predicted: the surface curves down at the start" if not frame.setup.is_foreseen else ""
+        return phrase("at the minimum: ", highest, condition, none, between="")
 
     def tapped(self, x: float, y: float) -> None:
         frame = self.run.frame()

@@ -103,18 +103,18 @@ class Revival(Instrument):
 
     def _training(self, frame: Frame, name: str) -> Training:
         """A training that goes on from the frame's weights with another activation; the optimizer starts anew."""
-        old, settings = frame.network(), self.run.settings
+        old, tuning = frame.network(), frame.tuning
         network = Network(old.sizes, name, old.output, skip=old.skip)
         network.parameters = old.parameters
         return Training(
             network,
             frame.setup.train,
             loss=frame.setup.loss,
-            optimizer=settings.build("optimizer"),
-            batch_size=settings.batch_size or None,
-            seed=settings.draws(settings.seed),
-            l1=frame.l1,
-            l2=frame.l2,
+            optimizer=tuning.optimizer,
+            batch_size=tuning.batch_size,
+            seed=self.run.settings.draws(self.run.settings.seed),
+            l1=tuning.l1,
+            l2=tuning.l2,
         )
 
 

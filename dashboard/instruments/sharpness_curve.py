@@ -7,7 +7,7 @@ import numpy as np
 import param
 
 from dashboard import style
-from dashboard.edge import edge_of_stability
+from dashboard.edge import edge_of_stability  # noqa: F401
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.run import Frame, Setup
 from engine.curvature import Curvature
@@ -26,16 +26,21 @@ FAR = 8
 class SharpnessTrack:
     """The sharpness of a run, measured at whatever parameters are asked for, and remembered by their epoch."""
 
-    def __init__(self, setup: Setup, l1: float, l2: float) -> None:
+    def __init__(self, setup: Setup, l1: float = 0.0, l2: float = 0.0) -> None:
+        """l1, l2: of the objective, where a measurement does not name others."""
+        self._setup, self._usual = setup, (l1, l2)
         self._network = setup.network.copy()
-        self._curvature = Curvature(self._network, setup.train, setup.loss, l1, l2)
+        self._curvatures: dict[tuple[float, float], Curvature] = {}
         self._vector: np.ndarray | None = None
         self.found: dict[int, float] = {}
 
-    def measure(self, epoch: int, parameters: np.ndarray) -> float:
+    def measure(self, epoch: int, parameters: np.ndarray, objective: tuple[float, float] | None = None) -> float:
         """The largest eigenvalue there; nan where the parameters are not finite."""
+        penalties = self._usual if objective is None else objective
+        if penalties not in self._curvatures:
+            self._curvatures[penalties] = Curvature(self._network, self._setup.train, self._setup.loss, *penalties)
         self._network.parameters[:] = parameters
-        found = self._curvature.sharpness(self._vector, tolerance=TOLERANCE)
+        found = self._curvatures[penalties].sharpness(self._vector, tolerance=TOLERANCE, seed=epoch)
         if np.isfinite(found.value):
             self._vector = found.vector
         self.found[epoch] = found.value
@@ -49,8 +54,8 @@ class SharpnessCurve(Instrument):
     question = "Where does the steepest curvature stop growing?"
     reading = (
         "The blue dots are the largest eigenvalue of the Hessian. The dashed line is where a step overshoots: on a "
-        "quadratic sharper than 2 / learning rate gradient descent diverges. It moves with the slider, at once. "
-        "Click to look at an epoch."
+        "quadratic sharper than 2 / learning rate gradient descent diverges; momentum has its own edge, and for "
+        "optimizers that adapt none is drawn. It moves with the slider, at once. Click to look at an epoch."
     )
     growing = ("edge",)
     points = 256
@@ -59,8 +64,7 @@ class SharpnessCurve(Instrument):
     log = param.Boolean(default=False, label="Log", doc="Draw the sharpness on a logarithmic axis.")
 
     def begin(self, frame: Frame) -> None:
-        self._penalties = frame.l1, frame.l2
-        self._track = SharpnessTrack(frame.setup, *self._penalties)
+        self._track = SharpnessTrack(frame.setup)
         self._sent: object = self
         self.heavy = frame.setup.network.n_parameters * len(frame.setup.train) > LARGE**2 / 100
 
@@ -98,11 +102,11 @@ class SharpnessCurve(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        rows, right, edge = self.rows(frame, after), self._right(frame), self._edge(frame)
+        rows, right, edge = self.rows(frame, after), self._right(frame), frame.edge
         here = frame.epoch.index
         line = [edge] if np.isfinite(edge) else []
         layers = {
-            "edge": {"epoch": rows.index, "sharpness": self._edges(rows.learning_rate)},
+            "edge": {"epoch": rows.index, "sharpness": frame.edges(rows.index)},
             "ahead": {"x0": [here] * len(line), "x1": [right] * len(line), "y0": line, "y1": line},
             "words": {"epoch": [right] * len(line), "sharpness": line, "text": [_named(edge)] * len(line)},
             "now": self._dots([here]),
@@ -117,7 +121,7 @@ class SharpnessCurve(Instrument):
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         seen = np.array([value for epoch, value in self._track.found.items() if epoch <= frame.epoch.index])
         seen = seen[np.isfinite(seen) & (seen > 0)]
-        edge, high = self._edge(frame), float(seen.max(initial=0.0))
+        edge, high = frame.edge, float(seen.max(initial=0.0))
         if np.isfinite(edge) and (self.log or not high or edge < FAR * high):
             high = max(high, edge)
         high = high or 1.0
@@ -126,17 +130,17 @@ class SharpnessCurve(Instrument):
 
     def describe(self, frame: Frame) -> str:
         measured = [epoch for epoch in self._track.found if epoch <= frame.epoch.index]
-        edge, optimizer = self._edge(frame), self.run.settings.optimizer
+        edge, optimizer = frame.edge, self.run.settings.optimizer
         if not measured:
             return "measuring…"
         epoch = max(measured)
         value = self._track.found[epoch]
-        share = f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no fixed edge for {optimizer}"
+        share = (
+            f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no fixed edge for {optimizer}: none is drawn"
+        )
         return f"{value:.4g} at epoch {epoch:,}, {share}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        if self._penalties != (frame.l1, frame.l2):
-            self.begin(frame)
         rows = self.rows(frame, -1)
         todo = {epoch: i for i, epoch in enumerate(rows.index.tolist()) if epoch not in self._track.found}
         return self._survey(frame, rows.parameters, todo) if todo or not self._knows(frame) else None
@@ -154,11 +158,11 @@ class SharpnessCurve(Instrument):
         track, stride, here = self._track, self.stride(frame), frame.epoch.index
         track.found = {epoch: value for epoch, value in track.found.items() if epoch % stride == 0 or epoch == here}
         if not self._knows(frame):
-            track.measure(frame.epoch.index, frame.epoch.parameters)
+            track.measure(frame.epoch.index, frame.epoch.parameters, frame.objective(frame.epoch.index))
         for count, (epoch, i) in enumerate(todo.items(), 1):
             yield
             if epoch not in track.found:
-                track.measure(epoch, parameters[i])
+                track.measure(epoch, parameters[i], frame.objective(epoch))
             if count % SHOWN == 0:
                 self.run.touch()
         self.run.touch()
@@ -169,17 +173,6 @@ class SharpnessCurve(Instrument):
     def _dots(self, epochs: range | list[int]) -> Columns:
         found = [(epoch, self._track.found[epoch]) for epoch in epochs if epoch in self._track.found]
         return {"epoch": [epoch for epoch, _ in found], "sharpness": np.array([value for _, value in found])}
-
-    def _edges(self, learning_rates: np.ndarray) -> np.ndarray:
-        return edge_of_stability(self.run.settings, learning_rates)
-
-    def _edge(self, frame: Frame) -> float:
-        """The edge from here on; the slider is heard before the next epoch has been trained."""
-        settings = self.run.settings
-        newest = frame.epoch.index == self.run.history[-1].index
-        steady = newest and settings.schedule == "constant"
-        rate = settings.learning_rate if steady else frame.epoch.learning_rate
-        return float(self._edges(np.array([rate]))[0])
 
     def _right(self, frame: Frame) -> int:
         return max(20, round(1.12 * frame.epoch.index))

@@ -11,6 +11,7 @@ from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
 from dashboard.plain_text import APART
 from dashboard.run import Frame
+from engine.activations import Activation
 from engine.datasets import Dataset
 from engine.network import Network
 
@@ -23,16 +24,18 @@ SHARES = SHARES / SHARES.sum()
 class SignalSizes(Instrument):
     """The root mean square of each layer's pre-activations, beside what the size of the weights says of it.
 
-    The prediction takes the weighted sums of a layer for normally distributed (Poole et al. 2016, equation 3): exact
-    for wide layers, right within a factor for narrow ones.
+    The prediction takes the weighted sums of a layer, example by example, for normally distributed around the biases
+    (Poole et al. 2016, equation 3), which they are in the limit of wide layers with weights drawn independently around
+    0. Narrow layers scatter around it: a single draw of few weights is no average.
     """
 
     title = "Signal by layer"
     question = "Does the signal keep its size on the way forward?"
     reading = (
         "The root mean square of what comes into each layer's units, over units and examples. The dashed line is "
-        "predicted from the size of the weights at epoch 0 alone, the rings are what was measured then, the discs are "
-        "now. He keeps a ReLU network's line level; too small weights let it fall, too large ones climb."
+        "predicted from the biases and the size of the weights at epoch 0 alone, as if all layers were wide; narrow "
+        "ones scatter around it. The rings are what was measured then, the discs are now. He keeps a ReLU network's "
+        "line level; too small weights let it fall, too large ones climb."
     )
 
     def begin(self, frame: Frame) -> None:
@@ -100,17 +103,27 @@ def measured_sizes(network: Network, data: Dataset) -> np.ndarray:
 
 
 def expected_sizes(network: Network, data: Dataset) -> np.ndarray:
-    """(layers,) what they come to if they are normally distributed, by the size of weights and biases alone."""
-    square, mean, sizes = (data.x**2).mean(), 0.0, []
+    """(layers,) what they come to in wide layers, by the size of the weights and by the biases alone."""
+    # Of every example: the mean square and the mean of what goes into a layer, over its units.
+    square, mean, sizes = (data.x**2).mean(axis=1), data.x.mean(axis=1), []
     functions, skips = [*network.functions, None], [*network.skips, False]
     with np.errstate(all="ignore"):
         for w, b, activation, skip in zip(network.weights, network.biases, functions, skips, strict=False):
-            sizes.append(math.sqrt(len(w) * (w**2).mean() * square + (b**2).mean()))
+            variance = len(w) * (w**2).mean() * square
+            sizes.append(math.sqrt(variance.mean() + (b**2).mean()))
             if activation is not None:
-                a = activation.function(sizes[-1] * NODES)
-                first, second = SHARES @ a, SHARES @ a**2
-                square, mean = (second + square + 2 * first * mean, first + mean) if skip else (second, first)
+                first, second = _moments(activation, variance, b)
+                added = (square + 2 * first * mean, mean) if skip else (0.0, 0.0)
+                square, mean = second + added[0], first + added[1]
     return np.array(sizes)
+
+
+def _moments(activation: Activation, variance: np.ndarray, biases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) the mean activation, and its mean square, of z normally distributed around each of the biases."""
+    around, counts = np.unique(biases, return_counts=True)
+    z = around[:, None, None] + np.sqrt(variance)[:, None] * NODES
+    a = activation.function(z)
+    return tuple(np.average(power @ SHARES, axis=0, weights=counts) for power in (a, a**2))
 
 
 def _drawable(sizes: np.ndarray) -> np.ndarray:

@@ -281,7 +281,8 @@ class StudyCurves(Compared, Instrument):
         place = self._places(np.array([frame.epoch.index]))
         low = TINY if self.log_y else -HUGE
         cursor = {"x0": place, "x1": place, "y0": np.array([low]), "y1": np.array([HUGE])}
-        rows, nothing = self.rows(frame, after), {"epoch": np.empty(0), "value": np.empty(0)}
+        rows = self.spread_rows(frame, after) if self.log_x else self.rows(frame, after)
+        nothing = {"epoch": np.empty(0), "value": np.empty(0)}
         now, drawn = self.of_run(alone(frame.epoch)), self.of_run(rows)
         if drawn is None:
             return {"run": nothing, "now": nothing, "cursor": cursor}

@@ -103,17 +103,18 @@ class SurfaceErrors(OtherRuns, Instrument):
 
     def _survey(self, frame: Frame) -> Iterator[object]:
         """The loss beneath the path, for one plane after the other."""
-        setup, key, path = frame.setup, self._key(frame), frame.kept()
+        setup, key, path = frame.setup, self._key(frame), frame.spread(frame.kept())
         planes = sliced(self, frame), random_plane(frame.network(), seed=0), path_plane(self.rows(frame, -1), frame)
         path = path.rows(_spread(path.index, self.points))
-        survey = Survey(frame.network(), setup.train, setup.loss, frame.l1, frame.l2)
         shown = {name: np.empty(len(path)) for name in COLORS}
-        for losses, plane in zip(shown.values(), planes, strict=True):
-            places = plane.project(path.parameters)[0]
-            for start in range(0, len(path), PIECE):
-                part = slice(start, start + PIECE)
-                losses[part] = survey.losses_on(plane, *places[part].T)
-                yield
+        for (l1, l2), rows in _by_objective(frame, path.index).items():
+            survey = Survey(frame.network(), setup.train, setup.loss, l1, l2)
+            for losses, plane in zip(shown.values(), planes, strict=True):
+                places = plane.project(path.parameters[rows])[0]
+                for start in range(0, len(rows), PIECE):
+                    part = slice(start, start + PIECE)
+                    losses[rows[part]] = survey.losses_on(plane, *places[part].T)
+                    yield
         if setup is self._setup:
             self._found = Beneath(key, path.index, path.loss, shown)
             self.run.touch()
@@ -128,3 +129,9 @@ def _spread(epochs: np.ndarray, most: int) -> np.ndarray:
     """Which of the epochs to take: at most so many, evenly spaced on a logarithmic axis."""
     places = np.log(np.maximum(epochs, BEFORE_ONE))
     return np.unique(np.searchsorted(places, np.linspace(places[0], places[-1], most)).clip(0, len(epochs) - 1))
+
+
+def _by_objective(frame: Frame, epochs: np.ndarray) -> dict[tuple[float, float], np.ndarray]:
+    """Which of the epochs were measured with the same penalties: those a surface has to be compared with."""
+    penalties = [frame.objective(epoch) for epoch in epochs.tolist()]
+    return {one: np.flatnonzero([other == one for other in penalties]) for one in dict.fromkeys(penalties)}

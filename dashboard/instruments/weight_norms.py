@@ -27,7 +27,8 @@ class WeightNorms(Forecasting):
         "The length of the weights, without biases. Dashed, drawn before the run: where each penalty will bring them "
         "to rest, found by Newton's method; and how they would grow without one if each class were a single point. "
         "Once a line separates the classes, longer weights are always better: they grow with the logarithm of time, "
-        "at first as the two points, in the end by ln 10 over the widest margin per decade. "
+        "at first as the two points, in the end by ln 10 per decade over the distance of the nearest examples from the "
+        "line it comes to, the one of widest margin where the bias counts as a weight. "
         "Click a curve to pick a run, anywhere else to look at that epoch."
     )
     legend = True
@@ -57,8 +58,7 @@ class WeightNorms(Forecasting):
             return super().describe(frame)
         now, words = frame.epoch.index, [f"this run {self._own:.3g}"]
         if now >= FEW:
-            rate = self.run.settings.learning_rate
-            early, late = self._forecast.as_points(rate, np.array([now / 10, now]))[0]
+            early, late = self.points_at(np.array([now / 10, now]))[0]
             words.append(f"last decade +{self._growth(frame):.2f} (two points +{late - early:.2f})")
         return APART.join([*words, f"in the end +{self._forecast.margin.growth:.2f}"])
 

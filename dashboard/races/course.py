@@ -32,6 +32,9 @@ PARTS = 80
 HAVE_LIMITS = ("sgd", "momentum", "nesterov", "newton")
 """The optimizers whose steps are a multiple of the gradient: beyond some learning rate they leave a minimum."""
 
+FARTHEST, DETOUR = 20_000, 200
+"""Steps up to which a prediction is counted step by step, and how many more are looked through at least."""
+
 OWN_SCALE = "newton"
 """The optimizer that divides by the curvature itself, so that all curvatures are 1 to it."""
 
@@ -109,33 +112,22 @@ class Course:
 
     def limit(self, optimizer: str) -> float:
         """The learning rate beyond which it leaves the minimum; nan for those whose steps adapt: they have none."""
-        m, critical = self.momentum, 2 / self.steepest
-        limits = {
-            "sgd": critical,
-            "momentum": (1 + m) * critical,
-            "nesterov": (1 + m) / (1 + 2 * m) * critical,
-            OWN_SCALE: 2.0,
-        }
-        return limits.get(optimizer, math.nan)
+        if optimizer == OWN_SCALE:
+            return 2.0
+        return float(build(optimizer, 1.0, self.momentum).edge_of_stability(1.0)) / self.steepest
 
     def predicted_steps(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
-        """(m,) steps to within 1e-6 of the lowest loss at each rate (m,); inf for never, nan if there is no theory."""
-        shares = self._shares()
-        if not self.is_foreseen:
-            return np.full(len(rates), np.nan)
-        with np.errstate(all="ignore"):
-            factors = self._factors(optimizer, np.asarray(rates, dtype=np.float64))
-            steps = np.log(GOAL / shares)[:, None] / (2 * np.log(factors))
-            steps = np.where(factors >= 1, np.inf, np.maximum(steps, 1))
-            return np.ceil(np.where(shares[:, None] <= GOAL, 0, np.where(np.isnan(factors), np.nan, steps)).max(axis=0))
+        """(m,) steps to within 1e-6 of the lowest loss, for good, at each rate (m,); inf for never.
+
+        nan where there is no theory: of optimizers that adapt, and where the surface bends down at the start.
+        """
+        return np.array([self._predicted(optimizer, float(rate)) for rate in np.asarray(rates, dtype=np.float64)])
 
     def predicted_heights(self, racer: Racer, steps: np.ndarray) -> np.ndarray:
         """(k,) the loss above the lowest after these many steps, for gradient descent and Newton; nan for others."""
         if racer.optimizer not in ("sgd", OWN_SCALE) or not self.is_foreseen:
             return np.full(len(steps), np.nan)
-        factors = self._factors(racer.optimizer, np.array([racer.learning_rate]))
-        with np.errstate(all="ignore"):
-            return (self._shares()[:, None] * factors ** (2 * steps)).sum(axis=0)
+        return self._heights(racer.optimizer, racer.learning_rate, steps)
 
     def flow(self) -> np.ndarray:
         """(k, 2) the line of steepest descent from the start: where infinitely small steps would go.
@@ -158,18 +150,64 @@ class Course:
         values, vectors = self.curvature
         return values / 2 * ((self.start - self.goal) @ vectors) ** 2
 
-    def _factors(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
-        """(2, m) what the distance along each eigenvector is multiplied by in a step, in the long run."""
-        m, damped = self.momentum, 1 - self.curvature.eigenvalues[:, None] * rates
-        if optimizer == "sgd":
-            return np.abs(damped)
-        if optimizer == OWN_SCALE:
-            return np.abs(np.broadcast_to(1 - rates, damped.shape))
+    @cached_property
+    def _counted(self) -> dict[tuple[str, float], float]:
+        """The steps that were predicted already."""
+        return {}
+
+    def _predicted(self, optimizer: str, rate: float) -> float:
+        if optimizer not in HAVE_LIMITS or not self.is_foreseen:
+            return math.nan
+        if (optimizer, rate) not in self._counted:
+            self._counted[optimizer, rate] = self._count(optimizer, rate)
+        return self._counted[optimizer, rate]
+
+    def _count(self, optimizer: str, rate: float) -> float:
+        """The step after the last one that is too high; far beyond what a race has, as if from its slowest direction.
+
+        The last one is looked for up to where even a double root's detour is over.
+        """
+        shares = self._shares()
+        with np.errstate(all="ignore"):
+            factors = np.array([np.abs(_roots(*pair)).max() for pair in self._recurrences(optimizer, rate)])
+            slow = np.where(shares > 0, np.log(GOAL / shares) / (2 * np.log(factors)), 0)
+        if (factors[shares > 0] >= 1).any():
+            return math.inf
+        longest = float(np.nan_to_num(slow.clip(0), nan=1.0).max(initial=0.0))
+        if longest > FARTHEST:
+            return math.ceil(longest)
+        heights = self._heights(optimizer, rate, np.arange(math.ceil(2 * longest) + DETOUR))
+        return float(np.flatnonzero(~(heights < GOAL)).max(initial=-1) + 1)
+
+    def _heights(self, optimizer: str, rate: float, steps: np.ndarray) -> np.ndarray:
+        """(k,) the loss above the lowest after so many steps, on the parabola: what each direction adds."""
+        with np.errstate(all="ignore"):
+            distances = [
+                _sequence(first, trace, determinant, steps)
+                for first, (trace, determinant) in zip(
+                    self._first(optimizer, rate), self._recurrences(optimizer, rate), strict=True
+                )
+            ]
+            return self._shares() @ np.square(distances)
+
+    def _curvatures(self, optimizer: str) -> np.ndarray:
+        """(2,) along the eigenvectors, as the optimizer sees them."""
+        values = self.curvature.eigenvalues
+        return np.ones_like(values) if optimizer == OWN_SCALE else values
+
+    def _first(self, optimizer: str, rate: float) -> np.ndarray:
+        """(2,) what the distance along each eigenvector is multiplied by in the first step."""
+        ahead = 1 + self.momentum if optimizer == "nesterov" else 1.0
+        return 1 - ahead * rate * self._curvatures(optimizer)
+
+    def _recurrences(self, optimizer: str, rate: float) -> list[tuple[float, float]]:
+        """Along each eigenvector a and b of x(t + 1) = a x(t) - b x(t - 1), which all of these optimizers obey."""
+        m, damped = self.momentum, 1 - rate * self._curvatures(optimizer)
         if optimizer == "momentum":
-            return _spectral_radius(m + damped, m)
+            return [(m + one, m) for one in damped.tolist()]
         if optimizer == "nesterov":
-            return _spectral_radius((1 + m) * damped, m * damped)
-        return np.full(damped.shape, np.nan)
+            return [((1 + m) * one, m * one) for one in damped.tolist()]
+        return [(one, 0.0) for one in damped.tolist()]
 
 
 def build(optimizer: str, learning_rate: float | np.ndarray, momentum: float) -> Optimizer:
@@ -266,7 +304,19 @@ def _downhill(surface: Surface, point: np.ndarray, longest: float) -> np.ndarray
         return move * min(1.0, longest / max(np.linalg.norm(move), 1e-300))
 
 
-def _spectral_radius(trace: np.ndarray, determinant: np.ndarray | float) -> np.ndarray:
-    """The larger size of the two roots of z^2 - trace z + determinant."""
-    root = np.sqrt((trace * trace / 4 - determinant).astype(complex))
-    return np.maximum(np.abs(trace / 2 + root), np.abs(trace / 2 - root))
+def _roots(a: float, b: float) -> np.ndarray:
+    """(2,) those of z^2 - a z + b."""
+    root = np.sqrt(complex(a * a / 4 - b))
+    return np.array([a / 2 + root, a / 2 - root])
+
+
+def _sequence(first: float, a: float, b: float, steps: np.ndarray) -> np.ndarray:
+    """(k,) x at these steps, where x(0) = 1, x(1) = first and x(t + 1) = a x(t) - b x(t - 1)."""
+    if not b:
+        return np.where(steps == 0, 1.0, first * a ** np.maximum(steps - 1, 0))
+    one, other = _roots(a, b)
+    if abs(one - other) < 1e-6:  # the two solutions are nearly one: t z^t takes the place of the second
+        z = (one + other) / 2
+        return np.real(z**steps + steps * (first - z) * z ** np.maximum(steps - 1, 0))
+    share = (first - other) / (one - other)
+    return np.real(share * one**steps + (1 - share) * other**steps)
