@@ -60,6 +60,9 @@ class Instrument(pn.viewable.Viewer):
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
+    _tuned: ClassVar[Sequence[Any]] = [None]
+    _trouble: ClassVar[str] = ""
+
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
     def __init__(self, run: Store, **params: Any) -> None:
