@@ -258,7 +258,7 @@ def test_the_pace_of_an_update_is_an_epochs_way_over_the_updates_it_took():
         shown = [drawn(instrument, f"line {layer}")["value"][i] for layer in range(2)]
         np.testing.assert_allclose(shown, expected, rtol=1e-12)
     assert "1e-3" in instrument.caption
-    assert instrument.figure.yaxis[0].axis_label == "update / weight, per update"
+    assert instrument.figure.yaxis[0].axis_label == "update / weight"
     instrument.pull = True
     assert instrument.figure.yaxis[0].axis_label == "gradient / weight"
     assert "1e-3" not in instrument.caption

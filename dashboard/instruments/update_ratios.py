@@ -53,7 +53,7 @@ class UpdateRatios(LayerCurves):
         """What the curves are."""
         if self.pull:
             return "gradient / weight" if self._ours else "gradient / parameters"
-        return "update / weight, per update" if self._counted else "update / weight, per epoch"
+        return "update / weight" if self._counted else "update / weight, per epoch"
 
     @property
     def guides(self) -> tuple[tuple[float, str], ...]:
