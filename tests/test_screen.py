@@ -111,11 +111,15 @@ def brought_to(kind: type[Instrument], run: Run, **controls: Any) -> Instrument:
     """A picture at the run's frame, with its work done where that takes no time."""
     picture = _declared(kind) if not controls else kind(run, **controls)
     picture.run = run
+    _work_out(picture, run)
+    return picture
+
+
+def _work_out(picture: Instrument, run: Run) -> None:
     picture.draw(run.frame())
     for _, _ in zip(range(400), picture.work(run.frame()) or (), strict=False):
         pass
     picture.draw(run.frame())
-    return picture
 
 
 @cache
@@ -251,8 +255,8 @@ def test_a_picture_that_was_switched_says_what_one_that_was_declared_so_says(lab
     run = fitting[0]
     switched = brought_to(kind, run)
     setattr(switched, name, value)
-    switched.draw(run.frame())
-    seen, anew = looks(switched), looks(kind(run, **{name: value}))
+    _work_out(switched, run)
+    seen, anew = looks(switched), looks(brought_to(kind, run, **{name: value}))
     setattr(switched, name, kind.param[name].default)
     assert seen == anew
 
