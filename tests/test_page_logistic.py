@@ -156,12 +156,12 @@ def test_the_twin_without_outliers_is_trained_as_the_run_was_then():
     instrument.draw(run.frame())
     alone = run_of(**{**OUTLIERS, "outliers": 0.0})
     alone.advance(40)
-    np.testing.assert_array_equal(instrument._parameters, alone.history.at(30).parameters)
+    np.testing.assert_array_equal(instrument._twin.frame().epoch.parameters, alone.history.at(30).parameters)
     alone.settings.param.update(learning_rate=alone.settings.learning_rate / 10, l2=0.1)
     alone.advance(40)
     run.look_at(None)
     instrument.draw(run.frame())
-    np.testing.assert_array_equal(instrument._parameters, alone.history[-1].parameters)
+    np.testing.assert_array_equal(instrument._twin.frame().epoch.parameters, alone.history[-1].parameters)
 
 
 def test_the_study_compares_the_penalties_and_the_losses():

@@ -8,12 +8,14 @@ import param
 
 from dashboard.instruments.instrument import Columns, tunings_of
 from dashboard.instruments.study_curves import BEFORE_ONE, StudyCurves
-from dashboard.run import Frame, Setup
+from dashboard.run import EARLY, Frame, Setup
 from engine.activations import softplus
 from engine.margins import widest_margin
 from engine.measures import weight_norms
 from engine.optimizers import OPTIMIZERS
 from engine.training import Training
+
+__all__ = ["EARLY", "Forecast", "Forecasting"]
 
 STEPS = 40
 """Newton's steps to the optimum; from 0 about ten are enough."""

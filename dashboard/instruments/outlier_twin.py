@@ -8,6 +8,7 @@ from dashboard.instruments.decision_map import Box, DecisionMap, box_around
 from dashboard.plain_text import APART
 from dashboard.run import BLOCK, Frame, Run, Setup
 from dashboard.settings import Settings
+from dashboard.trail import Tuning
 
 ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
 """What the twin has otherwise: no outliers, and no end of its own."""
@@ -68,11 +69,19 @@ class OutlierTwin(DecisionMap):
     def _follow(self, frame: Frame) -> None:
         """Go a few epochs towards the frame's, each tuned as it was in the run."""
         here, tunings = self._twin.history[-1].index, frame.tunings
-        tuned = {name: value for name, value in tunings.after(here).values.items() if name not in ALONE}
+        if self._behind(frame):
+            self._tune(tunings.after(here))
+            self._twin.advance(
+                min([BLOCK, self._behind(frame), *(epoch - here for epoch in tunings.changes(here)[:1])])
+            )
+        if self._twin.history[-1].index == frame.epoch.index:
+            self._tune(frame.tuning)
+
+    def _tune(self, tuning: Tuning) -> None:
+        """Have the twin's next update tuned like that of the run."""
+        tuned = {name: value for name, value in tuning.values.items() if name not in ALONE}
         if any(getattr(self._twin.settings, name) != value for name, value in tuned.items()):
             self._twin.settings.param.update(**tuned)
-        steps = [BLOCK, self._behind(frame), *(epoch - here for epoch in tunings.changes(here)[:1])]
-        self._twin.advance(min(steps))
 
     def _behind(self, frame: Frame) -> int:
         """How many epochs the twin has to go."""
