@@ -26,6 +26,7 @@ HOMES = {
     "dashboard.own_data.complaints": "settings",
     "dashboard.own_data.csv_import": "settings",
     "dashboard.own_data.file_text": "settings",
+    "dashboard.own_data.formulas": "settings",
     "dashboard.own_data.header": "settings",
     "dashboard.own_data.number_style": "settings",
     "dashboard.own_data.records": "settings",

@@ -1,5 +1,7 @@
 """Laws of data of one's own: a file is read or refused with a sentence, and what was read is found again."""
 
+import csv
+import io
 import json
 import math
 import os
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.drawing import Drawing
+from dashboard.own_data.formulas import guarded, unguarded
 from dashboard.own_data.sheet import MOST_READ, Sheet, read_csv
 from dashboard.own_data.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from dashboard.run import Run
@@ -227,6 +230,33 @@ def test_a_table_written_as_csv_is_read_back_to_the_last_digit(table):
     assert again.csv() == table.csv()
     if table is not LETTERS:  # whose classes are not in the order of their names
         assert again.digest == table.digest
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "'=", "''@", " =", "\uff1d"])
+@pytest.mark.parametrize("end", ["cmd|' /C calc'!A0", "1'", "a", "1,5;2"])
+def test_names_and_labels_are_no_formulas_in_a_spreadsheet_and_read_back_as_they_were(start, end):
+    text = (start + end).strip()
+    labels = (f"{text} b", f"{text} c")
+    x, y = np.arange(16.0).reshape(8, 2), np.arange(8.0) % 2
+    table = Table((text, "x"), x, y, "binary", labels=labels, answer=f"{text} k")
+    cells = [cell for row in csv.reader(io.StringIO(table.csv())) for cell in row if not cell[0].isdecimal()]
+    assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d"))]
+    again, problems = read_csv(table.csv()).table(table.columns, table.answer, "classes")
+    assert problems == []
+    assert (again.columns, again.answer, again.labels) == (table.columns, table.answer, table.labels)
+    assert again.csv() == table.csv()
+    assert again.digest == table.digest
+
+
+@pytest.mark.parametrize("text", ["x", "'x'", "it's", "-1.5", "+2e-3", "a=b", "'5"])
+def test_what_no_spreadsheet_computes_is_written_as_it_is(text):
+    assert guarded(text) == unguarded(text) == text
+
+
+@given(st.text(alphabet="'=+-@ ax1\t"))
+def test_whatever_is_guarded_is_given_back(text):
+    assert unguarded(guarded(text)) == text
+    assert not guarded(text).startswith(("=", "@"))
 
 
 @every_table

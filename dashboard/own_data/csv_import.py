@@ -12,6 +12,7 @@ import pandas as pd
 
 from dashboard.own_data.complaints import NONE, Complaints, lines_named, quoted
 from dashboard.own_data.file_text import CONTROL, INSTEAD, text_of
+from dashboard.own_data.formulas import unguarded
 from dashboard.own_data.header import INDEX_NAMES, Header, Row, header_of, names_of
 from dashboard.own_data.number_style import looks_like_number
 from dashboard.own_data.records import BLANKS, COMMENTS, SEPARATORS, Dialect, Reading, Record, is_comment, lines_of
@@ -252,7 +253,7 @@ def _cells(records: Sequence[Record], dialect: Dialect, width: int) -> list[Row]
     if len(frame) != len(records):
         raise ValueError("its quotation marks do not go with its lines; save the table anew from a spreadsheet.")
     cells = frame.to_numpy(dtype=object).tolist()
-    return [(one.line, [cell.strip() for cell in row]) for one, row in zip(records, cells, strict=True)]
+    return [(one.line, [unguarded(cell.strip()) for cell in row]) for one, row in zip(records, cells, strict=True)]
 
 
 def _header(layout: Layout, rows: list[Row], total: int, width: int) -> tuple[Header, dict[int, str]]:

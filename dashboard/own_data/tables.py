@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from dashboard.own_data.formulas import guarded
 from engine import whole_file
 from engine.datasets import Dataset
 
@@ -139,12 +140,15 @@ class Table:
         return Rows(self.x, y, self.task, len(self.labels), OWN)
 
     def csv(self) -> str:
-        """All of it as text that `sheet.read_csv` reads back to the last digit."""
+        """All of it as text that `sheet.read_csv` reads back to the last digit; no spreadsheet finds formulas in it."""
+        names, labels = (*self.columns, self.answer), self.labels
+        guards = {text: guarded(text) for text in (*names, *labels)}
+        marked = any(text != cell for text, cell in guards.items())
         file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*self.columns, self.answer])
-        answers = [self.labels[int(number)] for number in self.y] if self.labels else map(repr, self.y.tolist())
-        writer.writerows([*map(repr, row), answer] for row, answer in zip(self.x.tolist(), answers, strict=True))
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if marked else csv.QUOTE_MINIMAL)
+        writer.writerow([guards[name] for name in names])
+        answers = [guards[labels[int(number)]] for number in self.y] if labels else self.y.tolist()
+        writer.writerows([*row, answer] for row, answer in zip(self.x.tolist(), answers, strict=True))
         return file.getvalue()
 
     def _check_labels(self) -> None:

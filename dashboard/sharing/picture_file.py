@@ -10,13 +10,10 @@ import numpy as np
 import param
 from panel.custom import JSComponent
 
+from dashboard.own_data.formulas import guarded
+
 Columns = Mapping[str, Any]
 Row = dict[str, Any]
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""What a cell begins with that a spreadsheet computes."""
-
-NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
-
 COORDINATES = {"xs": "x", "ys": "y"}
 """What the columns of lines are called point by point."""
 
@@ -192,8 +189,7 @@ def as_csv(pictures: Mapping[str, Mapping[str, Columns]]) -> str:
 
 def as_text(cell: Any) -> Any:
     """A cell of a table, such that no spreadsheet takes a text for a formula; numbers are numbers."""
-    computed = isinstance(cell, str) and cell.lstrip(" ").startswith(FORMULAS) and not NUMBER.fullmatch(cell)
-    return f"'{cell}" if computed else cell
+    return guarded(cell) if isinstance(cell, str) else cell
 
 
 def rows_of(columns: Columns) -> Iterator[Row]:
