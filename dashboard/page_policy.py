@@ -7,6 +7,7 @@ one, and no other site shows the laboratory in a frame. The functions of BokehJS
 are made in the browser: that is what 'unsafe-eval' and blob: are for.
 """
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
@@ -23,9 +24,12 @@ from panel.io.server import DocHandler
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval' blob: 'nonce-{nonce}' {scripts}; script-src-attr 'none'; "
     "style-src 'self' 'unsafe-inline' {hosts}; img-src 'self' data: blob:; font-src 'self' data: {hosts}; "
-    "connect-src 'self' blob:; worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'none'; "
+    "connect-src 'self' blob: {lines}; worker-src 'self' blob:; frame-src 'none'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'self'"
 )
+HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]{0,252})(:\d{1,5})?", re.ASCII | re.IGNORECASE)
+"""A host as a policy can name it, which is less than what a request may say: no address of IPv6, no other character."""
+
 RUN = {None, "", "text/javascript", "application/javascript", "module", "importmap"}
 """Types of scripts that a browser runs; others are data."""
 
@@ -50,13 +54,22 @@ def with_nonce(page: str, nonce: str) -> str:
     return page.replace(SHIMS, f'{SHIMS} nonce="{nonce}"', 1)
 
 
-def policy(page: str, nonce: str) -> str:
-    """The policy for a page of HTML: with the hashes of its scripts, and the hosts that it is itself loaded from."""
+def lines_to(host: str) -> str:
+    """The WebSockets of a host, which 'self' does not cover in every browser; none for what is no name of a host."""
+    return f"ws://{host} wss://{host}" if HOST.fullmatch(host) else ""
+
+
+def policy(page: str, nonce: str, host: str = "") -> str:
+    """The policy for a page of HTML: with the hashes of its scripts, and the hosts that it is itself loaded from.
+
+    host: what the request was sent to, as it says itself
+    """
     found = Scripts()
     found.feed(page)
     hosts = sorted({f"{url.scheme}://{url.netloc}" for url in map(urlsplit, found.sources) if url.netloc})
     hashes = (f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in found.scripts)
-    text = POLICY.format(nonce=nonce, scripts=" ".join([*hashes, *hosts]), hosts=" ".join(hosts))
+    scripts, lines = " ".join([*hashes, *hosts]), lines_to(host)
+    text = POLICY.format(nonce=nonce, scripts=scripts, hosts=" ".join(hosts), lines=lines)
     return text.replace(" ;", ";")
 
 
@@ -105,7 +118,7 @@ class StrictPage(DocHandler):
         if self._guarded and isinstance(chunk, str):
             nonce = token_urlsafe(16)
             chunk = with_nonce(chunk, nonce)
-            self.set_header("Content-Security-Policy", policy(chunk, nonce))
+            self.set_header("Content-Security-Policy", policy(chunk, nonce, self.request.host))
             self.set_header("X-Content-Type-Options", "nosniff")
             self.set_header("Referrer-Policy", "same-origin")
         super().write(chunk)

@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 
+import pytest
 from bokeh.server.urls import per_app_patterns
 from panel.io.server import DocHandler
 
@@ -13,6 +14,25 @@ PAGE = """<!doctype html><script type="esms-options">{"shimMode": true}</script>
 <link rel="stylesheet" href="static/page.css"><script src="static/bokeh.js"></script>
 <script>go("<b>")</script><script type="application/json" id="x">{"a": 1}</script><script type="module">come()</script>
 """
+
+ODD_HOSTS = (
+    *(
+        "",
+        "*",
+        "*.example",
+        "a *",
+        "a; script-src *",
+        "a,b",
+        "a\n",
+        "a'self'",
+        "'unsafe-inline'",
+        "a/b",
+        "a:b@c",
+        "a:*",
+    ),
+    *("[::1]:5006", "[::1", "a:", "a:123456", "a b", "data:", "a%3B", "http://a", "-a", ".a", "\u0430.example"),
+    "a" * 300,
+)
 
 
 def parts(text: str) -> dict[str, list[str]]:
@@ -31,6 +51,16 @@ def test_the_scripts_of_a_page_run_by_their_hashes_and_those_that_come_later_by_
     assert "'unsafe-inline'" not in found["script-src"]
     assert found["script-src-attr"] == found["object-src"] == found["base-uri"] == ["'none'"]
     assert found["connect-src"] == ["'self'", "blob:"]
+
+
+@pytest.mark.parametrize("host", ["localhost:5006", "lab.example.org", "192.168.0.7:80", "a-b_c.d:65535", "Lab"])
+def test_a_page_may_be_connected_to_the_host_it_came_from_in_browsers_that_ask_for_it_by_name(host):
+    assert parts(policy(PAGE, "n1", host))["connect-src"] == ["'self'", "blob:", f"ws://{host}", f"wss://{host}"]
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_a_host_that_is_no_name_changes_nothing_in_the_policy(host):
+    assert policy(PAGE, "n1", host) == policy(PAGE, "n1")
 
 
 def test_the_nonce_is_that_of_the_data_for_the_loader_of_modules():
