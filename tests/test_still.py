@@ -11,6 +11,7 @@ from bokeh.plotting import figure
 from dashboard.app import App
 from dashboard.cells import still
 from dashboard.pages import PAGES
+from dashboard.plain_text import as_written
 
 SHAPES = "{http://www.w3.org/2000/svg}"
 
@@ -53,6 +54,15 @@ def test_a_line_breaks_where_there_is_no_number():
     plot.line([0, 1, 2, 3, 4], [0, 1, float("nan"), 1, 0])
     (line,) = shapes(plot, "path")
     assert line.get("d").count("M") == 2
+
+
+@pytest.mark.parametrize("text", ["$$x^2$$", "a \\(b\\)", "\\[c\\]"])
+def test_what_looks_like_a_formula_of_latex_is_written_as_it_is(text):
+    plot = figure(x_range=(0, 1), y_range=(0, 1))
+    plot.xaxis.axis_label = plot.yaxis.axis_label = as_written(text)
+    plot.xaxis.ticker, plot.xaxis.major_label_overrides = [0.5], {0.5: as_written(text)}
+    words = [one.text for one in ElementTree.fromstring(still.svg(plot)).iter(f"{SHAPES}text")]
+    assert words.count(text) == 3
 
 
 def test_words_in_a_picture_and_about_it_are_text():

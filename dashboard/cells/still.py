@@ -20,6 +20,7 @@ from bokeh.models import (
     GlyphRenderer,
     LogColorMapper,
     LogScale,
+    PlainText,
     Plot,
     Span,
 )
@@ -95,7 +96,7 @@ class Along:
         else:
             at = _round(low, high)
         inside = [one for one in at if low - 1e-9 <= (_log(one) if self.log else one) <= high + 1e-9]
-        overrides = {float(key): str(value) for key, value in axis.major_label_overrides.items() if _is_number(key)}
+        overrides = {float(key): _text(value) for key, value in axis.major_label_overrides.items() if _is_number(key)}
         every = max(1, -(-len(inside) // 7))
         yield from ((float(self(one)), overrides.get(one, f"{one:.6g}")) for one in inside[::every])
 
@@ -140,7 +141,7 @@ def _x_axis(figure: Plot, x: Along, height: float) -> str:
     parts = [_line(LEFT, base, WIDTH - RIGHT, base, INK)]
     for at, words in x.ticks(axis):
         parts += [_line(at, base, at, base + 4, INK), _words(at, base + 15, words, "middle", INK)]
-    parts.append(_words((LEFT + WIDTH - RIGHT) / 2, height - 6, axis.axis_label or "", "middle", INK))
+    parts.append(_words((LEFT + WIDTH - RIGHT) / 2, height - 6, _text(axis.axis_label), "middle", INK))
     return "".join(parts)
 
 
@@ -152,7 +153,7 @@ def _y_axis(figure: Plot, y: Along, height: float) -> str:
     for at, words in y.ticks(axis):
         parts += [_line(LEFT - 4, at, LEFT, at, INK), _words(LEFT - 6, at + 4, words, "end", INK)]
     middle = (TOP + height - BOTTOM) / 2
-    label = _words(12, middle, axis.axis_label or "", "middle", INK)
+    label = _words(12, middle, _text(axis.axis_label), "middle", INK)
     return "".join(parts) + label.replace("<text", f'<text transform="rotate(-90 12 {middle:.1f})"', 1)
 
 
@@ -345,6 +346,11 @@ def _png(mapper: ColorMapper | None, pixels: np.ndarray) -> str:
 
 def _line(x0: float, y0: float, x1: float, y1: float, color: str, width: float = 1) -> str:
     return f'<path d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" stroke="{escape(color)}" stroke-width="{width}"/>'
+
+
+def _text(label: str | PlainText | None) -> str:
+    """What is written at an axis: Bokeh has a model of what it is not to take for a formula."""
+    return label.text if isinstance(label, PlainText) else label or ""
 
 
 def _words(x: float, y: float, words: str, anchor: str, color: str) -> str:

@@ -14,6 +14,7 @@ from panel.custom import JSComponent
 from dashboard.instruments.equal_scales import EqualScales
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.page import Page
+from dashboard.plain_text import html
 from dashboard.sharing.film import Film
 from dashboard.store import Store
 
@@ -83,7 +84,7 @@ class Scene:
     def _words(self) -> dict[tuple[str | int, ...], Any]:
         """What is no model of Bokeh's: captions, readings, sheets and what components are told."""
         readings = self._store.readings(self._store.frame())
-        captions = {("caption", place): instrument.caption for place, instrument in enumerate(self.instruments)}
+        captions = {("caption", place): html(instrument.caption) for place, instrument in enumerate(self.instruments)}
         sheets = {("sheet", place): sheet.text for place, sheet in enumerate(self._sheets)}
         told = {
             ("component", place, name): getattr(component, name)

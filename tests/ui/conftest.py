@@ -227,8 +227,9 @@ class Visit:
         self.button(name).dispatch_event("click")
 
     def alerts(self) -> list[str]:
-        """What the page tells at present."""
-        return self.window.get_by_role("alert").all_inner_texts()
+        """What the page tells at present, beside that the server is slow."""
+        told = self.window.get_by_role("alert").all_inner_texts()
+        return [text for text in told if not text.startswith("The server has not answered")]
 
     def alert(self) -> str:
         """What the page tells, once it tells something."""
