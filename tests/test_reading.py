@@ -46,7 +46,7 @@ class Teller:
     def __init__(self, name: str = "a run", layout: Layout = LAYOUT, folder: Path | None = None) -> None:
         self.feed, self.layout = Feed.begun(name, folder=folder), layout
         self._append(feed.LAYOUT, layout.packed())
-        self._epochs = 0
+        self._epochs = self._last = 0
 
     def tell(
         self,
@@ -59,7 +59,7 @@ class Teller:
         **numbers: Any,
     ) -> "Teller":
         """A record of these epochs; a number for all of them or one for each, None where it was not told."""
-        k = len(index)
+        k, self._last = len(index), max(index, default=0)
         columns = np.full((k, len(NUMBERS)), NAN)
         given = np.zeros((k, len(NUMBERS)), bool)
         for name, values in numbers.items():
@@ -89,7 +89,7 @@ class Teller:
         return self
 
     def end(self, words: str = "ended") -> "Teller":
-        self._say(Status(self._epochs, 0, NAN, words, time.time()))
+        self._say(Status(self._epochs, self._last, NAN, words, time.time()))
         return self
 
     def _append(self, kind: bytes, payload: bytes) -> None:
@@ -229,7 +229,7 @@ def test_the_first_epoch_that_is_not_finite_is_named_and_stays_so():
         assert any(f"a loss that is no finite number, 50 to {last:,}" in said for said in tail.problems)
     teller.end()
     seen(teller)
-    assert look(Watched()).condition == "ended; diverged at epoch 50"
+    assert look(Watched()).condition == "ended at epoch 5,000; diverged at epoch 50"
 
 
 @pytest.mark.parametrize(
@@ -482,17 +482,22 @@ def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
 @pytest.mark.parametrize(
     ("end", "said"),
     [
-        ("ended", "Ended."),
-        ("stopped by KeyboardInterrupt", "Stopped by Ctrl-C."),
-        ("failed: ValueError: data ran out: ü", "Failed: ValueError: data ran out: ü."),
-        ("failed: RuntimeError: <img src=x>", "Failed: RuntimeError: <img src=x>."),
-        ("nonsense", "No longer reporting: killed, or its machine is off."),
+        ("ended", "Ended at epoch 200."),
+        ("stopped by KeyboardInterrupt", "Stopped by Ctrl-C; last told of epoch 200."),
+        ("failed: ValueError: data ran out: ü", "Failed: ValueError: data ran out: ü; last told of epoch 200."),
+        ("failed: RuntimeError: <img src=x>", "Failed: RuntimeError: <img src=x>; last told of epoch 200."),
+        ("nonsense", "No longer reporting: killed, or its machine is off; last told of epoch 200."),
     ],
 )
-def test_the_page_says_how_a_run_has_ended(end, said):
-    Teller().tell(0, loss=1.0).end(end)
+def test_the_page_says_how_a_run_has_ended_and_where(end, said):
+    Teller().tell(0, 200, loss=1.0).end(end)
     page = Watch(look(Watched()))
     assert page._list.said == said
+
+
+def test_a_run_that_ended_before_it_told_of_an_epoch_ended_at_none():
+    Teller().end()
+    assert Watch(look(Watched()))._list.said == "Ended."
 
 
 def test_of_a_run_that_has_ended_there_is_nothing_to_follow():

@@ -37,6 +37,8 @@ STATES = {
     feed.KILLED: "no longer reporting: killed, or its machine is off",
 }
 
+LAST = {feed.ENDED: " at epoch {:,}"}
+"""How the last epoch is added to how a training has ended."""
 
 STOPPERS = {
     "stopped by KeyboardInterrupt": "stopped by Ctrl-C",
@@ -134,9 +136,19 @@ class Watched(Onlooker):
             said = tail.status.end
         elif tail.state == feed.STOPPED:
             said = STOPPERS.get(tail.status.end, tail.status.end)
+        if self.last is not None and tail.state != feed.LIVE:
+            said += LAST.get(tail.state, "; last told of epoch {:,}").format(self.last)
         if tail.diverged is not None:
             said += f"; diverged at epoch {tail.diverged:,}"
         return said
+
+    @property
+    def last(self) -> int | None:
+        """The last epoch that was told of; None before the first."""
+        if self._tail is None:
+            return None
+        status, told = self._tail.status, self._tail.told
+        return max([status.epoch] * bool(status.epochs) + ([told.history[-1].index] if len(told) else []), default=None)
 
     @property
     def history(self) -> History:

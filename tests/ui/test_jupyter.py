@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ CELLS = [
     "for epoch in observe(train(network, DATASETS['xor']())):" + WAIT.format(2),
     "print(len(state._views))",
 ]
+SAVED = [
+    "import numpy as np\nfrom dashboard import App, Run, Settings, watch\nfrom dashboard.instruments import LossCurve",
+    "lab = App(Run(Settings(stop_epoch=30)), page='playground')\nlab",
+    "run = Run(Settings(seed=3))\nLossCurve(run)",
+    "run.advance(50)\nlab.run.advance(60)",
+    "with watch('by hand') as told:\n    for epoch in range(201):\n"
+    "        told.log(epoch, loss=1 / (1 + epoch), gradients=[np.ones(3)], parameters=np.ones(3))",
+]
+"""A page, a picture, and a training that is watched, all of which come to an end."""
+
 HELP = """
 window.notebook = {
   get cells() { return jupyterapp.shell.currentWidget.content.widgets },
@@ -41,9 +52,9 @@ window.notebook = {
 
 
 class Jupyter:
-    """A JupyterLab with a notebook in its folder, which knows nothing of who tests and asks nobody for news."""
+    """A JupyterLab with notebooks in its folder, which knows nothing of who tests and asks nobody for news."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, notebooks: Mapping[str, Sequence[str]]) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
@@ -51,23 +62,20 @@ class Jupyter:
             name: str(folder / name.lower())
             for name in ("DESCENT_LAB_HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
         } | {name: str(folder / name.lower()) for name in ("JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")}
-        quiet = folder / "jupyter_config_dir" / "labconfig" / "page_config.json"
-        quiet.parent.mkdir(parents=True)
-        quiet.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
-        cells = [
-            {
-                "cell_type": "code",
-                "id": f"cell-{i}",
-                "metadata": {},
-                "execution_count": None,
-                "outputs": [],
-                "source": text,
-            }
-            for i, text in enumerate(CELLS)
-        ]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-        (folder / "lab.ipynb").write_text(json.dumps(notebook))
+        self._configuration = folder / "jupyter_config_dir" / "labconfig" / "page_config.json"
+        self._configuration.parent.mkdir(parents=True)
+        self.configure()
+        for name, cells in notebooks.items():
+            (folder / name).write_text(json.dumps(as_notebook(cells)))
+
+    def configure(self, kernels: bool = True) -> None:
+        """Have the pages that are opened from now on start a kernel for their notebook, or not."""
+        quiet = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+        self._configuration.write_text(json.dumps(quiet | {"notebookStartsKernel": str(kernels).lower()}))
+
+    def kernels(self) -> list[dict]:
+        """Those that run."""
+        return json.loads(answer(f"{self.url}/api/kernels") or "[]")
 
     def start(self) -> None:
         options = ["--no-browser", "--allow-root", "--expose-app-in-browser", f"--ServerApp.root_dir={self.folder}"]
@@ -100,25 +108,52 @@ class Notebook(Visit):
         )
 
 
-@pytest.fixture
-def notebook(windows, tmp_path) -> Iterator[Notebook]:
+def as_notebook(cells: Sequence[str]) -> dict:
+    """A notebook of these cells, without outputs."""
+    empty = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": []}
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    made = [{**empty, "id": f"cell-{i}", "source": text} for i, text in enumerate(cells)]
+    return {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory) -> Iterator[Jupyter]:
     pytest.importorskip("jupyterlab", reason="JupyterLab is not installed: pip install jupyterlab")
-    jupyter = Jupyter(tmp_path)
-    jupyter.start()
-    try:
+    found = Jupyter(tmp_path_factory.mktemp("jupyter"), {"lab.ipynb": CELLS, "saved.ipynb": SAVED})
+    found.start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def opened(windows, jupyter) -> Iterator[Callable[..., Notebook]]:
+    """Opens notebooks, which may have had nothing to complain about in the end."""
+    visits: list[Notebook] = []
+
+    def open_notebook(name: str, kernel: bool = True) -> Notebook:
+        jupyter.configure(kernels=kernel)
         window = windows(viewport={"width": 1400, "height": 1100})
         window.add_init_script(HELP)
         window.set_default_timeout(90_000)
         visit = Notebook(window)
+        visits.append(visit)
         listen(visit, jupyter)
-        window.goto(f"{jupyter.url}/doc/tree/lab.ipynb", wait_until="commit")
-        visit.wait(f"window.jupyterapp?.shell.currentWidget?.content?.widgets?.length == {len(CELLS)}")
-        visit.wait("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status == 'idle'")
-        yield visit
-        assert visit.troubles == []
-        window.close()
-    finally:
-        jupyter.stop()
+        window.goto(f"{jupyter.url}/doc/tree/{name}", wait_until="commit")
+        visit.wait("window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 1")
+        if kernel:
+            visit.wait("jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status == 'idle'")
+        return visit
+
+    yield open_notebook
+    assert [trouble for visit in visits for trouble in visit.troubles] == []
+    for visit in visits:
+        if not visit.window.is_closed():
+            visit.window.close()
+
+
+@pytest.fixture
+def notebook(opened) -> Notebook:
+    return opened("lab.ipynb")
 
 
 def test_everything_moves_in_the_cells_of_a_notebook_and_reaches_its_kernel(notebook):
@@ -168,3 +203,58 @@ def test_everything_moves_in_the_cells_of_a_notebook_and_reaches_its_kernel(note
     views = notebook.run(6)
     notebook.run(3)
     notebook.until(lambda: notebook.run(6) == views, "the output that was replaced to be let go of")
+
+
+MOST = 500_000
+"""Bytes of a notebook with a page, a picture and a training that was watched."""
+
+IMAGES = """[...document.querySelectorAll(".jp-OutputArea img")].filter((one) =>
+  one.src.startsWith("data:image/svg") && one.naturalWidth > 100 && one.getBoundingClientRect().width > 100
+).length"""
+
+
+def test_a_notebook_that_was_saved_shows_the_end_in_images_and_words_without_its_kernel(opened, jupyter):
+    notebook = opened("saved.ipynb")
+    for cell in range(len(SAVED)):
+        notebook.run(cell)
+    told = notebook.window.get_by_text("Ended at epoch 200.", exact=True)
+    told.wait_for()  # the live page says so too, which stays as long as the kernel does
+    assert told.is_visible()
+    assert "unning" not in shown(notebook)
+    notebook.until(
+        lambda: "At epoch 50" in kept(notebook, 2), lambda: f"the image of the end: {kept(notebook, 2)[:400]}"
+    )
+    notebook.ask("jupyterapp.commands.execute('docmanager:save')")
+    notebook.wait("!jupyterapp.shell.currentWidget.context.model.dirty")
+    notebook.window.close()
+    delete_kernels(jupyter)
+
+    file = jupyter.folder / "saved.ipynb"
+    assert file.stat().st_size < MOST
+    assert "docs_json" not in file.read_text(encoding="utf-8")
+    again = opened("saved.ipynb", kernel=False)
+    again.until(lambda: again.ask(IMAGES) >= 8, lambda: f"images of all pictures, not {again.ask(IMAGES)}")
+    for words in ("Stopped at epoch 30, as asked", "At epoch 50, loss", "Ended at epoch 200, loss"):
+        again.window.get_by_text(words).first.wait_for()
+    assert "unning" not in shown(again)
+    assert jupyter.kernels() == []
+
+
+def shown(notebook: Notebook) -> str:
+    """What can be read in the outputs of a notebook."""
+    return "\n".join(notebook.window.locator(".jp-OutputArea").all_inner_texts())
+
+
+def kept(notebook: Notebook, cell: int) -> str:
+    """What the notebook would save of the output of a cell."""
+    return notebook.ask(
+        "notebook.cells[x].outputArea.model.toJSON().map((one) => one.data?.['text/html'] ?? '').join('')", cell
+    )
+
+
+def delete_kernels(jupyter: Jupyter) -> None:
+    """Shut down all kernels."""
+    for one in json.loads(answer(f"{jupyter.url}/api/sessions")):
+        asked = urllib.request.Request(f"{jupyter.url}/api/sessions/{one['id']}", method="DELETE")
+        urllib.request.urlopen(asked, timeout=30).close()
+    wait_until(lambda: not jupyter.kernels(), "the kernels to be gone")

@@ -93,7 +93,7 @@ def test_of_a_sparse_training_what_was_told_is_shown_and_nothing_else(visit: Cal
     told = {"DESCENT_LAB_HOME": str(server.home), "DESCENT_LAB_BROWSER": "0"}
     subprocess.run([sys.executable, "-c", SPARSE], cwd=ROOT, check=True, env={**os.environ, **told}, timeout=120)
     page = visit("?page=watch", pictures=0)
-    page.window.get_by_text("Ended; diverged at epoch 209.").wait_for()
+    page.window.get_by_text("Ended at epoch 209; diverged at epoch 209.").wait_for()
     page.window.get_by_text("1 epoch has a loss that is no finite number, 209; it is not drawn.").wait_for()
     page.window.get_by_text("measured at epoch 189").first.wait_for()
     page.window.get_by_text("validation 0.5 at epoch 99").wait_for()
