@@ -86,12 +86,24 @@ class Address(Direct):
       }
       window.addEventListener("click", click)
 
+      // Back and Forward as keys, which a slider that has the keyboard would take for its own arrows.
+      const ways = (event) => {
+        const way = {ArrowLeft: -1, ArrowRight: 1}[event.key], target = event.composedPath()[0]
+        const alone = event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey
+        if (!way || !alone || !(target instanceof Element && target.matches("[type=range], [role=slider]"))) { return }
+        event.preventDefault()
+        event.stopImmediatePropagation()
+        if (!event.repeat) { history.go(way) }
+      }
+      window.addEventListener("keydown", ways, {capture: true})
+
       write()
       model.on("entry", write)
       model.on("remove", () => {
         INPUTS.forEach((name) => window.removeEventListener(name, input, {capture: true}))
         window.removeEventListener("popstate", travel)
         window.removeEventListener("click", click)
+        window.removeEventListener("keydown", ways, {capture: true})
       })
     }
     """

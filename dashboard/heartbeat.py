@@ -42,7 +42,7 @@ class Heartbeat(JSComponent):
     export function render({model, el}) {
       el.style.display = "none"
       let heard = performance.now(), lastWord = Date.now(), beat = performance.now()
-      let asking = false, gone = false, leaving = false, banner = null, shown = "", timer
+      let asking = false, gone = false, leaving = false, banner = null, shown = "", news = "", timer
 
       const veil = document.createElement("div")
       Object.assign(veil.style, VEIL)
@@ -59,7 +59,7 @@ class Heartbeat(JSComponent):
           const close = document.createElement("button")
           close.textContent = "Close"
           Object.assign(close.style, {marginLeft: "14px", font: "inherit", cursor: "pointer"})
-          close.addEventListener("click", hush)
+          close.addEventListener("click", () => { news = ""; hush() })
           banner.append(close)
         }
         shown = kind
@@ -93,7 +93,7 @@ class Heartbeat(JSComponent):
       const hear = () => {
         heard = performance.now()
         lastWord = Date.now()
-        if (shown == "silent") { hush() }
+        if (shown == "silent") { news ? tell("back", news) : hush() }
       }
 
       const look = async () => {
@@ -145,7 +145,8 @@ class Heartbeat(JSComponent):
         const what = !asRun ? "The page is loaded anew." : note.again ?
           `The run is trained again up to epoch ${note.again.toLocaleString("en")}, with the same settings.` :
           "The run starts again from epoch 0, with the same settings."
-        tell("back", `${why} ${what}`)
+        news = `${why} ${what}`
+        tell("back", news)
       }
 
       const watched = Bokeh.documents.slice()

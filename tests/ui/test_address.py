@@ -135,3 +135,49 @@ def test_what_cannot_be_followed_in_an_address_of_the_history_is_said(visit):
     page.ready()
     page.press("Step")
     page.reach(1)
+
+
+def test_back_and_forward_as_keys_are_no_arrows_of_a_slider_or_of_the_laboratory(visit):
+    page = visit()
+    page.wait("location.search.includes('noise=')")
+    page.ask("void addEventListener('keydown', (event) => { window.taken = event.defaultPrevented })")
+    page.press("Step")
+    page.reach(1)
+    first = page.link()["noise"]
+    page.slider("Noise").first.press("ArrowRight")
+    page.until(lambda: page.link()["noise"] != first, "another noise")
+    page.reach(0)
+    second, steps_then = page.link()["noise"], steps(page)
+
+    page.slider("Noise").first.press("Alt+ArrowLeft")
+    set_is(page, "noise", first)
+    page.until(lambda: page.slider("Noise").first.input_value() == first, "the slider to be back")
+    page.slider("Noise").first.press("Alt+ArrowRight")
+    set_is(page, "noise", second)
+    page.until(lambda: page.slider("Noise").first.input_value() == second, "the slider to be where it was")
+    assert steps(page) == steps_then
+
+    page.ask("void (window.taken = null)")
+    page.key("Alt+ArrowLeft")
+    page.wait("window.taken === false")  # it is the browser's
+
+
+def test_tabs_have_addresses_and_histories_of_their_own(visit):
+    tabs = [visit(f"?page=playground&seed={seed}") for seed in (1, 2, 3)]
+    for seed, tab in enumerate(tabs, 1):
+        set_is(tab, "seed", str(seed))
+        tab.choose("Dataset", ("circles", "xor", "spirals")[seed - 1])
+    for seed, tab in enumerate(tabs, 1):
+        set_is(tab, "dataset", ("circles", "xor", "spirals")[seed - 1])
+    tabs[1].window.go_back()
+    set_is(tabs[1], "dataset", "moons")
+    assert [tab.link()["dataset"] for tab in tabs] == ["circles", "moons", "spirals"]
+    tabs[1].window.go_forward()
+    tabs[2].window.go_back()
+    set_is(tabs[1], "dataset", "xor")
+    set_is(tabs[2], "dataset", "moons")
+    assert [(tab.link()["seed"], tab.link()["dataset"]) for tab in tabs] == [
+        ("1", "circles"),
+        ("2", "xor"),
+        ("3", "moons"),
+    ]
