@@ -5,6 +5,7 @@ constants alone; whatever is put into one with `format`, `join` or `phrase` is e
 HTML is in this module, and escapes what is no `Markup`: whoever forgets sees tags on the page, and nothing runs.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from markupsafe import Markup, escape
 APART = " \N{EN SPACE} "
 """Between two things that a caption says."""
 
+JOINER = "\N{WORD JOINER}"
 BREAK = Markup("<br>")
 
 
@@ -60,6 +62,15 @@ def formula(latex: str) -> Markup:
 def as_written(text: str) -> str | PlainText:
     """What Bokeh is to write on a canvas: it takes what stands between two $$ for a formula in LaTeX."""
     return PlainText(text=text) if any(delimiter in text for delimiter in ("$$", "\\(", "\\[")) else text
+
+
+def in_a_menu(texts: Sequence[str]) -> list[str] | dict[str, str]:
+    """The options of a menu of Material's, which makes an icon of `:material/home:`: it shows them as they are written.
+
+    A character that nobody sees keeps it from doing so; the option that is taken is without it.
+    """
+    shown = {text.replace(":material/", f":{JOINER}material/"): text for text in texts}
+    return list(texts) if all(label == text for label, text in shown.items()) else shown
 
 
 def sheet(text: object = "", **params: Any) -> Div:

@@ -15,7 +15,7 @@ from dashboard.own_data.file_text import LARGEST_FILE
 from dashboard.own_data.number_style import shortest
 from dashboard.own_data.sheet import Sheet, read_csv
 from dashboard.own_data.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
-from dashboard.plain_text import HTML, element
+from dashboard.plain_text import HTML, element, in_a_menu
 from dashboard.settings import Settings
 
 SHOWN_ROWS = 5
@@ -146,8 +146,8 @@ class DataDialog(pn.viewable.Viewer):
         """Suggest what is likely wanted of a sheet."""
         answer, inputs = sheet.suggestion.answer, list(sheet.suggestion.inputs)
         self._filling = True
-        self._inputs.param.update(options=list(sheet.numeric), value=inputs)
-        self._answer.param.update(options=list(sheet.names), value=answer)
+        self._inputs.param.update(options=in_a_menu(sheet.numeric), value=inputs)
+        self._answer.param.update(options=in_a_menu(sheet.names), value=answer)
         self._task.value = sheet.task(answer)
         self._rescale.value = False
         self._filling = False
