@@ -2,6 +2,7 @@
 
 import base64
 import re
+from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import pytest
@@ -9,7 +10,8 @@ from bokeh.models import Plot
 from bokeh.plotting import figure
 
 from dashboard.app import App
-from dashboard.cells import still
+from dashboard.cells import still, still_page
+from dashboard.cells.notebook_page import kept
 from dashboard.pages import PAGES
 from dashboard.plain_text import as_written
 
@@ -63,6 +65,23 @@ def test_what_looks_like_a_formula_of_latex_is_written_as_it_is(text):
     plot.xaxis.ticker, plot.xaxis.major_label_overrides = [0.5], {0.5: as_written(text)}
     words = [one.text for one in ElementTree.fromstring(still.svg(plot)).iter(f"{SHAPES}text")]
     assert words.count(text) == 3
+
+
+def test_what_a_notebook_keeps_has_only_our_tags_whatever_a_picture_is_called():
+    hostile = '</script><script>alert(1)</script><img src=x onerror="alert(1)">'
+    app = App(page="home")
+    one = app.shown.shown[0]
+    one.title = hostile
+    one.caption = hostile
+    told = kept("key", "ref", still_page.of(app.run, [one], title=hostile) + hostile)["text/html"]
+    tags = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append((tag, {name for name, _ in attributes}))
+    parser.feed(told)
+    app.end()
+    assert [tag for tag, _ in tags].count("script") == 1
+    assert {name for _, names in tags for name in names} == {"data-descent-lab", "class", "style", "alt", "src"}
+    assert "<img src=x" not in told
 
 
 def test_words_in_a_picture_and_about_it_are_text():

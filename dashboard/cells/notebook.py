@@ -28,6 +28,7 @@ from panel.io.state import state
 
 from dashboard.cells import notebook_page
 from dashboard.hearing import put_right
+from dashboard.plain_text import phrase
 from dashboard.store import Store
 
 log = logging.getLogger(__name__)
@@ -289,7 +290,7 @@ class Output:
 
     def _still(self) -> str:
         try:
-            still = "".join(live.still() for live in self._lives)
+            still = phrase(*(live.still() for live in self._lives), between="")
         except Exception:
             log.exception("an image for the notebook could not be drawn")
             still = ""

@@ -8,6 +8,7 @@ from typing import Any
 from zlib import compress
 
 from bokeh.models import ImportedStyleSheet
+from markupsafe import Markup
 from panel.io.notebook import replace_inline_css
 from panel.io.resources import CDN_DIST, patch_stylesheet
 from panel.io.state import state
@@ -220,11 +221,11 @@ def kept(key: str, ref: str, still: str) -> dict[str, str]:
 
     key     of the output
     ref     of what is live in it
-    still   the image, as HTML
+    still   the image, as `Markup`; anything else is text
     """
     loader = LOADER % (json.dumps(key), json.dumps(ref))
-    html = f'<div data-descent-lab="{key}"><div class="still">{still}</div><script>{loader}</script></div>'
-    return {"text/html": html, EXECUTED: ""}
+    shown = Markup('<div data-descent-lab="{}"><div class="still">{}</div>').format(key, still)
+    return {"text/html": "".join((shown, "<script>", loader, "</script></div>")), EXECUTED: ""}
 
 
 def packed(html: str | None, scripts: list[str] | None) -> bytes:

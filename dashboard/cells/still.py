@@ -24,6 +24,7 @@ from bokeh.models import (
     Plot,
     Span,
 )
+from markupsafe import Markup
 from PIL import Image
 
 WIDTH, HEIGHT = 460, 290
@@ -53,11 +54,11 @@ def svg(figure: Plot) -> str:
     )
 
 
-def image(figure: Plot, words: str) -> str:
+def image(figure: Plot, words: str) -> Markup:
     """A figure as an image in HTML; words: what is read out of it."""
     text = b64encode(svg(figure).encode()).decode()
-    return (
-        f'<img alt="{escape(words)}" src="data:image/svg+xml;base64,{text}" style="width: 100%; max-width: {WIDTH}px">'
+    return Markup('<img alt="{}" src="data:image/svg+xml;base64,{}" style="width: 100%; max-width: {}px">').format(
+        words, text, WIDTH
     )
 
 

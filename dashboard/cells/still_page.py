@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape, unescape
+from html import unescape
 from typing import Any
 
 from bokeh.models import Plot
+from markupsafe import Markup
 
 from dashboard.cells import still
-from dashboard.plain_text import html
+from dashboard.plain_text import BREAK, bold, html, phrase
 from dashboard.store import Store
 
 ROW = "display: flex; flex-flow: row wrap; gap: 8px 20px; font-family: system-ui, sans-serif"
@@ -17,11 +18,13 @@ FIGURE = "flex: 0 1 460px; min-width: 260px; margin: 0"
 SMALL = "font-size: 12.5px; opacity: .85"
 
 
-def of(store: Store, instruments: Sequence[Any], title: str = "") -> str:
+def of(store: Store, instruments: Sequence[Any], title: str = "") -> Markup:
     """Pictures of a store as they are now, under the state in words."""
-    head = f"<b>{escape(title)}</b><br>" if title else ""
-    words = f'<p style="margin: 4px 0 8px; font-family: system-ui, sans-serif">{head}{escape(state(store))}</p>'
-    return f'{words}<div style="{ROW}">{"".join(map(_figure, instruments))}</div>'
+    head = bold(title) + BREAK if title else ""
+    words = Markup('<p style="margin: 4px 0 8px; font-family: system-ui, sans-serif">{}{}</p>').format(
+        head, state(store)
+    )
+    return Markup('{}<div style="{}">{}</div>').format(words, ROW, phrase(*map(_figure, instruments), between=""))
 
 
 def state(store: Store) -> str:
@@ -41,9 +44,9 @@ def state(store: Store) -> str:
     )
 
 
-def _figure(one: Any) -> str:
+def _figure(one: Any) -> Markup:
     figure = getattr(one, "figure", None)
     words = unescape(re.sub("<[^>]*>", "", html(one.caption)))
     drawn = still.image(figure, f"{one.title}. {words}") if isinstance(figure, Plot) else ""
-    caption = f'<figcaption style="{SMALL}">{html(one.caption)}</figcaption>'
-    return f'<figure style="{FIGURE}"><b>{escape(one.title)}</b><br>{drawn}{caption}</figure>'
+    caption = Markup('<figcaption style="{}">{}</figcaption>').format(SMALL, one.caption)
+    return Markup('<figure style="{}">{}{}{}{}</figure>').format(FIGURE, bold(one.title), BREAK, drawn, caption)
