@@ -1,8 +1,18 @@
 """What a browser may do on a page: the server's scripts run, and those of the page as it was sent, and no other."""
 
+import contextlib
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 from bokeh.server.urls import per_app_patterns
@@ -10,6 +20,7 @@ from panel.io.server import DocHandler
 
 from dashboard.page_policy import StrictPage, policy, strict, with_nonce
 
+ROOT = Path(__file__).parents[1]
 PAGE = """<!doctype html><script type="esms-options">{"shimMode": true}</script>
 <link rel="stylesheet" href="static/page.css"><script src="static/bokeh.js"></script>
 <script>go("<b>")</script><script type="application/json" id="x">{"a": 1}</script><script type="module">come()</script>
@@ -87,3 +98,49 @@ def test_a_server_made_after_being_told_so_sends_the_policy_with_its_pages():
         assert [path for path, _ in per_app_patterns] == [path for path, _ in before]
     finally:
         per_app_patterns[:] = before
+
+
+@pytest.fixture
+def guarded_server(tmp_path):
+    """The address of a served laboratory with a prefix and a password, whose pages are made beforehand."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    options = f"--port {port} --prefix lab --basic-auth secret --cookie-secret spice --reuse-sessions --warm"
+    command = [sys.executable, "-m", "panel", "serve", "dashboard", *options.split()]
+    log = tmp_path / "log"
+    environment = {**os.environ, "DESCENT_LAB_HOME": str(tmp_path / "home")}
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=environment)
+    until = time.monotonic() + 120
+    while "app running at" not in log.read_text():
+        assert process.poll() is None and time.monotonic() < until, log.read_text()
+        time.sleep(0.1)
+    yield f"http://localhost:{port}/lab"
+    process.terminate()
+    process.wait(20)
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_server_with_a_prefix_and_a_password_sends_the_policy_and_never_what_a_host_is_said_to_be(guarded_server):
+    visitor = build_opener(HTTPCookieProcessor())
+    visitor.addheaders = []
+    with visitor.open(f"{guarded_server}/dashboard", timeout=60) as login:
+        assert "/lab/login" in login.url
+        assert b'type="password"' in login.read()
+    with contextlib.suppress(HTTPError):  # it leads to the root of the host, where nothing is
+        visitor.open(f"{guarded_server}/login", b"username=ann&password=secret", timeout=60)
+    netloc = urlsplit(guarded_server).netloc
+    for _ in range(2):
+        with visitor.open(f"{guarded_server}/dashboard", timeout=60) as page:
+            assert page.url.endswith("/dashboard")
+            found = parts(page.headers["Content-Security-Policy"])
+            assert found["connect-src"] == ["'self'", "blob:", f"ws://{netloc}", f"wss://{netloc}"]
+            assert found["frame-ancestors"] == ["'self'"]
+            assert re.search(r'<script type="esms-options" nonce="', page.read().decode())
+    for host in ("a; script-src *", "[::1]:80", "a,b", "a'b", "*", "x\ty"):
+        asked = Request(f"{guarded_server}/dashboard", headers={"Host": host})
+        with contextlib.suppress(HTTPError), visitor.open(asked, timeout=60) as page:  # most are refused
+            told = parts(page.headers.get("Content-Security-Policy") or policy("", "n"))
+            assert told["connect-src"] == ["'self'", "blob:"]
+            assert "*" not in told["script-src"]
