@@ -119,7 +119,7 @@ class Server:
         """End the process."""
         if self._process:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def log(self) -> str:
@@ -236,9 +236,11 @@ class Visit:
         self.until(lambda: any(text.strip() for text in self.alerts()), lambda: f"an alert: {self.where()}")
         return "\n".join(self.alerts())
 
-    def until(self, true: Callable[[], bool], what: "str | Callable[[], str]") -> None:
+    def until(
+        self, true: Callable[[], bool], what: "str | Callable[[], str]", seconds: float = PATIENCE / 1000
+    ) -> None:
         """Wait for something that takes more than one look."""
-        wait_until(true, what)
+        wait_until(true, what, seconds)
 
 
 @pytest.fixture(scope="session")
