@@ -113,7 +113,7 @@ class Server:
         """Start it and wait until it answers."""
         command = [sys.executable, "-m", "panel", "serve", "dashboard", "--port", str(self.port)]
         self._process = start(command, self._log, {"DESCENT_LAB_HOME": str(self.home)})
-        wait_until(self._answers, lambda: f"the server to answer:\n{self.log()}")
+        wait_until(self._answers, lambda: f"the server to answer:\n{self.log()}", 4 * PATIENCE / 1000)
 
     def stop(self) -> None:
         """End the process."""

@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from conftest import PATIENCE
 
 pytestmark = pytest.mark.ui
+
+LONG = 3 * PATIENCE
 
 
 def spoken(page) -> list[dict]:
@@ -30,6 +33,15 @@ def pictures(page) -> list[str]:
     return [one["name"] for one in spoken(page) if one["role"] in ("img", "image") and ". " in one["name"]]
 
 
+def nameless(page) -> list[dict]:
+    """Pictures, and what the keyboard reaches, that a screen reader has no word for."""
+    return [
+        one
+        for one in spoken(page)
+        if (one["stop"] or one["role"] in ("img", "image")) and not one["name"] and one["role"] != "RootWebArea"
+    ]
+
+
 def test_a_picture_is_told_by_its_title_and_its_caption_of_now(visit):
     page = visit("?page=home", pictures=3)
     page.until(lambda: len(pictures(page)) == 3, lambda: f"three pictures with a text: {pictures(page)}")
@@ -38,5 +50,13 @@ def test_a_picture_is_told_by_its_title_and_its_caption_of_now(visit):
     page.press("Step")
     page.reach(1)
     page.until(lambda: loss not in pictures(page), "the text of the next epoch")
-    nameless = [one for one in spoken(page) if one["stop"] and not one["name"] and one["role"] != "RootWebArea"]
-    assert nameless == []
+    assert nameless(page) == []
+
+
+def test_the_pictures_of_other_pages_have_a_text_too_and_all_that_the_keyboard_reaches_a_name(visit):
+    page = visit("?page=activations", wait=False)
+    for slug, least in {"activations": 2, "geometry": 2, "logistic": 2}.items():
+        if slug not in page.window.url:
+            page.window.goto(f"{page.window.url.split('?')[0]}?page={slug}", wait_until="commit", timeout=LONG)
+        page.until(lambda least=least: len(pictures(page)) >= least, lambda: f"texts: {pictures(page)}", LONG / 1000)
+        page.until(lambda: nameless(page) == [], lambda: f"names for all of {nameless(page)}", LONG / 1000)
