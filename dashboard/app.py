@@ -591,7 +591,7 @@ class App(pn.viewable.Viewer):
         """What there is to be told: why the run has ended, or what was wrong with a wish."""
         said = self.run.message or self.run.ended
         if "diverged" in self.run.ended and not self.run.message:
-            said += ". The last finite epoch is shown. Lower the learning rate, then reset."
+            said += ". The last finite epoch is shown. Halve the learning rate and start again."
         if (said, self.run.refusals) != self._said:
             self._said = said, self.run.refusals
             severity = "warning" if self.run.message else "error" if "diverged" in said else "info"

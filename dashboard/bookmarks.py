@@ -115,7 +115,7 @@ class Bookmarks:
         if "goal" not in self._found:
             reached = epochs.accuracy == 1
             if reached.any():
-                self.mark("goal", int(epochs.index[np.argmax(reached)]), "all training examples on the right side")
+                self.mark("goal", int(epochs.index[np.argmax(reached)]), "all training examples classified correctly")
 
     def _see_turn(self, epochs: Epochs) -> None:
         losses = epochs.validation_loss

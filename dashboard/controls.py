@@ -306,7 +306,7 @@ class SeedEditor(pn.viewable.Viewer):
         self._number = _number(settings, "seed")
         self._roll = pmui.IconButton(
             icon="casino",
-            description="Roll a new seed: other data, other weights",
+            description="New seed: other data, other starting weights",
             margin=(10, 8, 0, 0),
             on_click=self.roll,
             stylesheets=[style.HINT],

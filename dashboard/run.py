@@ -17,7 +17,7 @@ from dashboard.own_data.tables import OWN, TABLES
 from dashboard.replay import EPOCHS, UPDATES, Replay
 from dashboard.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.stop_rule import StopRule
-from dashboard.store import Companion, Store
+from dashboard.store import Companion, Store, ordinal
 from dashboard.trail import TUNED, Trail, Tuning, Tunings
 from dashboard.view import View
 from engine.chance import FORMAT
@@ -489,7 +489,7 @@ class Run(Store):
         history = self.history
         if history.stride == 1:
             return "Every epoch is kept."
-        return f"Kept are the last {history.recent} epochs, and of those before one in {history.stride:,}."
+        return f"Kept: the last {history.recent:,} epochs and every {ordinal(history.stride)} one before."
 
     @property
     def left(self) -> str:

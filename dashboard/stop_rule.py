@@ -22,11 +22,11 @@ class StopRule:
         """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
         newest, passed = block[-1], self._passed
         if self._epoch and newest.index >= self._epoch and not (passed and passed.index >= self._epoch):
-            return f"stopped at epoch {newest.index}, as asked"
+            return f"stopped at epoch {newest.index:,}, where it was to stop; Play goes on"
         if self._loss and newest.loss <= self._loss and not (passed and passed.loss <= self._loss):
-            return f"stopped at epoch {newest.index}: the loss has come down to {self._loss:g}"
+            return f"stopped at epoch {newest.index:,}: the loss has come down to {self._loss:g}"
         if newest.loss < self._best * (1 - self.FALL):
             self._best, self._best_epoch = newest.loss, newest.index
         if self._patience and newest.index - self._best_epoch >= self._patience:
-            return f"stopped at epoch {newest.index}: no better for {self._patience} epochs"
+            return f"stopped at epoch {newest.index:,}: no better for {self._patience:,} epochs"
         return ""

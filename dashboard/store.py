@@ -209,3 +209,9 @@ class Store(param.Parameterized):
     def _follow_study(self, *_: param.parameterized.Event) -> None:
         self.study.follow(self.settings)
         self.touch()
+
+
+def ordinal(number: int) -> str:
+    """A place in a row: 2nd, 4th, 11th, 32nd."""
+    endings = {} if 10 < number % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}
+    return f"{number:,}{endings.get(number % 10, 'th')}"

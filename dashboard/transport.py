@@ -55,7 +55,7 @@ class Transport(pn.viewable.Viewer):
         again = "Look at the first epoch (R)" if looks else "Reset to the same weights (R)"
         self._reset = _icon("replay", again, self.reset)
         self._roll = _icon(
-            "casino", "Roll a new seed: other data, other weights", self._seed.roll if self._seed else None
+            "casino", "New seed: other data, other starting weights", self._seed.roll if self._seed else None
         )
         self._roll.visible = self._seed is not None
         self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)

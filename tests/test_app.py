@@ -251,7 +251,7 @@ def test_a_run_that_ends_says_why():
     app.run.advance(5)
     app.draw()
     assert app._alert.visible
-    assert app._alert.object == "Stopped at epoch 2, as asked"
+    assert app._alert.object == "Stopped at epoch 2, where it was to stop; Play goes on"
     app.close()
 
 

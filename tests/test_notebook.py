@@ -221,7 +221,7 @@ def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_st
     one.advance(30)
     notebook.draw_stills()
     (third,) = shell.outputs.values()
-    assert "Stopped at epoch 40, as asked, loss" in third
+    assert "Stopped at epoch 40, where it was to stop; Play goes on, loss" in third
     assert len(shell.outputs) == put_out
     monkeypatch.setattr(shell, "publish", lambda *_, **more: pytest.fail("it is drawn already"))
     notebook.draw_stills()

@@ -236,8 +236,8 @@ def test_the_spectrum_is_that_of_the_hessian():
     shown = column(instrument, "dots", "eigenvalue")
     leading = expected[np.argsort(-np.abs(expected))][:5]
     np.testing.assert_allclose(np.sort(shown[:5]), np.sort(leading), rtol=1e-3)  # drawn to four digits
-    assert f"trace {expected.sum():.3g}" in instrument.caption
-    assert f"{np.count_nonzero(expected < -1e-7)} down" in instrument.caption
+    assert f"sum {expected.sum():.3g}" in instrument.caption
+    assert f"{np.count_nonzero(expected < -1e-7)} negative" in instrument.caption
     assert column(instrument, "edge", "y") == pytest.approx(20)
 
 

@@ -323,7 +323,7 @@ def test_bars_are_of_the_last_epoch_measured_and_say_so(epoch):
     else:
         assert norms == [last, 2]
         assert ("measured at epoch" in bars.caption) == (epoch != last)
-        assert f"first / last layer: {last / 2:g} (at epoch 5: 2.5)" in bars.caption
+        assert f"first ÷ last layer: {last / 2:g} (at epoch 5: 2.5)" in bars.caption
     assert "epoch 0" not in bars.caption
     assert "epoch 5" in bars._sources
     assert drawn(bars, "bars")["layer"] == list(LAYERS)

@@ -294,7 +294,7 @@ def test_a_run_stops_at_the_epoch_asked_for(epoch, piece):
     for _ in range(0, 300, piece):
         run.advance(piece)
     assert run.history[-1].index == epoch
-    assert run.ended == f"stopped at epoch {epoch}, as asked"
+    assert run.ended == f"stopped at epoch {epoch}, where it was to stop; Play goes on"
 
 
 def test_a_run_stops_at_the_first_epoch_whose_loss_is_small_enough():

@@ -6,21 +6,25 @@ A sentence that is changed fails here until what it says is measured.
 from collections.abc import Mapping
 from functools import cache
 from html import unescape
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dashboard.instruments.fates_by_start import FatesByStart
+from dashboard.instruments.line_between import ALONG, barrier, matched
 from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.pages import PAGES
-from dashboard.run import Setup
+from dashboard.run import Run, Setup
 from dashboard.settings import Settings
+from engine.curvature import hessian, sharpness
 from engine.ensemble import Ensemble
-from engine.landscape import random_plane
+from engine.landscape import Plane, Survey, line, path_on_plane, pca_plane, random_plane, weight_plane
 from engine.losses import OUTPUTS
 from engine.margins import widest_margin
-from engine.measures import weight_norms
+from engine.measures import FATES, unit_fates, weight_norms
 
 LN2 = np.log(2)
 
@@ -278,3 +282,261 @@ def test_a_random_direction_makes_weights_about_1_4_times_as_long():
 
 def test_units_of_elu_that_never_fire_have_the_fate_that_the_picture_says():
     assert "count as alive" not in FatesByStart.reading
+
+
+def of_picture(kind: type, sentence: str) -> None:
+    """A picture's question or its help says so."""
+    assert sentence in " ".join((kind.question, kind.reading)), f"{kind.__name__} does not say {sentence!r}"
+
+
+def fates(label: str, seeds: int = 20, epochs: int = 0, **changes: Any) -> np.ndarray:
+    """(seeds, layers, fates) the share of each layer's units of the page of dead neurons."""
+    ensemble = runs("dead", label, seeds=seeds, epochs=epochs, every=max(1, epochs), **changes)
+    x = Setup.of(Settings(**{**changes_of("dead", label), **changes})).train.x
+    networks = [ensemble.network(run) for run in range(seeds)]
+    found = [unit_fates(network.trace(x), network.activations) for network in networks]
+    return np.array([[[np.mean(layer == fate) for fate in FATES] for layer in layers] for layers in found])
+
+
+DEAD, DIM = FATES.index("dead"), FATES.index("dim")
+
+
+def dead_of(run: Run) -> list[np.ndarray]:
+    """Which units of each layer are dead now."""
+    trace = run.network.trace(run.setup.train.x)
+    return [layer == "dead" for layer in unit_fates(trace, run.network.activations)]
+
+
+def test_hes_start_leaves_hardly_a_unit_dead_and_lower_biases_some_and_nearly_all():
+    quoted("dead", "Hardly a unit is dead or dim")
+    he = fates("He").mean(axis=0)
+    assert he[:, DEAD].max() < 0.1 and he[:, DIM].max() < 0.05
+    quoted("dead", "Some of layer 1 are dead from the start, and more than half of layer 2")
+    lower = np.median(fates("He, bias −1"), axis=0)[:, DEAD]
+    assert 0.1 < lower[0] < 0.5 < lower[1] < 0.75
+    quoted("dead", "Nearly all are dead, and nothing moves but the output's bias")
+    assert np.median(fates("He, bias −5")[..., DEAD], axis=0).min() > 0.9
+    run = Run(Settings(**changes_of("dead", "He, bias −5")))
+    start = run.network.parameters.copy()
+    run.advance(300)
+    assert np.flatnonzero(run.network.parameters != start).tolist() == [len(start) - 1]
+
+
+def test_tiny_weights_make_units_dim_and_tiny_ones_with_a_negative_bias_dead():
+    quoted("dead", "with std 0.001 none of layer 1 is dead, and all have a gradient")
+    quoted("dead", "nearly every unit is dim, and the loss stays at ln 2")
+    quoted("dead", "Now all are dead: the bias is ten times the weights")
+    tiny = fates("Tiny weights")
+    assert np.median(tiny[:, 0, DEAD]) == 0 and np.median(tiny[..., DIM], axis=0).min() > 0.9
+    settings = Settings(**changes_of("dead", "Tiny weights"))
+    run = Run(settings)
+    pulled = np.linalg.norm(run.network.gradient(run.setup.train).weights[0], axis=0)
+    assert not dead_of(run)[0].any() and (pulled > 0).all()
+    assert fates("Tiny weights, bias −0.01")[..., DEAD].min() == 1
+    stuck = runs("dead", "Tiny weights", epochs=1000, every=1000).loss[:, -1]
+    assert stuck == pytest.approx(LN2, abs=1e-6)
+
+
+def test_the_dead_of_layer_1_stay_dead_under_plain_gradient_descent_and_some_further_up_come_back():
+    quoted("dead", "under plain gradient descent it is in layer 1; further up units come back")
+    back = [0, 0]
+    for seed in range(10):
+        run = Run(Settings(**{**changes_of("dead", "He, bias −1"), "seed": seed}))
+        before = dead_of(run)
+        run.advance(1000)
+        after = dead_of(run)
+        back = [n + int((a & ~b).sum()) for n, a, b in zip(back, before, after, strict=True)]
+    assert back[0] == 0 and back[1] > 0
+
+
+def test_large_steps_kill_most_units_within_the_first_epochs():
+    quoted("dead", "A learning rate of 5: most units die in the first epochs")
+    run = Run(Settings(**changes_of("dead", "Killed by large steps")))
+    assert np.concatenate(dead_of(run)).mean() < 0.2
+    run.advance(20)
+    assert np.concatenate(dead_of(run)).mean() > 0.5
+
+
+def test_with_biases_of_minus_3_leaky_relu_stays_stuck_as_relu_and_elu_learns():
+    quoted(
+        "dead", "with biases of −3 it stays as stuck as ReLU at the loss ln 2, while ELU, from the same weights, learns"
+    )
+    quoted("dead", "A slope of 0.01 on the left: not enough, the loss stays at ln 2")
+    quoted("dead", "The same weights: exp(−3) = 0.05 comes through, units wake, and it learns")
+    assert np.exp(-3) == pytest.approx(0.05, abs=0.001)
+    last = {
+        name: runs("dead", "ELU, bias −3", epochs=1000, every=1000, activation=name).loss[:, -1]
+        for name in ("relu", "leaky relu", "elu")
+    }
+    assert last["leaky relu"] == pytest.approx(LN2, abs=0.005)
+    assert np.median(last["relu"]) == pytest.approx(LN2, abs=0.005)
+    assert last["elu"].max() < 0.5
+    run = Run(Settings(**changes_of("dead", "ELU, bias −3")))
+    firing = [np.mean([(z > 0).any(axis=0).mean() for z in run.network.trace(run.setup.train.x).pre_activations])]
+    run.advance(1000)
+    firing += [np.mean([(z > 0).any(axis=0).mean() for z in run.network.trace(run.setup.train.x).pre_activations])]
+    assert firing[1] > 2 * firing[0]
+
+
+def sharpnesses(label: str, epochs: int, seeds: int = 4) -> np.ndarray:
+    """(seeds,) the sharpness of the runs of the page of the edge of stability at an epoch."""
+    ensemble = runs("curvature", label, seeds=seeds, epochs=epochs, every=max(1, epochs))
+    setup = Setup.of(Settings(**changes_of("curvature", label)))
+    return np.array([sharpness(ensemble.network(i), setup.train, loss=setup.loss).value for i in range(seeds)])
+
+
+def test_the_sharpness_climbs_to_the_edge_and_stays():
+    quoted("curvature", "The sharpness starts near 9, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there")
+    assert np.median(sharpnesses("To the edge", 0)) == pytest.approx(9, abs=1)
+    assert np.median(sharpnesses("To the edge", 1000)) == pytest.approx(20, rel=0.1)
+    assert np.median(sharpnesses("To the edge", 2000)) == pytest.approx(20, rel=0.1)
+    quoted("curvature", "the sharpness climbs to 2 / 0.05 = 40 before it stops")
+    assert np.median(sharpnesses("Half the rate", 2000)) == pytest.approx(40, rel=0.1)
+
+
+def test_training_at_the_edge_goes_up_for_moments_and_down_over_longer_times():
+    quoted("curvature", "the loss rises for moments and falls over longer times")
+    losses = runs("curvature", "To the edge", seeds=4, epochs=1000).loss
+    late = losses[:, 600:1001]
+    assert (np.diff(late, axis=1) > 0).any(axis=1).all()
+    assert (np.median(losses[:, 800:], axis=1) < 0.3 * losses[:, 0]).all()
+
+
+def test_the_catapult_throws_the_loss_up_and_lands_in_a_wider_valley():
+    quoted(
+        "curvature", "With this seed the rate is above 2 / sharpness from the start: the loss leaps to about ten times"
+    )
+    quoted("curvature", "it lands in a wider valley")
+    run = Run(Settings(**changes_of("curvature", "Catapult")))
+    found = [sharpness(run.network, run.setup.train, loss=run.setup.loss).value]
+    run.advance(400)
+    found += [sharpness(run.network, run.setup.train, loss=run.setup.loss).value]
+    losses = run.history.kept().loss
+    assert found[0] > 2 / run.settings.learning_rate > found[1]
+    assert 5 < losses.max() / losses[0] < 20 and losses[-1] < losses[0] / 2
+
+
+def test_tiny_weights_stand_at_a_saddle_with_many_directions_down():
+    quoted("curvature", "no slope to speak of, and many directions that bend down a little. It takes long to leave")
+    setup = Setup.of(Settings(**changes_of("curvature", "A saddle")))
+    bends = np.linalg.eigvalsh(hessian(setup.network, setup.train, loss=setup.loss))
+    assert np.linalg.norm(setup.network.gradient(setup.train, setup.loss).flat) < 0.02
+    assert (bends < -1e-6).sum() > 10 and bends.min() > -0.05
+    losses = runs("curvature", "A saddle", epochs=1000).loss
+    assert losses[:, 100].min() > 0.68 and losses[:, -1].max() < 0.1
+
+
+def walked(label: str, seed: int, epochs: int) -> Run:
+    run = Run(Settings(**{**changes_of("landscape", label), "seed": seed}))
+    run.advance(epochs)
+    return run
+
+
+def at_the_start(run: Run, plane: Plane) -> tuple[float, float, float]:
+    """How far a plane's surface is off where the run began, the loss there, and how far it is off at its end."""
+    path = np.array([run.history.at(0).parameters, run.network.parameters])
+    seen = path_on_plane(run.network, run.setup.train, plane, path, loss=run.setup.loss)
+    return abs(seen.beneath[0] - seen.losses[0]), seen.losses[0], abs(seen.beneath[1] - seen.losses[1])
+
+
+def test_a_slice_is_exact_at_the_end_and_off_at_the_start_and_a_plane_of_98_percent_by_more():
+    quoted(
+        "landscape",
+        "the path is exact at the end, and still off by about 0.3 at the start, where the loss is about 0.7",
+    )
+    own, other = [], []
+    for seed in range(12):
+        run = walked("Own slice", seed, 1000)
+        another = walked("Own slice", seed + 1, 1000).network
+        own.append(at_the_start(run, weight_plane(run.network, 0, 2)))
+        other.append(at_the_start(run, weight_plane(another, 0, 2))[2])
+    off, loss, end = np.median(own, axis=0)
+    assert off == pytest.approx(0.3, abs=0.05) and loss == pytest.approx(0.7, abs=0.05) and end < 1e-12
+    quoted("landscape", "on another run's slice it is off at the end, too")
+    assert np.median(other) > 0.03
+    quoted("landscape", "the other seven parameters have moved too")
+    assert run.network.n_parameters - 2 == 7
+    quoted("landscape", "A plane may explain 98 % of the variance and err by more")
+    quoted(
+        "landscape", "337 parameters, two components explain nearly all of the path, and the start is still misplaced"
+    )
+    planes = []
+    for seed in range(3):
+        run = walked("98 % explained", seed, 1000)
+        plane = pca_plane(run.history.kept().parameters, center=run.network.parameters)
+        planes.append((plane.variance_explained.sum(), at_the_start(run, plane)[0]))
+    explained, wrong = np.median(planes, axis=0)
+    assert run.network.n_parameters == 337 and explained == pytest.approx(0.98, abs=0.01) and wrong > off
+
+
+def test_between_any_two_good_runs_there_is_a_wall_that_matching_takes_down():
+    quoted("landscape", "Runs from other seeds, all good, and a wall between any two")
+    quoted("landscape", "the walls were in the order of the hidden units")
+    ensemble = runs("landscape", "Walls between runs", seeds=5, epochs=1000, every=1000)
+    setup = Setup.of(Settings(**changes_of("landscape", "Walls between runs")))
+    assert ensemble.accuracy[:, -1].min() > 0.95
+    walls = []
+    for i, j in permutations(range(5), 2):
+        network, there = ensemble.network(i), ensemble.parameters[j]
+        survey = Survey(network, setup.train, setup.loss)
+        ends = (there, matched(network, there))
+        walls.append([barrier(survey.losses_along(line(end, network.parameters), ALONG)) for end in ends])
+    plain, ordered = np.transpose(walls)
+    assert plain.min() > 0.1 and ordered.max() < 0.05
+
+
+def turned(label: str, seed: int) -> float:
+    """By how many degrees outliers turn the line."""
+    ends = []
+    for changes in ({}, {"outliers": 0.0}):
+        settings = {**changes_of("logistic", label), "seed": seed, "stop_epoch": 0, **changes}
+        run = Run(Settings(**settings))
+        run.advance(2000)
+        ends.append(run.network.weights[0][:, 0] / np.linalg.norm(run.network.weights[0]))
+    return float(np.degrees(np.arccos(np.clip(ends[0] @ ends[1], -1, 1))))
+
+
+def test_outliers_turn_the_line_of_cross_entropy_and_hardly_that_of_squared_error():
+    quoted("logistic", "and they turn the line: here by 14°, with most seeds by less")
+    assert turned("Outliers", changes_of("logistic", "Outliers")["seed"]) == pytest.approx(14, abs=1)
+    angles = [turned("Outliers", seed) for seed in range(6)]
+    assert np.median(angles) < 13
+    quoted("logistic", "the line stays within 1° of where it is without them")
+    of_picture(OutlierTwin, "squared error all but ignores them")
+    assert max(turned("Outliers, squared error", seed) for seed in range(6)) < 1 < max(angles)
+    setup = Setup.of(Settings(**changes_of("logistic", "Outliers")))
+    kept = Setup.of(Settings(**{**changes_of("logistic", "Outliers"), "outliers": 0.0}))
+    moved = (setup.train.x != kept.train.x).any(axis=1) | (setup.train.y != kept.train.y).ravel()
+    assert moved.mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_xor_goes_down_to_ln_2_and_its_weights_to_0():
+    quoted("logistic", "the loss goes to ln 2 = 0.693147, |w| to 0, and the accuracy, 25, 50 or 75 % of four points")
+    quoted("logistic", "Down to ln 2 and no further; the weights go to 0")
+    ensemble = runs("logistic", "XOR", seeds=4, epochs=2000, every=1000)
+    assert ensemble.loss[:, -1] == pytest.approx(0.693147, abs=1e-6)
+    assert np.linalg.norm(ensemble.weight_norms, axis=-1)[:, -1].max() < 1e-6
+    assert set(ensemble.accuracy[:, -1]) <= {0.25, 0.5, 0.75}
+
+
+def test_standardized_features_have_the_same_lowest_loss_in_a_twentieth_of_the_steps():
+    quoted("geometry", "the same lowest loss, at 1 / λmax in a twentieth of the steps")
+    stretched, round_ = race("A feature × 10"), race("Standardized")
+    for run in (stretched, round_):
+        run.advance(1000)
+    assert round_.setup.lowest == pytest.approx(stretched.setup.lowest, rel=1e-9)
+    slow, fast = (run.history.settled(run.frame().epoch.index)[1] for run in (stretched, round_))
+    assert slow / fast == pytest.approx(20, abs=2)
+    assert stretched.setup.racers[1].multiple == round_.setup.racers[1].multiple == 1
+
+
+def test_of_all_optimizers_newton_needs_one_step_and_momentum_beats_gradient_descent():
+    quoted("geometry", "Newton needs one step; adaptive scales cannot see the turn")
+    run = race("All optimizers")
+    run.advance(400)
+    settled = dict(
+        zip([racer.optimizer for racer in run.setup.racers], run.history.settled(run.frame().epoch.index), strict=True)
+    )
+    assert settled["newton"] == 1
+    adaptive = [settled[name] for name in ("adagrad", "rmsprop", "adam", "adamw")]
+    assert all(not steps <= settled["nesterov"] for steps in adaptive)

@@ -96,7 +96,9 @@ class CheckMap(Examined, Instrument):
         check, worst = self._checked.check, self._checked.check.max_relative_error
         bug = getattr(self.run.view, "bug", "none")
         if bug != "none":
-            words = phrase(bold(self._checked.verdict), f": {_apart(check.analytic, check.numeric)}", between="")
+            harmless = self._checked.verdict == "harmless"
+            apart = "same direction, same length" if harmless else _apart(check.analytic, check.numeric)
+            words = phrase(bold(self._checked.verdict), " here" * harmless, f": {apart}", between="")
         elif np.isnan(worst):
             words = "nothing but kinks"
         else:

@@ -26,7 +26,7 @@ RING = np.stack([np.cos(CIRCLE), np.sin(CIRCLE)], axis=1)
 class Compass(EqualScales, Racing, Instrument):
     """All directions at the picked racer's place, each of length 1, over the shape of the surface there."""
 
-    title = "At the picked racer"
+    title = "The selected optimizer"
     question = "Why does the step not go straight down?"
     reading = (
         "Every arrow has length 1. Gray: straight downhill. Dashed: where its memory carries it. Colored: the step it "

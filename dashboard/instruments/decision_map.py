@@ -149,7 +149,7 @@ class DecisionMap(Instrument):
             return "Nothing is learned from these points yet."
         if np.isnan(frame.epoch.accuracy):
             return f"the network at epoch {frame.epoch.index:,}"
-        return f"{frame.epoch.accuracy:.1%} of the training examples on the right side"
+        return f"{frame.epoch.accuracy:.1%} of the training examples classified correctly"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the training example that is nearest on the screen; with a pen, add or erase one."""

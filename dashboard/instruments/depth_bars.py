@@ -115,7 +115,7 @@ class DepthBars(Compared, Instrument):
         if not groups:
             return "press Compare to train the variants"
         worst = min(groups, key=lambda group: group.now[0] / group.now[-1] if group.now[-1] else math.inf)
-        words = f"first / last layer of {worst.label}: {_ratio(worst.now)} (at epoch 0: {_ratio(worst.first)})"
+        words = f"first ÷ last layer of {worst.label}: {_ratio(worst.now)} (at epoch 0: {_ratio(worst.first)})"
         return f"{words}{APART}its first layer: {digits(worst.now[0], 2)}"
 
     def reading_of(self, label: str, epoch: int) -> str:

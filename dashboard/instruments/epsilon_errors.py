@@ -84,7 +84,7 @@ class EpsilonErrors(Examined, Instrument):
     def describe(self, frame: Frame) -> str:
         found = self._found
         if not found:
-            return "moving every parameter by every ε …"
+            return "checking every ε …"
         errors = {epsilon: one.check.max_relative_error for epsilon, one in found.checks.items()}
         known = {epsilon: error for epsilon, error in errors.items() if not np.isnan(error)}
         best = min(known, key=known.get, default=np.nan)

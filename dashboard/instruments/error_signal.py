@@ -101,10 +101,10 @@ class ErrorSignal(Instrument):
             return f"no mistakes; the mean signal is {digits(signals.mean())}"
         worst = int(np.argmin(np.nan_to_num(self._margins)))
         if wrong.sum() == 1:
-            return f"1 mistake, with a signal of {digits(signals[worst])}"
+            return f"1 mistake, error signal {digits(signals[worst])}"
         return (
-            f"{wrong.sum()} mistakes, with a signal of {digits(signals[wrong].mean())} on average, "
-            f"the surest {digits(signals[worst])}"
+            f"{wrong.sum()} mistakes, mean error signal {digits(signals[wrong].mean())}, "
+            f"of the surest {digits(signals[worst])}"
         )
 
     def tapped(self, x: float, y: float) -> None:

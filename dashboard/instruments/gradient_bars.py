@@ -109,7 +109,7 @@ class GradientBars(Instrument):
         if len(norms) == 1:
             return f"norm {digits(norms[0], 2)}, at {self._since} {digits(self._first[0], 2)}"
         now, first = (ratio(one[0], one[-1]) for one in (norms, self._first))
-        return f"first / last layer: {now} (at {self._since}: {first})"
+        return f"first ÷ last layer: {now} (at {self._since}: {first})"
 
 
 def _norms(frame: Frame) -> np.ndarray:

@@ -166,9 +166,9 @@ def in_words(found: Spectrum) -> str:
     flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
     condition = "" if found.n_negative else f"condition number {digits(found.condition_number, 2)}"
     return phrase(
-        f"largest {digits(found.sharpness)}, trace {digits(found.trace)}",
-        colored(f"{found.n_negative} down", style.DOWNWARD),
-        f"{flat} flat",
+        f"largest {digits(found.sharpness)}, sum {digits(found.trace)}",
+        colored(f"{found.n_negative} negative", style.DOWNWARD),
+        f"{flat} near zero",
         condition,
         between=", ",
     )

@@ -23,7 +23,7 @@ class OutlierTwin(DecisionMap):
         "The same examples, weights and settings, trained beside this run, but with every outlier in its own class. "
         "Cross-entropy lets the surest mistakes pull hardest; squared error all but ignores them."
     )
-    missing = "these data have no outliers; choose the linear ones."
+    missing = "these data have no outliers; choose the dataset “linear”."
     controls = ()
 
     _first: Setup | None = None

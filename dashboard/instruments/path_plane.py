@@ -41,6 +41,8 @@ class PathPlane(LossLandscape):
     def describe(self, frame: Frame) -> str:
         if self._relief is None:
             return super().describe(frame)
+        if not self._relief.plane.variance_explained.any():
+            return "no path yet"
         explained = "{:.1%} + {:.1%}".format(*self._relief.plane.variance_explained)
         return f"{explained} of the variance, off by {self._relief.start:.2f} at the start"
 

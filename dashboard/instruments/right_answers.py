@@ -15,7 +15,7 @@ class RightAnswers(Forecasting):
     title = "Right answers"
     question = "How long until its mistakes are corrected?"
     reading = (
-        "The share of the training examples on the right side of 1/2. From a confident and mistaken start squared "
+        "The share of the training examples classified correctly. From a confident and mistaken start squared "
         "error stays where it is for long: its gradient has the sigmoid's slope as a factor, which is almost 0 there."
     )
     quantity = "accuracy"

@@ -153,7 +153,7 @@ class StudyCurves(Compared, Instrument):
             value = self._curves[label].runs[seed, self._curves[label].result.row(frame.epoch.index)]
             return f"{own}{APART}{label}, seed {seed}: {digits(value)}"
         seeds = next(iter(self.results.values())).runs
-        return f"{own}{APART}median and middle half of {seeds} seeds"
+        return f"{own}{APART}lines: median of {seeds} seeds, bands: the middle half"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run that was clicked; elsewhere, look at that epoch."""

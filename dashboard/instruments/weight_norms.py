@@ -59,8 +59,8 @@ class WeightNorms(Forecasting):
         now, words = frame.epoch.index, [f"this run {self._own:.3g}"]
         if now >= FEW:
             early, late = self.points_at(np.array([now / 10, now]))[0]
-            words.append(f"last decade +{self._growth(frame):.2f} (two points +{late - early:.2f})")
-        return APART.join([*words, f"in the end +{self._forecast.margin.growth:.2f}"])
+            words.append(f"last tenfold +{self._growth(frame):.2f} (forecast for two points +{late - early:.2f})")
+        return APART.join([*words, f"in the limit +{self._forecast.margin.growth:.2f}"])
 
     def _penalties(self, frame: Frame) -> list[float]:
         """Every L2 that is compared and shown, and this run's own."""

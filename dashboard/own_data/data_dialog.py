@@ -222,7 +222,7 @@ class TextBox(JSComponent):
       box.placeholder = "or paste a table here:\\nx1,x2,class\\n0.5,1.2,a"
       box.setAttribute("aria-label", "Paste a table")
       save.type = "button"
-      save.textContent = "Download present data as CSV"
+      save.textContent = "Download the current data as CSV"
       save.title = "What the page learns from now, in the form this dialog reads"
       let later
       box.addEventListener("input", () => {

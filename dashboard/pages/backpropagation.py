@@ -64,7 +64,7 @@ class Backpropagation(Page):
         ),
         Preset(
             "ReLU at its kinks",
-            "No bug: the crossed biases have two slopes, to the left and to the right, and the check takes their mean.",
+            "No bug: the biases marked × have two slopes, to the left and to the right; the check takes their mean.",
             RELU,
             {"parameter": 8, "example": 0, "stage": "f'(z1)"},
             plays=False,

@@ -61,7 +61,9 @@ class EdgeOfStability(Page):
         "speed": 500,
     }
     presets = (
-        Preset("To the edge", "The sharpness starts at 12, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there."),
+        Preset(
+            "To the edge", "The sharpness starts near 9, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there."
+        ),
         Preset(
             "Half the rate",
             "Twice the room: the sharpness climbs to 2 / 0.05 = 40 before it stops.",
@@ -69,9 +71,9 @@ class EdgeOfStability(Page):
         ),
         Preset(
             "Catapult",
-            "A rate above 2 / sharpness from the start: the loss leaps to about ten times its height, and it lands "
-            "in a wider valley.",
-            {"learning_rate": 0.2, "speed": 20},
+            "With this seed the rate is above 2 / sharpness from the start: the loss leaps to about ten times its "
+            "height, and it lands in a wider valley.",
+            {"learning_rate": 0.2, "seed": 7, "speed": 20},
         ),
         Preset(
             "A saddle",

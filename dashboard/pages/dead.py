@@ -35,13 +35,15 @@ class Dead(Page):
     trap = (
         "“Small weights kill ReLU units”: they make them dim; with std 0.001 none of layer 1 is dead, and all have a "
         "gradient. “Dead is forever”: under plain gradient descent it is in layer 1; further up units come back, for "
-        "what they are fed still moves. “Leaky ReLU brings them back”: with biases of −3 it stays as stuck as ReLU at "
+        "their inputs still change. “Leaky ReLU brings them back”: with biases of −3 it stays as stuck as ReLU at "
         "the loss ln 2, while ELU, from the same weights, learns."
     )
     defaults = {"hidden": [16, 16], "activation": "relu", "initializer": "he", "learning_rate": 0.1, "validation": 0.0}
     presets = (
-        Preset("He", "Hardly a unit is dead, and none is dim."),
-        Preset("He, bias −1", "Some of layer 1 are dead from the start, and half of layer 2.", {"bias": -1.0}),
+        Preset("He", "Hardly a unit is dead or dim."),
+        Preset(
+            "He, bias −1", "Some of layer 1 are dead from the start, and more than half of layer 2.", {"bias": -1.0}
+        ),
         Preset("He, bias −5", "Nearly all are dead, and nothing moves but the output's bias.", {"bias": -5.0}),
         Preset("Tiny weights", "Dim is not dead: nearly every unit is dim, and the loss stays at ln 2.", TINY),
         Preset(

@@ -55,13 +55,14 @@ class Geometry(Page):
             {"racer": "1.9 / λ"},
         ),
         Preset(
-            "… standardized",
-            "The same features standardized: round contours, the same lowest loss in a twentieth of the steps.",
+            "Standardized",
+            "The same features standardized: round contours, the same lowest loss, at 1 / λmax in a twentieth of the "
+            "steps.",
             {"surface": "logistic", "stretch": 10.0, "standardize": True, "multiples": [0.1, 1.0, 1.9], "speed": 20},
             {"racer": "1.9 / λ"},
         ),
         Preset(
-            "All race",
+            "All optimizers",
             "A turned valley, each at its best rate: Newton needs one step; adaptive scales cannot see the turn.",
             {**RACE, "optimizers": list(OPTIMIZERS), "condition_number": 50.0, "angle": 30.0, "speed": 20},
             {"racer": "momentum"},

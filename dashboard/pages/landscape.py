@@ -40,7 +40,7 @@ class Landscape(Page):
         "“The run walks down the surface.” The surface belongs to one moment: it is cut where the other weights are "
         "<i>now</i>. On its own slice the path is exact at the end, and still off by about 0.3 at the start, where "
         "the loss is about 0.7; on another run's slice it is off at the end, too. A plane may explain 98 % of the "
-        "variance and err as much."
+        "variance and err by more."
     )
     defaults = {
         "validation": 0.0,

@@ -172,7 +172,7 @@ class Page(pn.viewable.Viewer):
             slot.view.css_classes, slot.page = [share], self.slug
 
     def _heading(self) -> pn.viewable.Viewable:
-        trap = phrase(bold("Not as the textbook has it."), Markup(self.trap))
+        trap = phrase(bold("What textbooks get wrong."), Markup(self.trap))
         asked = [element("h1", self.question), element("p", self.look_for)]
         words = element("div", *asked, element("p", trap, kind="trap") if self.trap else "")
         formulas = element("div", *map(formula, self.formulas), kind="formulas")

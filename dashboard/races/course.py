@@ -63,9 +63,8 @@ class Course:
     """What is fixed from one fresh start to the next: the surface, the start, the racers.
 
     Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact for
-    gradient descent and Newton, and near for momentum, of which only the pace in the long run is known; elsewhere they
-    hold once a racer is near, and the difference is what there is to see. From where the surface curves down, as on a
-    saddle or a hilltop, there are none.
+    gradient descent, momentum, Nesterov and Newton; elsewhere they hold once a racer is near, and the difference is
+    what there is to see. From where the surface curves down, as on a saddle or a hilltop, there are none.
     """
 
     surface: Surface

@@ -43,13 +43,13 @@ class RaceSettings(Choices):
         doc="Largest over smallest curvature of the quadratic: 1 makes its contours circles.",
     )
     angle = param.Number(
-        default=0.0, bounds=(0, 90), step=5, label="Turned by", doc="How far the quadratic's axes are turned (degrees)."
+        default=0.0, bounds=(0, 90), step=5, label="Rotation", doc="How far the quadratic's axes are turned (degrees)."
     )
     stretch = param.Number(
         default=1.0,
         bounds=(1, 20),
         step=1,
-        label="Second feature times",
+        label="Scale of feature 2",
         doc="The logistic surface's second feature is measured in units this much smaller.",
     )
     standardize = param.Boolean(
@@ -67,13 +67,20 @@ class RaceSettings(Choices):
     )
     counted_in = param.Selector(
         default="curvature",
-        objects={"1 / λmax at the minimum": "curvature", "each optimizer's best": "best", "the rate below": "given"},
-        label="Counted in",
+        objects={
+            "1 / λmax at the minimum": "curvature",
+            "each optimizer's best": "best",
+            "the learning rate below": "given",
+        },
+        label="Unit of the rates",
         doc="1 / λmax is 1 over the largest curvature at the minimum (Newton counts in its own scale, where it is 1). "
         "The best rate is the one of a ladder that comes down soonest within 300 steps.",
     )
     learning_rate = Magnitude(
-        default=0.1, bounds=(1e-4, 10), label="The rate", doc="The learning rate that rates are counted in, if chosen."
+        default=0.1,
+        bounds=(1e-4, 10),
+        label="Learning rate",
+        doc="The learning rate that rates are counted in, if chosen.",
     )
     momentum = param.Number(
         default=0.9, bounds=(0, 0.99), step=0.01, doc="Share of the velocity that momentum and Nesterov keep."

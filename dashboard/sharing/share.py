@@ -60,7 +60,7 @@ class Share(pn.viewable.Viewer):
         self._film = Offer(
             {"make": self.make, "cancel": self.cancel, "page": self.page},
             title="Page",
-            words="One HTML file that shows this page and plays its epochs, without a laboratory or the internet.",
+            words="One HTML file that shows this page and plays its epochs. It works offline, without this program.",
             margin=(0, 0, 10, 0),
         )
         self._frames = pmui.Select(

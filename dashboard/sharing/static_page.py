@@ -223,7 +223,7 @@ class StaticPage:
 
     def _body(self, scene: Scene, frames: int, with_recording: bool) -> str:
         kind = self._kind
-        trap = f'<p class="trap"><b>Not as the textbook has it.</b> {kind.trap}</p>' if kind.trap else ""
+        trap = f'<p class="trap"><b>What textbooks get wrong.</b> {kind.trap}</p>' if kind.trap else ""
         return BODY.format(
             logo=(HERE.parent / "logo.svg").read_text("utf-8"),
             name=escape(self.title),

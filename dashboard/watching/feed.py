@@ -109,7 +109,7 @@ KEPT, KEPT_BYTES = 100, 2 * 2**30
 """Of feeds that have ended the newest are kept, as long as they are no more and no larger than this."""
 
 ENDED, STOPPED, FAILED, LIVE, KILLED = "ended", "stopped", "failed", "live", "killed"
-"""What has become of a training: over, interrupted, ended by an error, still running, gone without a word."""
+"""What has become of a training: over, interrupted, ended by an error, still running, no longer reporting."""
 
 
 @dataclass(frozen=True)

@@ -415,7 +415,7 @@ TOO_MANY = (
 )
 
 SELDOM = (
-    "Gradients, activations and parameters are told at some epochs only: at every one, making numbers of them would "
+    "Gradients, activations and parameters are logged at some epochs only: at every one, making numbers of them would "
     "take more than a percent of the training's time."
 )
 

@@ -10,7 +10,7 @@ import param
 from dashboard.choices import Choices
 from dashboard.kept.shelf import home
 from dashboard.run import Frame, Setup
-from dashboard.store import Companion
+from dashboard.store import Companion, ordinal
 from dashboard.view import View
 from dashboard.watching import feed
 from dashboard.watching.feed import Layout
@@ -158,10 +158,8 @@ class Watched(Onlooker):
     def kept(self) -> str:
         history = self.history
         if history.stride == 1:
-            return "Every epoch that was told is kept."
-        return (
-            f"Kept are the last {history.recent} epochs that were told, and of those before one in {history.stride:,}."
-        )
+            return "Every logged epoch is kept."
+        return f"Kept: the last {history.recent:,} logged epochs and every {ordinal(history.stride)} one before."
 
     def readings(self, frame: Frame) -> dict[str, str]:
         if self.is_empty:

@@ -83,7 +83,7 @@ def test_a_file_with_bad_rows_is_read_told_used_and_found_again_by_the_link(visi
     assert other.loss() > loss
     other.press("Your own data")
     with other.window.expect_download() as saved:
-        other.press("Download present data")
+        other.press("Download the current data")
     table, problems = read_csv(Path(saved.value.path()).read_bytes()).table(["height", "width"], "kind", "classes")
     assert saved.value.suggested_filename == f"{table.digest}.csv" == f"{page.link()['own']}.csv"
     assert problems == []
