@@ -55,8 +55,8 @@ RUNS: dict[str, dict[str, Any]] = {
 WORDLESS = {name for name, kind in KINDS.items() if issubclass(kind, StudyCurves) and kind is not StudyCurves}
 """They speak of a study, which these runs do not have, and of a number that not every run has."""
 
-STEADY = {"ActivationMap", "DecisionMap", *WORDLESS}
-"""What they say may stay the same for some epochs."""
+STEADY = {"ActivationMap", "DecisionMap", "LineBetween", *WORDLESS}
+"""What they say may stay the same for some epochs: a start without a wall before it says so again."""
 
 DEAD = {"UnitSizes", "UnitPlane"}
 STILL = {
