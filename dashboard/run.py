@@ -279,9 +279,7 @@ class Attempt:
 
     def fork(self, settings: Settings, epoch: int) -> "Attempt":
         """Another attempt that has come to one of the recorded epochs the same way, and then goes its own."""
-        other = Attempt(
-            settings, replace(self.setup)
-        )  # a setup of its own: what was found of the way left is not of this
+        other = Attempt(settings, replace(self.setup))  # what was found out about the way left is not true of this one
         recording = Recording.of(self.history)
         other.history = replace(recording, epochs=recording.epochs.rows(recording.epochs.index <= epoch)).history()
         other.early = self.early.rows(self.early.index <= epoch) if self.early else None
