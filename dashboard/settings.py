@@ -289,8 +289,7 @@ class Settings(Choices):
     @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
         """The choices that a link asks for. One that names a seed and no format is older than formats: it is of 1."""
-        unmarked = {"format": "1"} if "seed" in query else {}
-        settings, problems = super().from_query({**unmarked, **query}, defaults)
+        settings, problems = super().from_query(_with_format(query), defaults)
         if settings.dataset == OWN and settings.own not in TABLES:
             problems.append(f"own={settings.own} means data that are not known here: load their file; these are moons")
             settings.param.update(dataset="moons", own="")
@@ -316,6 +315,17 @@ class Settings(Choices):
     def _fit_loss(self) -> None:
         if self.loss not in self.losses():
             self.loss = OUTPUTS[self.output].loss
+
+
+def _with_format(query: Mapping[str, str]) -> Mapping[str, str]:
+    """The link with the format of its chance: the first where it has a seed and says nothing else."""
+    if "seed" not in query or "format" in query:
+        return query
+    try:
+        Settings.read("seed", query["seed"])
+    except ValueError:
+        return query
+    return {**query, "format": "1"}
 
 
 def _parameter(option: Option) -> param.Number:

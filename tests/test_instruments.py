@@ -55,12 +55,12 @@ RUNS: dict[str, dict[str, Any]] = {
 WORDLESS = {name for name, kind in KINDS.items() if issubclass(kind, StudyCurves) and kind is not StudyCurves}
 """They speak of a study, which these runs do not have, and of a number that not every run has."""
 
-STEADY = {"ActivationMap", "DecisionMap", "LineBetween", *WORDLESS}
-"""What they say may stay the same for some epochs: a start without a wall before it says so again."""
+STEADY = {"ActivationMap", "DecisionMap", "GradientBars", "LineBetween", "Revival", "UnitPlane", *WORDLESS}
+"""What they say may stay the same for some epochs: a wall of 0, a ratio in two digits, how many units are silent."""
 
 DEAD = {"UnitSizes", "UnitPlane"}
 STILL = {
-    "Ten sigmoid layers": {"ActivationCurve"},
+    "Ten sigmoid layers": {"ActivationCurve", "PreActivationMap"},
     **{
         preset.label: DEAD
         for preset in PAGES["dead"].presets

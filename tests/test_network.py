@@ -153,7 +153,7 @@ def test_the_gradients_parts_are_views_of_it():
 
 def test_accuracy_is_the_share_of_right_answers():
     network = Network([2, 8, 1], seed=1)
-    right = (network.predict(MOONS.x)[:, 0] > 0.5) == (MOONS.y == 1)
+    right = (network.predict(MOONS.x)[:, 0] >= 0.5) == (MOONS.y == 1)
     assert network.accuracy(MOONS) == right.mean()
 
 
@@ -166,7 +166,7 @@ def test_accuracy_of_classes_goes_by_the_largest_output():
 def test_values_have_no_accuracy_but_margins_have():
     network = Network([2, 4, 1], output="linear")
     assert np.isnan(network.accuracy(MOONS))
-    assert network.accuracy(MOONS, "hinge") == ((network.predict(MOONS.x)[:, 0] > 0) == (MOONS.y == 1)).mean()
+    assert network.accuracy(MOONS, "hinge") == ((network.predict(MOONS.x)[:, 0] >= 0) == (MOONS.y == 1)).mean()
 
 
 @pytest.mark.parametrize("size", [1e3, 1e200, np.inf, np.nan])

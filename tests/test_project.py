@@ -63,8 +63,18 @@ def test_conda_installs_this_project_itself():
 
 @pytest.mark.parametrize("package", ["engine", "dashboard"])
 def test_whatever_is_imported_is_a_dependency(package):
-    """Also what another dependency would bring along today."""
-    assert imported(package) <= bounds(PROJECT["dependencies"]).keys()
+    """Also what another dependency would bring along today. PyTorch is imported for who has it, and only then."""
+    assert imported(package) - {"torch"} <= bounds(PROJECT["dependencies"]).keys()
+
+
+def test_torch_is_imported_for_a_module_of_its_own_only():
+    """Watching a PyTorch module takes up what the module has brought along."""
+    for path in (*(ROOT / "engine").rglob("*.py"), *(ROOT / "dashboard").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "torch" in (node.module or "")]
+        ours = [node for node in froms if node.module.split(".")[0] == "torch"]
+        assert not ours or path.name == "torch_hooks.py"
+        assert not set(map(id, ours)) & set(map(id, tree.body))
 
 
 def test_every_dependency_is_imported():

@@ -22,6 +22,7 @@ from engine import (
     Training,
     train,
 )
+from engine.chance import stream
 from engine.recording import History, Recording
 from engine.training import COLUMNS
 
@@ -341,7 +342,7 @@ def test_an_epoch_of_minibatches_is_one_step_per_batch_in_the_order_of_its_seed(
     """The last batch is smaller where they do not divide the examples, and its mean is over those it has."""
     network, data, rate = problem.network(), problem.data(), 1e-3
     arguments = {"optimizer": OPTIMIZERS["sgd"](learning_rate=rate), "batch_size": batch_size}
-    order = np.random.default_rng(problem.seed).permutation(problem.n)
+    order = stream(problem.seed, "minibatches").permutation(problem.n)
     for batch in np.split(order, range(batch_size, problem.n, batch_size)):
         part = SimpleNamespace(x=data.x[batch], y=data.y[batch])
         network.parameters -= rate * network.gradient(part, problem.loss, **problem.penalties).flat

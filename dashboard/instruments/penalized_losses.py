@@ -6,6 +6,7 @@ import numpy as np
 
 from dashboard.instruments.forecast import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
+from dashboard.plain_text import APART, phrase
 from dashboard.run import Frame
 from dashboard.study import Result
 
@@ -36,7 +37,7 @@ class PenalizedLosses(Forecasting):
     def describe(self, frame: Frame) -> str:
         others = [label for label, result in super().results.items() if not self._is_comparable(result)]
         words = super().describe(frame)
-        return f"{words} &ensp; on another scale, not drawn: {', '.join(others)}" if others else words
+        return phrase(words, f"on another scale, not drawn: {', '.join(others)}" if others else "", between=APART)
 
     def _is_comparable(self, result: Result) -> bool:
         return result.setup.loss == self.run.setup.loss

@@ -55,7 +55,7 @@ class SharpnessCurve(Instrument):
     reading = (
         "The blue dots are the largest eigenvalue of the Hessian. The dashed line is where a step overshoots: on a "
         "quadratic sharper than 2 / learning rate gradient descent diverges; momentum has its own edge, and for "
-        "optimizers that adapt none is drawn. It moves with the slider, at once. Click to look at an epoch."
+        "optimizers that adapt no line is drawn. It moves with the slider, at once. Click to look at an epoch."
     )
     growing = ("edge",)
     points = 256
@@ -135,9 +135,7 @@ class SharpnessCurve(Instrument):
             return "measuring…"
         epoch = max(measured)
         value = self._track.found[epoch]
-        share = (
-            f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no fixed edge for {optimizer}: none is drawn"
-        )
+        share = f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no line: {optimizer} has no fixed edge"
         return f"{value:.4g} at epoch {epoch:,}, {share}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:

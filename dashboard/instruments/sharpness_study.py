@@ -62,7 +62,7 @@ class SharpnessStudy(StudyCurves):
         words = super().describe(frame)
         if self._has_edge:
             return words
-        none = f"sharpness; no fixed edge for {self.run.settings.optimizer}: none is drawn"
+        none = f"sharpness; no line: {self.run.settings.optimizer} has no fixed edge"
         return phrase(words, none, between=APART)
 
     def of_result(self, result: Result) -> np.ndarray:
