@@ -221,7 +221,7 @@ def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_st
     one.advance(30)
     notebook.draw_stills()
     (third,) = shell.outputs.values()
-    assert "Stopped at epoch 40, where it was to stop; Play goes on, loss" in third
+    assert "Stopped at epoch 40, where it was to stop, loss" in third
     assert len(shell.outputs) == put_out
     monkeypatch.setattr(shell, "publish", lambda *_, **more: pytest.fail("it is drawn already"))
     notebook.draw_stills()
@@ -242,15 +242,46 @@ def test_a_page_that_asks_gets_what_is_live_as_it_is_now_and_the_scripts_only_wh
     notebook.KERNEL._scripts = ["the scripts"]
     notebook.KERNEL.display(cell.cards(LossCurve(one)))
     (key,) = shell.outputs
-    line = SimpleNamespace(close=lambda: None)
     for scripts in (True, False):
+        line = SimpleNamespace(comm_id=f"with scripts: {scripts}")
         notebook.KERNEL._answer(line, {"content": {"data": {"key": key, "scripts": scripts}}})
-    notebook.KERNEL._answer(line, {"content": {"data": {"key": "another kernel's"}}})
+    notebook.KERNEL._answer(SimpleNamespace(comm_id="third"), {"content": {"data": {"key": "another kernel's"}}})
     told = [json.loads(decompress(one["buffers"][0])) for one in comms]
     assert [one["scripts"] for one in told] == [["the scripts"], None, None]
     assert "docs_json" in told[0]["html"]
     assert told[2]["html"] is None
     assert "docs_json" not in shell.outputs[key]
+
+
+def test_a_page_that_asks_twice_is_answered_once_so_that_nothing_is_lost_in_between(shell, monkeypatch):
+    comms, one = [], run()
+    monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told))
+    curve = LossCurve(one)
+    notebook.KERNEL.display(cell.cards(curve))
+    (key,) = shell.outputs
+    (view,) = [state._views[ref] for ref in notebook.KERNEL._refs.values()]
+    asked = {"content": {"data": {"key": key}}}
+    notebook.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
+    view[3]._comm = None
+    one.advance(30)
+    notebook.draw_stills()
+    held = len(view[2].callbacks._held_events)
+    notebook.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
+    assert len(comms) == 1
+    assert len(view[2].callbacks._held_events) == held > 0
+
+
+def test_what_is_drawn_for_an_image_reaches_a_page_that_listens_later(shell, loop):
+    curve = LossCurve(run())
+    notebook.KERNEL.display(cell.cards(curve))
+    ((_, _, _, line),) = [state._views[ref] for ref in notebook.KERNEL._refs.values()]
+    line._comm, line.sent = None, []
+    curve.run.advance(30)
+    notebook.draw_stills()
+    assert line.sent == []
+    line._comm = line
+    loop.turn()
+    assert "validation" in "".join(filter(None, line.sent))
 
 
 def test_names_and_captions_of_an_image_are_text(shell):

@@ -77,6 +77,7 @@ class Kernel:
         self._outputs: dict[str, Output] = {}
         self._scripts: list[str] = []
         self._refs: dict[str, str] = {}
+        self._lines: dict[str, list[Any]] = {}
         self._ticking = False
         self._next = 0.0
         self.lock = threading.RLock()
@@ -124,17 +125,21 @@ class Kernel:
         about = {notebook_page.EXECUTED: {"id": key}}
         self.shell.display_pub.publish(data, about, transient={"display_id": key}, update=update)
 
-    def _answer(self, _: Any, message: Mapping[str, Any]) -> None:
+    def _answer(self, line: Any, message: Mapping[str, Any]) -> None:
         """Give a page what is live in an output, as it is now."""
+        again = line.comm_id in self._lines
+        self._lines.setdefault(line.comm_id, []).append(line)  # what is dropped is closed, on the page too
+        if again:
+            return  # a page asks until it hears; what has happened since the answer is to be sent, not in another one
         asked = message["content"]["data"]
         key = str(asked.get("key"))
         with self.lock:
             view = state._views.get(self._refs.get(key, ""))
             html = None
             if view is not None:
-                _, root, document, line = view
+                _, root, document, comm = view
                 document.callbacks._held_events = []  # what they tell is in the page that is sent
-                html = render_model(root, line)[0]["text/html"]
+                html = render_model(root, comm)[0]["text/html"]
         told = notebook_page.packed(html, self._scripts if asked.get("scripts") else None)
         create_comm = import_module("comm").create_comm
         create_comm(target_name=key, data={}, buffers=[told])
@@ -290,7 +295,8 @@ class Output:
 
     def _still(self) -> str:
         try:
-            still = phrase(*(live.still() for live in self._lives), between="")
+            with block_comm():  # what is drawn for it is sent with the next frame, once the page listens
+                still = phrase(*(live.still() for live in self._lives), between="")
         except Exception:
             log.exception("an image for the notebook could not be drawn")
             still = ""

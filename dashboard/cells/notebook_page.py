@@ -96,7 +96,7 @@ output is gone, which JupyterLab's extension means to tell, is told."""
 LOADER = """
 ((key, ref) => {
   const place = document.currentScript?.closest("[data-descent-lab]")
-  const lab = (window.descentLab ??= {live: {}, asked: {}, places: {}, loading: null})
+  const lab = (window.descentLab ??= {live: {}, asked: {}, places: {}, drawn: {}, loading: null})
   const kernels = () => window.PyViz?.kernels ?? {}
 
   // Beside what the notebook keeps, so that it stays as it is while that is drawn anew.
@@ -130,7 +130,9 @@ LOADER = """
     if (lab.asked[key]) { return }
     lab.asked[key] = true
     const told = await unpacked(message.buffers[0])
-    if (told.html == null || !lab.places[key].isConnected) { return }
+    if (told.html == null) { return }
+    await until(() => lab.places[key].isConnected || !(key in kernels()))
+    if (!lab.places[key].isConnected) { return }
     lab.loading ??= told.scripts && (async () => { told.scripts.forEach(run) })()
     await until(() => window.Bokeh?.Panel && window.PyViz?.comm_manager?.insistent)
     const element = document.createElement("div")
@@ -146,7 +148,13 @@ LOADER = """
     }
   }
 
-  const begin = () => {
+  const begin = (time) => {
+    // An output is drawn before it is put on the page, and it may be drawn anew before that.
+    if (lab.drawn[key] != place) { return }
+    if (!place.isConnected) {
+      if (key in kernels() || time < 50) { setTimeout(() => begin(time + 1), time < 50 ? 20 : 1000) }
+      return
+    }
     const kernel = kernels()[key]
     if (!kernel) { return }
     lab.places[key] = place
@@ -166,14 +174,24 @@ LOADER = """
     }
     ask(0)
   }
+  // JupyterLab's extension hears of a kernel that has died, but not of one that was shut down or swapped for another:
+  // a line of this name can be made once with each.
+  const isThere = (name, live) => {
+    try {
+      const {active} = kernels()[name].connectToComm("descent-lab", `descent-lab-is-there-${name}`)
+      const first = !live.isKnown
+      live.isKnown = true
+      return active !== false && first
+    } catch { return true }
+  }
   lab.watch ??= setInterval(() => {
     for (const [name, live] of Object.entries(lab.live)) {
       live.missing = name in kernels() ? 0 : live.missing + 1
-      if (live.missing > 1) { live.forget() }
+      if (live.missing > 1 || !live.missing && !isThere(name, live)) { live.forget() }
     }
   }, 1000)
   if (place && lab.live[key]) { place.querySelector(".still").hidden = true }
-  if (place) { setTimeout(begin, 0) }
+  if (place) { lab.drawn[key] = place; setTimeout(() => begin(0), 0) }
 })(%s, %s)
 """
 """Asks the kernel for the live page in the place of the image, and for all that a page needs where it has none yet.

@@ -31,7 +31,7 @@ def state(store: Store) -> str:
     """What has become of a run, or what it was doing when this was drawn, and its numbers then."""
     readings = dict(store.readings(store.frame()))
     epoch, said = readings.pop("epoch", ""), store.ended or getattr(store, "condition", "")
-    said = said[:1].upper() + said[1:]
+    said = (said[:1].upper() + said[1:]).removesuffix("; Play goes on")  # an image has no button
     if said.lower().startswith("running"):
         said = f"{said} when this was drawn, at epoch {epoch}"
     elif not said:
