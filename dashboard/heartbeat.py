@@ -37,7 +37,12 @@ class Heartbeat(JSComponent):
 
     const time = (when) => new Date(when).toLocaleTimeString()
     const models = () => Bokeh.documents.flatMap((one) => one.roots()).flatMap((one) => [...one.references()])
-    const epoch = () => models().find((one) => one.class_name == "Scrubber")?.data.newest ?? 0
+    // The time line does not follow every frame, the numbers above it do.
+    const epoch = () => {
+      const told = models().map((one) => one.class_name == "Scrubber" ? one.data.newest :
+        /<dt[^>]*>epoch<.dt>\\s*<dd[^>]*>([\\d,]+)/.exec(one.text ?? "")?.[1].replaceAll(",", ""))
+      return Math.max(0, ...told.map(Number).filter(Number.isFinite))
+    }
 
     export function render({model, el}) {
       el.style.display = "none"

@@ -336,6 +336,16 @@ def start(command: list[str], log: Path, environment: Mapping[str, str] | None =
         )
 
 
+def end(process: subprocess.Popen) -> None:
+    """End a process, one that does not do so when it is asked too."""
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
 def answer(url: str) -> str | None:
     """What a server answers; None while there is none."""
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import Visit, answer, free_port, listen, start, wait_until
+from conftest import Visit, answer, end, free_port, listen, start, wait_until
 
 pytestmark = pytest.mark.ui
 
@@ -86,8 +86,7 @@ class Jupyter:
         wait_until(lambda: answer(self.url + "/api") is not None, "JupyterLab to answer", 90)
 
     def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(20)
+        end(self._process)
 
 
 class Notebook(Visit):

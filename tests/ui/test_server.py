@@ -7,7 +7,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import LONGEST, PATIENCE, ROOT, Server, Visit, answer, free_port, start, wait_until
+from conftest import LONGEST, PATIENCE, ROOT, Server, Visit, answer, end, free_port, start, wait_until
 
 pytestmark = pytest.mark.ui
 
@@ -58,8 +58,7 @@ def test_closed_pages_leave_no_document_no_thread_and_no_timer(windows, tmp_path
         # Bokeh itself logs an error where a page is closed while the server still reads what it had sent.
         assert f'File "{ROOT / "dashboard"}' not in log.read_text(), log.read_text()[:LONGEST]
     finally:
-        process.terminate()
-        process.wait(10)
+        end(process)
 
 
 def look_in(window: object, port: int) -> None:
@@ -98,8 +97,7 @@ def test_a_password_is_asked_for_and_lets_in_whoever_knows_it(tmp_path):
         assert not is_let_in(port, "eve", "correct horse")
         assert "Traceback" not in log.read_text(), log.read_text()[:LONGEST]
     finally:
-        process.terminate()
-        process.wait(10)
+        end(process)
 
 
 def is_let_in(port, name, password):
