@@ -49,12 +49,14 @@ class Slot(pn.viewable.Viewer):
         self.beside: list[GuestPicture] = []
         self._guests: tuple[Guest, ...] = ()
         self.made, self.version = False, -1
-        self._heading = HTML(stylesheets=[HEADING], margin=0, sizing_mode="stretch_width")
+        self._heading = HTML(stylesheets=[HEADING, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
         self._save = SaveMenu(self._file)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
         self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
-        self._caption = sheet(stylesheets=[CAPTION], css_classes=["caption"], sizing_mode="stretch_width")
+        self._caption = sheet(
+            stylesheets=[CAPTION, style.WHOLE_WHERE_NARROW], css_classes=["caption"], sizing_mode="stretch_width"
+        )
         self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
         self._name(self._kind_for(run.frame()))
 

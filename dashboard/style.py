@@ -89,6 +89,9 @@ SECTIONS = {
 HINT = ".MuiTooltip-tooltip { width: max-content; max-width: 260px; }"
 """For small buttons, whose tooltips would be as narrow as they are."""
 
+WHOLE_WHERE_NARROW = "@media (max-width: 700px) { p { white-space: normal; overflow-wrap: anywhere; } }"
+"""Captions and questions go on in the next line where there is no room for one."""
+
 TIGHT = "@media (max-width: 399px) { :host { margin-left: 2px !important; } }"
 """For the first thing beside the menu of a phone."""
 

@@ -8,6 +8,7 @@ import param
 from bokeh.models import Div
 from markupsafe import Markup
 
+from dashboard import style
 from dashboard.instruments.instrument import Instrument
 from dashboard.plain_text import element, sheet, write
 from dashboard.store import Frame, Guest
@@ -42,7 +43,8 @@ class GuestPicture(pn.viewable.Viewer):
         self.instrument: Instrument | None = None
         self.why_not = own.why_not(guest, own.run)
         self.made = bool(self.why_not)
-        self._name, self._caption = sheet(stylesheets=[WORDS]), sheet(stylesheets=[WORDS], css_classes=["caption"])
+        look = [WORDS, style.WHOLE_WHERE_NARROW]
+        self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
         self._view = pn.Column(_words(self._name), margin=0, styles=SHARE, css_classes=["guest-picture"])
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
@@ -103,7 +105,7 @@ class GuestPicture(pn.viewable.Viewer):
 
 def among_guests(own: Instrument) -> pn.viewable.Viewable:
     """The picture of the page's own run, under a line like those of its guests."""
-    name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS])
+    name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
     return pn.Column(_words(name), own, margin=0, styles=SHARE)
 
 

@@ -111,6 +111,7 @@ class FeedList(JSComponent):
         .feed b { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
         .feed span { grid-column: 2; font-size: 12px; opacity: .75; font-variant-numeric: tabular-nums;
                      overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+        @media (max-width: 700px) { .feed b, .feed span { white-space: normal; overflow-wrap: anywhere; } }
         i { width: 9px; height: 9px; border-radius: 50%; background: #8b95a3; }
         i.live { background: #2f9e6e; animation: live 1.6s ease-in-out infinite; }
         i.killed, i.failed, i.damaged { background: #e03131; }

@@ -135,9 +135,12 @@ CUT_OFF = """(() => {
     for (const one of node.children) {
       const box = one.getBoundingClientRect(), style = getComputedStyle(one)
       const hidden = style.display == "none" || style.visibility == "hidden"
-      if (hidden || one.matches("[aria-hidden=true], svg *")) { continue }
+      if (hidden || one.matches("[aria-hidden=true], svg *, .bk-GlyphRenderer")) { continue }
       const scrolls = clipped || /auto|scroll/.test(style.overflowX) && one.scrollWidth > one.clientWidth
       const outside = box.width > 1 && box.height > 1 && (box.right > innerWidth + 1 || box.left < -1)
+      if (style.textOverflow == "ellipsis" && one.matches("p, h2, b") && one.scrollWidth > one.clientWidth + 1) {
+        found.push(`${one.tagName} ${one.textContent.slice(0, 30)}: ends in an ellipsis`)
+      }
       const drawer = one.matches(".MuiDrawer-root, .sidebar, .MuiDrawer-paper")
       if (outside && !scrolls && !drawer) {
         found.push(`${one.tagName} ${one.getAttribute("aria-label") ?? one.textContent.slice(0, 30)}: ` +
@@ -149,12 +152,14 @@ CUT_OFF = """(() => {
   walk(document.body, false)
   return found
 })()"""
+"""What reaches beyond the window or ends in an ellipsis; Bokeh's boxes around glyphs are empty, and clipped."""
 HEADER = ("Open drawer", "Experiments", "Runs", "Share", "Note", "Toggle theme")
 
 
 STILL = """(() => {
   const look = [document.documentElement.scrollHeight, innerWidth, scrollY]
-  look.push(...lab.everything().map((figure) => [figure.inner_width, figure.inner_height].join()))
+  const laid = lab.everything().filter(({properties}) => !properties.inner_width.is_unset)
+  look.push(lab.everything().length, ...laid.map((figure) => [figure.inner_width, figure.inner_height].join()))
   const now = performance.now(), told = look.join()
   if (window.lastLook?.told != told) { window.lastLook = {told, since: now} }
   return now - window.lastLook.since > 400
