@@ -19,8 +19,8 @@ import numpy as np
 from benchmarks.server import Server
 from benchmarks.tab import Chromium
 from benchmarks.visitor import Visitor
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 
 SPEEDS = {"100 epochs/s": 100, "as fast as it goes": 0}
 WARM_UP = 3.0

@@ -29,12 +29,12 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from dashboard import wire
-from dashboard.app import App
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
-from dashboard.rounds import Rounds
-from dashboard.transport import Transport
+from dashboard.server import outbound
+from dashboard.server.work_queue import Rounds
+from dashboard.shell.app import App
+from dashboard.widgets.playback_bar import Transport
 
 
 class Spans:
@@ -112,7 +112,7 @@ def watch_frames() -> None:
 
 def watch_messages() -> None:
     """Count what a frame serializes and writes, and time what is heard from browsers."""
-    pack, encode = wire.packed, Message.content_json.fget
+    pack, encode = outbound.packed, Message.content_json.fget
     write, hear = WebSocketHandler.write_message, WSHandler.on_message
 
     def packed(*arguments: Any) -> Message:
@@ -145,7 +145,7 @@ def watch_messages() -> None:
             await hear(handler, fragment)
         HEARD.append(spans)
 
-    wire.packed, Message.content_json = packed, property(encoded)
+    outbound.packed, Message.content_json = packed, property(encoded)
     WebSocketHandler.write_message, WSHandler.on_message = written, heard
 
 

@@ -148,10 +148,10 @@ class Played:
     """A run that plays by itself, is shared, and notes when."""
 
     def __init__(self) -> None:
-        from dashboard.clock import Clock
-        from dashboard.run import Run
-        from dashboard.settings import Settings
-        from dashboard.watching.follower import Shared
+        from dashboard.state.clock import Clock
+        from dashboard.state.followed import Shared
+        from dashboard.state.run import Run
+        from dashboard.state.settings import Settings
 
         run = Run(Settings(speed=SPEED))
         self.times: dict[int, float] = {}

@@ -20,9 +20,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.frames import say, table
-from dashboard.watching.feed import Feed
-from dashboard.watching.lab import Lab, observe, watch
-from dashboard.watching.tail import Tail
+from dashboard.tracking.log_reader import Tail
+from dashboard.tracking.logger import Lab, observe, watch
+from dashboard.tracking.run_log import Feed
 from engine import DATASETS, Network, train
 
 WARM_UP = 1000

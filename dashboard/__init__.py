@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "App": "dashboard.app",
-    "Run": "dashboard.run",
-    "Settings": "dashboard.settings",
-    "observe": "dashboard.watching.lab",
-    "watch": "dashboard.watching.lab",
+    "App": "dashboard.shell.app",
+    "Run": "dashboard.state.run",
+    "Settings": "dashboard.state.settings",
+    "observe": "dashboard.tracking.logger",
+    "watch": "dashboard.tracking.logger",
 }
 
 _WATCHING = {"observe", "watch"}
@@ -27,7 +27,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"dashboard has no {name!r}; it offers {', '.join(_HOMES)}")
     if name in _WATCHING:
         return _watching(name)
-    in_the_way = import_module("dashboard.in_the_way")
+    in_the_way = import_module("dashboard.tracking.name_clash")
     if found := in_the_way.file_in_the_way():
         raise ImportError(f"{found} has the name of the laboratory's engine, which {name} needs; rename it")
     return getattr(import_module(_HOMES[name]), name)
@@ -36,19 +36,19 @@ def __getattr__(name: str) -> Any:
 def _watching(name: str) -> Any:
     """Whatever watches, or else what does nothing, and a sentence that says why."""
     try:
-        in_the_way = import_module("dashboard.in_the_way")
+        in_the_way = import_module("dashboard.tracking.name_clash")
         with in_the_way.ours():
             if "ipykernel" in sys.modules:
-                import_module("dashboard.cells.inline")
+                import_module("dashboard.jupyter_ui.inline")
             return getattr(import_module(_HOMES[name]), name)
     except (Exception, SystemExit) as error:
         _say(error)
-        return getattr(import_module("dashboard.watching.silent"), name)
+        return getattr(import_module("dashboard.tracking.null_logger"), name)
 
 
 def _say(error: BaseException) -> None:
     try:
-        said = import_module("dashboard.in_the_way").sentence(error)
+        said = import_module("dashboard.tracking.name_clash").sentence(error)
     except Exception:
         said = f"{type(error).__name__}: {error}"
     if sys.stderr:

@@ -1,5 +1,5 @@
 """What `panel serve dashboard` is told before it makes its server."""
 
-from dashboard.page_policy import strict
+from dashboard.server.page_policy import strict
 
 strict()

@@ -1,5 +1,5 @@
 """Entry of `panel serve dashboard`."""
 
-from dashboard.session import serve
+from dashboard.shell.session import serve
 
 serve()

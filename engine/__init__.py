@@ -8,7 +8,7 @@ from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
 from engine.network import Gradient, Network, Trace
 from engine.optimizers import OPTIMIZERS
-from engine.ranges import Option, Range, options
+from engine.options import Option, Range, options
 from engine.schedules import SCHEDULES
 from engine.surfaces import SURFACES
 from engine.training import Checkpoint, Epoch, Epochs, Training, train

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.buffers import buffer
+from engine.aligned_arrays import buffer
 
 Workspace = Any
 

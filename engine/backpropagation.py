@@ -14,7 +14,7 @@ import numpy as np
 from engine.kernel import layer_matrices
 from engine.losses import OUTPUTS, matching_loss
 from engine.network import Data, Gradient, Network
-from engine.ranges import choose
+from engine.options import choose
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from engine.activations import Activation
-from engine.buffers import buffer
+from engine.aligned_arrays import buffer
 from engine.kernel import Batch, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty
 from engine.network import Network

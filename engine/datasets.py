@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 
 from engine.chance import stream, streams
-from engine.ranges import Range
+from engine.options import Range
 
 Count = Annotated[int, Range(10, 5000, log=True, doc="How many examples to draw.", unit="examples")]
 Noise = Annotated[float, Range(0.0, 1.0, doc="Standard deviation of the Gaussian noise added to every example.")]

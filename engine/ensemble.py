@@ -23,15 +23,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.ensemble_member import SERIES, Job, Part, Trainer, replica, threshold, whole
+from engine.ensemble_records import Records
 from engine.initializers import Initializer
 from engine.network import Data, Network
 from engine.optimizers import Optimizer
-from engine.processes import processes
-from engine.ranges import choose
-from engine.records import Records
-from engine.replicas import SERIES, Job, Part, Trainer, replica, threshold, whole
+from engine.options import choose
 from engine.schedules import Schedule
 from engine.training import Training
+from engine.worker_pool import processes
 
 GROUPS = 32
 """Into how many groups the runs are shared out."""

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import numpy as np
 
-from engine.ranges import Range
+from engine.options import Range
 
 Std = Annotated[float, Range(1e-3, 10.0, log=True, doc="Standard deviation of the weights at the start.")]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from engine.activations import Activation
-from engine.buffers import buffer
+from engine.aligned_arrays import buffer
 from engine.losses import OUTPUTS, Loss, Penalty
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from engine.activations import sigmoid_curvature, sigmoid_into, sigmoid_slope, softplus
-from engine.ranges import choose
+from engine.options import choose
 
 
 class Output(ABC):

@@ -12,7 +12,7 @@ import numpy as np
 from engine.activations import ACTIVATIONS, Activation
 from engine.backpropagation import Backpropagation
 from engine.network import Data, Network, Trace
-from engine.ranges import choose
+from engine.options import choose
 from engine.training import Epochs
 
 DIM = 1e-3

@@ -8,12 +8,12 @@ from typing import Protocol
 import numpy as np
 
 from engine.activations import ACTIVATIONS
-from engine.buffers import buffer
+from engine.aligned_arrays import buffer
 from engine.chance import stream
 from engine.initializers import INITIALIZERS, Initializer
 from engine.kernel import Batch, Kernel, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
-from engine.ranges import choose
+from engine.options import choose
 
 
 class Data(Protocol):

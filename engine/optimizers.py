@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from engine.curvature import check_size
-from engine.ranges import Range
+from engine.options import Range
 
 # An eigenvalue is not 0 if it is more than this share of the matrix's norm. The square of a matrix shows no finer ones.
 CLEARLY = 1e-5

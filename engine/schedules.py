@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
-from engine.ranges import Range
+from engine.options import Range
 
 Duration = Annotated[
     int, Range(1, 10_000, log=True, doc="Epochs until the schedule has run its course.", unit="epochs")

@@ -22,7 +22,7 @@ import numpy as np
 from engine.activations import ACTIVATIONS, softplus
 from engine.network import Data
 from engine.optimizers import Optimizer, State
-from engine.ranges import Range
+from engine.options import Range
 from engine.schedules import Schedule
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]

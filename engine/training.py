@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.buffers import buffer
+from engine.aligned_arrays import buffer
 from engine.chance import stream
 from engine.curvature_kernel import CurvatureKernel
 from engine.kernel import Batch, Kernel, Ring, split

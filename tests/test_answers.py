@@ -5,15 +5,15 @@ import re
 import numpy as np
 import pytest
 
-from dashboard import style
 from dashboard.instruments.confusion_matrix import ConfusionMatrix
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.error_signal import ErrorSignal
 from dashboard.instruments.roc_curve import RocCurve
-from dashboard.own_data.tables import Table
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.storage.tables import Table
+from dashboard.widgets import style
 from engine.datasets import DATASETS, Dataset
 from engine.ensemble import Ensemble
 from engine.losses import OUTPUTS

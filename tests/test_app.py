@@ -13,18 +13,18 @@ from bokeh.document import Document
 from panel import state
 from panel.viewable import Viewable
 
-from dashboard import app as app_module
-from dashboard import hearing
-from dashboard.app import App
-from dashboard.clock import CONDUCTOR
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Study
-from dashboard.watching.follower import Follower, Shared
+from dashboard.server import inbound
+from dashboard.shell import app as app_module
+from dashboard.shell.app import App
+from dashboard.state.clock import CONDUCTOR
+from dashboard.state.followed import Follower, Shared
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Study
+from dashboard.storage.journal import Journal
 
 PATIENCE = 60
 """Seconds after which a thread that should have ended is taken for one that never will."""
@@ -392,7 +392,7 @@ def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(m
         time.sleep(0.01)
     assert waits[-1] == 1e3 * app_module.IDLE
     late, before = callbacks[-1], len(waits)
-    hearing._rouse(document)
+    inbound._rouse(document)
     assert (len(waits), waits[-1]) == (before + 1, 1)
     asyncio.run(late())
     assert len(waits) == before + 1

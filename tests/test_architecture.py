@@ -3,12 +3,13 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from functools import cache
-from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("engine", "dashboard")
@@ -17,111 +18,6 @@ FILES = {
     for package in PACKAGES
     for path in sorted((ROOT / package).rglob("*.py"))
 }
-LAYERS = ("engine", "settings", "run", "instruments", "pages", "app", "main")
-"""From the bottom up; a module may import its own layer and those below."""
-
-HOMES = {
-    "dashboard.choices": "settings",
-    "dashboard.own_data.column": "settings",
-    "dashboard.own_data.complaints": "settings",
-    "dashboard.own_data.csv_import": "settings",
-    "dashboard.own_data.file_text": "settings",
-    "dashboard.own_data.formulas": "settings",
-    "dashboard.own_data.header": "settings",
-    "dashboard.own_data.number_style": "settings",
-    "dashboard.own_data.records": "settings",
-    "dashboard.own_data.sheet": "settings",
-    "dashboard.own_data.suggestion": "settings",
-    "dashboard.own_data.tables": "settings",
-    "dashboard.races.race_settings": "settings",
-    "dashboard.settings": "settings",
-    "dashboard.view": "settings",
-    "dashboard.in_the_way": "settings",
-    "dashboard.arrival": "run",
-    "dashboard.bookmarks": "run",
-    "dashboard.budget": "run",
-    "dashboard.edge": "run",
-    "dashboard.job": "run",
-    "dashboard.kept.names": "run",
-    "dashboard.kept.shelf": "run",
-    "dashboard.left_runs": "run",
-    "dashboard.notes.entry": "run",
-    "dashboard.notes.journal": "run",
-    "dashboard.races.course": "run",
-    "dashboard.races.race": "run",
-    "dashboard.races.tracks": "run",
-    "dashboard.replay": "run",
-    "dashboard.run": "run",
-    "dashboard.stop_rule": "run",
-    "dashboard.store": "run",
-    "dashboard.study": "run",
-    "dashboard.trail": "run",
-    "dashboard.watching.batching": "run",
-    "dashboard.watching.beacon": "run",
-    "dashboard.watching.endings": "run",
-    "dashboard.watching.feed": "run",
-    "dashboard.watching.follower": "run",
-    "dashboard.watching.gauge": "run",
-    "dashboard.watching.lab": "run",
-    "dashboard.watching.listing": "run",
-    "dashboard.watching.not_finite": "run",
-    "dashboard.watching.onlooker": "run",
-    "dashboard.watching.scribe": "run",
-    "dashboard.watching.silent": "run",
-    "dashboard.watching.tail": "run",
-    "dashboard.watching.told": "run",
-    "dashboard.watching.torch_adapter": "run",
-    "dashboard.watching.torch_hooks": "run",
-    "dashboard.watching.torch_layers": "run",
-    "dashboard.watching.watched": "run",
-    "dashboard.address": "instruments",
-    "dashboard.bokeh_defaults": "instruments",
-    "dashboard.current_document": "instruments",
-    "dashboard.browser": "instruments",
-    "dashboard.cells.cell": "instruments",
-    "dashboard.cells.notebook": "instruments",
-    "dashboard.cells.notebook_page": "instruments",
-    "dashboard.cells.still": "instruments",
-    "dashboard.cells.still_page": "instruments",
-    "dashboard.clock": "instruments",
-    "dashboard.file_drop": "instruments",
-    "dashboard.hearing": "instruments",
-    "dashboard.heartbeat": "instruments",
-    "dashboard.plain_text": "instruments",
-    "dashboard.sharing.offer": "instruments",
-    "dashboard.style": "instruments",
-    "dashboard.watching.feed_list": "instruments",
-    "dashboard.watching.playback": "instruments",
-    "dashboard.wire": "instruments",
-    "dashboard.controls": "pages",
-    "dashboard.kept.guest_picture": "pages",
-    "dashboard.kept.kept_runs": "pages",
-    "dashboard.kept.run_list": "pages",
-    "dashboard.navigation": "pages",
-    "dashboard.notes.journal_widgets": "pages",
-    "dashboard.own_data.data_dialog": "pages",
-    "dashboard.sharing.film": "pages",
-    "dashboard.sharing.picture_file": "pages",
-    "dashboard.sharing.scene": "pages",
-    "dashboard.sharing.share": "pages",
-    "dashboard.sharing.static_page": "pages",
-    "dashboard.slot": "pages",
-    "dashboard.study_bar": "pages",
-    "dashboard.transport": "pages",
-    "dashboard.watching.convoy": "pages",
-    "dashboard.watching.ride": "pages",
-    "dashboard.app": "app",
-    "dashboard.page_policy": "app",
-    "dashboard.rounds": "app",
-    "dashboard.session": "app",
-    "dashboard.cells.inline": "app",
-    "dashboard.watching.viewer": "app",
-    "dashboard.app_hooks": "main",
-    "dashboard.main": "main",
-}
-"""The layer of each single module; the folders' layers are named like them. A new module gets a line here."""
-
-SCREENLESS = (*(module for module, home in HOMES.items() if home in ("settings", "run")), "dashboard.clock")
 SCREENS = {"panel", "panel_material_ui", "holoviews", "bokeh", "tornado"}
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "manager", "core", "misc", "tools"}
 
@@ -161,14 +57,6 @@ def own(module: str) -> set[str]:
     return imports(module) & FILES.keys()
 
 
-def layer(module: str) -> str:
-    """The layer a module lives in. The package's front door, `dashboard`, imports on demand and is left out."""
-    package, *rest = module.split(".")
-    if package == "engine":
-        return "engine"
-    return rest[0] if rest[0] in LAYERS and len(rest) > 1 else HOMES.get(module, rest[0])
-
-
 def public(module: str) -> list[ast.AST]:
     """The public functions and classes of a module."""
     definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -181,43 +69,21 @@ def test_the_engine_imports_numpy_and_the_standard_library_only(module):
         assert roots(module) <= {"numpy", "engine"}
 
 
-@pytest.mark.parametrize("module", SCREENLESS)
-def test_settings_run_and_clock_know_no_screen(module):
-    assert not roots(module) & SCREENS
-    assert {layer(other) for other in own(module)} <= {"engine", "settings", "run"}
+def test_imports_keep_the_contracts_of_pyproject(capsys):
+    """A folder is a layer, nothing is in a circle, and what needs no screen imports none."""
+    assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
-@every_module
-def test_arrows_point_one_way(module):
-    if module in PACKAGES or (FILES[module].name == "__init__.py" and not own(module)):
-        return
-    mine = layer(module)
-    assert mine in LAYERS, f"{module} is new: say in HOMES of this file which layer it belongs to"
-    for other in own(module):
-        assert LAYERS.index(layer(other)) <= LAYERS.index(mine), f"{module} must not import {other}"
+def test_every_folder_of_the_dashboard_is_in_a_layer():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (contract,) = [one for one in config["contracts"] if one["type"] == "layers"]
+    layered = {name.strip().removeprefix("dashboard.") for layer in contract["layers"] for name in layer.split("|")}
+    folders = {path.parent.name for path in (ROOT / "dashboard").glob("*/__init__.py")}
+    assert folders | {"main", "app_hooks", "engine"} == layered
 
 
-@every_module
-def test_instruments_know_neither_pages_nor_controls_nor_the_clock(module):
-    if module.startswith("dashboard.instruments."):
-        known = ("style", "plain_text", "cells.cell", "instruments")
-        allowed = ("engine", *(f"dashboard.{name}" for name in known))
-        assert all(other.startswith(allowed) or layer(other) in ("run", "settings") for other in own(module))
-
-
-@every_module
-def test_pages_know_neither_the_app_nor_the_clock(module):
-    if module.startswith("dashboard.pages"):
-        assert not own(module) & {"dashboard.app", "dashboard.main", "dashboard.clock", "dashboard.transport"}
-
-
-def test_the_clock_has_never_heard_of_a_plot():
-    assert own("dashboard.clock") == {"dashboard.job", "dashboard.store"}
-
-
-def test_no_module_imports_itself_by_a_detour():
-    """Raises CycleError, which names the circle."""
-    assert list(TopologicalSorter({module: own(module) for module in FILES}).static_order())
+def test_no_loose_module_lies_at_the_root_of_the_dashboard():
+    assert {path.stem for path in (ROOT / "dashboard").glob("*.py")} == {"__init__", "main", "app_hooks"}
 
 
 @every_module
@@ -270,7 +136,9 @@ def test_tests_lie_flat_but_for_those_of_the_browser(path):
         assert path.name == "conftest.py" or path.name.startswith(("test_", "oracle_", "sample_"))
 
 
-@pytest.mark.parametrize("module", ["dashboard", "dashboard.settings", "dashboard.run", "dashboard.clock", "engine"])
+@pytest.mark.parametrize(
+    "module", ["dashboard", "dashboard.state.settings", "dashboard.state.run", "dashboard.state.clock", "engine"]
+)
 def test_a_run_needs_no_screen(module):
     """In a fresh Python, where nothing else has imported anything."""
     code = f"import sys, {module}; from dashboard import Run, Settings; Run(Settings(n=40)).advance(2)\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.budget import PERIOD, RECENT, SHARE, Budget
+from dashboard.server.frame_rate import PERIOD, RECENT, SHARE, Budget
 
 
 class Time:

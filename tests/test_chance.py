@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 from engine.chance import FORMAT, PURPOSES, SharedSeed, seeded, stream, streams
 from engine.datasets import DATASETS
 from engine.ensemble import Ensemble

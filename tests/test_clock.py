@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dashboard import clock as clocks
-from dashboard.clock import Chore, Clock, Conductor, Pace
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state import clock as clocks
+from dashboard.state.clock import Chore, Clock, Conductor, Pace
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 
 PATIENCE = 60
 """Seconds after which a thread that should have come is taken for one that never will."""

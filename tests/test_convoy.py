@@ -15,17 +15,16 @@ from bokeh.model import Model
 from bokeh.models import ColumnDataSource, Div, Range1d
 from panel.io.state import set_curdoc
 
-from dashboard import app as app_module
-from dashboard import budget, hearing, wire
-from dashboard.app import App
-from dashboard.clock import CONDUCTOR
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.watching import convoy, ride
-from dashboard.watching.convoy import groups_of
-from dashboard.watching.follower import Follower, Shared
-from dashboard.watching.ride import CONVOYS, FEW, Ride
+from dashboard.server import broadcast, frame_rate, inbound, outbound, subscription
+from dashboard.server.broadcast import groups_of
+from dashboard.server.subscription import CONVOYS, FEW, Ride
+from dashboard.shell import app as app_module
+from dashboard.shell.app import App
+from dashboard.state.clock import CONDUCTOR
+from dashboard.state.followed import Follower, Shared
+from dashboard.state.run import Run
 
 FOLLOWED = ["playground", "geometry"]
 
@@ -39,7 +38,7 @@ class Pupil:
             self.app = App(Follower(shared), shared.page, lazy=True)
             self.app.page().server_doc(self.document)
         self.app._document, self.app._ride = self.document, Ride(self.app, self.document)
-        hearing.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
+        inbound.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
         if alone:
             self.app._ride._not_before = float("inf")
         self.document.models.flush_synced()
@@ -54,7 +53,7 @@ class Pupil:
 
     def take(self, changes: list, told: list[str]) -> None:
         """Do with a message what a browser does."""
-        message = wire.packed(self.document, changes, told)
+        message = outbound.packed(self.document, changes, told)
         self.messages.append(message.content_json)
         self.browser.apply_json_patch(Serialized(json.loads(message.content_json), message._buffers))
 
@@ -115,9 +114,9 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
         return found
 
     monkeypatch.setattr(app_module, "send", send)
-    monkeypatch.setattr(ride, "QUIET", 0.0)
-    monkeypatch.setattr(budget, "PERIOD", 1e-9)
-    monkeypatch.setattr(convoy.BUDGET, "_drawn", {})
+    monkeypatch.setattr(subscription, "QUIET", 0.0)
+    monkeypatch.setattr(frame_rate, "PERIOD", 1e-9)
+    monkeypatch.setattr(broadcast.BUDGET, "_drawn", {})
     yield make
     for pupil in made:
         pupil.app.end()
@@ -139,7 +138,7 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
 def beats(pupils: list[Pupil], count: int = 1) -> None:
     for _ in range(count):
         for pupil in pupils:
-            convoy.BUDGET._drawn.clear()
+            broadcast.BUDGET._drawn.clear()
             for one in CONVOYS.get(pupil.app.run.shared, {}).values():
                 one._due = 0.0
             pupil.beat()
@@ -222,7 +221,7 @@ def test_before_a_visitor_is_heard_the_pages_own_models_are_as_they_should_be(sh
     one = riders[0]
     stale = one.known(ColumnDataSource, one.document)
     assert stale != alone.known(ColumnDataSource)
-    hearing._rouse(one.document)
+    inbound._rouse(one.document)
     assert not one.rides
     assert one.known(ColumnDataSource, one.document) == alone.known(ColumnDataSource)
     one.app.run.look_at(12)
@@ -240,7 +239,7 @@ def test_before_a_visitor_is_heard_the_pages_own_models_are_as_they_should_be(sh
 def test_a_page_that_is_late_gets_all_that_it_missed_and_one_too_late_draws_anew(shared, pupils):
     prompt, late, later = riders = pupils(shared)
     settle(riders)
-    for place in range(convoy.KEPT + 3):
+    for place in range(broadcast.KEPT + 3):
         shared.store.advance(2)
         beats([prompt])
         if place == 5:
@@ -262,7 +261,7 @@ def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pup
     one = riders[0]
     settle([alone, *riders])
     card = one.app.shown.slots[1]
-    hearing._rouse(one.document)
+    inbound._rouse(one.document)
     card.view.near = False
     beats([alone, *riders], 2)
     assert one.rides
@@ -271,7 +270,7 @@ def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pup
     figure = one.app.shown.slots[1].instrument
     ids = [source.id for source in figure._sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
-    hearing._rouse(one.document)
+    inbound._rouse(one.document)
     card.view.near = True
     beats([alone, *riders], 2)
     agree([alone, *riders])

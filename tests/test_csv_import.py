@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dashboard.own_data.column import is_missing
-from dashboard.own_data.complaints import Complaints
-from dashboard.own_data.data_dialog import DataDialog
-from dashboard.own_data.number_style import NumberStyle, looks_like_number, styles
-from dashboard.own_data.sheet import MOST_READ, Sheet, read_csv
-from dashboard.own_data.tables import Table
-from dashboard.settings import Settings
+from dashboard.state.settings import Settings
+from dashboard.storage.csv_file.column import is_missing
+from dashboard.storage.csv_file.complaints import Complaints
+from dashboard.storage.csv_file.csv_import import MOST_READ, Sheet, read_csv
+from dashboard.storage.csv_file.number_style import NumberStyle, looks_like_number, styles
+from dashboard.storage.tables import Table
+from dashboard.widgets.data_dialog import DataDialog
 
 HEAT = [-0.154, 1.811, 0.667, 2.149, -1.0, 2.299, -0.534, 1.972, 0.185, 3.031, -0.372, 1.936]
 DAMP = [0.307, 1.442, 0.254, 2.237, 0.513, 0.985, -0.281, 2.313, 0.236, 2.334, -0.444, 2.379]

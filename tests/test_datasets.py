@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.datasets import DATASETS, Dataset, Standardization
-from engine.ranges import options
+from engine.options import options
 
 SIZED = [name for name in DATASETS if name != "xor4"]
 CLASSIFICATIONS = [name for name in DATASETS if DATASETS[name]().task != "regression"]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dashboard.edge import Lookout
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.analyses.sharpness import Lookout
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 from engine.curvature import Curvature, spectrum
 from engine.optimizers import OPTIMIZERS
 

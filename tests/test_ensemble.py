@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine.ensemble as ensemble_module
-from engine import DATASETS, INITIALIZERS, OPTIMIZERS, SCHEDULES, Network, Training, records
+from engine import DATASETS, INITIALIZERS, OPTIMIZERS, SCHEDULES, Network, Training, ensemble_records
 from engine.ensemble import SERIES, Ensemble
 
 MOONS = DATASETS["moons"](n=40)
@@ -199,7 +199,7 @@ def test_every_third_epoch_and_the_newest_are_recorded():
 
 
 def test_records_stay_within_their_memory(monkeypatch):
-    monkeypatch.setattr("engine.records.BYTES", 2 * 300 * 10 * 8)
+    monkeypatch.setattr("engine.ensemble_records.BYTES", 2 * 300 * 10 * 8)
     runs, all_epochs = (ensemble(axes={"seed": range(2)}, optimizer="adam") for _ in range(2))
     runs.advance(700)
     monkeypatch.undo()
@@ -210,8 +210,8 @@ def test_records_stay_within_their_memory(monkeypatch):
 
 
 def test_many_runs_stay_within_the_memory_too():
-    kept = records.Records(20_000, 3, 1, validated=False)
-    assert sum(array.nbytes for array in kept._kept.values()) <= records.BYTES
+    kept = ensemble_records.Records(20_000, 3, 1, validated=False)
+    assert sum(array.nbytes for array in kept._kept.values()) <= ensemble_records.BYTES
 
 
 def test_series_are_copies():

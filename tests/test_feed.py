@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.watching import feed
-from dashboard.watching.batching import Telling
-from dashboard.watching.feed import Feed, Layout, Measured, feeds
-from dashboard.watching.scribe import Scribe, Thinning
-from dashboard.watching.tail import Sketch, Tail
+from dashboard.tracking import run_log
+from dashboard.tracking.batching import Telling
+from dashboard.tracking.log_reader import Sketch, Tail
+from dashboard.tracking.log_writer import Scribe, Thinning
+from dashboard.tracking.run_log import Feed, Layout, Measured, feeds
 from engine import DATASETS, Network, train
 from engine.recording import first_in_stride
 from engine.training import COLUMNS, NUMBERS, Epoch, Epochs
@@ -83,7 +83,7 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, se
     layout = Layout(tuple("abcde"[:layers]), (("h", units),) if units else ())
     given, batches = rng.random((rows, 5)) < 0.5, rng.integers(0, 2**32, (rows, 2), np.uint32)
     told = Measured.of(block, given, batches, rng.random(layers) < 0.5, rng.random(units) < 0.5)
-    found = feed.unpacked(feed.packed(told), layout)
+    found = run_log.unpacked(run_log.packed(told), layout)
     for name in COLUMNS:
         assert np.array_equal(getattr(found.epochs, name), getattr(block, name))
     for name in ("given", "batches", "known_layers", "known_units"):
@@ -97,13 +97,13 @@ def test_a_feed_of_format_1_is_read_as_it_was_told(place):
     scribe.close()
     nan = [NAN] * 3
     rows = np.array([[1.0, 0.5, *nan], [NAN, NAN, *nan], [NAN, 0.25, *nan]])
-    payload = feed.SHAPE.pack(3, 2, 0) + np.arange(3).tobytes() + rows.T.tobytes() + np.ones((3, 2)).tobytes()
-    content = feed.record(feed.LAYOUT, Layout(("a", "b")).packed()) + feed.record(feed.EPOCHS_1, payload)
+    payload = run_log.SHAPE.pack(3, 2, 0) + np.arange(3).tobytes() + rows.T.tobytes() + np.ones((3, 2)).tobytes()
+    content = run_log.record(run_log.LAYOUT, Layout(("a", "b")).packed()) + run_log.record(run_log.EPOCHS_1, payload)
     scribe.feed.records.write_bytes(content)
     about = scribe.feed.folder / "about.json"
     about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
     assert indices(seen(Tail.of(scribe.feed.id)))[:1] == [0]
-    told = feed.unpacked_1(payload, Layout(("a", "b")))
+    told = run_log.unpacked_1(payload, Layout(("a", "b")))
     assert told.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
     assert not told.given[:, 2:].any()
     assert told.epochs.gradient_norms.tolist() == [[1, 1]] * 3
@@ -111,14 +111,14 @@ def test_a_feed_of_format_1_is_read_as_it_was_told(place):
 
 def test_layers_that_are_left_out_are_told_with_the_reason():
     layers = {"norm": "a LayerNorm has no matrix of weights", "x" * 300: "ü" * 300}
-    found = feed.left_out(feed.packed_left_out(layers))
+    found = run_log.left_out(run_log.packed_left_out(layers))
     assert found == {"norm": "a LayerNorm has no matrix of weights", "x" * 100: "ü" * 200}
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "\U0001f600", "\udc80", '"'])
 def test_an_end_in_any_letters_fits_its_place(scribe, letter):
     scribe.close("failed: ValueError: " + letter * 500)
-    assert scribe.feed.state() == feed.FAILED
+    assert scribe.feed.state() == run_log.FAILED
     shown = letter.encode(errors="replace").decode()
     assert scribe.feed.status().end.startswith("failed: ValueError: " + shown * 30)
 
@@ -131,7 +131,7 @@ def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(scrib
     ]
     assert zones[0] == zones[1]
     assert abs(replace(told, created="yesterday").began - time.time()) < PATIENCE
-    assert replace(told, created="yesterday", host="elsewhere").state() == feed.LIVE
+    assert replace(told, created="yesterday", host="elsewhere").state() == run_log.LIVE
 
 
 def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
@@ -316,22 +316,22 @@ def test_two_runs_of_one_name_are_two_feeds(place):
 
 def test_ended_stopped_failed_running_and_killed_are_told_apart(scribe):
     told = scribe.feed
-    assert told.state() == feed.LIVE
+    assert told.state() == run_log.LIVE
     for end in ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no"):
         one = Scribe(Feed.begun("one"))
         one.close(end)
         assert one.feed.state() == end.split(" ")[0].split(":")[0]
     gone = Feed(told.folder, "gone", told.created, told.pid, "another", told.host)
-    assert gone.state() == feed.KILLED
+    assert gone.state() == run_log.KILLED
     elsewhere = Feed(told.folder, "far", told.created, told.pid, told.born, "another machine")
-    assert elsewhere.state() == feed.LIVE
+    assert elsewhere.state() == run_log.LIVE
 
 
 TELLS = """
 import sys, time
 import numpy as np
-from dashboard.watching.feed import Feed, Layout
-from dashboard.watching.scribe import Scribe, Telling
+from dashboard.tracking.run_log import Feed, Layout
+from dashboard.tracking.log_writer import Scribe, Telling
 scribe = Scribe(Feed.begun("to be killed"))
 print(scribe.feed.id, flush=True)
 layout = Layout(("one",), (), ())
@@ -351,11 +351,11 @@ def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
     while flushed < 400:
         flushed = int(process.stdout.readline())
     tail = Tail.of(key)
-    assert tail.state == feed.LIVE
+    assert tail.state == run_log.LIVE
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
     flushed = max([flushed, *map(int, process.stdout.read().split())])
-    assert seen(tail).state == feed.KILLED
+    assert seen(tail).state == run_log.KILLED
     assert tail.problems == []
     assert tail.history[-1].index >= flushed
     assert indices(tail)[-200:] == list(range(tail.history[-1].index - 199, tail.history[-1].index + 1))
@@ -374,7 +374,7 @@ def test_a_forked_process_writes_nothing_and_ends_nothing(scribe):
     scribe.take_arrays(telling(1))
     tail = read(scribe)
     assert indices(tail) == [0, 1]
-    assert tail.state == feed.LIVE
+    assert tail.state == run_log.LIVE
 
 
 def test_several_threads_may_tell_at_once(scribe):
@@ -486,7 +486,7 @@ def test_thinning_grows_by_powers_of_two():
 
 
 def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
-    monkeypatch.setattr(feed, "KEPT", 3)
+    monkeypatch.setattr(run_log, "KEPT", 3)
     running = Scribe(Feed.begun("running"))
     for _ in range(5):
         Scribe(Feed.begun("ended")).close()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dashboard.sharing.film import Film
+from dashboard.export.animation import Film
 
 Values = dict[tuple, Any]
 

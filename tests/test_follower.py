@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from dashboard.app import App
-from dashboard.clock import CONDUCTOR
 from dashboard.pages import PAGES
-from dashboard.races.race import Race
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.watching.follower import Follower, Shared
-from dashboard.watching.playback import clock_of
+from dashboard.shell.app import App
+from dashboard.state.clock import CONDUCTOR
+from dashboard.state.followed import Follower, Shared
+from dashboard.state.playback import clock_of
+from dashboard.state.race import Race
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 
 FOLLOWED = [slug for slug, page in PAGES.items() if page.store in (Run, Race) and not page.timeless]
 

@@ -6,20 +6,21 @@ import numpy as np
 import pytest
 from bokeh.models import CustomJSHover, HoverTool, Image
 
-from dashboard import instruments, style
+from dashboard import instruments
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fate_counts import FateCounts
-from dashboard.instruments.grid import EPOCH, by_epoch, epoch_at, measured_at
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_landscape import LossLandscape
-from dashboard.instruments.path_plane import PathPlane
+from dashboard.instruments.pca_landscape import PathPlane
 from dashboard.instruments.race_map import LEVELS, RaceMap
+from dashboard.instruments.sample_grid import EPOCH, by_epoch, epoch_at, measured_at
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.weight_slice import WeightSlice
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.widgets import style
 from engine.measures import FATES
 
 SMALL = {"n": 30, "hidden": [3, 2]}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.kept.shelf import home
-from dashboard.watching.feed import Feed, feeds
-from dashboard.watching.tail import Tail
+from dashboard.storage.run_archive import home
+from dashboard.tracking.log_reader import Tail
+from dashboard.tracking.run_log import Feed, feeds
 
 ROOT = Path(__file__).parents[1]
 TRAIN = """
@@ -92,7 +92,7 @@ def test_a_file_called_like_a_module_of_pythons_is_named_and_the_training_goes_o
 
 
 def test_without_any_file_in_the_way_nothing_is_put_aside():
-    from dashboard.in_the_way import file_in_the_way, ours
+    from dashboard.tracking.name_clash import file_in_the_way, ours
 
     assert file_in_the_way() == ""
     before = sys.modules["engine"] if "engine" in sys.modules else __import__("engine")

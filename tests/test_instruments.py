@@ -18,17 +18,17 @@ from bokeh.models import ColumnDataSource, GlyphRenderer
 
 from dashboard import instruments
 from dashboard.instruments.activation_map import COLUMNS, ActivationMap
-from dashboard.instruments.forecast import Forecasting
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.sharing.picture_file import as_csv, rows_of
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.widgets.save_menu import as_csv, rows_of
 
 for _module in iter_modules(instruments.__path__):
     import_module(f"{instruments.__name__}.{_module.name}")

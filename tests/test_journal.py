@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.notes.entry import LONGEST, PINNED, SECTIONS, Entry, Pin
-from dashboard.notes.journal import IN_TRASH, LEFT_OVER, LIMIT, Journal, JournalError, OvertakenError
 from dashboard.pages.journal import Notebook, rendered
+from dashboard.storage.journal import IN_TRASH, LEFT_OVER, LIMIT, Journal, JournalError, OvertakenError
+from dashboard.storage.journal_entry import LONGEST, PINNED, SECTIONS, Entry, Pin
 
 KEY = "20261123-190000-ab12cd"
 RUN = "20261123-185900-aa11bb"
@@ -282,7 +282,7 @@ def test_a_full_disk_leaves_the_entry_as_it_was(journal, monkeypatch):
 def test_a_process_that_holds_the_folder_is_not_waited_for_for_ever(journal, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
     entry = journal.read(journal.begin(PIN))
-    monkeypatch.setattr("dashboard.notes.journal.PATIENCE", 0.05)
+    monkeypatch.setattr("dashboard.storage.journal.PATIENCE", 0.05)
     with (place(journal, entry.id).parent / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JournalError, match="another process is writing"):
@@ -337,7 +337,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_entries(journal):
     key = journal.begin(PIN)
     code = (
         "import itertools, sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        "from dashboard.notes.journal import Journal\n"
+        "from dashboard.storage.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]))\nentry = journal.read(sys.argv[2])\nprint('ready', flush=True)\n"
         "for letter in itertools.cycle('abcdefgh'):\n"
         "    journal.write(replace(entry, title=letter, texts={'learned': letter * 50_000}))\n"
@@ -363,7 +363,7 @@ def test_two_processes_never_lose_what_the_other_wrote(journal):
     key = journal.begin(PIN)
     code = (
         "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        "from dashboard.notes.journal import Journal, OvertakenError\n"
+        "from dashboard.storage.journal import Journal, OvertakenError\n"
         "journal, done = Journal(Path(sys.argv[1])), 0\n"
         "while done < 40:\n"
         "    entry = Journal(journal.folder).read(sys.argv[2])\n"

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import Run, Settings, style
-from dashboard.file_drop import FileDrop
-from dashboard.kept.kept_runs import EMPTY, MOST_BESIDE, PLACES, KeptRuns
-from dashboard.kept.shelf import Kept, Shelf
-from dashboard.races.race import Race
-from dashboard.races.race_settings import RaceSettings
-from dashboard.store import Store
+from dashboard import Run, Settings
+from dashboard.shell.runs_drawer import EMPTY, MOST_BESIDE, PLACES, KeptRuns
+from dashboard.state.race import Race
+from dashboard.state.race_settings import RaceSettings
+from dashboard.state.store import Store
+from dashboard.storage.run_archive import Kept, Shelf
+from dashboard.widgets import style
+from dashboard.widgets.file_drop import FileDrop
 from engine.recording import Recording
 
 

@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from dashboard.kept.names import told_apart
+from dashboard.storage.unique_names import told_apart
 
 
 @dataclass(frozen=True)

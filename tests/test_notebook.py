@@ -15,9 +15,9 @@ from panel.models.comm_manager import CommManager
 from pyviz_comms import CommManager as Manager
 
 from dashboard import App, Run, Settings
-from dashboard.cells import cell, notebook, still_page
-from dashboard.cells.notebook import Kernel
 from dashboard.instruments import GradientBars, LossCurve
+from dashboard.jupyter_ui import cell, kernel, still_page
+from dashboard.jupyter_ui.kernel import Kernel
 
 
 class Loop:
@@ -52,7 +52,7 @@ class Line(Comm):
 @pytest.fixture
 def loop(monkeypatch) -> Loop:
     found = Loop()
-    monkeypatch.setattr(notebook, "KERNEL", Kernel(SimpleNamespace(kernel=SimpleNamespace(io_loop=found))))
+    monkeypatch.setattr(kernel, "KERNEL", Kernel(SimpleNamespace(kernel=SimpleNamespace(io_loop=found))))
     return found
 
 
@@ -73,7 +73,7 @@ def test_where_there_is_no_notebook_nothing_changes():
     one = run()
     shown(LossCurve(one).pane)
     assert "advance" not in vars(one)
-    notebook.beat()
+    kernel.beat()
 
 
 def test_a_picture_in_a_cell_follows_its_run_and_nothing_is_sent_while_that_stands(loop):
@@ -99,12 +99,12 @@ def test_a_run_that_keeps_the_kernel_busy_has_frames_drawn_on_the_way(loop):
     while time.monotonic() < until:
         one.advance(1)
         seen.append(curve.shown)
-    assert 2 <= len(set(seen)) <= 1.5 / notebook.PERIOD + 2
+    assert 2 <= len(set(seen)) <= 1.5 / kernel.PERIOD + 2
     assert line.sent
 
 
 def test_a_run_has_frames_drawn_within_one_long_advance(loop, monkeypatch):
-    monkeypatch.setattr(notebook, "PERIOD", 0.0)
+    monkeypatch.setattr(kernel, "PERIOD", 0.0)
     one, drawn = run(), []
     curve = LossCurve(one)
     shown(curve.pane)
@@ -197,8 +197,8 @@ class Lines(Manager):
 @pytest.fixture
 def shell(loop, monkeypatch) -> Shell:
     found = Shell(loop)
-    notebook.KERNEL.shell = found
-    monkeypatch.setattr(notebook, "CALM", 0.0)
+    kernel.KERNEL.shell = found
+    monkeypatch.setattr(kernel, "CALM", 0.0)
     monkeypatch.setattr(panel_extension, "_loaded", True)
     monkeypatch.setattr(state, "_comm_manager", Lines)
     return found
@@ -206,7 +206,7 @@ def shell(loop, monkeypatch) -> Shell:
 
 def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_stands(shell, loop, monkeypatch):
     one = run()
-    notebook.KERNEL.display(cell.cards(LossCurve(one)))
+    kernel.KERNEL.display(cell.cards(LossCurve(one)))
     (first,) = shell.outputs.values()
     assert "At epoch 0, loss" in first
     assert 'alt="Loss. ' in first
@@ -219,17 +219,17 @@ def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_st
     put_out = len(shell.outputs)
     one.settings.stop_epoch = 40
     one.advance(30)
-    notebook.draw_stills()
+    kernel.draw_stills()
     (third,) = shell.outputs.values()
     assert "Stopped at epoch 40, where it was to stop, loss" in third
     assert len(shell.outputs) == put_out
     monkeypatch.setattr(shell, "publish", lambda *_, **more: pytest.fail("it is drawn already"))
-    notebook.draw_stills()
+    kernel.draw_stills()
 
 
 def test_an_app_in_a_notebook_is_kept_as_all_of_its_pictures(shell):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
-    notebook.KERNEL.display(lab)
+    kernel.KERNEL.display(lab)
     (kept,) = shell.outputs.values()
     assert kept.count("<img") == len(lab.shown.shown) == 5
     assert "An image, drawn" in kept
@@ -239,13 +239,13 @@ def test_an_app_in_a_notebook_is_kept_as_all_of_its_pictures(shell):
 def test_a_page_that_asks_gets_what_is_live_as_it_is_now_and_the_scripts_only_where_it_has_none(shell, monkeypatch):
     comms, one = [], run()
     monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told) or SimpleNamespace(close=lambda: None))
-    notebook.KERNEL._scripts = ["the scripts"]
-    notebook.KERNEL.display(cell.cards(LossCurve(one)))
+    kernel.KERNEL._scripts = ["the scripts"]
+    kernel.KERNEL.display(cell.cards(LossCurve(one)))
     (key,) = shell.outputs
     for scripts in (True, False):
         line = SimpleNamespace(comm_id=f"with scripts: {scripts}")
-        notebook.KERNEL._answer(line, {"content": {"data": {"key": key, "scripts": scripts}}})
-    notebook.KERNEL._answer(SimpleNamespace(comm_id="third"), {"content": {"data": {"key": "another kernel's"}}})
+        kernel.KERNEL._answer(line, {"content": {"data": {"key": key, "scripts": scripts}}})
+    kernel.KERNEL._answer(SimpleNamespace(comm_id="third"), {"content": {"data": {"key": "another kernel's"}}})
     told = [json.loads(decompress(one["buffers"][0])) for one in comms]
     assert [one["scripts"] for one in told] == [["the scripts"], None, None]
     assert "docs_json" in told[0]["html"]
@@ -257,27 +257,27 @@ def test_a_page_that_asks_twice_is_answered_once_so_that_nothing_is_lost_in_betw
     comms, one = [], run()
     monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told))
     curve = LossCurve(one)
-    notebook.KERNEL.display(cell.cards(curve))
+    kernel.KERNEL.display(cell.cards(curve))
     (key,) = shell.outputs
-    (view,) = [state._views[ref] for ref in notebook.KERNEL._refs.values()]
+    (view,) = [state._views[ref] for ref in kernel.KERNEL._refs.values()]
     asked = {"content": {"data": {"key": key}}}
-    notebook.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
+    kernel.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
     view[3]._comm = None
     one.advance(30)
-    notebook.draw_stills()
+    kernel.draw_stills()
     held = len(view[2].callbacks._held_events)
-    notebook.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
+    kernel.KERNEL._answer(SimpleNamespace(comm_id="a line"), asked)
     assert len(comms) == 1
     assert len(view[2].callbacks._held_events) == held > 0
 
 
 def test_what_is_drawn_for_an_image_reaches_a_page_that_listens_later(shell, loop):
     curve = LossCurve(run())
-    notebook.KERNEL.display(cell.cards(curve))
-    ((_, _, _, line),) = [state._views[ref] for ref in notebook.KERNEL._refs.values()]
+    kernel.KERNEL.display(cell.cards(curve))
+    ((_, _, _, line),) = [state._views[ref] for ref in kernel.KERNEL._refs.values()]
     line._comm, line.sent = None, []
     curve.run.advance(30)
-    notebook.draw_stills()
+    kernel.draw_stills()
     assert line.sent == []
     line._comm = line
     loop.turn()
@@ -294,7 +294,7 @@ def test_names_and_captions_of_an_image_are_text(shell):
 def test_an_app_in_a_cell_draws_all_of_its_pictures_itself(loop):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     line, _ = shown(lab.__panel__())
-    (output,) = notebook.KERNEL._outputs.values()
+    (output,) = kernel.KERNEL._outputs.values()
     assert output._lives == [lab]
     loop.turn()
     lab.clock.step()
@@ -330,7 +330,7 @@ def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_th
     for _ in range(2):
         lab.run.advance(1)
         loop.turn()
-    page = notebook.KERNEL._locked(Line)()
+    page = kernel.KERNEL._locked(Line)()
     page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
     one, other = lab.shown.slots[:2]
     click = {"model": {"id": lab.transport._play._models[ref][0].id}, "node": "click", "data": {"type": "map"}}
@@ -358,7 +358,7 @@ def test_what_a_page_has_mixed_up_is_told_to_it_once_more(loop):
     layout = lab.__panel__()
     line, ref = shown(layout)
     loop.turn()
-    page, play, before = notebook.KERNEL._locked(Line)(), lab.transport._play, len(line.sent)
+    page, play, before = kernel.KERNEL._locked(Line)(), lab.transport._play, len(line.sent)
     page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
     header, content = {"msgtype": "PATCH-DOC"}, {"events": [change(play, ref, "label", "Pause")]}
     page._handle_msg({"header": header, "metadata": {}, "content": content, "_buffers": {}})
@@ -375,7 +375,7 @@ def change(thing, ref: str, name: str, value: object) -> dict:
 
 
 def test_what_a_page_tells_beside_events_is_heard_as_it_is(loop):
-    page, heard = notebook.KERNEL._locked(Line)(), []
+    page, heard = kernel.KERNEL._locked(Line)(), []
     page._on_msg = heard.append
     gone = {"event_type": "delete", "id": "a plot"}
     page._handle_msg(dict(gone))

@@ -19,7 +19,7 @@ from engine import DATASETS, Network, Training
 from engine.chance import stream
 from engine.curvature import hessian
 from engine.optimizers import OPTIMIZERS, Newton, Optimizer, State
-from engine.ranges import Option, options
+from engine.options import Option, options
 
 CURVATURES = np.array([1.0, 2.0, 3.0])
 ADJUSTABLE = [

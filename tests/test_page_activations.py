@@ -12,7 +12,7 @@ from dashboard.instruments.gradient_factors import GradientFactors
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.pre_activation_map import PreActivationMap
 from dashboard.pages.activations import Activations
-from dashboard.run import Run
+from dashboard.state.run import Run
 from engine.activations import ACTIVATIONS
 
 PRESETS = {preset.label: preset for preset in Activations.presets}

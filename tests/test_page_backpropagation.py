@@ -6,18 +6,18 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dashboard.app import App
-from dashboard.instruments.arithmetic import spelled, table
+from dashboard.instruments.backprop_stages import Passes
 from dashboard.instruments.bug_descent import BugDescent
 from dashboard.instruments.check_map import CheckMap, cells
 from dashboard.instruments.epsilon_errors import EpsilonErrors
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.parameter_walk import ParameterWalk
-from dashboard.instruments.passes import Passes
+from dashboard.instruments.stage_arithmetic import spelled, table
 from dashboard.pages import PAGES
 from dashboard.pages.backpropagation import SolvedXor
 from dashboard.pages.page import Page
-from dashboard.run import Run
+from dashboard.shell.app import App
+from dashboard.state.run import Run
 from engine.backpropagation import BUGS, Backpropagation
 from engine.datasets import DATASETS
 from engine.gradient_check import gradient_check, parameter_names

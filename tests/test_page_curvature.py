@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from dashboard.app import App
 from dashboard.instruments.hessian_spectrum import HessianSpectrum
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.sharpest_direction import STEPS, SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve, edge_of_stability
 from dashboard.instruments.sharpness_study import SharpnessStudy, _Measured
 from dashboard.pages.curvature import EdgeOfStability
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Study
+from dashboard.shell.app import App
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Study
 from engine.curvature import spectrum
 from engine.optimizers import OPTIMIZERS
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
+from dashboard.instruments.activation_swap import AHEAD, Revival
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.revival import AHEAD, Revival
-from dashboard.instruments.unit_history import place_of, revivals, since, unit_at
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.unit_sizes import UnitSizes
 from dashboard.pages.dead import Dead
-from dashboard.run import Run
+from dashboard.state.analyses.unit_health import place_of, revivals, since, unit_at
+from dashboard.state.run import Run
 from engine.measures import FATES, Fates, unit_fates
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dashboard.app import App
 from dashboard.instruments.depth_bars import DepthBars
 from dashboard.pages.depth import DEPTHS, Depth
-from dashboard.run import Run
-from dashboard.study import Study
+from dashboard.shell.app import App
+from dashboard.state.run import Run
+from dashboard.state.study import Study
 
 PRESETS = {preset.label: preset for preset in Depth.presets}
 

@@ -5,17 +5,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dashboard.app import App
-from dashboard.instruments.compass import Compass
 from dashboard.instruments.race_losses import BOTTOM, LOWEST, RaceLosses
 from dashboard.instruments.race_map import RaceMap
+from dashboard.instruments.race_picture import lane
 from dashboard.instruments.race_table import RaceTable
-from dashboard.instruments.racing import lane
 from dashboard.instruments.rate_limits import RateLimits
+from dashboard.instruments.step_directions import Compass
 from dashboard.pages.geometry import Geometry
-from dashboard.races.course import GOAL, clouds
-from dashboard.races.race import Race
-from dashboard.races.race_settings import RaceSettings
+from dashboard.shell.app import App
+from dashboard.state.race import Race
+from dashboard.state.race_settings import RaceSettings
+from dashboard.state.race_setup import GOAL, clouds
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES
 

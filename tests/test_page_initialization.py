@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dashboard.app import App
-from dashboard.instruments.signal_sizes import expected_sizes, measured_sizes
+from dashboard.instruments.signal_propagation import expected_sizes, measured_sizes
 from dashboard.pages.initialization import Initialization, StartsView
-from dashboard.study import Plan, Study
+from dashboard.shell.app import App
+from dashboard.state.study import Plan, Study
 from engine.activations import ACTIVATIONS
 from engine.datasets import DATASETS
 from engine.initializers import Normal

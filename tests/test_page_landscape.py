@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from dashboard.app import App
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.line_between import ALONG, START, LineBetween, barrier, matched
+from dashboard.instruments.linear_interpolation import ALONG, START, LineBetween, barrier, matched
 from dashboard.instruments.loss_landscape import window_around
-from dashboard.instruments.path_plane import PathPlane
+from dashboard.instruments.pca_landscape import PathPlane
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.landscape import Landscape
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Study
+from dashboard.shell.app import App
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Study
 from engine.network import Network
 
 OTHERS = next(iter(Landscape.plan.variants))

@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from dashboard.app import App
 from dashboard.instruments.confusion_matrix import CELLS, ConfusionMatrix
 from dashboard.instruments.decision_map import DecisionMap
-from dashboard.instruments.forecast import EARLY, Forecast
+from dashboard.instruments.logistic_theory import EARLY, Forecast
 from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.instruments.penalized_losses import PenalizedLosses
 from dashboard.instruments.right_answers import RightAnswers
 from dashboard.instruments.roc_curve import RocCurve, between
 from dashboard.instruments.weight_norms import WeightNorms
 from dashboard.pages.logistic import MISTAKEN, OUTLIERS, OVERLAP, XOR, Logistic
-from dashboard.run import Run, Setup
-from dashboard.settings import Settings
-from dashboard.study import Study
+from dashboard.shell.app import App
+from dashboard.state.run import Run, Setup
+from dashboard.state.settings import Settings
+from dashboard.state.study import Study
 from engine.datasets import DATASETS, Dataset
-from engine.margins import widest_margin
+from engine.max_margin import widest_margin
 
 PRESETS = {preset.label: preset for preset in Logistic.presets}
 

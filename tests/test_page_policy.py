@@ -18,7 +18,7 @@ import pytest
 from bokeh.server.urls import per_app_patterns
 from panel.io.server import DocHandler
 
-from dashboard.page_policy import StrictPage, policy, strict, with_nonce
+from dashboard.server.page_policy import StrictPage, policy, strict, with_nonce
 
 ROOT = Path(__file__).parents[1]
 PAGE = """<!doctype html><script type="esms-options">{"shimMode": true}</script>

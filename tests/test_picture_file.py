@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard.sharing.picture_file import SaveMenu, as_csv, file_name
+from dashboard.widgets.save_menu import SaveMenu, as_csv, file_name
 
 ODD = 'a "quoted", text\nof two lines'
 

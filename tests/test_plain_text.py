@@ -8,7 +8,7 @@ import panel_material_ui as pmui
 import pytest
 from markupsafe import Markup
 
-from dashboard.plain_text import (
+from dashboard.widgets.plain_text import (
     HTML,
     JOINER,
     Alert,
@@ -143,7 +143,7 @@ def test_nothing_else_draws_html(path):
         for alias in node.names
         if alias.name in DRAWS_HTML and any(isinstance(one, ast.Name) and one.id == alias.name for one in called)
     ]
-    assert foreign + imported == [], "take that of dashboard.plain_text, which shows text as text"
+    assert foreign + imported == [], "take that of dashboard.widgets.plain_text, which shows text as text"
 
 
 @every_file

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dashboard.races import race as race_module
-from dashboard.races.course import GOAL, HAVE_LIMITS, LADDER, LANES, MOST_RACERS, build, clouds
-from dashboard.races.race import Race
-from dashboard.races.race_settings import MULTIPLES, RaceSettings, RaceView
+from dashboard.state import race as race_module
+from dashboard.state.race import Race
+from dashboard.state.race_settings import MULTIPLES, RaceSettings, RaceView
+from dashboard.state.race_setup import GOAL, HAVE_LIMITS, LADDER, LANES, MOST_RACERS, build, clouds
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, trajectory
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 
 from engine import ACTIVATIONS, DATASETS, INITIALIZERS, OPTIMIZERS, SCHEDULES
-from engine.ranges import Option, Range, choose, options
+from engine.options import Option, Range, choose, options
 
 FAMILIES = {**DATASETS, **INITIALIZERS, **OPTIMIZERS, **SCHEDULES}
 

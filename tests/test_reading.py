@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.instruments.logged_activations import ToldActivations
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.instruments.told_activations import ToldActivations
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.watch import Watch
-from dashboard.watching import feed
-from dashboard.watching.feed import Feed, Layout, Measured, Status, record
-from dashboard.watching.listing import DAMAGED
-from dashboard.watching.not_finite import NotFinite
-from dashboard.watching.playback import clock_of
-from dashboard.watching.tail import Tail
-from dashboard.watching.watched import Watched, WatchSettings
+from dashboard.state.playback import clock_of
+from dashboard.tracking import run_log
+from dashboard.tracking.log_listing import DAMAGED
+from dashboard.tracking.log_reader import Tail
+from dashboard.tracking.non_finite import NotFinite
+from dashboard.tracking.run_log import Feed, Layout, Measured, Status, record
+from dashboard.tracking.tracked_run import Watched, WatchSettings
 from engine.training import NUMBERS, Epochs
 
 NAN = float("nan")
@@ -36,7 +36,7 @@ LAYOUT = Layout(LAYERS, (("hidden", 3),), (("conv", 4), ("out", 2)))
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path))
-    monkeypatch.setattr(feed, "SIGNS", {})
+    monkeypatch.setattr(run_log, "SIGNS", {})
     return tmp_path
 
 
@@ -45,7 +45,7 @@ class Teller:
 
     def __init__(self, name: str = "a run", layout: Layout = LAYOUT, folder: Path | None = None) -> None:
         self.feed, self.layout = Feed.begun(name, folder=folder), layout
-        self._append(feed.LAYOUT, layout.packed())
+        self._append(run_log.LAYOUT, layout.packed())
         self._epochs = self._last = 0
 
     def tell(
@@ -71,21 +71,21 @@ class Teller:
         ]
         if parameters is not None:
             table = np.tile(np.array(parameters, float), (k, 1))
-            self._append(feed.PARAMETERS, feed.packed_parameters(np.array(index), table))
+            self._append(run_log.PARAMETERS, run_log.packed_parameters(np.array(index), table))
         epochs = Epochs(np.array(index), *columns.T, *tables, np.empty((k, 0)), widths=())
         measured = Measured.of(epochs, given, np.tile(np.array(batches, np.uint32), (k, 1)), known)
-        self._append(feed.EPOCHS, feed.packed(measured))
+        self._append(run_log.EPOCHS, run_log.packed(measured))
         self._epochs += k
         self._say(Status(self._epochs, index[-1], NAN, "", time.time()))
         return self
 
     def leave_out(self, layers: dict[str, str]) -> "Teller":
-        self._append(feed.LEFT_OUT, feed.packed_left_out(layers))
+        self._append(run_log.LEFT_OUT, run_log.packed_left_out(layers))
         return self
 
     def lay_out(self, layout: Layout) -> "Teller":
         self.layout = layout
-        self._append(feed.LAYOUT, layout.packed())
+        self._append(run_log.LAYOUT, layout.packed())
         return self
 
     def end(self, words: str = "ended") -> "Teller":
@@ -565,15 +565,15 @@ def test_a_run_of_another_machine_runs_as_long_as_it_gives_signs_whatever_its_cl
         os.utime(status, (now - seconds_ago + ahead,) * 2)
 
     sign(1, 3600)
-    assert far.state() == feed.KILLED, "dead for an hour, and never seen alive"
+    assert far.state() == run_log.KILLED, "dead for an hour, and never seen alive"
     sign(2, 0)
-    assert far.state() == feed.LIVE
-    monkeypatch.setattr(time, "time", lambda: now + feed.SILENT + 1)
-    assert far.state() == feed.KILLED
+    assert far.state() == run_log.LIVE
+    monkeypatch.setattr(time, "time", lambda: now + run_log.SILENT + 1)
+    assert far.state() == run_log.KILLED
 
 
 def test_runs_that_make_room_are_those_that_began_first(monkeypatch):
-    monkeypatch.setattr(feed, "KEPT", 2)
+    monkeypatch.setattr(run_log, "KEPT", 2)
     for hour, zone in ((1, "+14:00"), (2, "-12:00"), (3, "+00:00"), (4, "-05:00")):
         begun(f"2026-11-2{hour}T00:00:00{zone}", f"{hour}", f"2026112{9 - hour}-000000-aaaaa{hour}", pid=2**22 + 1)
     broken = begun("yesterday", "broken")
@@ -680,7 +680,9 @@ def test_a_folder_that_is_none_hides_no_run(what, place):
     shutil.rmtree(odd, ignore_errors=True)
 
 
-@pytest.mark.parametrize("rest", [b"", b"DLf2rubbish that is longer than a head", record(feed.EPOCHS, b"none of it")])
+@pytest.mark.parametrize(
+    "rest", [b"", b"DLf2rubbish that is longer than a head", record(run_log.EPOCHS, b"none of it")]
+)
 def test_what_was_read_before_the_damage_stays(rest):
     teller = Teller().tell(*range(7), loss=1.0)
     size = teller.feed.records.stat().st_size
@@ -694,7 +696,7 @@ def test_what_was_read_before_the_damage_stays(rest):
 def test_a_record_that_is_cut_off_is_told_once_the_run_is_over():
     teller = Teller().tell(*range(7), loss=1.0)
     with teller.feed.records.open("ab") as file:
-        file.write(record(feed.TOLD, feed.packed_words("a sentence"))[:-5])
+        file.write(record(run_log.TOLD, run_log.packed_words("a sentence"))[:-5])
     assert seen(teller).problems == []
     teller.end()
     assert "breaks off" in seen(teller).problems[0]

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.arrival import LENGTH, Arrival
 from dashboard.pages import PAGES
 from dashboard.pages.curvature import EdgeOfStability
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.arrival import LENGTH, Arrival
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 from engine.recording import Recording, load, save
 from engine.training import Epochs
 
@@ -32,8 +32,8 @@ CORES = ("Prescott", "Haswell")
 MAKES = """
 import sys
 from dashboard.pages.curvature import EdgeOfStability
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
 from engine.recording import save
 
 run = Run(Settings(**{**EdgeOfStability.defaults, "learning_rate": 0.2}))
@@ -253,7 +253,7 @@ def test_what_is_no_digest_is_refused(text: str):
 
 def test_the_share_link_names_the_weights_and_the_server_holds_the_run_to_them():
     """Through the very functions that a session calls."""
-    from dashboard.session import _asked_for, _expect
+    from dashboard.shell.session import _asked_for, _expect
 
     run = run_of({})
     run.advance(25)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.run import BLOCK, Run
-from dashboard.settings import LIVE, MOST_PARAMETERS, Settings, Widths
+from dashboard.state.run import BLOCK, Run
+from dashboard.state.settings import LIVE, MOST_PARAMETERS, Settings, Widths
 from engine.training import COLUMNS, Epochs
 
 SMALL: dict[str, Any] = {"n": 60, "hidden": [5, 4]}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.ranges import options
+from engine.options import options
 from engine.schedules import SCHEDULES
 
 EPOCHS = range(0, 3000, 7)

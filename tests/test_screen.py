@@ -14,15 +14,15 @@ from bokeh.models import Axis, Div
 
 from dashboard import instruments
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.study_picture import StudyView
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Plan, Study
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Plan, Study
 
 for _module in iter_modules(instruments.__path__):
     import_module(f"{instruments.__name__}.{_module.name}")

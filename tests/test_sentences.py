@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.fates_by_start import FatesByStart
-from dashboard.instruments.line_between import ALONG, barrier, matched
+from dashboard.instruments.linear_interpolation import ALONG, barrier, matched
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.pages import PAGES
-from dashboard.run import Run, Setup
-from dashboard.settings import Settings
+from dashboard.state.run import Run, Setup
+from dashboard.state.settings import Settings
 from engine.curvature import hessian, sharpness
 from engine.ensemble import Ensemble
 from engine.landscape import Plane, Survey, line, path_on_plane, pca_plane, random_plane, weight_plane
 from engine.losses import OUTPUTS
-from engine.margins import widest_margin
+from engine.max_margin import widest_margin
 from engine.measures import FATES, unit_fates, weight_norms
 
 LN2 = np.log(2)

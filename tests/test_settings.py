@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.choices import bounds_in_words
-from dashboard.own_data.tables import OWN, TABLES, Table
-from dashboard.run import Run
-from dashboard.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Digest, Settings, Widths
+from dashboard.state.choices import bounds_in_words
+from dashboard.state.run import Run
+from dashboard.state.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Digest, Settings, Widths
+from dashboard.storage.tables import OWN, TABLES, Table
 from engine.datasets import DATASETS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
-from engine.ranges import options
+from engine.options import options
 from engine.schedules import SCHEDULES
 
 every_setting = pytest.mark.parametrize("name", Settings.names())

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from dashboard import Run, Settings
-from dashboard.kept import shelf
-from dashboard.kept.shelf import IN_TRASH, Shelf, ShelfError, described, differences, home, title
+from dashboard.storage import run_archive
+from dashboard.storage.run_archive import IN_TRASH, Shelf, ShelfError, described, differences, home, title
 from engine.recording import Recording, load, save
 
 SETTINGS = {"n": 20, "hidden": [2], "validation": 0}
@@ -184,8 +184,8 @@ def test_the_stamp_changes_with_every_change_and_only_then(mine, recording):
 
 def test_a_file_that_has_not_changed_is_not_opened_again(mine, recording, monkeypatch):
     opened = []
-    summary = shelf.summary
-    monkeypatch.setattr(shelf, "summary", lambda path: (opened.append(path), summary(path))[1])
+    summary = run_archive.summary
+    monkeypatch.setattr(run_archive, "summary", lambda path: (opened.append(path), summary(path))[1])
     ids = [mine.keep(recording).id for _ in range(3)]
     for _ in range(5):
         assert len(Shelf(mine.folder).kept()) == 3
@@ -248,7 +248,7 @@ def test_a_run_that_was_changed_on_the_way_is_refused(mine, recording):
 
 
 def test_a_file_too_large_is_refused_unread(mine, monkeypatch):
-    monkeypatch.setattr(shelf, "LARGEST", 2**20)
+    monkeypatch.setattr(run_archive, "LARGEST", 2**20)
     with pytest.raises(ShelfError, match=r"“x\.npz” is too large: it has 2 MiB, and 1 MiB are the most"):
         mine.add(bytes(2**21), "x.npz")
 
@@ -368,7 +368,7 @@ def test_a_file_in_the_folders_place_is_told(mine, recording, place):
     with pytest.raises(ShelfError, match="not kept: a file is in the place of a folder; move it away"):
         mine.keep(recording)
     assert mine.kept() == []
-    assert list(mine.problems.values()) == [shelf.REASONS[errno.ENOTDIR]]
+    assert list(mine.problems.values()) == [run_archive.REASONS[errno.ENOTDIR]]
     mine.stamp()
     assert path.read_text() == "here first"
 
@@ -384,7 +384,7 @@ def test_a_folder_that_may_not_be_made_is_told(mine, recording, monkeypatch):
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
-from dashboard.kept.shelf import Shelf, ShelfError
+from dashboard.storage.run_archive import Shelf, ShelfError
 from engine.recording import load
 mine, recording = Shelf(Path(sys.argv[1])), load(sys.argv[2])
 """
@@ -511,7 +511,7 @@ def test_what_is_deleted_does_not_come_back_because_another_process_was_giving_i
 
 
 def test_a_process_that_hangs_is_not_waited_for_forever(mine, recording, monkeypatch):
-    monkeypatch.setattr(shelf, "PATIENCE", 0.05)
+    monkeypatch.setattr(run_archive, "PATIENCE", 0.05)
     key = mine.keep(recording).id
     process = child(SLOW, mine, recording, key)
     assert process.stdout.readline() == "writing\n"

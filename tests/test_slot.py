@@ -9,30 +9,30 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
+from dashboard.instruments.backprop_stages import Passes
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.parameter_walk import ParameterWalk
-from dashboard.instruments.passes import Passes
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.roc_curve import RocCurve
-from dashboard.kept import guest_picture
+from dashboard.pages import compared_card
+from dashboard.pages.card import Slot
 from dashboard.pages.page import Page
 from dashboard.pages.playground import Playground, PlaygroundView
-from dashboard.races.race import Race
-from dashboard.races.race_settings import RaceSettings
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.slot import Slot
-from dashboard.store import Guest, Store
+from dashboard.state.race import Race
+from dashboard.state.race_settings import RaceSettings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.store import Guest, Store
 
 NAME = "<b>wide</b> & slow"
 
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guest_picture, "EVERY", 0.0)
+    monkeypatch.setattr(compared_card, "EVERY", 0.0)
 
 
 def run_of(
@@ -175,7 +175,7 @@ def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
 
 
 def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
-    monkeypatch.setattr(guest_picture, "EVERY", 0.2)
+    monkeypatch.setattr(compared_card, "EVERY", 0.2)
     run = run_of(0, [DecisionMap])
     page = page_of(run, guest(run_of(500)))
     one, drawn, began = card(page, DecisionMap).beside[0], set(), time.perf_counter()

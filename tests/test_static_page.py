@@ -16,16 +16,16 @@ import pytest
 from bokeh.models import ColorMapper, ColumnDataSource, Range1d
 from test_film import played, same
 
-import dashboard.sharing.static_page
-from dashboard.app import App
+import dashboard.export.static_page
+from dashboard.export.page_snapshot import Scene
+from dashboard.export.static_page import StaticPage, file_name, in_words, packed, static_page
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.sharing.offer import Goods, Offer
-from dashboard.sharing.scene import Scene
-from dashboard.sharing.share import Share
-from dashboard.sharing.static_page import StaticPage, file_name, in_words, packed, static_page
-from dashboard.study import Study
+from dashboard.shell.app import App
+from dashboard.shell.share_dialog import Share
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Study
+from dashboard.widgets.export_card import Goods, Offer
 from engine.recording import Recording, load
 
 FILMED = ("playground", "geometry", "backpropagation", "depth")
@@ -142,8 +142,8 @@ def test_a_file_that_is_too_large_is_made_with_fewer_frames(monkeypatch):
     whole = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     deque(whole.pieces(), 0)
     assert whole.frames == 13
-    monkeypatch.setattr(dashboard.sharing.static_page, "LARGEST", len(whole.file) - 1000)
-    monkeypatch.setattr(dashboard.sharing.static_page, "FEWEST", 4)
+    monkeypatch.setattr(dashboard.export.static_page, "LARGEST", len(whole.file) - 1000)
+    monkeypatch.setattr(dashboard.export.static_page, "FEWEST", 4)
     fewer = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     shares = [fewer.progress for _ in fewer.pieces()]
     assert fewer.frames == 7

@@ -9,11 +9,11 @@ import pytest
 from bokeh.models import Plot
 from bokeh.plotting import figure
 
-from dashboard.app import App
-from dashboard.cells import still, still_page
-from dashboard.cells.notebook_page import kept
+from dashboard.jupyter_ui import still, still_page
+from dashboard.jupyter_ui.page_assets import kept
 from dashboard.pages import PAGES
-from dashboard.plain_text import as_written
+from dashboard.shell.app import App
+from dashboard.widgets.plain_text import as_written
 
 SHAPES = "{http://www.w3.org/2000/svg}"
 

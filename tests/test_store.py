@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from dashboard.clock import Clock
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.view import View
+from dashboard.state.clock import Clock
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.view import View
 
 
 def trained(epochs: int = 20) -> Run:

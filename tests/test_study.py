@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dashboard.job import Job
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Plan, Study
+from dashboard.state.job import Job
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Plan, Study
 
 PATIENCE = 60
 PLAN = Plan({"small": {"initializer": "small"}, "wide": {"hidden": [8], "learning_rate": 0.5}}, seeds=3, epochs=40)

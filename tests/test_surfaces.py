@@ -24,7 +24,7 @@ from engine.chance import SharedSeed
 from engine.datasets import DATASETS, Dataset, Standardization
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, SGD, Momentum
-from engine.ranges import options
+from engine.options import options
 from engine.schedules import SCHEDULES
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, Saddle, Surface, descend, trajectory
 

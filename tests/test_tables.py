@@ -16,13 +16,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashboard.instruments.decision_map import DecisionMap
-from dashboard.instruments.drawing import Drawing
-from dashboard.own_data.formulas import guarded, unguarded
-from dashboard.own_data.sheet import MOST_READ, Sheet, read_csv
-from dashboard.own_data.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.study import Plan, Study
+from dashboard.state.analyses.point_editor import Drawing
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.study import Plan, Study
+from dashboard.storage.csv_file.csv_import import MOST_READ, Sheet, read_csv
+from dashboard.storage.formulas import guarded, unguarded
+from dashboard.storage.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from engine.datasets import DATASETS
 
 IRIS = """sepal;petal;kind
@@ -354,7 +354,7 @@ def test_memory_is_bounded_but_never_loses_what_is_used(tmp_path):
 
 def test_a_process_killed_amid_writing_leaves_no_half_table(tmp_path):
     code = """
-import os, dashboard.own_data.tables as tables
+import os, dashboard.storage.tables as tables
 from engine.datasets import DATASETS
 os.fsync = lambda file: os.kill(os.getpid(), 9)
 tables.TABLES.put(tables.Table.of(DATASETS["moons"]()))

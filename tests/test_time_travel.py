@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.bookmarks import Bookmarks
-from dashboard.clock import Clock
-from dashboard.edge import Lookout
-from dashboard.races.race import Race
-from dashboard.races.race_settings import RaceSettings
-from dashboard.run import WORTH, Run
-from dashboard.settings import Settings
-from dashboard.trail import Trail
+from dashboard.state.analyses.sharpness import Lookout
+from dashboard.state.bookmarks import Bookmarks
+from dashboard.state.checkpoints import Trail
+from dashboard.state.clock import Clock
+from dashboard.state.race import Race
+from dashboard.state.race_settings import RaceSettings
+from dashboard.state.run import WORTH, Run
+from dashboard.state.settings import Settings
 from engine import OPTIMIZERS
 from engine.curvature import sharpness
 from engine.recording import load, save

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.app import App
-from dashboard.clock import CONDUCTOR
-from dashboard.instruments.told_activations import ToldActivations
+from dashboard.instruments.logged_activations import ToldActivations
 from dashboard.pages import PAGES
 from dashboard.pages.watch import Watch
-from dashboard.watching import beacon, feed, gauge, lab
-from dashboard.watching.feed import feeds
-from dashboard.watching.gauge import mean_of, norm
-from dashboard.watching.lab import Lab, observe, watch
-from dashboard.watching.playback import Playback, clock_of
-from dashboard.watching.tail import Tail
-from dashboard.watching.watched import KIND, Watched, WatchSettings
+from dashboard.shell.app import App
+from dashboard.state.clock import CONDUCTOR
+from dashboard.state.playback import Playback, clock_of
+from dashboard.tracking import discovery, logger, run_log, sampler
+from dashboard.tracking.log_reader import Tail
+from dashboard.tracking.logger import Lab, observe, watch
+from dashboard.tracking.run_log import feeds
+from dashboard.tracking.sampler import mean_of, norm
+from dashboard.tracking.tracked_run import KIND, Watched, WatchSettings
 from engine import DATASETS, Network, train
 from engine.datasets import Dataset
 from engine.recording import load, save
@@ -46,7 +46,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """A run that was told of by a loop of somebody's own, and goes on; everything is measured, however busy we are."""
-    monkeypatch.setattr(gauge, "CREDIT", 1e6)
+    monkeypatch.setattr(sampler, "CREDIT", 1e6)
     with watch("mine") as found:
         for epoch in range(30):
             tell(found, epoch)
@@ -126,7 +126,7 @@ def test_a_network_of_ours_is_shown_with_its_examples(dataset):
 
 
 def test_so_many_examples_are_not_told_and_the_page_says_so(monkeypatch):
-    monkeypatch.setattr(feed, "MOST_EXAMPLES", 59)
+    monkeypatch.setattr(run_log, "MOST_EXAMPLES", 59)
     epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 5)
     tail = seen(next(feeds()))
     assert not (tail.feed.folder / "data.npz").exists()
@@ -144,8 +144,8 @@ def test_epochs_that_come_from_elsewhere_are_told_too():
 
 
 def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters(monkeypatch):
-    monkeypatch.setattr(gauge, "CREDIT", 1e9)
-    monkeypatch.setattr(gauge, "SHARE", 1e9)
+    monkeypatch.setattr(sampler, "CREDIT", 1e9)
+    monkeypatch.setattr(sampler, "SHARE", 1e9)
     data, network = DATASETS["moons"](60), Network([2, 4, 1])
     with watch("own", network=network, data=data) as found:
         for epoch in range(5):
@@ -239,8 +239,8 @@ def test_a_loss_alone_in_between_says_nothing_of_what_was_told_before():
 
 
 def test_a_loop_that_is_faster_than_its_arrays_can_be_told_tells_every_loss(monkeypatch):
-    monkeypatch.setattr(gauge, "SHARE", 1e-6)
-    monkeypatch.setattr(gauge, "CREDIT", 1e-6)
+    monkeypatch.setattr(sampler, "SHARE", 1e-6)
+    monkeypatch.setattr(sampler, "CREDIT", 1e-6)
     with watch("mine") as found:
         for epoch in range(150):
             tell(found, epoch)
@@ -264,9 +264,9 @@ def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so()
 @pytest.mark.parametrize(
     ("error", "end", "state"),
     [
-        (None, "ended", feed.ENDED),
-        (KeyboardInterrupt(), "stopped by KeyboardInterrupt", feed.STOPPED),
-        (ValueError("no good"), "failed: ValueError: no good", feed.FAILED),
+        (None, "ended", run_log.ENDED),
+        (KeyboardInterrupt(), "stopped by KeyboardInterrupt", run_log.STOPPED),
+        (ValueError("no good"), "failed: ValueError: no good", run_log.FAILED),
     ],
 )
 def test_how_a_loop_was_left_is_told(error, end, state):
@@ -298,14 +298,16 @@ def test_a_loop_that_is_broken_off_or_forgotten_is_ended():
         if epoch.index == 3:
             break
     gc.collect()
-    assert seen(next(feeds())).state == feed.ENDED
+    assert seen(next(feeds())).state == run_log.ENDED
 
 
 def test_a_program_that_ends_without_a_word_has_ended_and_not_been_killed(place):
-    code = "from dashboard.watching.lab import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
+    code = (
+        "from dashboard.tracking.logger import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
     tail = seen(next(feeds()))
-    assert (tail.state, tail.history[-1].loss) == (feed.ENDED, 0.5)
+    assert (tail.state, tail.history[-1].loss) == (run_log.ENDED, 0.5)
 
 
 def test_a_script_needs_no_screen_to_be_watched(place):
@@ -321,9 +323,9 @@ def test_a_script_needs_no_screen_to_be_watched(place):
 def test_a_laboratory_that_is_served_is_found_and_opened_unless_somebody_looks(monkeypatch, place):
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
-    monkeypatch.setattr(lab, "_served", lambda: pytest.fail("another one is served"))
-    beacon.light("http://localhost:1234/dashboard")
-    assert beacon.lit() == ["http://localhost:1234/dashboard"]
+    monkeypatch.setattr(logger, "_served", lambda: pytest.fail("another one is served"))
+    discovery.light("http://localhost:1234/dashboard")
+    assert discovery.lit() == ["http://localhost:1234/dashboard"]
     with watch("mine", open_browser=True) as found:
         assert found.address == f"http://localhost:1234/dashboard?page=watch&feed={found.id}"
     deadline = time.monotonic() + 10
@@ -344,18 +346,18 @@ def test_a_beacon_of_a_server_that_has_gone_or_is_none_is_put_out(place, content
     folder = place / "live" / "servers"
     folder.mkdir(parents=True)
     (folder / "1.json").write_bytes(content)
-    assert beacon.lit() == []
+    assert discovery.lit() == []
     assert list(folder.iterdir()) == []
 
 
 def test_where_no_browser_is_to_be_opened_none_is_served(monkeypatch):
-    monkeypatch.setattr(lab, "_served", lambda: pytest.fail("one is served"))
+    monkeypatch.setattr(logger, "_served", lambda: pytest.fail("one is served"))
     assert watch("mine").address == ""
 
 
 def test_another_way_of_showing_takes_the_browsers_place(monkeypatch):
-    monkeypatch.setattr(lab, "SHOWN", [lambda found: bool(found.id)])
-    monkeypatch.setattr(lab, "_served", lambda: pytest.fail("one is served"))
+    monkeypatch.setattr(logger, "SHOWN", [lambda found: bool(found.id)])
+    monkeypatch.setattr(logger, "_served", lambda: pytest.fail("one is served"))
     watch("mine", open_browser=True).close()
 
 
@@ -535,7 +537,7 @@ class TestTorch:
         assert Tail.of(found.id)._layout.layers == ("0", "2", "4")
 
     def test_what_was_measured_since_the_last_word_is_averaged(self, module, monkeypatch):
-        monkeypatch.setattr("dashboard.watching.torch_adapter.SHARE", 1e9)
+        monkeypatch.setattr("dashboard.tracking.torch_adapter.SHARE", 1e9)
         norms, optimizer = [], pytest.importorskip("torch").optim.SGD(module.parameters(), lr=0.1)
         with watch("torch", module=module) as found:
             for seed in range(3):
@@ -599,10 +601,10 @@ def test_a_parameter_that_was_felt_is_as_it_was_and_hooks_of_others_stay():
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
     heard = []
     module[2].weight.register_hook(lambda gradient: heard.append(1))
-    with watch("hooks", module=module) as lab:
+    with watch("hooks", module=module) as logger:
         for epoch in range(3):
             module(torch.ones(5, 3)).sum().backward()
-            lab.log(epoch, loss=0.0)
+            logger.log(epoch, loss=0.0)
     assert seen(next(feeds())).history[0].gradient_norms[0] > 0
     assert [parameter._backward_hooks for parameter in module[0].parameters()] == [None, None]
     module(torch.ones(5, 3)).sum().backward()

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.watching import feed, scribe
-from dashboard.watching.endings import ending, is_ours
-from dashboard.watching.feed import HEAD, Feed, Layout, feeds
-from dashboard.watching.lab import observe, watch
+from dashboard.tracking import log_writer, run_log
+from dashboard.tracking.endings import ending, is_ours
+from dashboard.tracking.logger import observe, watch
+from dashboard.tracking.run_log import HEAD, Feed, Layout, feeds
 from engine import DATASETS, Network, train
 
 ROOT = Path(__file__).parents[1]
@@ -56,10 +56,10 @@ def told(key: str) -> dict[int, dict[str, float]]:
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
-        if kind == feed.LAYOUT:
+        if kind == run_log.LAYOUT:
             layout = Layout.unpacked(payload)
-        elif kind == feed.EPOCHS:
-            block = feed.unpacked(payload, layout)
+        elif kind == run_log.EPOCHS:
+            block = run_log.unpacked(payload, layout)
             for row, index in enumerate(block.epochs.index.tolist()):
                 numbers = zip(names, block.given[row], strict=True)
                 found.setdefault(index, {}).update(
@@ -73,10 +73,10 @@ def said(key: str) -> list[str]:
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
-        if kind == feed.TOLD:
-            found.append(feed.words(payload))
-        elif kind == feed.LEFT_OUT:
-            found += [f"{name}: {why}" for name, why in feed.left_out(payload).items()]
+        if kind == run_log.TOLD:
+            found.append(run_log.words(payload))
+        elif kind == run_log.LEFT_OUT:
+            found += [f"{name}: {why}" for name, why in run_log.left_out(payload).items()]
     return found
 
 
@@ -164,7 +164,7 @@ def test_each_ends_as_what_it_was(name):
     status = Feed.found(key).status()
     assert status.end.startswith(end) if end else status.end == "", process.said
     assert status.error == error
-    assert Feed.found(key).state() == (end.split(" ")[0].split(":")[0] if end else feed.KILLED)
+    assert Feed.found(key).state() == (end.split(" ")[0].split(":")[0] if end else run_log.KILLED)
     if "hook of their own" in name:
         assert process.said[0] == "theirs\n"
 
@@ -224,7 +224,7 @@ def test_a_lab_in_a_circle_ends_when_it_is_collected():
 
     key = Trainer().lab.id
     gc.collect()
-    assert Feed.found(key).state() == feed.ENDED
+    assert Feed.found(key).state() == run_log.ENDED
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -242,7 +242,7 @@ def test_a_forked_process_neither_writes_into_nor_ends_the_run_of_its_parent():
         os._exit(0)
     os.waitpid(child, 0)
     lab.log(1, loss=0.5)
-    assert Feed.found(lab.id).state() == feed.LIVE
+    assert Feed.found(lab.id).state() == run_log.LIVE
     lab.close()
     assert sorted(told(lab.id)) == [0, 1]
 
@@ -400,7 +400,7 @@ def test_whatever_goes_wrong_while_arrays_are_measured_the_loss_is_told(monkeypa
     def fails(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("dashboard.watching.gauge.Gauge.read", fails)
+    monkeypatch.setattr("dashboard.tracking.sampler.Gauge.read", fails)
     with watch("broken") as lab:
         for epoch in range(3):
             lab.log(epoch, loss=1.0, gradients=[1.0])
@@ -411,11 +411,11 @@ def test_ctrl_c_while_something_is_told_is_the_programs(monkeypatch):
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dashboard.watching.gauge.Gauge.read", pressed)
+    monkeypatch.setattr("dashboard.tracking.sampler.Gauge.read", pressed)
     with pytest.raises(KeyboardInterrupt), watch("Ctrl-C") as lab:
         lab.log(0, loss=1.0, gradients=[1.0])
     assert told(lab.id) == {0: {"loss": 1.0}}
-    assert Feed.found(lab.id).state() == feed.STOPPED
+    assert Feed.found(lab.id).state() == run_log.STOPPED
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm here")
@@ -493,7 +493,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_is_beyond_a_limit_is_cut_down_and_said_and_can_be_read(name, monkeypatch):
-    monkeypatch.setattr("dashboard.watching.gauge.CREDIT", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
     with watch("limits") as lab:
         for epoch in range(3):
             lab.log(epoch, loss=1.0, **LIMITS[name])
@@ -501,9 +501,9 @@ def test_what_is_beyond_a_limit_is_cut_down_and_said_and_can_be_read(name, monke
     layout, content, at = Layout(), Feed.found(lab.id).records.read_bytes(), 0
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
-        assert length <= feed.LONGEST
+        assert length <= run_log.LONGEST
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
-        layout = Layout.unpacked(payload) if kind == feed.LAYOUT else layout
+        layout = Layout.unpacked(payload) if kind == run_log.LAYOUT else layout
     assert any(layout.sizes)
     assert len(set(layout.layers)) == len(layout.layers)
     if name not in ("units", "parameters", "names"):
@@ -521,8 +521,8 @@ def test_a_network_of_ours_beyond_the_limits_is_cut_down_and_said():
 
 
 def test_many_epochs_of_large_tables_fit_their_records(monkeypatch):
-    monkeypatch.setattr("dashboard.watching.gauge.CREDIT", 1e9)
-    monkeypatch.setattr(scribe, "EVERY", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
+    monkeypatch.setattr(log_writer, "EVERY", 1e9)
     row = np.ones(2000)
     with watch("many") as lab:
         for epoch in range(0, 1024 * 1500, 1024):
@@ -534,12 +534,12 @@ def test_many_epochs_of_large_tables_fit_their_records(monkeypatch):
 def test_an_end_of_any_length_and_letters_is_read(length):
     lab = watch("x" * 1000)
     lab.close(*ending(ValueError, ValueError("ü😀" * length)))
-    assert Feed.found(lab.id).state() == feed.FAILED
+    assert Feed.found(lab.id).state() == run_log.FAILED
 
 
 def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(monkeypatch):
     """A disk with room for so many bytes, counted over all files; what is rewritten in place needs none."""
-    monkeypatch.setattr("dashboard.watching.gauge.CREDIT", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
     lab = watch("full")
     files, room, write, unlink = {lab._scribe._file}, [100_000], os.write, Path.unlink
 
@@ -599,7 +599,7 @@ def test_a_clock_that_goes_back_stops_no_sign_of_life(monkeypatch):
     lab.log(0, loss=1.0)
     lab._scribe.flush()
     now = time.time
-    monkeypatch.setattr("dashboard.watching.scribe.SIGN", 0.0)
+    monkeypatch.setattr("dashboard.tracking.log_writer.SIGN", 0.0)
     monkeypatch.setattr(time, "time", lambda: now() - 86_400)
     lab._scribe.flush()
     assert Feed.found(lab.id).status().seen == pytest.approx(now() - 86_400, abs=60)

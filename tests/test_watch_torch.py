@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard.watching import feed, torch_hooks
-from dashboard.watching.feed import HEAD, Feed, Layout, Measured, feeds
-from dashboard.watching.lab import Lab, watch
+from dashboard.tracking import run_log, torch_hooks
+from dashboard.tracking.logger import Lab, watch
+from dashboard.tracking.run_log import HEAD, Feed, Layout, Measured, feeds
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -31,9 +31,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of one's own, all batches measured, and nothing that is left over of PyTorch's hooks."""
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
-    monkeypatch.setattr("dashboard.watching.torch_adapter.SHARE", 1e9)
-    monkeypatch.setattr("dashboard.watching.gauge.SHARE", 1e9)
-    monkeypatch.setattr("dashboard.watching.gauge.CREDIT", 1e9)
+    monkeypatch.setattr("dashboard.tracking.torch_adapter.SHARE", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.SHARE", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
     yield tmp_path
     gc.collect()
     assert torch_hooks._handles == {"outputs": [], "steps": []}
@@ -58,20 +58,20 @@ class Told:
             at += HEAD.size + length
 
     def take(self, kind: bytes, payload: bytes) -> None:
-        if kind == feed.LAYOUT:
+        if kind == run_log.LAYOUT:
             self.layout = Layout.unpacked(payload)
-        elif kind == feed.EPOCHS:
-            self.add(feed.unpacked(payload, self.layout))
-        elif kind == feed.PARAMETERS:
-            index, table = feed.unpacked_parameters(payload, self.layout)
+        elif kind == run_log.EPOCHS:
+            self.add(run_log.unpacked(payload, self.layout))
+        elif kind == run_log.PARAMETERS:
+            index, table = run_log.unpacked_parameters(payload, self.layout)
             ends = np.cumsum([size for _, size in self.layout.weights])[:-1]
             names = [name for name, _ in self.layout.weights]
             for one, row in zip(index.tolist(), table, strict=True):
                 self.weights[one] = dict(zip(names, np.split(row, ends), strict=True))
-        elif kind == feed.LEFT_OUT:
-            self.left_out |= feed.left_out(payload)
-        elif kind == feed.TOLD:
-            self.said.append(feed.words(payload))
+        elif kind == run_log.LEFT_OUT:
+            self.left_out |= run_log.left_out(payload)
+        elif kind == run_log.TOLD:
+            self.said.append(run_log.words(payload))
 
     def add(self, told: Measured) -> None:
         for row, index in enumerate(told.epochs.index.tolist()):
@@ -620,7 +620,7 @@ def test_a_saved_module_that_holds_its_lab_needs_nothing_of_ours(tmp_path):
 def test_what_is_raised_where_it_is_heard_is_not_raised_in_the_training(monkeypatch):
     training = TRAININGS["a network"]()
     for name in ("heard", "steps", "stepped"):
-        monkeypatch.setattr(f"dashboard.watching.torch_adapter.Probe.{name}", lambda *_: 1 / 0)
+        monkeypatch.setattr(f"dashboard.tracking.torch_adapter.Probe.{name}", lambda *_: 1 / 0)
     with watch("broken", module=training.module) as lab:
         for epoch in range(3):
             training(epoch, lab)

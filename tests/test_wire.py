@@ -31,10 +31,10 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
-from dashboard.bokeh_defaults import remember_defaults
-from dashboard.current_document import keep_apart
-from dashboard.hearing import _is_about_looks, put_right
-from dashboard.wire import fail_where_awaited, send
+from dashboard.server.bokeh_defaults import remember_defaults
+from dashboard.server.current_document import keep_apart
+from dashboard.server.inbound import _is_about_looks, put_right
+from dashboard.server.outbound import fail_where_awaited, send
 
 
 def told(*events: dict[str, Any]) -> Message:

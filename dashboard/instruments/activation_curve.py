@@ -6,14 +6,14 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.compared import in_digits
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.plain_text import dot, phrase
-from dashboard.run import Frame
-from dashboard.settings import MOST_LAYERS
-from dashboard.store import Store
-from dashboard.view import View
+from dashboard.instruments.study_picture import in_digits
+from dashboard.state.run import Frame
+from dashboard.state.settings import MOST_LAYERS
+from dashboard.state.store import Store
+from dashboard.state.view import View
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import dot, phrase
 from engine.activations import ACTIVATIONS
 from engine.measures import FLAT
 from engine.network import Trace

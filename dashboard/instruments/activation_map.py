@@ -7,11 +7,11 @@ import holoviews as hv
 import numpy as np
 from bokeh.models import HoverTool
 
-from dashboard import style
-from dashboard.instruments.grid import by_epoch, epoch_at, epoch_reader, snap_readers
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
-from dashboard.instruments.unit_history import UnitHistory, place_of, unit_at
-from dashboard.run import Frame
+from dashboard.instruments.sample_grid import by_epoch, epoch_at, epoch_reader, snap_readers
+from dashboard.state.analyses.unit_health import UnitHistory, place_of, unit_at
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.measures import FATES, OwnMeans
 
 COLUMNS = 200

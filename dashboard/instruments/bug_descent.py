@@ -7,13 +7,13 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.checkup import MOST, MOST_LAYERS
-from dashboard.instruments.compared import in_digits
+from dashboard.instruments.gradient_audit import MOST, MOST_LAYERS
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import APART, dot, phrase
-from dashboard.run import Frame, Setup
+from dashboard.instruments.study_picture import in_digits
+from dashboard.state.run import Frame, Setup
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, dot, phrase
 from engine.backpropagation import BUGS, Backpropagation
 
 EPOCHS, EVERY, PIECE = 5000, 25, 10

@@ -7,13 +7,13 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard import style
-from dashboard.instruments.arithmetic import in_words
-from dashboard.instruments.checkup import Checkup, Examined, passed
+from dashboard.instruments.gradient_audit import Checkup, Examined, passed
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
-from dashboard.plain_text import APART, bold, dot, phrase
-from dashboard.run import Frame
+from dashboard.instruments.stage_arithmetic import in_words
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, bold, dot, phrase
 from engine.gradient_check import GradientCheck, parameter_names
 from engine.network import Network
 

@@ -6,11 +6,11 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.roc_curve import answers, logits, parts, probabilities
-from dashboard.plain_text import APART
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART
 from engine.metrics import ThresholdSweep, log_loss, threshold_sweep
 
 CELLS = {"true negatives": (0, 0), "false positives": (0, 1), "false negatives": (1, 0), "true positives": (1, 1)}

@@ -13,14 +13,14 @@ import param
 from bokeh.events import DoubleTap, MouseMove, Pan, PanEnd, PanStart, Press, PressUp
 from bokeh.models import CustomJSHover, HoverTool
 
-from dashboard import style
-from dashboard.instruments.drawing import Drawing
-from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
-from dashboard.instruments.pen_bar import PenBar
-from dashboard.own_data.tables import MOST_CLASSES
-from dashboard.run import Frame
-from dashboard.store import Store
+from dashboard.instruments.sample_grid import measured_at
+from dashboard.state.analyses.point_editor import Drawing
+from dashboard.state.run import Frame
+from dashboard.state.store import Store
+from dashboard.storage.tables import MOST_CLASSES
+from dashboard.widgets import style
+from dashboard.widgets.pen_toolbar import PenBar
 from engine.chance import stream
 from engine.datasets import Dataset
 

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
-from dashboard.instruments.compared import Compared, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, ratio
-from dashboard.plain_text import APART
-from dashboard.store import Frame
+from dashboard.instruments.study_picture import Compared, in_digits, ranked
+from dashboard.state.store import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART
 
 FLOOR, HIGHEST = 1e-30, 1e12
 HALF = 0.42

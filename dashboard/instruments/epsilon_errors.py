@@ -5,12 +5,12 @@ from collections.abc import Hashable, Iterator
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
-from dashboard.instruments.checkup import EPSILONS, EXPONENTS, Checkup, Examined, Findings
+from dashboard.instruments.gradient_audit import EPSILONS, EXPONENTS, Checkup, Examined, Findings
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
-from dashboard.plain_text import APART, dot, phrase
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, dot, phrase
 from engine.gradient_check import TOLERANCE
 
 LEFT, RIGHT = EPSILONS[0] / 2, EPSILONS[-1] * 2

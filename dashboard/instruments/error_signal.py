@@ -5,11 +5,11 @@ from collections.abc import Hashable
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.activation_curve import round_up
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.activations import ACTIVATIONS, sigmoid_slope
 from engine.losses import OUTPUTS, matching_loss
 

@@ -8,12 +8,12 @@ import numpy as np
 import param
 from bokeh.models import CustomJSHover, HoverTool
 
-from dashboard import style
-from dashboard.instruments.grid import by_epoch, epoch_at, epoch_reader, snap_readers
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
-from dashboard.plain_text import dot, phrase
-from dashboard.run import Frame
+from dashboard.instruments.sample_grid import by_epoch, epoch_at, epoch_reader, snap_readers
+from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import dot, phrase
 from engine.measures import FATES
 
 NOTHING = len(FATES)

@@ -8,14 +8,14 @@ import numpy as np
 import param
 from bokeh.models import AllLabels
 
-from dashboard import style
-from dashboard.instruments.compared import Compared
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.instruments.unit_history import UnitHistory, fates_of
-from dashboard.plain_text import APART
-from dashboard.run import Frame, Setup
-from dashboard.settings import Settings
-from dashboard.study import Result
+from dashboard.instruments.study_picture import Compared
+from dashboard.state.analyses.unit_health import UnitHistory, fates_of
+from dashboard.state.run import Frame, Setup
+from dashboard.state.settings import Settings
+from dashboard.state.study import Result
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART
 from engine.measures import FATES
 from engine.network import Network
 

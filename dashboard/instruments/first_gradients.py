@@ -4,7 +4,7 @@ import numpy as np
 import param
 
 from dashboard.instruments.study_curves import StudyCurves
-from dashboard.study import Result
+from dashboard.state.study import Result
 from engine.training import Epochs
 
 

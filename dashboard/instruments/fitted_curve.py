@@ -5,9 +5,9 @@ from collections.abc import Hashable
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.datasets import Dataset
 
 RESOLUTION = 200

@@ -6,10 +6,10 @@ from collections.abc import Hashable
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, shortened
 from dashboard.instruments.numerals import digits, ratio
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 
 FLOOR = 1e-30
 HALF = 0.36

@@ -7,12 +7,12 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard import style
 from dashboard.instruments.activation_curve import pick_layer, steepest
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import dot, phrase
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import dot, phrase
 from engine.backpropagation import Backpropagation
 
 FLOOR, CEILING = 1e-30, 1e12

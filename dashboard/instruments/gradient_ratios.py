@@ -6,8 +6,8 @@ import numpy as np
 import param
 
 from dashboard.instruments.study_curves import Prediction, StudyCurves
-from dashboard.store import Frame
-from dashboard.study import Result
+from dashboard.state.store import Frame
+from dashboard.state.study import Result
 from engine.training import Epochs
 
 SLOPE = 0.25

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import colored, phrase
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import colored, phrase
 from engine.curvature import MOST, Spectrum, spectrum
 
 DECADES = 8

@@ -16,12 +16,12 @@ from bokeh.model.util import collect_models
 from bokeh.models import Axis, ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
-from dashboard import style
-from dashboard.cells import cell
 from dashboard.instruments.numerals import have_read
-from dashboard.plain_text import APART, as_written, phrase
-from dashboard.run import Frame as RunFrame
-from dashboard.store import Frame, Guest, Store
+from dashboard.jupyter_ui import cell
+from dashboard.state.run import Frame as RunFrame
+from dashboard.state.store import Frame, Guest, Store
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, as_written, phrase
 from engine.recording import first_in_stride
 from engine.training import Epochs
 

@@ -8,12 +8,12 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.compared import alone
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import APART, dot, phrase
-from dashboard.run import Frame
+from dashboard.instruments.study_picture import alone
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, dot, phrase
 from engine.training import Epochs
 
 TINY, HUGE = 1e-30, 1e30

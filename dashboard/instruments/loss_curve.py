@@ -9,12 +9,12 @@ import numpy as np
 import param
 from markupsafe import Markup
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import APART, BREAK, dot, phrase
-from dashboard.run import Frame
-from dashboard.store import Guest
+from dashboard.state.run import Frame
+from dashboard.state.store import Guest
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, BREAK, dot, phrase
 from engine.recording import first_in_stride
 from engine.training import Epochs
 

@@ -10,12 +10,12 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.numerals import digits
-from dashboard.run import Frame
-from dashboard.watching.onlooker import Onlooker
+from dashboard.instruments.sample_grid import measured_at
+from dashboard.state.read_only import Onlooker
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
 from engine.recording import History
 

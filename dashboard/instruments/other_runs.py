@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dashboard.instruments.compared import Compared
-from dashboard.run import Frame
+from dashboard.instruments.study_picture import Compared
+from dashboard.state.run import Frame
 from engine.network import Network
 
 Key = tuple[str, int]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from dashboard.instruments.decision_map import Box, DecisionMap, box_around
-from dashboard.plain_text import APART
-from dashboard.run import BLOCK, Frame, Run, Setup
-from dashboard.settings import Settings
-from dashboard.trail import Tuning
+from dashboard.state.checkpoints import Tuning
+from dashboard.state.run import BLOCK, Frame, Run, Setup
+from dashboard.state.settings import Settings
+from dashboard.widgets.plain_text import APART
 
 ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
 """What the twin has otherwise: no outliers, and no end of its own."""

@@ -8,13 +8,13 @@ import panel as pn
 import param
 from markupsafe import Markup
 
-from dashboard import style
-from dashboard.instruments.checkup import Examined, Subject, passed
+from dashboard.instruments.gradient_audit import Examined, Subject, passed
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, powers
-from dashboard.plain_text import APART, bold, dot, element, phrase, sheet, write
-from dashboard.run import Frame
-from dashboard.store import Store
+from dashboard.state.run import Frame
+from dashboard.state.store import Store
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, bold, dot, element, phrase, sheet, write
 from engine.gradient_check import Walk
 from engine.landscape import Survey
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dashboard.instruments.forecast import Forecasting
+from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
-from dashboard.plain_text import APART, phrase
-from dashboard.run import Frame
-from dashboard.study import Result
+from dashboard.state.run import Frame
+from dashboard.state.study import Result
+from dashboard.widgets.plain_text import APART, phrase
 
 GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25}
 """The loss of answering 1/2 to everything."""

@@ -5,10 +5,10 @@ from collections.abc import Hashable
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.activation_curve import flat_zones, layer_of, pick_layer, reach_of
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.measures import pre_activation_histograms
 
 BINS = 80

@@ -8,13 +8,13 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 
-from dashboard import style
-from dashboard.instruments.chips import Chips
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.racing import TWO, Racing, first_lane
-from dashboard.plain_text import dot, phrase
-from dashboard.races.course import GOAL, LANES
-from dashboard.races.race import RaceFrame
+from dashboard.instruments.race_picture import TWO, Racing, first_lane
+from dashboard.state.race import RaceFrame
+from dashboard.state.race_setup import GOAL, LANES
+from dashboard.widgets import style
+from dashboard.widgets.legend import Chips
+from dashboard.widgets.plain_text import dot, phrase
 
 LOWEST, HIGHEST = 1e-16, 1e12
 BOTTOM = 1e-11

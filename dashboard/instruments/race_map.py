@@ -8,14 +8,14 @@ import numpy as np
 from bokeh.events import Pan, PanEnd, PanStart
 from bokeh.models import Plot
 
-from dashboard import style
-from dashboard.instruments.equal_scales import Bounds, EqualScales
-from dashboard.instruments.grid import measured_at
+from dashboard.instruments.equal_aspect import Bounds, EqualScales
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
-from dashboard.instruments.racing import TWO, Racing, first_lane, number
-from dashboard.plain_text import dot, phrase
-from dashboard.races.course import LANES
-from dashboard.races.race import RaceFrame
+from dashboard.instruments.race_picture import TWO, Racing, first_lane, number
+from dashboard.instruments.sample_grid import measured_at
+from dashboard.state.race import RaceFrame
+from dashboard.state.race_setup import LANES
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import dot, phrase
 from engine.surfaces import Surface
 
 ROWS = 56

@@ -4,9 +4,9 @@ import numpy as np
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.racing import Racing, number
-from dashboard.plain_text import dot, element, phrase, sheet, write
-from dashboard.races.race import RaceFrame
+from dashboard.instruments.race_picture import Racing, number
+from dashboard.state.race import RaceFrame
+from dashboard.widgets.plain_text import dot, element, phrase, sheet, write
 
 STYLE = """
 :host { overflow: auto; }

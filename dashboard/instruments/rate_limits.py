@@ -6,12 +6,12 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.racing import TWO, Racing, number
-from dashboard.plain_text import bold, phrase
-from dashboard.races.course import HAVE_LIMITS
-from dashboard.races.race import MOST_STEPS, RaceFrame
+from dashboard.instruments.race_picture import TWO, Racing, number
+from dashboard.state.race import MOST_STEPS, RaceFrame
+from dashboard.state.race_setup import HAVE_LIMITS
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import bold, phrase
 
 WIDE = 300
 """Largest over smallest learning rate of an axis that has room for the powers of ten alone."""

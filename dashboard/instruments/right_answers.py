@@ -3,9 +3,9 @@
 import numpy as np
 import param
 
-from dashboard.instruments.forecast import Forecasting
-from dashboard.run import Frame
-from dashboard.study import Result
+from dashboard.instruments.logistic_theory import Forecasting
+from dashboard.state.run import Frame
+from dashboard.state.study import Result
 from engine.training import Epochs
 
 

@@ -6,12 +6,12 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import fixed, share
-from dashboard.plain_text import APART, BREAK, dot, phrase
-from dashboard.run import Frame
-from dashboard.store import Guest
+from dashboard.state.run import Frame
+from dashboard.state.store import Guest
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, BREAK, dot, phrase
 from engine.activations import ACTIVATIONS
 from engine.datasets import Dataset
 from engine.losses import OUTPUTS

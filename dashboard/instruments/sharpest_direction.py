@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.sharpness_curve import LARGE, TOLERANCE
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
 from engine.curvature import Curvature
 from engine.landscape import Survey, line
 

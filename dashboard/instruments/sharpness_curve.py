@@ -6,10 +6,10 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.edge import edge_of_stability  # noqa: F401
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.run import Frame, Setup
+from dashboard.state.analyses.sharpness import edge_of_stability  # noqa: F401
+from dashboard.state.run import Frame, Setup
+from dashboard.widgets import style
 from engine.curvature import Curvature
 
 TOLERANCE = 1e-8

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 import param
 
-from dashboard.edge import edge_of_stability
 from dashboard.instruments.sharpness_curve import SharpnessTrack
 from dashboard.instruments.study_curves import Prediction, StudyCurves
-from dashboard.plain_text import APART, phrase
-from dashboard.run import Setup
-from dashboard.settings import Settings
-from dashboard.store import Frame
-from dashboard.study import Result
+from dashboard.state.analyses.sharpness import edge_of_stability
+from dashboard.state.run import Setup
+from dashboard.state.settings import Settings
+from dashboard.state.store import Frame
+from dashboard.state.study import Result
+from dashboard.widgets.plain_text import APART, phrase
 from engine.optimizers import OPTIMIZERS
 from engine.training import Epoch, Epochs, Training
 

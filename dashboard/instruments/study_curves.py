@@ -8,13 +8,13 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.compared import Compared, alone, in_digits, ranked
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.plain_text import APART, phrase
-from dashboard.store import Frame
-from dashboard.study import Result
+from dashboard.instruments.study_picture import Compared, alone, in_digits, ranked
+from dashboard.state.store import Frame
+from dashboard.state.study import Result
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART, phrase
 from engine.training import Epochs
 
 TINY, HUGE = 1e-30, 1e30

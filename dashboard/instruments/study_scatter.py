@@ -8,12 +8,12 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard import style
-from dashboard.instruments.compared import Compared, alone
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.store import Frame
-from dashboard.study import Result
+from dashboard.instruments.study_picture import Compared, alone
+from dashboard.state.store import Frame
+from dashboard.state.study import Result
+from dashboard.widgets import style
 from engine.training import Epochs
 
 LOWEST, HIGHEST = 1e-9, 1e12

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.other_runs import OtherRuns
-from dashboard.instruments.path_plane import path_plane
+from dashboard.instruments.pca_landscape import path_plane
 from dashboard.instruments.weight_slice import other_sliced, sliced
-from dashboard.plain_text import dot, phrase
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import dot, phrase
 from engine.landscape import Survey, random_plane
 
 PIECE = 32

@@ -6,13 +6,13 @@ import contourpy
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
-from dashboard.instruments.grid import measured_at
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.unit_history import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
-from dashboard.plain_text import bold, phrase
-from dashboard.run import Frame
+from dashboard.instruments.sample_grid import measured_at
+from dashboard.state.analyses.unit_health import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import bold, phrase
 from engine.measures import FATES
 
 RESOLUTION = 40

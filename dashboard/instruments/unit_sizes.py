@@ -7,12 +7,12 @@ from itertools import pairwise
 import holoviews as hv
 import numpy as np
 
-from dashboard import style
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.unit_history import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
-from dashboard.plain_text import APART
-from dashboard.run import Frame
+from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART
 from engine.measures import DIM, FATES
 
 FLOOR, CEILING = 1e-12, 1e9

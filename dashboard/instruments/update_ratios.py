@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import param
 
-from dashboard import style
 from dashboard.instruments.layer_curves import LayerCurves
-from dashboard.plain_text import bold, phrase
-from dashboard.run import Frame
+from dashboard.state.run import Frame
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import bold, phrase
 from engine.measures import gradient_to_weight_ratios
 from engine.network import Network
 from engine.training import Epochs

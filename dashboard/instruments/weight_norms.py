@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import param
 
-from dashboard.instruments.compared import alone
-from dashboard.instruments.forecast import Forecasting
+from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
-from dashboard.plain_text import APART
-from dashboard.run import Frame
-from dashboard.study import Result
+from dashboard.instruments.study_picture import alone
+from dashboard.state.run import Frame
+from dashboard.state.study import Result
+from dashboard.widgets.plain_text import APART
 from engine.measures import weight_norms
 from engine.training import Epochs
 

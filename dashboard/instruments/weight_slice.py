@@ -5,10 +5,10 @@ from collections.abc import Hashable
 import numpy as np
 import param
 
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.loss_landscape import LossLandscape, Relief, Window, window_around
 from dashboard.instruments.other_runs import OtherRuns
-from dashboard.run import Frame
+from dashboard.instruments.study_picture import StudyView
+from dashboard.state.run import Frame
 from engine.landscape import Plane, weight_plane
 from engine.network import Network
 

@@ -4,7 +4,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from dashboard.pages.page import Page, pages
-from dashboard.races import race
+from dashboard.state import race
 from engine.recording import Recording
 
 for _module in iter_modules(__path__):

@@ -1,14 +1,14 @@
 """Activations: how a gradient shrinks on its way through them."""
 
 from dashboard.instruments.activation_curve import ActivationCurve, LayerView
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.error_signal import ErrorSignal
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.gradient_factors import GradientFactors
 from dashboard.instruments.pre_activation_map import PreActivationMap
 from dashboard.instruments.study_curves import StudyCurves
+from dashboard.instruments.study_picture import StudyView
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 
 class ActivationsView(LayerView, StudyView):

@@ -1,16 +1,16 @@
 """Backpropagation: the gradient stage by stage, and how to know that it is right."""
 
+from dashboard.instruments.backprop_stages import Passes
 from dashboard.instruments.bug_descent import BugDescent
 from dashboard.instruments.check_map import CheckMap
-from dashboard.instruments.checkup import WORKED, CheckView
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.epsilon_errors import EpsilonErrors
+from dashboard.instruments.gradient_audit import WORKED, CheckView
 from dashboard.instruments.parameter_walk import ParameterWalk
-from dashboard.instruments.passes import Passes
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 RELU = {"activation": "relu", "initializer": "he", "learning_rate": 0.1}
 

@@ -2,7 +2,6 @@
 
 import param
 
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.hessian_spectrum import HessianSpectrum
@@ -10,8 +9,9 @@ from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.sharpest_direction import SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.sharpness_study import SharpnessStudy
+from dashboard.instruments.study_picture import StudyView
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 
 class LossInLeaps(LossCurve):

@@ -1,16 +1,16 @@
 """Dead neurons: units that never fire, units that say next to nothing, and what wakes them."""
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.compared import StudyView
+from dashboard.instruments.activation_swap import Revival
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.instruments.revival import Revival
 from dashboard.instruments.study_curves import StudyCurves
+from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.unit_sizes import UnitSizes
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 HE = {"initializer": "he", "activation": "relu"}
 TINY = {"initializer": "normal", "std": 1e-3, "activation": "relu"}

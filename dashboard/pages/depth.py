@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.depth_bars import DepthBars
 from dashboard.instruments.first_gradients import FirstGradients
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.gradient_ratios import GradientRatios
 from dashboard.instruments.layer_curves import LayerCurves
 from dashboard.instruments.study_curves import StudyCurves
+from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 WIDTH = 16
 DEPTHS = (2, 3, 5, 8)

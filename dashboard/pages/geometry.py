@@ -1,13 +1,13 @@
 """Geometry: where a learning rate may be, and how optimizers go down the same surface."""
 
-from dashboard.instruments.compass import Compass
 from dashboard.instruments.race_losses import RaceLosses
 from dashboard.instruments.race_map import RaceMap
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.rate_limits import RateLimits
+from dashboard.instruments.step_directions import Compass
 from dashboard.pages.page import Page, Preset
-from dashboard.races.race import Race
-from dashboard.races.race_settings import RaceSettings, RaceView
+from dashboard.state.race import Race
+from dashboard.state.race_settings import RaceSettings, RaceView
 from engine.optimizers import OPTIMIZERS
 
 RACE = {"multiples": [1.0], "counted_in": "best"}

@@ -6,8 +6,8 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.navigation import Gallery
 from dashboard.pages.page import Page, Preset, pages
+from dashboard.widgets.gallery import Gallery
 
 
 class Home(Page):

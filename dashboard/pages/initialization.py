@@ -7,16 +7,16 @@ from typing import ClassVar
 import numpy as np
 import param
 
-from dashboard.instruments.compared import StudyView
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
-from dashboard.instruments.signal_sizes import SignalSizes
+from dashboard.instruments.signal_propagation import SignalSizes
 from dashboard.instruments.study_curves import Prediction, StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
+from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.study_scatter import StudyScatter
 from dashboard.pages.page import Page, Preset
-from dashboard.store import Frame
-from dashboard.study import Plan
+from dashboard.state.store import Frame
+from dashboard.state.study import Plan
 
 STARTS = {
     "Xavier": {"initializer": "xavier"},

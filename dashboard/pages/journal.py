@@ -12,15 +12,15 @@ import param
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from dashboard.kept.names import told_apart
-from dashboard.kept.shelf import Kept, Shelf
-from dashboard.notes.entry import BEGUN, Entry, Pin
-from dashboard.notes.journal import ID, Journal, JournalError, OvertakenError
-from dashboard.notes.journal_widgets import EntryEditor, EntryList, PinnedRuns
 from dashboard.pages.page import Page
-from dashboard.plain_text import HTML, Words
-from dashboard.store import Frame, Store
-from dashboard.view import View
+from dashboard.state.store import Frame, Store
+from dashboard.state.view import View
+from dashboard.storage.journal import ID, Journal, JournalError, OvertakenError
+from dashboard.storage.journal_entry import BEGUN, Entry, Pin
+from dashboard.storage.run_archive import Kept, Shelf
+from dashboard.storage.unique_names import told_apart
+from dashboard.widgets.journal_editor import EntryEditor, EntryList, PinnedRuns
+from dashboard.widgets.plain_text import HTML, Words
 
 EVERY = 1.0
 """Seconds from one look at what other sessions have done to the next."""

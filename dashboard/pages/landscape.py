@@ -4,13 +4,13 @@ import param
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
-from dashboard.instruments.line_between import LineBetween
+from dashboard.instruments.linear_interpolation import LineBetween
 from dashboard.instruments.loss_landscape import REACHES, LossLandscape
-from dashboard.instruments.path_plane import PathPlane
+from dashboard.instruments.pca_landscape import PathPlane
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.page import Page, Preset
-from dashboard.study import Plan
+from dashboard.state.study import Plan
 
 
 class RandomPlane(LossLandscape):

@@ -8,17 +8,17 @@ import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
 
-from dashboard.choices import Choices
 from dashboard.instruments.instrument import Instrument
-from dashboard.kept.guest_picture import GuestPicture
-from dashboard.plain_text import HTML, Words, bold, element, formula, phrase
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.slot import Slot
-from dashboard.store import Frame, Guest, Store
-from dashboard.study import Plan, Study
-from dashboard.study_bar import StudyBar
-from dashboard.view import View
+from dashboard.pages.card import Slot
+from dashboard.pages.compared_card import GuestPicture
+from dashboard.state.choices import Choices
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.state.store import Frame, Guest, Store
+from dashboard.state.study import Plan, Study
+from dashboard.state.view import View
+from dashboard.widgets.plain_text import HTML, Words, bold, element, formula, phrase
+from dashboard.widgets.study_bar import StudyBar
 from engine.recording import Recording
 
 GRID = """

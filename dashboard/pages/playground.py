@@ -17,10 +17,10 @@ from dashboard.instruments.roc_curve import RocCurve
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.update_ratios import UpdateRatios
+from dashboard.pages.card import Slot
 from dashboard.pages.page import Page, Preset
-from dashboard.run import Frame, Run
-from dashboard.slot import Slot
-from dashboard.view import View
+from dashboard.state.run import Frame, Run
+from dashboard.state.view import View
 
 SLOTS: dict[str, tuple[type[Instrument], ...]] = {
     slot[0].title: slot

@@ -11,24 +11,24 @@ from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.instruments.logged_activations import ToldActivations
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
-from dashboard.instruments.told_activations import ToldActivations
 from dashboard.instruments.update_ratios import UpdateRatios
-from dashboard.kept.names import told_apart
 from dashboard.pages.page import Page
-from dashboard.run import Frame
-from dashboard.watching import feed
-from dashboard.watching.feed_list import FeedList
-from dashboard.watching.listing import DAMAGED, Entry
-from dashboard.watching.watched import Watched, WatchSettings, note_the_look
+from dashboard.state.run import Frame
+from dashboard.storage.unique_names import told_apart
+from dashboard.tracking import run_log
+from dashboard.tracking.log_listing import DAMAGED, Entry
+from dashboard.tracking.tracked_run import Watched, WatchSettings, note_the_look
+from dashboard.widgets.tracked_list import FeedList
 
 WORDS = {
-    feed.LIVE: "running",
-    feed.ENDED: "ended",
-    feed.STOPPED: "stopped",
-    feed.FAILED: "ended by an error",
-    feed.KILLED: "gone",
+    run_log.LIVE: "running",
+    run_log.ENDED: "ended",
+    run_log.STOPPED: "stopped",
+    run_log.FAILED: "ended by an error",
+    run_log.KILLED: "gone",
     DAMAGED: "damaged",
 }
 
@@ -103,7 +103,7 @@ class Watch(Page):
             )
 
     def _pick(self, key: str) -> None:
-        self.run.settings.feed = key if feed.ID.fullmatch(key) else ""
+        self.run.settings.feed = key if run_log.ID.fullmatch(key) else ""
 
 
 def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from engine.atomic_write import replacing
 from engine.recording.recording import LIMIT, Recording, check, mebibytes, plain_dict
 from engine.training import COLUMNS, Checkpoint, Epochs
-from engine.whole_file import replacing
 
 FORMAT = 1
 SPARE = 2**20

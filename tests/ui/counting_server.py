@@ -12,9 +12,9 @@ from bokeh.document import Document
 from bokeh.server.callbacks import SessionCallback
 from tornado.web import RequestHandler
 
-from dashboard.app import App
-from dashboard.clock import CONDUCTOR, Clock
-from dashboard.run import Run
+from dashboard.shell.app import App
+from dashboard.state.clock import CONDUCTOR, Clock
+from dashboard.state.run import Run
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
 KINDS = (Document, SessionCallback, App, Clock, Run)

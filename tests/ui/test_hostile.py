@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from conftest import PATIENCE, Visit, listen
 
-from dashboard.kept.shelf import Shelf
-from dashboard.notes.entry import SECTIONS, Pin
-from dashboard.notes.journal import Journal
+from dashboard.export.static_page import static_page
 from dashboard.pages import PAGES
-from dashboard.plain_text import JOINER
-from dashboard.run import Run
-from dashboard.settings import Settings
-from dashboard.sharing.static_page import static_page
-from dashboard.watching import lab
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.storage.journal import Journal
+from dashboard.storage.journal_entry import SECTIONS, Pin
+from dashboard.storage.run_archive import Shelf
+from dashboard.tracking import logger
+from dashboard.widgets.plain_text import JOINER
 from engine.recording import Recording
 
 pytestmark = pytest.mark.ui
@@ -116,7 +116,7 @@ BAR = """((label) => {
 
 def train(name: str, error: str) -> None:
     """A training of that name that ends by an error."""
-    with lab.watch(name) as told:
+    with logger.watch(name) as told:
         for epoch in range(4):
             gradients = {name: np.ones((2, 3)) for name in (PAYLOADS[2], PAYLOADS[6])}
             told.log(epoch, loss=1 / (epoch + 1), gradients=gradients, parameters=gradients)

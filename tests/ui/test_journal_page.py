@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from conftest import Server, Visit
 
-from dashboard.kept.shelf import Shelf
-from dashboard.notes.entry import SECTIONS
-from dashboard.notes.journal import Journal
 from dashboard.pages import PAGES
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.storage.journal import Journal
+from dashboard.storage.journal_entry import SECTIONS
+from dashboard.storage.run_archive import Shelf
 
 pytestmark = pytest.mark.ui
 

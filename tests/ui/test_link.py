@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dashboard.settings import MOST_PARAMETERS, Settings
+from dashboard.state.settings import MOST_PARAMETERS, Settings
 
 pytestmark = pytest.mark.ui
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.cells.notebook_page import INSISTENT
+from dashboard.jupyter_ui.page_assets import INSISTENT
 
 pytestmark = pytest.mark.ui
 

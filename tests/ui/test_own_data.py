@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.own_data.sheet import read_csv
-from dashboard.own_data.tables import OWN
+from dashboard.storage.csv_file.csv_import import read_csv
+from dashboard.storage.tables import OWN
 
 pytestmark = pytest.mark.ui
 

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import pytest
 from conftest import Server, Visit
 
-from dashboard.kept.shelf import Shelf
-from dashboard.run import Run
-from dashboard.settings import Settings
+from dashboard.state.run import Run
+from dashboard.state.settings import Settings
+from dashboard.storage.run_archive import Shelf
 
 pytestmark = pytest.mark.ui
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.ui
 SCRIPT = """
 import sys, time
 import numpy as np
-from dashboard.watching.lab import watch
+from dashboard.tracking.logger import watch
 
 lab = watch("a loop & <b>its</b> name")
 weights = [np.ones((4, 6)), np.ones((6, 2))]
@@ -75,7 +75,7 @@ SPARSE = """
 import sys, time
 import numpy as np
 from dashboard.watching import gauge
-from dashboard.watching.lab import watch
+from dashboard.tracking.logger import watch
 
 gauge.CREDIT = 1e6  # everything is measured, however busy the machine
 with watch("a sparse loop") as lab:

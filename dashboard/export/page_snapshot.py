@@ -1,0 +1,145 @@
+"""Scene: the pictures of a page as a film sees them: how each is built, and what of it changes from frame to frame."""
+
+from collections.abc import Iterator, Sequence
+from textwrap import dedent
+from typing import Any
+
+import panel as pn
+from bokeh.document import Document
+from bokeh.document.events import DocumentChangedEvent
+from bokeh.model import Model
+from bokeh.models import ColumnDataSource, Div
+from panel.custom import JSComponent
+
+from dashboard.export.animation import Film
+from dashboard.instruments.equal_aspect import EqualScales
+from dashboard.instruments.instrument import Instrument
+from dashboard.pages.page import Page
+from dashboard.state.store import Store
+from dashboard.widgets.plain_text import html
+
+
+class Scene:
+    """A page of its own, which nobody sees, on a store of its own.
+
+    cards    what a browser needs to build each picture: a tree of boxes, figures, sheets (of HTML) and components
+    modules  the scripts of the components
+    """
+
+    def __init__(self, page: Page, store: Store) -> None:
+        self.page, self._store = page, store
+        self.cards: list[dict[str, Any]] = []
+        self.modules: list[str] = []
+        self._document = Document()
+        self._sheets: list[Div] = []
+        self._components: list[JSComponent] = []
+        self._changed: set[tuple[Model, str]] = set()
+
+    @property
+    def instruments(self) -> list[Instrument]:
+        """What is shown, in the order of the cards."""
+        return self.page.shown
+
+    @property
+    def shares(self) -> list[tuple[type[Instrument], str]]:
+        """The kind of each, and its share of the width."""
+        slots = [slot for slot in self.page.slots if slot.instrument]
+        return [(type(slot.instrument), slot.view.css_classes[0]) for slot in slots]
+
+    def draw(self) -> Iterator[None]:
+        """Bring all pictures to the store's frame, in pieces."""
+        while self.page.behind(self._store.version):
+            self.page.draw(self._store.frame(), self._store.version)
+            yield
+
+    def open(self) -> None:
+        """Look at the pictures as they are declared now, and from now on listen to what changes in them."""
+        self.cards = [
+            {**self._built(instrument), "equal": isinstance(instrument, EqualScales)} for instrument in self.instruments
+        ]
+        self._document.on_change(self._hear)
+
+    def shoot(self, film: Film) -> None:
+        """Add what is to be seen now to a film. The first time, that is everything."""
+        if not film.frames:
+            self.figures = self._document.to_json(deferred=False)
+            models = self._document.models
+            self._first = {model: model.properties_with_values(include_defaults=False) for model in models}
+            self._changed = {(source, "data") for source in self._document.select({"type": ColumnDataSource})}
+        models = {}
+        for model, attribute in self._changed:
+            if attribute == "data":
+                models |= {("column", model.id, name): column for name, column in model.data.items()}
+            else:
+                models["attribute", model.id, attribute] = getattr(model, attribute)
+                film.begin(("attribute", model.id, attribute), self._value_at_first(model, attribute))
+        self._changed = set()
+        film.shoot(models, self._words())
+
+    def _value_at_first(self, model: Model, attribute: str) -> Any:
+        """What an attribute was at the first frame; models that came later have been as they are."""
+        known = self._first.get(model, {attribute: getattr(model, attribute)})
+        return known[attribute] if attribute in known else model.lookup(attribute).class_default(type(model))
+
+    def _words(self) -> dict[tuple[str | int, ...], Any]:
+        """What is no model of Bokeh's: captions, readings, sheets and what components are told."""
+        readings = self._store.readings(self._store.frame())
+        captions = {("caption", place): html(instrument.caption) for place, instrument in enumerate(self.instruments)}
+        sheets = {("sheet", place): sheet.text for place, sheet in enumerate(self._sheets)}
+        told = {
+            ("component", place, name): getattr(component, name)
+            for place, component in enumerate(self._components)
+            for name in _own(component)
+        }
+        return {("readings",): list(map(list, readings.items())), **captions, **sheets, **told}
+
+    def _hear(self, event: DocumentChangedEvent) -> None:
+        if isinstance(getattr(event, "model", None), Model):
+            self._changed.add((event.model, event.attr))
+
+    def _built(self, part: Any) -> dict[str, Any]:
+        """What a browser needs to build a part of a picture.
+
+        Raises ValueError for a part that is of no known kind.
+        """
+        if isinstance(part, pn.viewable.Viewer):
+            return self._built(part.__panel__())
+        if not part.visible:
+            return {"kind": "box", "css": "", "children": []}
+        if isinstance(part, pn.pane.Bokeh):
+            return {**self._built_model(part.object), "height": part.height, "classes": part.css_classes}
+        if isinstance(part, JSComponent):
+            return self._built_component(part)
+        if isinstance(part, pn.layout.Column):
+            children = [self._built(child) for child in part.objects]
+            return {"kind": "box", "css": _styles(part.stylesheets), "children": children, "classes": part.css_classes}
+        raise ValueError(f"{type(part).__name__} in a picture is nothing that a static page can show; use an HTML Div")
+
+    def _built_model(self, model: Model) -> dict[str, Any]:
+        if isinstance(model, Div):
+            self._sheets.append(model)
+            return {"kind": "sheet", "css": _styles(model.stylesheets), "place": len(self._sheets) - 1}
+        self._document.add_root(model)
+        return {"kind": "figure", "root": len(self._document.roots) - 1, "id": model.id}
+
+    def _built_component(self, component: JSComponent) -> dict[str, Any]:
+        script = dedent(component._esm).replace("export function render", "function render")
+        if script not in self.modules:
+            self.modules.append(script)
+        self._components.append(component)
+        return {
+            "kind": "component",
+            "place": len(self._components) - 1,
+            "module": self.modules.index(script),
+            "css": _styles(component._stylesheets),
+            "classes": component.css_classes,
+        }
+
+
+def _own(component: JSComponent) -> list[str]:
+    """The names of what a component is told, beyond what all are."""
+    return [name for name in type(component).param if name not in JSComponent.param]
+
+
+def _styles(sheets: Sequence[str]) -> str:
+    return "\n".join(sheet for sheet in sheets if isinstance(sheet, str))

@@ -1,0 +1,338 @@
+"""Static page: a page with its pictures at many recorded epochs, as one HTML file that needs no laboratory.
+
+Nothing in the file is loaded from elsewhere. BokehJS, which is in it, draws the pictures as on the page; what the
+instruments wrote into their sources, epoch by epoch, is a `Film` that `player.js` plays. The file's security policy
+names its scripts by their hashes: a browser runs no other, whatever a text of a user may look like.
+"""
+
+import json
+import tempfile
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from bokeh.resources import Resources
+from latex2mathml.converter import convert
+
+from dashboard.export.animation import Film
+from dashboard.export.page_snapshot import Scene
+from dashboard.pages.page import Page
+from dashboard.state.choices import Choices
+from dashboard.state.settings import COMMON, FAMILIES, OPTIONS, Settings
+from dashboard.state.store import Store
+from dashboard.state.study import Result
+from engine.recording import Recording, save
+
+FRAMES = 120
+FEWEST = 8
+LARGEST = 8 * 2**20
+"""Bytes of a file that can still be sent by mail; a longer one is made again with half the frames."""
+
+WITH_RECORDING = 5 * 2**20
+"""Bytes of a recording that still goes into the file."""
+
+SECONDS = 20.0
+"""For what pictures compute beside the training, at the last epoch."""
+
+MADE, COMPUTED, SHOT = 0.15, 0.3, 0.95
+"""How far it is after each part of the work."""
+
+HERE = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-eval' {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'none'"
+)
+"""BokehJS makes functions of the code of its hover tools: that is what 'unsafe-eval' is for."""
+
+DOCUMENT = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+<script type="application/json" id="page">{page}</script>
+<script type="text/plain" id="film">{film}</script>
+<script type="text/plain" id="recording">{recording}</script>
+<script>{bokeh}</script>
+<script type="module">{player}</script>
+</body>
+</html>
+"""
+BODY = """\
+<header>{logo}<b>Descent Lab</b><span>{name}</span>
+<button id="theme" title="Light or dark" aria-label="Light or dark">◐</button></header>
+<main>
+<section class="ask"><div><h1>{question}</h1><p>{look_for}</p>{trap}</div>
+<div class="formulas">{formulas}</div></section>
+<section class="player" aria-label="Player">
+{buttons}
+<dl id="readings"></dl>
+<input id="epoch" type="range" min="0" max="{last}" value="{last}" aria-label="Epoch">
+<p id="trouble" role="alert" hidden></p>
+</section>
+<section class="grid">
+{cards}
+</section>
+<details class="settings"><summary>Settings</summary><dl>{settings}</dl></details>
+<footer>{foot}</footer>
+</main>"""
+BUTTONS = {
+    "first": ("The first epoch (Home)", "M6 6h2v12H6zm3.500 6 8.500 6V6z"),
+    "back": ("Back (arrow left)", "M15.400 7.400 14 6l-6 6 6 6 1.400-1.400L10.800 12z"),
+    "play": ("Play (space)", ""),
+    "on": ("On (arrow right)", "M10 6 8.600 7.400 13.200 12l-4.600 4.600L10 18l6-6z"),
+    "last": ("The last epoch (End)", "m6 18 8.500-6L6 6zM16 6v12h2V6z"),
+}
+"""What each does, and its icon as a path in SVG; Play has a word."""
+
+CARD = """\
+<article class="card {share}"><h2>{title}</h2><p class="question">{question}</p>
+<details><summary title="How to read it">?</summary><p>{reading}</p></details>
+<div class="picture" data-card="{place}"></div><p class="caption" data-card="{place}"></p></article>"""
+
+
+def static_page(kind: type[Page], recording: Recording, frames: int = FRAMES, **more: Any) -> bytes:
+    """The file at once; what else there is to say is told to `StaticPage`."""
+    page = StaticPage(kind, recording, frames, **more)
+    for _ in page.pieces():
+        pass
+    return page.file
+
+
+class StaticPage:
+    """A page of a recording as one file, made in `pieces` beside everything else.
+
+    file      the HTML, empty until it is made
+    frames    how many epochs are in it
+    progress  of making it, from 0 to 1
+    """
+
+    def __init__(
+        self,
+        kind: type[Page],
+        recording: Recording,
+        frames: int = FRAMES,
+        results: Mapping[str, Result] | None = None,
+        pictures: Mapping[str, Mapping[str, Any]] | None = None,
+        link: str = "",
+        seconds: float = SECONDS,
+    ) -> None:
+        """kind: the page's. recording: as `Page.recording` makes it.
+
+        frames: how many epochs are wanted, evenly spaced; there are fewer where the file would be larger than 8 MiB.
+        results: of the page's study, so that they need not be computed again.
+        pictures: by the name of an instrument's class, what is chosen in its card.
+        link: to the page in a laboratory.
+        seconds: for what pictures compute beside the training.
+
+        Raises ValueError when the page cannot show the recording.
+        """
+        self.file, self.frames, self.progress = b"", max(2, frames), 0.0
+        self._kind, self._recording, self._link = kind, recording, link
+        self._pictures, self._seconds = pictures or {}, seconds
+        self._store = kind.reopened(recording)
+        if results and self._store.study:
+            self._store.study.results, self._store.study.progress = dict(results), 1.0
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self._recording.name or self._kind.title
+
+    def pieces(self) -> Iterator[None]:
+        """Make it."""
+        try:
+            scene = Scene(self._kind(self._store), self._store)
+            yield from self._declare(scene)
+            yield from self._compute(scene)
+            yield from self._shoot(scene)
+        finally:
+            self._store.close()
+
+    def _declare(self, scene: Scene) -> Iterator[None]:
+        """Have all pictures made, with what was chosen in their cards."""
+        for _ in scene.draw():
+            self.progress = min(MADE, self.progress + 0.02)
+            yield
+        for instrument in scene.instruments:
+            instrument.param.update(**self._pictures.get(type(instrument).__name__, {}))
+            yield
+
+    def _compute(self, scene: Scene) -> Iterator[None]:
+        """Have them compute what they show of the newest epoch, as long as there is time."""
+        until, instruments = time.monotonic() + self._seconds, scene.instruments
+        for place, instrument in enumerate(instruments):
+            for _ in instrument.work(self._store.frame()) or ():
+                if time.monotonic() > until:
+                    break
+                yield
+            self.progress = MADE + (COMPUTED - MADE) * (place + 1) / len(instruments)
+        yield from scene.draw()
+
+    def _shoot(self, scene: Scene) -> Iterator[None]:
+        """Have them draw every frame; once more with half as many where that is too much for one file."""
+        scene.open()
+        epochs, file = _evenly(self._store, self.frames), b""
+        while not file or (len(file) > LARGEST and len(epochs) > FEWEST):
+            epochs = [*epochs[:-1:2], epochs[-1]] if file else epochs
+            film = Film()
+            for place, epoch in enumerate(epochs):
+                yield from self._shoot_frame(scene, film, epoch)
+                self.progress = COMPUTED + (SHOT - COMPUTED) * (place + 1) / len(epochs)
+            file = self._written(scene, film, epochs)
+            yield
+        self.file, self.frames, self.progress = file, len(epochs), 1.0
+
+    def _shoot_frame(self, scene: Scene, film: Film, epoch: int) -> Iterator[None]:
+        self._store.look_at(epoch)
+        yield from scene.draw()
+        scene.shoot(film)
+        yield
+
+    def _written(self, scene: Scene, film: Film, epochs: list[int]) -> bytes:
+        """The file."""
+        page = {"epochs": epochs, "epoch": epochs[-1], "cards": scene.cards, "figures": scene.figures}
+        renders = ",".join(f"(() => {{{module};return render}})()" for module in scene.modules)
+        bokeh, player = _bokeh(), _script(f"const RENDERS = [{renders}]\n{(HERE / 'player.js').read_text('utf-8')}")
+        recording = packed(self._recording)
+        recording = recording if len(recording) <= WITH_RECORDING else b""
+        return DOCUMENT.format(
+            policy=POLICY.format(scripts=" ".join(map(_hash, (bokeh, player)))),
+            title=escape(f"{self.title} – Descent Lab"),
+            style=(HERE / "player.css").read_text("utf-8"),
+            body=self._body(scene, len(epochs), bool(recording)),
+            page=_script(json.dumps(page, separators=(",", ":"))),
+            film=b64encode(film.packed()).decode(),
+            recording=b64encode(recording).decode(),
+            bokeh=bokeh,
+            player=player,
+        ).encode()
+
+    def _body(self, scene: Scene, frames: int, with_recording: bool) -> str:
+        kind = self._kind
+        trap = f'<p class="trap"><b>What textbooks get wrong.</b> {kind.trap}</p>' if kind.trap else ""
+        return BODY.format(
+            logo=(HERE.parent / "logo.svg").read_text("utf-8"),
+            name=escape(self.title),
+            question=escape(kind.question),
+            look_for=escape(kind.look_for),
+            trap=trap,
+            formulas="".join(convert(formula, display="block") for formula in kind.formulas),
+            buttons="".join(_button(name, *button) for name, button in BUTTONS.items()),
+            last=frames - 1,
+            cards="\n".join(_card(place, *part) for place, part in enumerate(scene.shares)),
+            settings="".join(_pair(*pair) for pair in self._choices()),
+            foot="".join(f"<p>{line}</p>" for line in self._foot(frames, with_recording)),
+        )
+
+    def _choices(self) -> Iterator[tuple[str, str]]:
+        """Everything that was chosen, in words."""
+        store = self._store
+        yield from in_words(store.settings)
+        for choices in filter(None, (store.view, store.study)):
+            changed = [name for name, value in choices.values().items() if value != choices.param[name].default]
+            yield from in_words(choices, changed)
+
+    def _foot(self, frames: int, with_recording: bool) -> Iterator[str]:
+        """Where it comes from, and how to go on."""
+        history, created = self._store.history, self._recording.created
+        first, last = history[0].index, history[-1].index
+        when = f" on {escape(created)}" if created else ""
+        yield f"Recorded{when} in Descent Lab: {frames:,} of the epochs from {first:,} to {last:,}."
+        if self._link:
+            where = escape(urlsplit(self._link).netloc)
+            yield f'<a href="{escape(self._link)}">Open this page in the laboratory</a> at {where}, if that is there.'
+        if with_recording:
+            name = escape(file_name(self.title, "npz"))
+            yield f'<button id="save" data-name="{name}">Save the recording</button> to open it in any laboratory.'
+
+
+def in_words(choices: Choices, names: list[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Labels and values of choices: those named, or all that have an effect."""
+    for name in choices.names() if names is None else names:
+        value = getattr(choices, name)
+        if value != "" and (names is not None or _counts(choices, name)):
+            yield choices.param[name].label, _value_in_words(value)
+
+
+def file_name(title: str, ending: str) -> str:
+    """A name for a file, of letters that every system can write."""
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in title)
+    return "-".join(filter(None, letters.split("-")))[:60] + f".{ending}" if letters.strip("-") else f"run.{ending}"
+
+
+def packed(recording: Recording) -> bytes:
+    """A recording as the content of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "run.npz"
+        save(path, recording)
+        return path.read_bytes()
+
+
+def _evenly(store: Store, frames: int) -> list[int]:
+    """Epochs that are kept, at most so many, as evenly spaced as they are, the first and the last among them."""
+    first, last = store.history[0].index, store.history[-1].index
+    found = set()
+    for wanted in np.linspace(first, last, frames):
+        store.look_at(round(wanted))
+        found.add(store.frame().epoch.index)
+    return sorted(found | {last})
+
+
+def _card(place: int, kind: type, share: str) -> str:
+    return CARD.format(
+        place=place, share=share, title=escape(kind.title), question=escape(kind.question), reading=escape(kind.reading)
+    )
+
+
+def _button(name: str, title: str, path: str) -> str:
+    face = f'<svg viewBox="0 0 24 24" aria-hidden="true"><path d="{path}"/></svg>' if path else "Play"
+    label = f' aria-label="{title}"' if path else ""
+    return f'<button id="{name}" title="{title}"{label}>{face}</button>'
+
+
+def _counts(choices: Choices, name: str) -> bool:
+    """Whether a choice has an effect: options of what was not chosen, and the speed, have none."""
+    if isinstance(choices, Settings) and name in OPTIONS and name not in COMMON:
+        return any(name in choices.options(family) for family in FAMILIES)
+    return name != "speed"
+
+
+def _value_in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_value_in_words, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _pair(name: str, value: str) -> str:
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+
+
+@cache
+def _bokeh() -> str:
+    """BokehJS, without widgets, tables and WebGL."""
+    return _script("\n".join(Resources(mode="inline", components=["bokeh"]).js_raw))
+
+
+def _script(text: str) -> str:
+    """A script as it may stand in HTML: nothing in it ends it."""
+    return text.replace("</", "<\\/").replace("<!--", "<\\!--")
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'"

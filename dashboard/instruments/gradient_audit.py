@@ -1,0 +1,323 @@
+"""Checkup: what is examined on the page of backpropagation, and what gradient checks say of it at every epsilon."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import param
+
+from dashboard.instruments.instrument import Columns
+from dashboard.instruments.study_picture import StudyView
+from dashboard.state.run import Frame
+from dashboard.state.store import Store
+from engine.backpropagation import BUGS, Backpropagation
+from engine.datasets import Dataset
+from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
+from engine.network import Network
+
+MOST = 300_000
+"""The most parameters times examples: moving each parameter once takes half a second."""
+
+MOST_LAYERS = 5
+"""Layers of weights that can still be walked through."""
+
+SMALL = 24
+"""So many parameters are checked within a frame: 1 ms."""
+
+FEW = 200
+"""Examples of which that is true."""
+
+EXPONENTS = range(-12, 0)
+EPSILONS = tuple(float(f"1e{power}") for power in EXPONENTS)
+USUAL = 1e-5
+
+ROUNDING = 2.0**-53
+"""How far a number in double precision is off, as a share of itself."""
+
+SEEN = 4
+"""After so many epsilons the pictures are drawn again."""
+
+STEP = 1e-3
+"""How far apart gradients are taken to see how the loss bends."""
+
+OWN, WORKED = "this run", "worked example"
+
+
+class CheckView(StudyView):
+    """What is examined, the bug that is planted, the epsilon, the parameter and the stage that are picked."""
+
+    subject = param.Selector(
+        default=OWN,
+        objects=[OWN, WORKED],
+        label="Examine",
+        doc="The network that is trained here, or one weight w = 0.5 with x = y = 1 and the loss (wx - y)².",
+    )
+    bug = param.Selector(
+        default="none",
+        objects=["none", *BUGS],
+        label="Planted bug",
+        doc="A mistake in the backward pass that is shown and checked. Training goes on without it.",
+    )
+    exponent = param.Integer(
+        default=-5,
+        bounds=(EXPONENTS[0], EXPONENTS[-1]),
+        label="ε, as a power of 10",
+        doc="How far each parameter is moved up and down by the check.",
+    )
+    parameter = param.Integer(default=0, bounds=(0, None), doc="The parameter that is picked, counted from 0.")
+    stage = param.String(default="", doc="The stage of the two passes that is picked; empty for the last.")
+
+    @property
+    def epsilon(self) -> float:
+        """How far parameters are moved."""
+        return float(f"1e{self.exponent}")
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network and examples to look at: where, and with which loss and penalties."""
+
+    network: Network
+    data: Dataset
+    loss: str
+    l1: float
+    l2: float
+    bug: str | None
+
+    @classmethod
+    def of(cls, run: Store, frame: Frame) -> Self:
+        """What the visitor has chosen to examine, as it is in a frame."""
+        bug = getattr(run.view, "bug", "none")
+        bug = None if bug == "none" else bug
+        if getattr(run.view, "subject", OWN) == WORKED:
+            network = Network([1, 1], output="linear", initializer="zeros")
+            network.weights[0][...] = 0.5
+            return cls(network, Dataset(np.ones((1, 1)), np.ones(1), "regression", 0), "mse", 0.0, 0.0, bug)
+        return cls(frame.network(), frame.setup.train, frame.setup.loss, frame.l1, frame.l2, bug)
+
+    @property
+    def small(self) -> bool:
+        """Whether a check takes no longer than drawing it."""
+        return self.network.n_parameters <= SMALL and len(self.data) <= FEW
+
+    @cached_property
+    def passes(self) -> Backpropagation:
+        """Both passes, with the planted bug."""
+        return Backpropagation(self.network, self.data, self.loss, self.l1, self.l2, self.bug)
+
+    @cached_property
+    def right(self) -> Backpropagation:
+        """Both passes as they should be."""
+        return self.passes if self.bug is None else Backpropagation(*self._arguments)
+
+    @property
+    def _arguments(self) -> tuple[Network, Dataset, str, float, float]:
+        return self.network, self.data, self.loss, self.l1, self.l2
+
+    def check(self, epsilon: float) -> BugCheck:
+        """The gradient check at an epsilon. Without a bug, nothing is changed by it."""
+        if self.bug is not None:
+            return self.checker.bug_check(self.bug, epsilon)
+        return BugCheck(self.checker.check(epsilon), np.zeros(self.network.n_parameters))
+
+    def walk(self, i: int, epsilon: float) -> Walk:
+        """One parameter's way through the check."""
+        return self.checker.walk(i, epsilon, self.bug)
+
+    @cached_property
+    def checker(self) -> Checker:
+        """All checks of the network as it is here."""
+        return Checker(*self._arguments)
+
+    def bends(self, parameters: range) -> np.ndarray:
+        """(k,) the third derivative of the loss along each of these parameters, from three gradients."""
+        return np.array([self._bend(i) for i in parameters])
+
+    def _bend(self, i: int) -> float:
+        before, slopes = self.network.parameters[i], []
+        for step in (STEP, 0.0, -STEP):
+            self.network.parameters[i] = before + step
+            slopes.append(self.network.gradient(*self._arguments[1:]).flat[i])
+        self.network.parameters[i] = before
+        with np.errstate(all="ignore"):
+            return float((slopes[0] - 2 * slopes[1] + slopes[2]) / STEP**2)
+
+
+@dataclass(eq=False)
+class Findings:
+    """What was found at one moment: checks by epsilon, and by theory where its errors come from.
+
+    rounding, bend   the median relative error at epsilon 1: the first falls with 1 / epsilon, the second grows with its
+                     square; nan until known
+    """
+
+    moment: Hashable
+    epoch: int
+    checks: dict[float, BugCheck] = field(default_factory=dict)
+    rounding: float = float("nan")
+    bend: float = float("nan")
+    complete: bool = False
+
+
+class Checkup:
+    """The gradient checks of one run's frames at every epsilon, made once for all its pictures.
+
+    While the run plays the last complete findings stay until the next are complete; for another question, that is
+    another run, subject or bug, they come one by one.
+    """
+
+    _all: WeakKeyDictionary[Store, Self] = WeakKeyDictionary()
+
+    def __init__(self) -> None:
+        self._question: tuple[object, ...] = ()
+        self._found: Findings | None = None
+        self._alone: tuple[BugCheck, int] | None = None
+        self._alone_at: Hashable = None
+
+    @classmethod
+    def of(cls, run: Store) -> Self:
+        """That of a run."""
+        if run not in cls._all:
+            cls._all[run] = cls()
+        return cls._all[run]
+
+    def findings(self, run: Store, frame: Frame) -> Findings | None:
+        """The newest findings on what a frame asks; None where there are none yet."""
+        self._ask(run, frame)
+        return self._found
+
+    def check(self, run: Store, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
+        """The check at an epsilon and the epoch it is of: the frame's if known or soon made, else the newest one."""
+        found, moment = self.findings(run, frame), _moment(run, frame)
+        known = found is not None and epsilon in found.checks
+        if subject.small and self._alone_at != (moment, epsilon):
+            self._alone, self._alone_at = (subject.check(epsilon), frame.epoch.index), (moment, epsilon)
+        if self._alone_at == (moment, epsilon):
+            return self._alone
+        return (found.checks[epsilon], found.epoch) if known else None
+
+    def work(self, run: Store, frame: Frame) -> Iterator[object] | None:
+        """Find out what is not known yet at any epsilon, in pieces."""
+        found = self.findings(run, frame)
+        if found and found.complete and found.moment == _moment(run, frame):
+            return None
+        return self._pieces(run, Subject.of(run, frame), Findings(_moment(run, frame), frame.epoch.index))
+
+    def work_at(self, run: Store, frame: Frame, epsilon: float) -> Iterator[object] | None:
+        """Find out what is not known yet at one epsilon, by one long piece."""
+        found, moment = self.findings(run, frame), _moment(run, frame)
+        known = found and found.moment == moment and epsilon in found.checks
+        if known or self._alone_at == (moment, epsilon):
+            return None
+        return self._piece(run, Subject.of(run, frame), moment, epsilon, frame.epoch.index)
+
+    def _ask(self, run: Store, frame: Frame) -> None:
+        question = frame.setup, getattr(run.view, "subject", OWN), getattr(run.view, "bug", "none")
+        if self._question != question:
+            self._question, self._found, self._alone, self._alone_at = question, None, None, None
+
+    def _piece(self, run: Store, subject: Subject, moment: Hashable, epsilon: float, epoch: int) -> Iterator[object]:
+        question, made = self._question, (subject.check(epsilon), epoch)
+        if question == self._question:
+            self._alone, self._alone_at = made, (moment, epsilon)
+            run.touch()
+        yield
+
+    def _pieces(self, run: Store, subject: Subject, found: Findings) -> Iterator[object]:
+        question = self._question
+        for place, epsilon in enumerate(_coarse_to_fine()):
+            found.checks = {**found.checks, epsilon: subject.check(epsilon)}
+            if question == self._question and not (self._found and self._found.complete):
+                self._found = found
+                if place % SEEN == 0:
+                    run.touch()
+            yield
+        yield from _forecast(subject, found)
+        found.complete = True
+        if question == self._question:
+            self._found = found
+            run.touch()
+
+
+class Examined:
+    """Mixed into the pictures of what is examined: they begin anew with another subject."""
+
+    missing = "there are more than five layers of weights, or too many parameters and examples to move each by hand."
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        """Whether every parameter can be moved in reasonable time."""
+        network = frame.setup.network
+        return network.n_parameters * len(frame.setup.train) <= MOST and len(network.sizes) - 1 <= MOST_LAYERS
+
+    def draw(self, frame: Frame) -> None:
+        """Bring the picture to a frame."""
+        if getattr(self.run.view, "subject", OWN) != self._examined:
+            self._begin(frame)
+        else:
+            super().draw(frame)
+
+    def begin(self, frame: Frame) -> None:
+        """Make ready for another subject."""
+        self._examined = getattr(self.run.view, "subject", OWN)
+
+    def subject(self, frame: Frame) -> Subject:
+        """What is examined."""
+        return Subject.of(self.run, frame)
+
+    def news(self, layers: dict[str, Columns], after: int) -> dict[str, Columns]:
+        """The layers that are others than in the last frame: each costs 0.1 ms and a message."""
+        sent = self._sent if after >= 0 else {}
+        self._sent = {**sent, **layers}
+        return {label: columns for label, columns in layers.items() if not _same(columns, sent.get(label, {}))}
+
+    @property
+    def epsilon(self) -> float:
+        """How far parameters are moved."""
+        return getattr(self.run.view, "epsilon", 1e-5)
+
+    def parameter(self, subject: Subject) -> int:
+        """The picked parameter; the last one where there are not so many."""
+        return min(getattr(self.run.view, "parameter", 0), subject.network.n_parameters - 1)
+
+    def pick(self, **choices: object) -> None:
+        """Set choices of the page's view, if it has them."""
+        if isinstance(self.run.view, CheckView):
+            self.run.view.param.update(**choices)
+
+
+def passed(error: float) -> bool:
+    """Whether a relative error is below what the check asks for."""
+    return error < TOLERANCE
+
+
+def _same(columns: Columns, others: Columns) -> bool:
+    return columns.keys() == others.keys() and all(np.array_equal(columns[name], others[name]) for name in columns)
+
+
+def _moment(run: Store, frame: Frame) -> Hashable:
+    own = getattr(run.view, "subject", OWN) == OWN
+    return (frame.epoch.index, frame.l1, frame.l2) if own else None
+
+
+def _coarse_to_fine() -> list[float]:
+    """All epsilons: the usual one first, every other one before those in between."""
+    return sorted(EPSILONS, key=lambda epsilon: (epsilon != USUAL, EPSILONS.index(epsilon) % 2))
+
+
+def _forecast(subject: Subject, found: Findings) -> Iterator[object]:
+    """From the loss, how it is rounded and how it bends, what a difference of losses must be wrong by."""
+    check, bends = found.checks[USUAL].check, []
+    for start in range(0, subject.network.n_parameters, 8):
+        bends.append(subject.bends(range(start, min(start + 8, subject.network.n_parameters))))
+        yield
+    smooth = ~check.kinks
+    with np.errstate(all="ignore"):
+        sizes = np.maximum(np.abs(check.numeric), check.least)[smooth]
+        rounding = ROUNDING * subject.checker.resolution.typical / sizes
+        bend = np.abs(np.concatenate(bends)[smooth]) / 6 / sizes
+    if sizes.size:
+        found.rounding, found.bend = float(np.median(rounding)), float(np.median(bend))

@@ -1,0 +1,41 @@
+"""Told activations: the life of every hidden unit, where only its mean activations are known."""
+
+import numpy as np
+
+from dashboard.instruments.activation_map import ActivationMap
+from dashboard.instruments.instrument import Columns
+from dashboard.state.run import Frame
+from engine.measures import DIM
+
+
+class ToldActivations(ActivationMap):
+    """The activation map of a training elsewhere: what is dead or dim is seen by the means alone."""
+
+    reading = (
+        "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right "
+        "marks a unit whose mean is exactly zero, as that of a dead ReLU is; a ring one below 0.001 in a layer that is "
+        "never negative. A click picks the unit and takes all pictures to that epoch."
+    )
+
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        """Whether hidden units are told of, and nothing else is known of the network."""
+        return super().suits(frame) and not len(frame.setup.train)
+
+    def describe(self, frame: Frame) -> str:
+        batches = frame.batches("mean_activations")
+        where = f" in the {batches:,} batches measured" if batches > 1 else " in the batch measured" if batches else ""
+        unknown = f", {self._units - self._known} not measured" if self._known < self._units else ""
+        return f"{self._dead} dead{where}, {self._dim} dim of {self._units} units{unknown}"
+
+    def _fates(self, frame: Frame) -> dict[str, Columns]:
+        means = np.concatenate(frame.epoch.mean_activations)
+        if frame.epoch.index > frame.cursor:
+            means = np.full(len(means), np.nan)
+        layers = np.split(means, np.cumsum(self._widths)[:-1])
+        positive = np.concatenate([np.full(len(part), not (part < 0).any()) for part in layers])
+        dead = means == 0
+        dim = positive & ~dead & (means < DIM)
+        self._dead, self._dim, self._known = int(dead.sum()), int(dim.sum()), int(np.isfinite(means).sum())
+        edge = 1.015 * max(20, frame.cursor + 1)
+        return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}

@@ -1,0 +1,128 @@
+"""Cell: an instrument as the output of a notebook's cell, which follows its run without any page that leads it."""
+
+import time
+from typing import Any
+
+import panel as pn
+from bokeh.document import Document
+from bokeh.model import Model
+from panel.io.notebook import Comm
+
+from dashboard.jupyter_ui import kernel, still_page
+from dashboard.state.job import Job
+from dashboard.widgets.plain_text import HTML, element
+
+HEADING = """
+h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
+p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
+"""
+CAPTION = ":host { font-size: 12.5px; opacity: .82; font-variant-numeric: tabular-nums; }"
+ROW = ":host { display: flex !important; flex-flow: row wrap; } :host > * { flex: 1 1 320px; }"
+
+
+PATIENCE = 1.0
+"""Seconds that an image of a picture waits for what takes long to compute."""
+
+
+class Alone:
+    """A picture in a cell that no page leads: it follows its run, and has its heavy work done, by itself."""
+
+    def __init__(self, instrument: Any) -> None:
+        self._instrument = instrument
+        self._version = -1
+        self._job: Job | None = None
+
+    def catch_up(self) -> None:
+        """Draw what is new in the run."""
+        instrument, version = self._instrument, self._instrument.run.version
+        if version != self._version:
+            self._version, frame = version, instrument.run.frame()
+            if not instrument.suits(frame):
+                instrument.caption = f"Nothing to show: {instrument.missing}"
+                return
+            instrument.draw(frame)
+        if self._job is None or not self._job.busy:
+            work = instrument.work(instrument.run.frame())
+            self._job = Job(work, in_turn=True) if work else None
+
+    def leave(self) -> None:
+        """Leave its work undone."""
+        if self._job:
+            self._job.drop()
+
+    @property
+    def mark(self) -> object:
+        return self._instrument.run.version, self._instrument.caption
+
+    def still(self) -> str:
+        """The picture as it is now, with what it says; what takes long to compute is waited for a moment."""
+        self.catch_up()
+        until = time.perf_counter() + PATIENCE
+        while self._job and self._job.busy and time.perf_counter() < until:
+            time.sleep(0.01)
+        return still_page.of(self._instrument.run, [self._instrument])
+
+
+class Picture(pn.pane.Bokeh):
+    """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
+
+    priority = -1
+    """For no other figure."""
+
+    def __init__(self, instrument: Any, **params: Any) -> None:
+        super().__init__(**params)
+        self._instrument = instrument
+        self._alone: Alone | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a cell shows it already; a figure can be in one place only."""
+        return bool(self._models)
+
+    def _get_model(
+        self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
+    ) -> Model:
+        model = super()._get_model(doc, root, parent, comm)
+        if kernel.is_live(comm):
+            self._alone = self._alone or Alone(self._instrument)
+            kernel.show(root or model, self._alone)
+            kernel.attend(self._instrument.run)
+        return model
+
+
+class Card(pn.viewable.Viewer):
+    """An instrument as the output of a cell shows it: with its title, what can be chosen, and its caption."""
+
+    def __init__(self, instrument: Any) -> None:
+        super().__init__()
+        chosen = {name: getattr(instrument, name) for name in instrument.controls}
+        self._instrument = type(instrument)(instrument.run, **chosen) if instrument.pane.is_shown else instrument
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        one = self._instrument
+        words = element("h2", one.title) + element("p", one.question)
+        choices = pn.Param(one, parameters=list(one.controls), show_name=False, default_layout=pn.Row, margin=0)
+        return pn.Column(
+            pn.Row(HTML(words, stylesheets=[HEADING], sizing_mode="stretch_width", margin=0), choices),
+            one.__panel__(),
+            HTML(one.param.caption, stylesheets=[CAPTION], sizing_mode="stretch_width", margin=(2, 0)),
+            sizing_mode="stretch_width",
+            min_width=320,
+            margin=(4, 12, 8, 4),
+        )
+
+
+def cards(*instruments: Any) -> pn.viewable.Viewable:
+    """Instruments beside one another, as the output of a cell shows them."""
+    return pn.Row(*map(Card, instruments), stylesheets=[ROW], sizing_mode="stretch_width")
+
+
+def _shown(thing: Any) -> Any:
+    """What is shown for a thing at the end of a cell; None for what is none of ours."""
+    group = thing if isinstance(thing, tuple) else (thing,)
+    if group and all(isinstance(getattr(one, "pane", None), Picture) for one in group):
+        return cards(*group)
+    return thing if isinstance(thing, pn.viewable.Viewable | pn.viewable.Viewer) else None
+
+
+kernel.load(_shown)

@@ -1,0 +1,47 @@
+"""Inline: a training that is watched, shown live by the very cell of a notebook that runs it."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from dashboard.jupyter_ui import kernel
+from dashboard.shell.app import App
+from dashboard.tracking import logger
+from dashboard.tracking.logger import Lab
+from dashboard.tracking.tracked_run import Watched, WatchSettings
+
+
+def show(told: Lab) -> bool:
+    """Show what a program tells of its training below the cell; False where there is no notebook."""
+    if kernel.KERNEL is None:
+        return False
+    kernel.KERNEL.display(App(Watched(WatchSettings(feed=told.id)), page="watch", lazy=True))
+    told.log, told.log_epoch = _drawing(told.log), _drawing(told.log_epoch)
+    told.close = _drawing_the_end(told.close)
+    return True
+
+
+def _drawing(log: Callable[..., None]) -> Callable[..., None]:
+    """The same, and a frame where one is due: the loop that tells keeps the kernel from drawing any."""
+
+    @wraps(log)
+    def log_and_draw(*told: Any, **more: Any) -> None:
+        log(*told, **more)
+        kernel.beat()
+
+    return log_and_draw
+
+
+def _drawing_the_end(close: Callable[..., None]) -> Callable[..., None]:
+    """The same, and the image of what came of it, which is what the notebook keeps."""
+
+    @wraps(close)
+    def close_and_draw(*told: Any, **more: Any) -> None:
+        close(*told, **more)
+        kernel.draw_stills()
+
+    return close_and_draw
+
+
+if show not in logger.SHOWN:
+    logger.SHOWN.append(show)

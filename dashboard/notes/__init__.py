@@ -1,1 +1,0 @@
-"""The journal: its entries, their folder and what shows them."""

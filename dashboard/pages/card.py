@@ -1,0 +1,200 @@
+"""Slot: a card of a page for one picture."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import param
+from bokeh.models import Plot
+
+from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.pages.compared_card import OWN, GuestPicture, among_guests
+from dashboard.state.read_only import Onlooker
+from dashboard.state.store import Frame, Guest, Store
+from dashboard.widgets import style
+from dashboard.widgets.browser import InView
+from dashboard.widgets.plain_text import HTML, Words, element, sheet, write
+from dashboard.widgets.save_menu import SaveMenu, as_csv, file_name
+
+CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
+HEADING = """
+:host { min-width: 0; }
+h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
+p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
+p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+"""
+CAPTION = """
+:host { min-width: 0; overflow: hidden; }
+p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
+p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+"""
+PICTURES = """
+:host { display: flex !important; flex-flow: row wrap; gap: 4px 12px; align-items: flex-start; }
+.scroll-button { display: none; }
+"""
+
+
+class Slot(pn.viewable.Viewer):
+    """A card for one instrument: its title, how to read it, the picture, its caption, and the same of every guest.
+
+    page   the slug of the page, for the names of files
+    """
+
+    def __init__(self, run: Store, choices: Sequence[type[Instrument]], page: str = "") -> None:
+        super().__init__()
+        self._run, self._choices, self.page = run, choices, page
+        self._kind: type[Instrument] | None = choices[0]
+        self.instrument: Instrument | None = None
+        self.beside: list[GuestPicture] = []
+        self._guests: tuple[Guest, ...] = ()
+        self.made, self.version = False, -1
+        self._heading = HTML(stylesheets=[HEADING, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width")
+        self._switches = pn.Row(margin=0)
+        self._save = SaveMenu(self._file)
+        self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
+        self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
+        self._caption = sheet(
+            stylesheets=[CAPTION, style.WHOLE_WHERE_NARROW], css_classes=["caption"], sizing_mode="stretch_width"
+        )
+        self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
+        self._name(self._kind_for(run.frame()))
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self.view
+
+    @property
+    def unmade(self) -> bool:
+        """Whether a picture of the card was never drawn, which takes longer."""
+        return not self.made or self._run.guests is not self._guests or not all(one.made for one in self.beside)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it shows what it shows everybody: nothing else was chosen, and no guests are there."""
+        own = self.instrument
+        return self.made and not self._guests and all(getattr(own, n) == own.param[n].default for n in self._picks())
+
+    def forget(self) -> None:
+        """Bring all of it to the next frame: what the page shows is not known any more."""
+        self.version = -1
+        if self.instrument:
+            self.instrument.forget()
+
+    def behind(self, version: int) -> bool:
+        """Whether the card does not show that version of the run yet."""
+        return self.version != version or any(one.behind(version) for one in self.beside)
+
+    def draw(self, frame: Frame, version: int, make: bool = True) -> None:
+        """Bring the pictures to a frame, choosing others if the run has become of another kind.
+
+        Of guests' pictures that were never drawn, one is made at a time, and none unless `make`.
+        """
+        if self.version != version:
+            self._draw_own(frame)
+            self.version = version
+        if self._run.guests is not self._guests:
+            self._seat()
+        unmade = [one for one in self.beside if not one.made]
+        for one in self.beside:
+            if one not in unmade[int(make) :]:
+                one.draw(version)
+
+    def _draw_own(self, frame: Frame) -> None:
+        self._fit(frame)
+        if self.instrument:
+            self.instrument.draw(frame)
+        write(self._caption, element("p", self.instrument.caption if self.instrument else ""))
+
+    def _card(self) -> pmui.Paper:
+        parts = self._heading, self._switches, self._save, self._reading
+        return pmui.Paper(
+            pn.Row(*parts, sizing_mode="stretch_width", margin=0),
+            self._picture,
+            pn.pane.Bokeh(self._caption, margin=0, sizing_mode="stretch_width"),
+            elevation=0,
+            variant="outlined",
+            sx=CARD,
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+
+    def _fit(self, frame: Frame) -> None:
+        kind = self._kind_for(frame)
+        if self.made and kind is self._kind:
+            return
+        self.instrument = kind(self._run) if kind else None
+        self._kind, self.made = kind, True
+        self._name(kind)
+        self._switches.objects = [_choice(self.instrument, name) for name in self._controls(kind)]
+        self._save.kinds = _kinds(self.instrument)
+        self._seat()
+
+    def _picks(self) -> Sequence[str]:
+        """The names of what a visitor may choose in the card."""
+        return self.instrument.controls if self.instrument else ()
+
+    def _controls(self, kind: type[Instrument] | None) -> list[str]:
+        """What a visitor may choose in the card: not what changes a run that is only looked at."""
+        taken = kind.tools if kind and isinstance(self._run, Onlooker) else ()
+        return [name for name in kind.controls if name not in taken] if kind else []
+
+    def _seat(self) -> None:
+        """Have a picture of each guest beside that of the run, unless it draws them itself."""
+        self._guests, before = self._run.guests, self.beside
+        known = {one.guest: one for one in before if one.own is self.instrument}
+        apart = self.instrument is not None and not self.instrument.overlays_guests
+        guests = self._guests if apart else ()
+        self.beside = [known.get(guest) or GuestPicture(guest, self.instrument) for guest in guests]
+        for one in before:
+            if one not in self.beside:
+                one.leave()
+        own = self.instrument or _nothing(self._choices[0])
+        objects = [among_guests(own) if self.beside else own, *self.beside]
+        self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.beside else [])
+
+    def _file(self, kind: str) -> Mapping[str, Any]:
+        """The file of the card as it is now, or the figures that the browser is to draw it from."""
+        name = file_name(self.page, self.instrument.title, self.instrument.shown, kind)
+        shown = [one for one in self.beside if one.instrument]
+        if kind == "csv":
+            return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
+        own = {"id": self.instrument.figure.id, "name": OWN, "color": style.NEUTRAL}
+        others = [{"id": one.instrument.figure.id, "name": one.guest.name, "color": one.guest.color} for one in shown]
+        return {"name": name, "figures": [own, *others]}
+
+    def _kind_for(self, frame: Frame) -> type[Instrument] | None:
+        """The first choice that suits the run; None where none does."""
+        return next((choice for choice in self._choices if choice.suits(frame)), None)
+
+    def _name(self, kind: type[Instrument] | None) -> None:
+        title = (kind or self._choices[0]).title
+        question, reading = (kind.question, kind.reading) if kind else ("", "")
+        self._heading.object = element("h2", title) + element("p", question)
+        self._reading.param.update(label=f"How to read {title}", description=reading, visible=bool(kind))
+
+
+def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
+    """A small control for what an instrument lets one choose."""
+    parameter = instrument.param[name]
+    if isinstance(parameter, param.Boolean):
+        return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
+    return pmui.Select.from_param(
+        parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description=""
+    )
+
+
+def _kinds(instrument: Instrument | None) -> list[str]:
+    """The kinds of files an instrument can be saved as."""
+    if instrument is None:
+        return []
+    drawn = ["png", "svg"] if isinstance(instrument.figure, Plot) else []
+    return [*drawn, "csv"] if instrument.table() else drawn
+
+
+def _tables(shown: Sequence[GuestPicture]) -> dict[str, dict[str, Columns]]:
+    """What the guests' pictures show, by names that differ even if those of the guests do not."""
+    return {f"guest {i}: {one.guest.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
+
+
+def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:
+    return Words(f"Nothing to show: {kind.missing}", variant="body2", height=kind.height, margin=(24, 8))

@@ -1,0 +1,118 @@
+"""Guest picture: a kept run in the card of a page's picture, beside the page's own run."""
+
+import time
+from collections.abc import Iterator
+
+import panel as pn
+import param
+from bokeh.models import Div
+from markupsafe import Markup
+
+from dashboard.instruments.instrument import Instrument
+from dashboard.state.store import Frame, Guest
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import element, sheet, write
+
+EVERY = 0.3
+"""Seconds from one drawing of a guest's picture to the next: it must not slow those of the page's own run."""
+
+WORDS = """
+:host { min-width: 0; overflow: hidden; }
+p { font-size: 12.5px; margin: 4px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
+p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+p.name { font-weight: 500; opacity: 1; }
+i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
+"""
+SHARE = {"flex": "1 1 240px", "min-width": "0"}
+"""Pictures of a card stand side by side as long as each has so much room."""
+
+OWN = "this run"
+"""What the page's own run is called among its guests."""
+
+
+class GuestPicture(pn.viewable.Viewer):
+    """The same instrument on a guest's store, under the guest's name, or a line that says why there is none.
+
+    The page has taken the guest to its own epoch. What is chosen in the card's head holds for this picture too. It is
+    made when it is first drawn.
+    """
+
+    def __init__(self, guest: Guest, own: Instrument) -> None:
+        super().__init__()
+        self.guest, self.own = guest, own
+        self.instrument: Instrument | None = None
+        self.why_not = own.why_not(guest, own.run)
+        self.made = bool(self.why_not)
+        look = [WORDS, style.WHOLE_WHERE_NARROW]
+        self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
+        self._view = pn.Column(_words(self._name), margin=0, styles=SHARE, css_classes=["guest-picture"])
+        self._drawn, self._drawn_at = (-1, -1), 0.0
+        self._controls = [name for name in own.controls if name not in own.tools]
+        self._watcher = own.param.watch(self._follow, self._controls) if self._controls else None
+        write(self._name, self._named(self.why_not))
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._view
+
+    def behind(self, version: int) -> bool:
+        """Whether it does not show the guest as it is now, beside that version of the page's run."""
+        return not self.why_not and self._drawn != (version, self.guest.store.version)
+
+    def draw(self, version: int) -> None:
+        """Bring the picture to where the guest stands now, unless it has just been drawn."""
+        if not self.behind(version) or time.perf_counter() - self._drawn_at < EVERY:
+            return
+        self._drawn = version, self.guest.store.version
+        frame = self.guest.store.frame()
+        self.instrument.draw(frame) if self.instrument else self._make()
+        last = frame.epoch.index < self.own.shown
+        write(self._name, self._named(self._stands(frame) if last else ""))
+        write(self._caption, element("p", self.instrument.caption))
+        self._drawn_at = time.perf_counter()
+
+    @property
+    def heavy(self) -> bool:
+        """Whether pieces of its work may take long."""
+        return self.instrument.heavy
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        """The work of the instrument where the guest stands, whatever the page's frame."""
+        return self.instrument.work(self.guest.store.frame())
+
+    def leave(self) -> None:
+        """Let go of the page's own picture, which may stay."""
+        if self._watcher:
+            self.own.param.unwatch(self._watcher)
+            self._watcher = None
+
+    def _make(self) -> None:
+        chosen = {name: getattr(self.own, name) for name in self._controls}
+        self.instrument, self.made = type(self.own)(self.guest.store, **chosen), True
+        self._view.objects = [_words(self._name), self.instrument, _words(self._caption)]
+
+    def _follow(self, *events: param.parameterized.Event) -> None:
+        """Draw as the page's own picture does."""
+        if self.instrument:
+            self.instrument.param.update(**{event.name: event.new for event in events})
+
+    def _named(self, words: str) -> Markup:
+        name = f"{self.guest.name}: {words}" if words else self.guest.name
+        return element("p", chip(self.guest), name, kind="name")
+
+    def _stands(self, frame: Frame) -> str:
+        return f"ends at epoch {frame.epoch.index:,}"
+
+
+def among_guests(own: Instrument) -> pn.viewable.Viewable:
+    """The picture of the page's own run, under a line like those of its guests."""
+    name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
+    return pn.Column(_words(name), own, margin=0, styles=SHARE)
+
+
+def chip(guest: Guest) -> Markup:
+    """The guest's color, as HTML."""
+    return Markup('<i style="background: {}"></i>').format(guest.color)
+
+
+def _words(div: Div) -> pn.viewable.Viewable:
+    return pn.pane.Bokeh(div, margin=0, sizing_mode="stretch_width")

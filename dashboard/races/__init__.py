@@ -1,1 +1,0 @@
-"""Races of optimizers down a surface."""

@@ -1,0 +1,1 @@
+"""Plumbing between Panel, Bokeh and Tornado and the laboratory."""

@@ -1,0 +1,112 @@
+"""Hearing: what pages tell, before Bokeh takes it down.
+
+Some of it is heard at once, some by nobody, some has been mixed up by the page, and some is of visitors who have left.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import cache, partial, wraps
+from typing import Any
+from weakref import WeakKeyDictionary, WeakMethod
+
+from bokeh.document import Document
+from bokeh.document.events import DocumentPatchedEvent
+from bokeh.model import DataModel
+from bokeh.protocol.message import Message
+from bokeh.server.protocol_handler import ProtocolHandler
+from bokeh.server.views.ws import WSHandler
+
+from dashboard.server.outbound import anew, send
+
+
+@cache
+def listen() -> None:
+    """Hear first what Bokeh is told, and have it drop what visitors say who have left: each would be a traceback."""
+    handle, on_close = ProtocolHandler.handle, WSHandler.on_close
+
+    @wraps(handle)
+    async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
+        if connection._session is None:
+            return None
+        document = connection._session.document
+        if message.msgtype == "PATCH-DOC":
+            if _hear(message, document) or _is_about_looks(message, document):
+                return None
+            again = put_right(document, message.content["events"])
+            if again:
+                document.add_next_tick_callback(partial(send, document, again, nullcontext))
+            if not message.content["events"]:
+                return None
+            _rouse(document)
+        return await handle(handler, message, connection)
+
+    @wraps(on_close)
+    def close_if_there(socket: WSHandler) -> None:
+        if socket.connection is None or socket.connection._session is not None:
+            on_close(socket)
+
+    ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
+
+
+OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled", "severity", "color", "variant"])
+"""What no visitor changes in a component."""
+
+
+def put_right(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
+    """Take out of a page's events what it says of what only we change; how that is, to be told once more.
+
+    A React component of Panel's writes back what it was told, a moment later: where two changes come fast one after the
+    other, the page may go back to the first.
+    """
+    echoes = [event for event in events if _is_echo(event, document)]
+    events[:] = [event for event in events if event not in echoes]
+    return [anew(document.models.get_by_id(event["model"]["id"]), event["attr"]) for event in echoes]
+
+
+def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
+    if event.get("kind") != "ModelChanged" or event["attr"] not in OURS:
+        return False
+    return isinstance(document.models.get_by_id(event["model"]["id"]), DataModel)
+
+
+LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionary()
+"""Who hears at once what a page says of a model, by its id: told an attribute and its value; whether it was heard.
+
+Weak, as whoever hears holds the document by its models.
+"""
+
+
+ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
+"""Who is told, before anything is done about it, that a visitor does something."""
+
+
+def _rouse(document: Document) -> None:
+    found = ATTENTIVE.get(document)
+    roused = found and found()
+    if roused:
+        roused()
+
+
+def _hear(message: Message, document: Document) -> bool:
+    """Pass an attribute's change on to who waits for it, without the document's lock and without an answer."""
+    listeners = LISTENERS.get(document)
+    events = message.content.get("events", ()) if listeners else ()
+    if len(events) != 1 or events[0].get("kind") != "ModelChanged":
+        return False
+    heard = listeners.get(events[0]["model"]["id"])
+    listener = heard and heard()
+    return bool(listener and listener(events[0]["attr"], events[0]["new"]))
+
+
+def _is_about_looks(message: Message, document: Document) -> bool:
+    """Whether a page tells only how models look there, such as an axis's color or a figure's width in pixels.
+
+    Nobody here listens for that, and a page tells hundreds of such things of its pictures: to take each down would be a
+    sixth of the work of opening it.
+    """
+    return all(_is_unheard(event, document) for event in message.content.get("events", ()))
+
+
+def _is_unheard(event: Mapping[str, Any], document: Document) -> bool:
+    model = document.models.get_by_id(event["model"]["id"]) if event.get("kind") == "ModelChanged" else None
+    return model is not None and not model._callbacks.get(event["attr"])

@@ -1,0 +1,1 @@
+"""What surrounds a page: the app, its drawers, its dialogs and its session."""

@@ -1,0 +1,41 @@
+"""Left runs: what a visitor has left by going to another page, to be found again as it was. No Panel here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboard.state.store import Store
+
+
+class LeftRuns:
+    """The last few stores that were left, by the links to them; those before are closed.
+
+    A store in here computes nothing.
+    """
+
+    MOST = 3
+
+    def __init__(self) -> None:
+        self._stores: dict[frozenset, Store] = {}
+
+    def put(self, query: Mapping[str, Any], store: Store) -> None:
+        """Take up a store that is left, under the query of its link."""
+        before = self._stores.pop(frozenset(query.items()), None)
+        if before is not None and before is not store:
+            before.close()
+        if store.study:
+            store.study.cancel()
+        self._stores[frozenset(query.items())] = store
+        while len(self._stores) > self.MOST:
+            self._stores.pop(next(iter(self._stores))).close()
+
+    def __contains__(self, query: Mapping[str, Any]) -> bool:
+        return frozenset(query.items()) in self._stores
+
+    def take(self, query: Mapping[str, Any]) -> Store | None:
+        """The store that was left under this query, which is no longer in here; None where there is none."""
+        return self._stores.pop(frozenset(query.items()), None)
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        while self._stores:
+            self._stores.popitem()[1].close()

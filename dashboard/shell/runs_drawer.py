@@ -1,0 +1,285 @@
+"""Kept runs: the panel that keeps the run on a page, opens others, shows them beside it, and takes and gives files."""
+
+import os
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol
+
+import panel as pn
+from markupsafe import Markup
+
+from dashboard.pages.compared_card import chip
+from dashboard.state.choices import Choices
+from dashboard.state.store import Guest, Store
+from dashboard.storage.run_archive import ENDING, LARGEST, Kept, Shelf, described, differences
+from dashboard.storage.unique_names import told_apart
+from dashboard.widgets import style
+from dashboard.widgets.file_drop import FileDrop
+from dashboard.widgets.plain_text import HTML, element, phrase
+from dashboard.widgets.run_list import KeepForm, RunList
+from engine.recording import Recording
+
+MOST_BESIDE = 3
+PLACES = (2, 3, 6)
+"""Among the colors of what is compared, those that are neither like a training's nor like a validation's."""
+
+EMPTY = "No runs are kept yet. Train one, give it a name above, and keep it: it can be opened again exactly as it was."
+TABLE = """
+:host { min-width: 0; overflow-x: auto; }
+h3 { font-size: 13.5px; font-weight: 600; margin: 0 0 4px; }
+table { border-collapse: collapse; font-size: 12.5px; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; vertical-align: top; padding: 3px 12px 3px 0; overflow-wrap: anywhere; }
+th { font-weight: 500; opacity: .8; }
+tr + tr { border-top: 1px solid color-mix(in srgb, currentColor 14%, transparent); }
+i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 5px; }
+p { font-size: 12.5px; margin: 0; opacity: .8; }
+"""
+SMALL = ":host { min-width: 0; } p { font-size: 11.5px; margin: 0 0 3px; opacity: .68; overflow-wrap: anywhere; }"
+
+
+class Host(Protocol):
+    """What shows the page that kept runs are opened on."""
+
+    run: Store
+
+    def keep(self, name: str = "") -> Kept:
+        """Keep the run on the page."""
+
+    def reopen(self, recording: Recording, key: str = "") -> None:
+        """Show a recording, on the page that it was made on; key: under which it is kept."""
+
+    def reopened(self, recording: Recording) -> Store:
+        """The store that a recording was made of."""
+
+
+class KeptRuns(pn.viewable.Viewer):
+    """Everything that can be done with kept runs, beside a page.
+
+    What is shown beside the page's run is among that run's `guests`; this panel follows them, and the folder.
+    """
+
+    def __init__(self, shelf: Shelf, host: Host, close: Callable[[], None] | None = None) -> None:
+        """close: puts the panel away; without it there is no button for that."""
+        super().__init__()
+        self._shelf, self._host = shelf, host
+        self._seen: Hashable = None
+        self._handed: BinaryIO | None = None
+        self._close = close or (lambda: None)
+        self._form = KeepForm(self._do, closes=close is not None)
+        self._list = RunList(self._do, empty=EMPTY)
+        self._drop = FileDrop(
+            self._add, self._fail, words="Drop a run's file here, or choose one", endings=ENDING, largest=LARGEST
+        )
+        self._table = _words(TABLE)
+        self._small = _words(SMALL)
+        self.refresh()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        parts = self._form, self._list, self._table, self._drop, self._small
+        return pn.Column(*(_spaced(part) for part in parts), margin=(10, 12), sizing_mode="stretch_width")
+
+    def refresh(self) -> None:
+        """Follow what others have changed in the folder, and what is on the page; it costs little if nothing has."""
+        run = self._host.run
+        settings = run.settings.values()
+        now = self._shelf.stamp(), run.guests, repr(settings)
+        if now != self._seen:
+            self._seen = now
+            self._fill(settings)
+
+    def _do(self, wish: Mapping[str, Any]) -> None:
+        """Do what was asked for, and say what came of it."""
+        acts = {
+            "keep": self._keep,
+            "open": self._open,
+            "rename": self._rename,
+            "delete": self._delete,
+            "restore": self._restore,
+            "beside": self._place_beside,
+            "download": self._hand_out,
+            "close": lambda _: self._close(),
+        }
+        try:
+            acts[wish["do"]](wish)
+        except (ValueError, OSError) as error:
+            self._fail(_sentence(error))
+        self.refresh()
+        self._list.answered = wish.get("number", self._list.answered)
+
+    def _keep(self, wish: Mapping[str, Any]) -> None:
+        kept = self._host.keep(str(wish["name"]))
+        self._say(f"Kept as {self._called(kept)}, at epoch {kept.epoch:,}.")
+
+    def _open(self, wish: Mapping[str, Any]) -> None:
+        kept = self._shelf.about(wish["id"])
+        self._host.reopen(self._shelf.load(kept.id), kept.id)
+        self._say(f"Opened {self._called(kept)}, at epoch {kept.epoch:,}.")
+
+    def _rename(self, wish: Mapping[str, Any]) -> None:
+        kept = self._shelf.rename(wish["id"], str(wish["name"]))
+        self._say(f"Its name is now {_quoted(kept.name)}.")
+
+    def _delete(self, wish: Mapping[str, Any]) -> None:
+        kept = self._shelf.about(wish["id"])
+        called = self._called(kept)
+        self._shelf.delete(kept.id)
+        self._say(f"Deleted {called}.", undo=kept.id)
+
+    def _restore(self, wish: Mapping[str, Any]) -> None:
+        self._say(f"{self._called(self._shelf.restore(wish['id']))} is back.")
+
+    def _place_beside(self, wish: Mapping[str, Any]) -> None:
+        run, kept = self._host.run, self._shelf.about(wish["id"])
+        guests = [guest for guest in run.guests if guest.id != kept.id]
+        if wish["on"]:
+            guests.append(self._guest(kept, guests))
+        run.welcome(guests)
+        self._say("")
+
+    def _guest(self, kept: Kept, others: Sequence[Guest]) -> Guest:
+        """A kept run to be shown beside the page's, in a color that no other has."""
+        if len(others) >= MOST_BESIDE:
+            raise ValueError(f"{MOST_BESIDE} runs are shown beside already: take one away first.")
+        store = self._host.reopened(self._shelf.load(kept.id))
+        if type(store) is not type(self._host.run):
+            store.close()
+            ours, theirs = (type(one).__name__.lower() for one in (self._host.run, store))
+            raise ValueError(f"{_quoted(kept.name)} is a {theirs}, and this page shows a {ours}. Open it by itself.")
+        taken = {guest.color for guest in others}
+        color = next(color for color in map(style.variant_color, PLACES) if color not in taken)
+        return Guest(kept.id, told_apart(self._shelf.kept()).get(kept.id, kept.name), color, store)
+
+    def _hand_out(self, wish: Mapping[str, Any]) -> None:
+        """The next piece of a file; the browser asks for one after the other."""
+        try:
+            if wish["start"] == 0 or self._handed is None:
+                self._let_go()
+                self._handed = self._shelf.path(wish["id"]).open("rb")
+            self._handed.seek(int(wish["start"]))
+            piece, size = self._handed.read(RunList.PIECE), os.fstat(self._handed.fileno()).st_size
+            self._list.hand_out(self._filename(wish["id"]), piece, size)
+            if self._handed.tell() >= size:
+                self._let_go()
+        except (ValueError, OSError):
+            self._list.hand_out("", b"", 0)
+            raise
+
+    def _let_go(self) -> None:
+        if self._handed:
+            self._handed.close()
+        self._handed = None
+
+    def _filename(self, key: str) -> str:
+        """What the file of a run is called elsewhere: by its name, and by its id, under which it comes back."""
+        words = re.sub(r"[^\w.]+", "-", self._shelf.about(key).name).strip("-.")
+        return f"{words[:60]}-{key}{ENDING}"
+
+    def _add(self, filename: str, content: bytes) -> None:
+        """Keep what a visitor has brought."""
+        before = {kept.id for kept in self._shelf.kept()}
+        try:
+            kept = self._shelf.add(content, filename)
+        except ValueError as error:
+            self._fail(_sentence(error))
+        else:
+            called = self._called(kept)
+            self._say(f"{called} is here already." if kept.id in before else f"Added {called}.")
+        self.refresh()
+
+    def _called(self, kept: Kept) -> str:
+        """A run's name in a sentence, such that no other that is kept is called so."""
+        return _quoted(told_apart(self._shelf.kept()).get(kept.id, kept.name))
+
+    def _say(self, words: str, failed: bool = False, undo: str = "") -> None:
+        self._form.param.update(said=words, failed=failed, undo=undo)
+
+    def _fail(self, words: str) -> None:
+        self._say(words, failed=True)
+
+    def _fill(self, settings: Mapping[str, Any]) -> None:
+        kept, problems, run = self._shelf.kept(), self._shelf.problems, self._host.run
+        called = told_apart(kept)
+        guests = [_renamed(guest, called[guest.id]) for guest in run.guests if guest.id in called]
+        if guests != [*run.guests]:
+            run.welcome(guests)
+        colors = {guest.id: guest.color for guest in run.guests}
+        self._list.runs = [_row(one, called[one.id], colors.get(one.id, "")) for one in kept]
+        self._form.suggested = described(settings) or "A name"
+        self._table.param.update(object=_comparison(run.settings, run.guests), visible=bool(run.guests))
+        lines = [f"Kept in {self._shelf.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
+        self._small.object = phrase(*(element("p", line) for line in lines), between="")
+
+
+def _row(kept: Kept, called: str, color: str) -> dict[str, Any]:
+    """What the list shows of a run."""
+    moment = datetime.fromisoformat(kept.created)
+    year = "" if moment.year == datetime.now().year else f" {moment.year}"
+    loss = f"loss {_in_digits(kept.loss)}" if kept.loss == kept.loss else ""
+    when, size = f"{moment.day} {moment:%b}{year} {moment:%H:%M}", _in_bytes(kept.size)
+    when = called.removeprefix(kept.name).removeprefix(", ") or when
+    about = " · ".join(filter(None, [when, kept.page.capitalize(), f"epoch {kept.epoch:,}", loss, size]))
+    row = {"id": kept.id, "name": kept.name, "called": called, "about": about}
+    return {**row, "beside": bool(color), "color": color}
+
+
+def _comparison(settings: Choices, guests: Sequence[Guest]) -> Markup:
+    """A table of the settings in which the page's run and its guests differ, as HTML."""
+    if not guests:
+        return Markup("")
+    table = differences([settings.values(), *(guest.store.settings.values() for guest in guests)])
+    if not table:
+        return Markup("<h3>Settings</h3><p>They have the same settings.</p>")
+    heads = (element("th", chip(guest), guest.name) for guest in guests)
+    rows = (_line(_label(settings, name), values) for name, values in table.items())
+    head = element("tr", element("th"), element("th", "On this page"), *heads)
+    return element("h3", "Where the settings differ") + element("table", head, *rows)
+
+
+def _line(label: str, values: Sequence[Any]) -> Markup:
+    return element("tr", element("th", label), *(element("td", _written(value)) for value in values))
+
+
+def _label(settings: Choices, name: str) -> str:
+    label = settings.param[name].label if name in settings.param else ""
+    return label or name
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _in_bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
+def _in_digits(loss: float) -> str:
+    return f"{loss:.4f}" if 1e-3 <= loss < 1e3 else f"{loss:.2e}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{name}”"
+
+
+def _sentence(error: Exception) -> str:
+    words = str(error)
+    return words[:1].upper() + words[1:] + "." * (words[-1:] not in ".…!?")
+
+
+def _renamed(guest: Guest, name: str) -> Guest:
+    return Guest(guest.id, name, guest.color, guest.store) if guest.name != name else guest
+
+
+def _words(look: str) -> HTML:
+    return HTML("", stylesheets=[look], sizing_mode="stretch_width")
+
+
+def _spaced(part: pn.viewable.Viewable) -> pn.viewable.Viewable:
+    part.margin = (0, 0, 12, 0)
+    return part

@@ -1,0 +1,96 @@
+"""Session: the app of one visitor of a Panel server, from the link it came by to its end."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+
+import panel as pn
+from threadpoolctl import threadpool_limits
+
+from dashboard.pages import PAGES, page_of
+from dashboard.pages.page import Page
+from dashboard.server.current_document import keep_apart
+from dashboard.server.inbound import listen
+from dashboard.server.outbound import fail_where_awaited
+from dashboard.server.page_policy import guard
+from dashboard.shell.app import App
+from dashboard.state.followed import Follower, Shared
+from dashboard.state.store import Store
+from dashboard.storage.run_archive import Shelf
+from dashboard.tracking import discovery
+
+FARTHEST = 1_000_000
+"""The last epoch that a link may ask for."""
+
+
+def serve() -> None:
+    """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
+    query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
+    listen()
+    fail_where_awaited()
+    keep_apart()
+    threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
+    sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
+    kind, run, problems, key = _asked_for(query)
+    epoch = _epoch(query.get("epoch", "0"), problems)
+    _expect(run, epoch, query.get("weights", ""), problems)
+    app = App(run, kind.slug, problems, lazy=True, key=key, reads=_asked_for)
+    app.page().servable(title="Descent Lab")
+    document = pn.state.curdoc
+    guard(document)
+    request = document.session_context.request
+    with suppress(AttributeError, ValueError):  # a socket of another kind has no port
+        _, port, *_ = request.connection.stream.socket.getsockname()
+        _be_found(f"{request.protocol}://localhost:{port}{request.path}")
+    pn.state.onload(lambda: app.start(document, epoch))
+    pn.state.on_session_destroyed(lambda _: app.end())
+
+
+@cache
+def _be_found(address: str) -> None:
+    """Let programs on this machine find the laboratory, to show in it what they train.
+
+    The address is the server's own; what a visitor calls it is anybody's.
+    """
+    discovery.light(address)
+
+
+def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
+    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
+    page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
+    if key:
+        try:
+            recording = Shelf().load(key)
+            kind = page_of(recording)
+            return kind, kind.reopened(recording), problems, key
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+    if "follow" in query:
+        try:
+            shared = Shared.found(query["follow"])
+            return PAGES[shared.page], Follower(shared), problems, ""
+        except ValueError as error:
+            problems.append(str(error))
+    if page not in PAGES:
+        problems.append(f"page={page} does not exist; choose one of {', '.join(PAGES)}")
+        page = "playground"
+    run, more = PAGES[page].opened(query)
+    return PAGES[page], run, problems + more, ""
+
+
+def _expect(run: Store, epoch: int, arrival: str, problems: list[str]) -> None:
+    """Have it said if the epoch of a link turns out to be another one here."""
+    if epoch and arrival:
+        try:
+            run.expect(epoch, arrival)
+        except ValueError as error:
+            problems.append(str(error))
+
+
+def _epoch(text: str, problems: list[str]) -> int:
+    """The epoch that a link asks for; 0 where that is none."""
+    if text.isascii() and text.isdigit() and int(text) <= FARTHEST:
+        return int(text)
+    problems.append(f"epoch={text[:20]} is not possible; choose a whole number from 0 to {FARTHEST:,}")
+    return 0

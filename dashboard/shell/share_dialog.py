@@ -1,0 +1,269 @@
+"""Share: what a visitor can take along of the page that is open: a link, the run, the page as a file, the network."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.document import Document
+
+from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
+from dashboard.state.followed import Follower
+from dashboard.state.job import Job
+from dashboard.state.run import Setup
+from dashboard.widgets.export_card import Goods, Offer
+from engine.source_code import as_numpy, as_torch
+
+if TYPE_CHECKING:
+    from dashboard.shell.app import App
+
+LOOK = 0.25
+"""Seconds from one telling how far a page is to the next."""
+
+COUNTS = (30, 60, FRAMES, 240)
+"""Epochs that a page may be asked to hold."""
+
+
+class Share(pn.viewable.Viewer):
+    """Offers, each with its buttons. The host tells which page and run are shown whenever something is asked for.
+
+    A page is made in a thread of its own and may be dropped at any time; it goes on when the dialog is closed.
+    """
+
+    def __init__(self, host: "App") -> None:
+        super().__init__()
+        self._host = host
+        self._job: Job | None = None
+        self._page: StaticPage | None = None
+        self._document: Document | None = None
+        self._link = Offer(
+            {"link": self.link},
+            title="Link",
+            words="Opens this page with these settings and trains up to the epoch that is shown. On another kind of "
+            "processor that may come out otherwise, which is then said there. Exact are saved runs; "
+            "changes made on the way are in these only.",
+            acts=[_act("link", "copy", "Copy link")],
+        )
+        self._following = Offer(
+            {"follow": self.follow, "stop": self.stop},
+            title="Follow",
+            words="Others who open this link see what you do here as you do it, each at an epoch of their own.",
+        )
+        self._run = Offer(
+            {"run": self.recording},
+            title="Run",
+            words="All of it in one file: settings, epochs, and how to go on exactly. Open it again under Runs.",
+            acts=[_act("run", "save", "Save run", "One .npz file, which NumPy reads too")],
+        )
+        self._film = Offer(
+            {"make": self.make, "cancel": self.cancel, "page": self.page},
+            title="Page",
+            words="One HTML file that shows this page and plays its epochs. It works offline, without this program.",
+            margin=(0, 0, 10, 0),
+        )
+        self._frames = pmui.Select(
+            label="Epochs in the file",
+            options=list(COUNTS),
+            value=FRAMES,
+            size="small",
+            width=150,
+            margin=(12, 0, 18, 0),
+        )
+        self._code = Offer(
+            {"numpy": self.numpy, "torch": self.torch},
+            title="Network",
+            words="A Python file with the weights of the epoch that is shown, which runs without this laboratory.",
+            acts=[
+                _act("numpy", "save", "Save for NumPy", "Needs nothing but NumPy"),
+                _act("numpy", "copy", "Copy for NumPy"),
+                _act("torch", "save", "Save for PyTorch", "A torch.nn.Module in double precision"),
+                _act("torch", "copy", "Copy for PyTorch"),
+            ],
+        )
+        self.refresh()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        offers = self._link, self._following, self._run, self._film, self._frames, self._code
+        return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
+
+    def refresh(self) -> None:
+        """Offer what the page that is open has."""
+        self._code.visible = isinstance(self._host.run.frame().setup, Setup)
+        self._link.visible = self._host.is_served
+        self._following.visible = self._host.is_served and not isinstance(self._host.run, Follower)
+        self._tell_followers()
+        self._follow()
+
+    def close(self) -> None:
+        """Leave a page undone that is being made."""
+        if self._job:
+            self._job.drop()
+        self._job = None
+
+    def link(self) -> Goods:
+        """The query of a link to the page as it is now."""
+        return _link({**self._host.query(), **_epoch(self._host)})
+
+    def follow(self) -> Goods:
+        """The query of a link to what is done here, from now on."""
+        shared = self._host.let_follow()
+        self._tell_followers()
+        return _link({"follow": shared.id})
+
+    def stop(self) -> None:
+        """Let nobody follow any more."""
+        self._host.stop_following()
+        self._tell_followers()
+
+    def recording(self) -> Goods:
+        """The run as a file."""
+        host = self._host
+        return Goods(packed(host.shown.recording(_title(host))), file_name(_title(host), "npz"))
+
+    def numpy(self) -> Goods:
+        """The network for NumPy."""
+        return Goods(self._written(as_numpy).encode(), file_name(f"{_title(self._host)} numpy", "py"))
+
+    def torch(self) -> Goods:
+        """The network for PyTorch."""
+        return Goods(self._written(as_torch).encode(), file_name(f"{_title(self._host)} pytorch", "py"))
+
+    def make(self) -> None:
+        """Begin to make a file of the page."""
+        self.close()
+        host, self._document = self._host, pn.state.curdoc
+        try:
+            self._page = StaticPage(
+                type(host.shown),
+                host.shown.recording(_title(host)),
+                self._frames.value,
+                results=host.run.study.results if host.run.study else None,
+                pictures=_pictures(host),
+                link=_address(self.link()),
+            )
+        except (ValueError, OSError) as error:
+            self._page = None
+            self._show_making(str(error))
+            return
+        self._job = Job(self._pieces(self._page), self._fail, in_turn=True)
+        self._follow()
+
+    def cancel(self) -> None:
+        """Make it no longer."""
+        self.close()
+        self._page = None
+        self._follow()
+
+    def page(self) -> Goods:
+        """The file that was made of the page."""
+        if not self._page or not self._page.file:
+            raise ValueError("the page is not made yet; press “Make the page” first")
+        return Goods(self._page.file, file_name(self._page.title, "html"))
+
+    def _tell_followers(self) -> None:
+        """Say how many follow, if anybody may."""
+        shared = self._host.shared
+        copy = _act("follow", "copy", "Copy it again" if shared else "Let others follow", "Copies the link")
+        stop = _act("stop", "ask", "Stop", "Nobody can follow any more")
+        state = f"{shared.following} follow" if shared else ""
+        self._following.param.update(acts=[copy, stop] if shared else [copy], state=state)
+
+    def _written(self, write: Callable[..., str]) -> str:
+        """The network of the epoch that is shown, in one library's words."""
+        host, frame = self._host, self._host.run.frame()
+        setup = frame.setup
+        if not isinstance(setup, Setup):
+            raise ValueError("there is no network on this page")
+        scale, examples = setup.standardization, setup.train.x[:3]
+        raw = examples * scale.std + scale.mean if scale else examples
+        return write(frame.network(), scale, _about(host), raw)
+
+    def _pieces(self, page: StaticPage) -> Iterator[None]:
+        """The work on a page, with a word now and then on how far it is; it ends with the visitor's session."""
+        told = 0.0
+        for _ in page.pieces():
+            yield
+            if time.monotonic() - told > LOOK:
+                told = time.monotonic()
+                if self._gone:
+                    return
+                self._tell(self._follow)
+        self._tell(self._follow)
+
+    @property
+    def _gone(self) -> bool:
+        """Whether nobody is there any more to take the page."""
+        document = self._document
+        return document is not None and (document.session_context is None or document.session_context.destroyed)
+
+    def _fail(self, error: Exception) -> None:
+        self._page = None
+        self._tell(lambda: self._show_making(f"the page could not be made: {error}"))
+
+    def _tell(self, change: Callable[[], None]) -> None:
+        """Change what the visitor sees, from another thread."""
+        if self._document is None:
+            change()
+        elif not self._gone:
+            self._document.add_next_tick_callback(change)
+
+    def _follow(self) -> None:
+        """Show how far the page is."""
+        page = self._page
+        if page and page.file:
+            size = f"Download {len(page.file) / 1e6:.1f} MB"
+            acts = [_act("page", "save", size), _act("make", "ask", "Make it anew", "As the page is now")]
+            self._film.param.update(acts=acts, share=-1.0, state=f"{page.frames} epochs of “{page.title}”")
+        elif page and self._job:
+            acts = [_act("cancel", "ask", "Cancel")]
+            acts = self._film.acts if self._film.acts == acts else acts
+            self._film.param.update(acts=acts, share=page.progress, state=f"{page.progress:.0%}")
+        else:
+            self._show_making("")
+
+    def _show_making(self, state: str) -> None:
+        self._film.param.update(acts=[_act("make", "ask", "Make the page")], share=-1.0, state=state)
+
+
+def _act(act: str, does: str, label: str, title: str = "") -> dict[str, str]:
+    return {"act": act, "does": does, "label": label, "title": title}
+
+
+def _link(query: Mapping[str, object]) -> Goods:
+    return Goods(f"?{urlencode(query)}".encode(), "?")
+
+
+def _title(host: "App") -> str:
+    return f"{host.shown.title}, epoch {host.run.frame().epoch.index:,}"
+
+
+def _epoch(host: "App") -> dict[str, int | str]:
+    """The epoch that is shown, as a link says it, and what came of it here; 0 needs no word."""
+    epoch = host.run.frame().epoch.index
+    return {"epoch": epoch, **host.run.arrival()} if epoch and not isinstance(host.run, Follower) else {}
+
+
+def _address(link: Goods) -> str:
+    """A link in full, as the visitor's browser knows it; empty where there is no browser."""
+    location = pn.state.location
+    return location.href.split("?")[0].split("#")[0] + link.content.decode() if location and location.href else ""
+
+
+def _pictures(host: "App") -> Mapping[str, Mapping[str, Any]]:
+    """What is chosen in the cards, by the names of the instruments' classes."""
+    return {
+        type(one).__name__: {name: getattr(one, name) for name in one.controls if name not in one.tools}
+        for one in host.shown.shown
+    }
+
+
+def _about(host: "App") -> str:
+    """What a network was trained on, and how far."""
+    settings, readings = host.run.settings, host.run.readings(host.run.frame())
+    numbers = ", ".join(f"{name} {value}" for name, value in readings.items())
+    return (
+        f"Trained on {settings.dataset} with {settings.optimizer} at a learning rate of {settings.learning_rate:g}, "
+        f"seed {settings.seed}:\n{numbers}."
+    )

@@ -1,0 +1,77 @@
+"""Viewer: a laboratory served for one training, by a process beside it: `python -m dashboard.shell.viewer`.
+
+It opens the browser when it is ready, and ends by itself some time after the training when nobody looks any more.
+"""
+
+import argparse
+import os
+import signal
+import threading
+import time
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+
+from dashboard.server.page_policy import strict
+from dashboard.tracking import discovery
+from dashboard.tracking.run_log import is_running
+
+LINGER = 120.0
+"""Seconds without anybody looking, after the training has ended, until the viewer ends."""
+
+EVERY = 5.0
+
+
+def main() -> None:
+    """Serve until nobody needs it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--open", default="", help="the query of the page to open in a browser")
+    parser.add_argument("--of", type=int, default=0, help="the process whose training is watched")
+    parser.add_argument("--born", default="", help="what tells that process from a later one with its number")
+    wanted = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training's Ctrl-C is not for the one who watches it
+    address = f"http://localhost:{wanted.port}/dashboard"
+    strict()
+    server = pn.serve(
+        {"dashboard": str(Path(__file__).parents[1] / "main.py")},
+        port=wanted.port,
+        address="localhost",
+        websocket_origin=[f"localhost:{wanted.port}", f"127.0.0.1:{wanted.port}"],
+        show=False,
+        start=False,
+        title="Descent Lab",
+    )
+    server.start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    discovery.light(address)
+    if wanted.open:
+        threading.Thread(target=webbrowser.open, args=(address + wanted.open,), daemon=True).start()
+    watchdog = Watchdog(server, wanted.of, wanted.born)
+    server.io_loop.call_later(EVERY, watchdog.look)
+    server.io_loop.start()
+
+
+class Watchdog:
+    """Ends a server that nobody needs any more."""
+
+    def __init__(self, server: Any, pid: int, birth: str) -> None:
+        self._server, self._pid, self._birth = server, pid, birth
+        self._needed = time.monotonic()
+
+    def look(self) -> None:
+        """See whether anybody looks or trains, and end it if nobody has for a while."""
+        training = os.name == "posix" and self._pid and is_running(self._pid, self._birth)
+        looking = any(session.connection_count for session in self._server.get_sessions())
+        if training or looking:
+            self._needed = time.monotonic()
+        if time.monotonic() > self._needed + LINGER:
+            self._server.io_loop.stop()
+        else:
+            self._server.io_loop.call_later(EVERY, self.look)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measurements of a run that pictures show, each on its own and without a screen."""

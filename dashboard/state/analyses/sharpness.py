@@ -1,0 +1,137 @@
+"""Edge: where the sharpness of a run first meets what its optimizer bears. No Panel here."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from dashboard.state.run import Frame, Run
+from dashboard.state.settings import Settings
+from engine.curvature import Curvature
+
+TOLERANCE = 1e-6
+MOST = 2_000_000
+"""Parameters times examples up to which a measurement takes a few milliseconds."""
+
+VERIFIED = 32
+"""Epochs after which the sharpness is measured once more, without relying on the epoch before."""
+
+
+def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
+    """That of an optimizer as the settings have it; of a run's epochs, ask its frame for their `edges`."""
+    return settings.build("optimizer").edge_of_stability(learning_rates)
+
+
+class Lookout:
+    """Finds the first epoch of a run whose sharpness is at the edge of stability or above, and bookmarks it.
+
+    It looks at every epoch, one after the other, and trains those once more that are not kept any more: what it finds
+    depends on the run alone. While it lags behind, the bookmark comes later, but at the same epoch. An epoch can be
+    looked at once the update is known that follows it: the edge is that update's.
+    """
+
+    heavy = False
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._history: object = None
+
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        """The next look, in pieces; None where nothing is to be found."""
+        if self.run.history is not self._history:
+            self._begin()
+        return self._look() if self._looking and self._seen < self._last else None
+
+    @property
+    def _last(self) -> int:
+        """The newest epoch whose next update is known."""
+        return self.run.history[-1].index - 1
+
+    def _begin(self) -> None:
+        frame, bookmarks = self.run.frame(), self.run.bookmarks
+        setup, self._history, self._setup = frame.setup, frame.history, frame.setup
+        found = any(mark.kind == "edge" for mark in bookmarks)
+        bearable = setup.network.n_parameters * len(setup.train) <= MOST
+        self._looking = not found and bearable and not np.isnan(frame.edge)
+        self._network, self._vector = setup.network.copy(), None
+        self._curvatures: dict[tuple[float, float], Curvature] = {}
+        self._seen = bookmarks.below_edge
+        self._unverified: list[tuple[int, np.ndarray]] = []
+        self._source: Iterator[tuple[int, np.ndarray] | None] = iter(())
+        self._in_hand: tuple[int, np.ndarray] | None = None
+
+    def _look(self) -> Iterator[object]:
+        """Look at the epochs not looked at so far, in their order, until there are no more.
+
+        It may be dropped at any time: an epoch that was fetched and not looked at stays in hand for the next look.
+        """
+        history, bookmarks = self._history, self.run.bookmarks
+        while history is self.run.history and self._fetch():
+            yield
+            if self._in_hand is None:
+                continue
+            epoch, parameters = self._in_hand
+            at = self._at(epoch, parameters)
+            self._seen, self._in_hand = epoch, None
+            if at is not None and history is self.run.history:
+                self._looking = False
+                if bookmarks.mark("edge", *at):
+                    self.run.touch()
+                return
+            if not self._unverified:
+                bookmarks.below_edge = epoch
+
+    def _fetch(self) -> bool:
+        """Have the next epoch in hand, or do a piece of the work that takes; False where there is none yet."""
+        if self._in_hand is None:
+            self._in_hand = next(self._source, self)
+        if self._in_hand is not self:
+            return True
+        self._in_hand, self._source = None, self._epochs(self._seen, self._last)
+        return self._seen < self._last
+
+    def _epochs(self, after: int, until: int) -> Iterator[tuple[int, np.ndarray] | None]:
+        """Each of the epochs with after < index <= until: as they are kept, or trained once more; None on the way."""
+        history = self._history
+        whole = history.kept(after, until) if history.stride == 1 else history.latest(after, until)
+        if len(whole) and whole.index[0] == after + 1:
+            yield from zip(whole.index.tolist(), whole.parameters, strict=True)
+            return
+        for block in self.run.again(after, until):
+            yield from zip(block.index.tolist(), block.parameters, strict=True) if block else (None,)
+
+    def _at(self, epoch: int, parameters: np.ndarray) -> tuple[int, str] | None:
+        """The first epoch at the edge, and what there is to say of it, once this one has been looked at too.
+
+        Lanczos' method finds no more than there is: where it meets the edge, that is so. It may miss a direction that
+        has become the sharpest: a crossing counts only after all epochs since the last verified one have been measured
+        from nothing, and so does an epoch of which that finds more.
+        """
+        value, edge = self._sharpness(epoch, parameters, self._vector), self._edge(epoch)
+        self._unverified.append((epoch, parameters))
+        crossed, due = value >= edge, epoch % VERIFIED == 0
+        missed = due and not crossed and self._sharpness(epoch, parameters, None) > value * (1 + TOLERANCE)
+        suspects = self._unverified
+        if crossed or due:
+            self._unverified = []
+        for other, there in suspects if crossed or missed else ():
+            anew, limit = self._sharpness(other, there, None), self._edge(other)
+            anew = max(anew, value) if other == epoch else anew
+            if anew >= limit:
+                words = "starts above" if other == 0 else "meets"
+                return other, f"sharpness {anew:.3g} {words} the edge, {limit:.3g}"
+        return None
+
+    def _edge(self, epoch: int) -> float:
+        """That of the update which follows an epoch."""
+        return float(self.run.frame().tunings.edges(np.array([epoch]))[0])
+
+    def _sharpness(self, epoch: int, parameters: np.ndarray, start: np.ndarray | None) -> float:
+        """That of an epoch's objective; from an eigenvector found before, or from nothing."""
+        objective = self.run.frame().objective(epoch)
+        if objective not in self._curvatures:
+            self._curvatures[objective] = Curvature(self._network, self._setup.train, self._setup.loss, *objective)
+        self._network.parameters[:] = parameters
+        found = self._curvatures[objective].sharpness(start, tolerance=TOLERANCE, seed=epoch)
+        if np.isfinite(found.value):
+            self._vector = found.vector
+        return found.value

@@ -1,0 +1,177 @@
+"""Follower: what one session has started, shown to others in the same process. No Panel here.
+
+`Shared(run, page="playground")` is made by whoever has started it, `Follower(Shared.found(key))` by everybody with the
+link.
+"""
+
+import secrets
+from typing import Any, ClassVar, Self
+from weakref import WeakSet
+
+import param
+
+from dashboard.state.read_only import Onlooker
+from dashboard.state.store import Frame, Store
+from dashboard.state.view import View
+from engine.recording import Recording
+
+LAST = 20
+"""After a store has heard of its settings, and all controls."""
+
+
+class Shared:
+    """A store that others may follow, under an id that cannot be guessed; `show` puts another one in its place.
+
+    It knows its followers by weak references only, for their number.
+    """
+
+    _all: ClassVar[dict[str, Self]] = {}
+
+    def __init__(self, store: Store, page: str) -> None:
+        """page: the slug of the page that it is shown on."""
+        self.id = secrets.token_urlsafe(16)
+        self.store, self.page = store, page
+        self.left = False
+        self.changes = 0
+        self.followers: WeakSet[Follower] = WeakSet()
+        self._settings: tuple[object, dict[str, Any]] = (None, {})
+        self._all[self.id] = self
+
+    @classmethod
+    def found(cls, key: str) -> Self:
+        """What is shared under an id. Raises ValueError when nothing is, or no longer."""
+        if key not in cls._all:
+            raise ValueError("nobody shares a run under this link any more; ask for a new one")
+        return cls._all[key]
+
+    @property
+    def following(self) -> int:
+        """How many look at it."""
+        return len(self.followers)
+
+    def settings(self) -> dict[str, Any]:
+        """The values of its settings, the same dict until one changes: fifty followers ask at every frame."""
+        at = self.store, self.store.version
+        if self._settings[0] != at:
+            values = self.store.settings.values()
+            self._settings = at, self._settings[1] if values == self._settings[1] else values
+        return self._settings[1]
+
+    def show(self, store: Store, page: str) -> None:
+        """From now on, have all followers see another store, on another page perhaps."""
+        self.store, self.page = store, page
+        self.changes += 1
+
+    def stop(self) -> None:
+        """Share it no longer: nobody new finds it, and for those who follow it stands still."""
+        self._all.pop(self.id, None)
+        self.left = True
+        self.changes += 1
+
+
+class Follower(Onlooker):
+    """A look at a shared store, with a place and a view of its own. Its settings mirror those of the store.
+
+    Whoever changes them here is told that this cannot be, and has them back.
+    """
+
+    REFUSAL = "You are following: only whoever has shared this run can change it. Pictures and epochs are yours."
+
+    def __init__(self, shared: Shared, view: View | None = None, counts: bool = True) -> None:
+        """counts: whether somebody looks at it."""
+        theirs = shared.store
+        self._shared, self._seen, self._setup, self._mirroring = shared, theirs, theirs.frame().setup, True
+        settings = type(theirs.settings)(**theirs.settings.values())
+        super().__init__(settings, view or type(theirs.view)(**theirs.view.values()))
+        self._accepted = settings.values()
+        watcher = settings.param.watch(self._take_back, settings.names(), precedence=LAST)
+        self._watchers.append((settings, watcher))
+        self._mirroring = False
+        if counts:
+            shared.followers.add(self)
+
+    @property
+    def shared(self) -> Shared:
+        """What is followed."""
+        return self._shared
+
+    @property
+    def page(self) -> str:
+        """The slug of the page that it is shown on at present; another one asks for a new follower."""
+        return self._shared.page
+
+    @property
+    def outdated(self) -> bool:
+        """Whether another store is shown by now, which asks for a new follower."""
+        return self._shared.store is not self._seen
+
+    @property
+    def goes_on(self) -> bool:
+        return not self._shared.left
+
+    @property
+    def history(self) -> Any:
+        return self._seen.history
+
+    @property
+    def bookmarks(self) -> Any:
+        return self._seen.bookmarks
+
+    @property
+    def kept(self) -> str:
+        return self._seen.kept
+
+    def frame(self) -> Frame:
+        self.mirror()
+        setup = self._newest().setup
+        if setup is not self._setup:
+            self._setup, self._looked_at = setup, None
+        return super().frame()
+
+    def readings(self, frame: Frame) -> dict[str, str]:
+        return self._seen.readings(frame)
+
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        return self._seen.recording(name, **notes)
+
+    @classmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: object = None) -> "Follower":
+        """What a follower keeps is a run, and opened as one."""
+        raise ValueError("a run that was followed is kept as a run; open it on its own page")
+
+    def close(self) -> None:
+        super().close()
+        self._shared.followers.discard(self)
+
+    def _theirs(self) -> int:
+        if self._shared.left and not self.message:
+            self.message = "Whoever shared this run has left. It stands still, and can be looked at on this page."
+            self.refusals += 1
+        return self._seen.version + self._shared.changes
+
+    def _newest(self) -> Frame:
+        return self._seen.frame()
+
+    @property
+    def differs(self) -> bool:
+        """Whether the settings are others than there."""
+        return not self.outdated and self._shared.settings() is not self._accepted
+
+    def mirror(self) -> None:
+        """Have the settings as they are there; asking for a frame does it too."""
+        if self.differs:
+            self._accepted, self._mirroring = self._shared.settings(), True
+            try:
+                self.settings.restore(self._accepted)
+            finally:
+                self._mirroring = False
+
+    def _take_back(self, *_: param.parameterized.Event) -> None:
+        if self._mirroring or self.settings.values() == self._accepted:
+            return
+        self._mirroring = True
+        try:
+            self.settings.restore(self._accepted)
+        finally:
+            self._mirroring = False
+        self.refuse(self.REFUSAL)

@@ -1,0 +1,228 @@
+"""Race: the store of several optimizers that go down one surface from one start. No Panel here."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import param
+
+from dashboard.state.race_history import Lap, Tracks
+from dashboard.state.race_settings import RaceSettings, RaceView
+from dashboard.state.race_setup import GOAL, Course
+from dashboard.state.store import Companion, Store
+from dashboard.state.view import View
+from engine.recording import Recording
+from engine.training import Epochs
+
+KIND = "race"
+"""What recordings of races say they are of."""
+
+MOST_STEPS = 10_000
+BLOCK = 8
+LAST = 10
+"""A race follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
+
+PATIENCE, LATELY = 50, 10
+"""Steps that all have to be settled before a race ends, and those in which none may have risen.
+
+At 2.1 / lambda_max a racer may come close to the minimum and leave again.
+"""
+
+ROUNDING = 1e-14
+"""How much a loss that rests may rise."""
+
+
+@dataclass(frozen=True)
+class RaceFrame:
+    """What one drawing of a race shows: its course, the tracks, and the step that all pictures agree on."""
+
+    setup: Course
+    history: Tracks
+    stride: int
+    epoch: Lap
+
+    @property
+    def heights(self) -> np.ndarray:
+        """(racers,) losses above the lowest; nan for those that have blown up."""
+        return np.maximum(self.epoch.values - self.setup.lowest, 0)
+
+    def next_move(self, place: int) -> np.ndarray:
+        """(2,) the step that a racer takes from here."""
+        racer, point, surface = self.setup.racers[place], self.epoch.points[place], self.setup.surface
+        optimizer, moved = racer.build(), point.copy()
+        state = optimizer.start(moved) | {name: array.copy() for name, array in self.epoch.states[place].items()}
+        if optimizer.second_order:
+            state["hessian"] = surface.hessian(point)
+        with np.errstate(all="ignore"):
+            optimizer.step(moved, surface.gradient(point), state, racer.learning_rate)
+        return moved - point
+
+
+class Race(Store):
+    """Several optimizers on one surface: change the `settings` or the start, `advance` it, read its `history`.
+
+    It ends when all racers have settled or blown up, or after 10,000 steps. Every change but the speed's starts afresh;
+    another surface lets go of a start that was chosen for the one before.
+    One thread at a time advances a race; any other may read it or change its settings meanwhile.
+    """
+
+    settings: RaceSettings
+    view: RaceView
+
+    def __init__(
+        self, settings: RaceSettings | None = None, view: View | None = None, study: Companion | None = None
+    ) -> None:
+        super().__init__(settings or RaceSettings(), view or RaceView(), study)
+        self._lock = threading.RLock()
+        self._start(Course.of(self.settings))
+        self._accepted = self.settings.values()
+        watcher = self.settings.param.watch(self._follow, self.settings.names(), precedence=LAST)
+        self._watchers.append((self.settings, watcher))
+
+    @property
+    def history(self) -> Tracks:
+        return self._tracks
+
+    @property
+    def ended(self) -> str:
+        return self._ended
+
+    @property
+    def block(self) -> int:
+        return BLOCK
+
+    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
+        done = 0
+        while done < epochs and not (done and enough()) and self._step():
+            done += 1
+        return done
+
+    def reset(self) -> None:
+        self._start(Course.of(self.settings))
+        self.message = ""
+
+    def resume(self) -> None:
+        """Go on although all have settled; there is nothing left to do for those that have blown up."""
+        if self._tracks.running.any() and len(self._tracks) <= MOST_STEPS:
+            self._passed, self._ended = True, ""
+
+    def fork(self) -> None:
+        """Go on from the step that is looked at: the same way, as long as nothing is changed."""
+        steps = self.frame().epoch.index
+        self.look_at(None)
+        if steps < self._tracks[-1].index:
+            self.reset()
+            self.advance(steps)
+
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        """The race as it stands: its settings and how far it has come, which is all it takes to run it again."""
+        with self._lock:
+            settings, lap = self._accepted, self._tracks[-1]
+        return Recording(_as_epochs(lap), settings=settings, name=name, notes={"kind": KIND, **notes})
+
+    @classmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
+        if recording.notes.get("kind") != KIND:
+            raise ValueError(f"this is a recording of {recording.notes.get('kind', 'something else')!r}, not of a race")
+        steps = int(recording.epochs.index[-1])
+        if steps > MOST_STEPS:
+            raise ValueError(f"a race of {steps:,} steps is too long; the most is {MOST_STEPS:,}")
+        race = cls(RaceSettings.of(recording.settings), view, study)
+        while race._tracks[-1].index < steps:
+            race.resume()
+            if not race.advance(steps - race._tracks[-1].index):
+                break
+        if _as_epochs(race._tracks[-1]).parameters.tobytes() != recording.epochs.parameters.tobytes():
+            raise ValueError("the race does not come to where it had come; it was recorded by another version")
+        return race
+
+    def frame(self) -> RaceFrame:
+        with self._lock:
+            tracks, index = self._tracks, self.looked_at
+            lap = tracks[-1] if index is None else tracks[min(index, len(tracks) - 1)]
+            return RaceFrame(self.setup, tracks, 1, lap)
+
+    def readings(self, frame: RaceFrame) -> dict[str, str]:
+        settled = int(np.isfinite(frame.history.settled(frame.epoch.index)).sum())
+        blown_up = int(np.isnan(frame.epoch.values).sum())
+        return {
+            "step": f"{frame.epoch.index:,}",
+            "settled": f"{settled} of {len(frame.setup.racers)}",
+            **({"blown up": str(blown_up)} if blown_up else {}),
+        }
+
+    def _start(self, course: Course) -> None:
+        tracks = Tracks(course)
+        with self._lock:
+            self.setup, self._tracks = course, tracks
+            self._looked_at = None
+            self._passed, self._ended = False, ""
+            self.version += 1
+
+    def _step(self) -> bool:
+        """One step of all racers; False where there is none to take."""
+        with self._lock:
+            if self._ended:
+                return False
+            self._tracks.extend()
+            self._ended = self._verdict()
+            self.version += 1
+            return True
+
+    def _verdict(self) -> str:
+        """Why to stop here, empty to go on."""
+        tracks, last = self._tracks, len(self._tracks) - 1
+        running = tracks.running
+        if not running.any():
+            return f"every racer has diverged by step {last:,}"
+        if last >= MOST_STEPS:
+            return f"stopped at step {last:,}, the most a race has"
+        if self._passed or last < PATIENCE:
+            return ""
+        heights = tracks.heights(slice(last - PATIENCE, last + 1))[:, running]
+        risen = heights[-1] > np.maximum(heights[-1 - LATELY], ROUNDING)
+        if risen.any() or not (heights < GOAL).all():
+            return ""
+        rest = "" if running.all() else ", the others have blown up"
+        who = f"all {running.sum()} racers are" if running.sum() > 1 else "the racer is"
+        return f"at step {last:,} {who} at rest{rest}"
+
+    def _follow(self, *events: param.parameterized.Event) -> None:
+        changed = {name for name, value in self.settings.values().items() if value != self._accepted[name]}
+        if "surface" in changed and "start" not in changed and self.settings.start:
+            self.settings.start = []
+            return
+        if changed - {"speed"} and not self._begin():
+            return
+        self._accepted = self.settings.values()
+        if changed:
+            self.message = ""
+
+    def _begin(self) -> bool:
+        """Start afresh, or say why that cannot be and take the change back."""
+        try:
+            self._start(Course.of(self.settings))
+        except ValueError as error:
+            self.refuse(str(error))
+            self.settings.restore(self._accepted)
+            return False
+        return True
+
+
+def _as_epochs(lap: Lap) -> Epochs:
+    """One lap as what recordings are made of: its points take the parameters' place."""
+    nothing = np.full(1, np.nan)
+    return Epochs(
+        index=np.array([lap.index], dtype=np.int64),
+        loss=np.array([np.fmin.reduce(lap.values)]),
+        accuracy=nothing,
+        validation_loss=nothing,
+        validation_accuracy=nothing,
+        learning_rate=nothing,
+        gradient_norms=np.empty((1, 0)),
+        mean_activations=np.empty((1, 0)),
+        parameters=lap.points.reshape(1, -1).copy(),
+        widths=(),
+    )

@@ -1,0 +1,118 @@
+"""Tracks: where all racers of a race have been, step by step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dashboard.state.race_setup import GOAL, Course
+from engine.optimizers import State
+from engine.surfaces import descend
+
+BLOWN_UP = 1e12
+"""A loss this far above the lowest is taken for infinite."""
+
+
+@dataclass(frozen=True)
+class Lap:
+    """Where all racers stand after `index` steps; nan for those that have blown up.
+
+    points   (racers, 2)
+    values   (racers,) losses
+    states   for each racer what its optimizer remembers
+    """
+
+    index: int
+    points: np.ndarray
+    values: np.ndarray
+    states: tuple[State, ...]
+
+
+class Tracks(Sequence[Lap]):
+    """Every step of all racers. One thread may extend it while others read."""
+
+    FORGOTTEN = ("scratch", "hessian")
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._runs = [descend(course.surface, course.start, racer.build()) for racer in course.racers]
+        racers = len(course.racers)
+        self._points, self._values = _Rows((racers, 2)), _Rows((racers,))
+        self._states: list[dict[str, _Rows]] = [{} for _ in course.racers]
+        self._running = np.ones(racers, dtype=bool)
+        self._size = 0
+        self.extend()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, i: int) -> Lap:
+        if not -self._size <= i < self._size:
+            raise IndexError(f"lap {i} of {self._size}; positions go from {-self._size} to {self._size - 1}")
+        i %= self._size
+        states = tuple({name: rows[i].copy() for name, rows in state.items()} for state in self._states)
+        return Lap(i, self._points[i].copy(), self._values[i].copy(), states)
+
+    @property
+    def running(self) -> np.ndarray:
+        """(racers,) who has not blown up."""
+        return self._running.copy()
+
+    def extend(self) -> None:
+        """One step of every racer that has not blown up."""
+        row = self._size
+        for rows in (self._points, self._values, *(rows for state in self._states for rows in state.values())):
+            rows.write(row, np.nan)
+        for i in np.flatnonzero(self._running):
+            step = next(self._runs[i])
+            height = step.value - self._course.lowest
+            self._running[i] = np.isfinite(step.point).all() and height < BLOWN_UP
+            if self._running[i]:
+                self._points[row][i], self._values[row][i] = step.point, step.value
+            for name, array in step.state.items():
+                if name not in self.FORGOTTEN:
+                    self._states[i].setdefault(name, _Rows(array.shape)).write(row, array)
+        self._size = row + 1
+
+    def points(self, rows: slice) -> np.ndarray:
+        """(k, racers, 2) places at these steps."""
+        return self._points[rows].copy()
+
+    def heights(self, rows: slice) -> np.ndarray:
+        """(k, racers) losses at these steps above the lowest; what rounding takes below it counts as 0."""
+        return np.maximum(self._values[rows] - self._course.lowest, 0)
+
+    def settled(self, index: int) -> np.ndarray:
+        """(racers,) since which step each has been within 1e-6 of the lowest loss, as seen at a step; nan if not."""
+        far = ~(self.heights(slice(0, index + 1)) < GOAL)
+        since = np.where(far.any(axis=0), index + 1 - np.argmax(far[::-1], axis=0), 0)
+        return np.where(far[-1], np.nan, since)
+
+    def turns(self, index: int, steps: int = 50) -> np.ndarray:
+        """(racers,) the median cosine between each step and the next over the last ones: 1 straight on, -1 zigzag."""
+        moves = np.diff(self.points(slice(max(0, index - steps), index + 1)), axis=0)
+        if len(moves) < 2:
+            return np.full(moves.shape[1], np.nan)
+        with np.errstate(all="ignore"):
+            moves /= np.linalg.norm(moves, axis=2, keepdims=True)
+            return _median((moves[1:] * moves[:-1]).sum(axis=2))
+
+
+class _Rows:
+    """Rows of one shape that are added at the end; room grows by doubling."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._rows = np.full((64, *shape), np.nan)
+
+    def __getitem__(self, rows: int | slice) -> np.ndarray:
+        return self._rows[rows]
+
+    def write(self, row: int, values: np.ndarray | float) -> None:
+        if row >= len(self._rows):
+            self._rows = np.concatenate([self._rows, np.full_like(self._rows, np.nan)])
+        self._rows[row] = values
+
+
+def _median(columns: np.ndarray) -> np.ndarray:
+    """The median of each column without what is not finite; nan where nothing is."""
+    return np.array([np.median(kept) if len(kept := column[np.isfinite(column)]) else np.nan for column in columns.T])

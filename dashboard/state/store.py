@@ -1,0 +1,217 @@
+"""Store: what a page shows, as it stands: choices go in, a history comes out. No Panel here."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import param
+
+from dashboard.state.bookmarks import Bookmark
+from dashboard.state.choices import Choices
+from dashboard.state.view import View
+from engine.recording import Recording
+
+
+class Moment(Protocol):
+    """One recorded step of a store's history."""
+
+    index: int
+
+
+class Frame(Protocol):
+    """What one drawing shows: `setup` is the same object until a fresh start, `epoch` the moment all pictures show.
+
+    `stride` is a power of two that the older moments of the history are apart.
+    """
+
+    setup: Hashable
+    stride: int
+    epoch: Moment
+
+
+class Companion(Choices):
+    """What is computed beside a store, for comparison: it says when there is something new, and can be stopped."""
+
+    on_change: Callable[[], None]
+
+    def start(self, settings: Choices) -> None:
+        """Compute for these settings, unless that is known or under way."""
+
+    def follow(self, settings: Choices) -> None:
+        """Start anew if these settings ask for it and it has ever been started."""
+
+    def cancel(self) -> None:
+        """Stop computing; what there is stays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guest:
+    """Another run that is shown beside a page's own, at the same epoch; it stands still.
+
+    id      under which it is kept
+    color   in all pictures
+    """
+
+    id: str
+    name: str
+    color: str
+    store: "Store"
+
+
+class Store(param.Parameterized):
+    """What a clock advances and pictures show. `version` grows with every change, so whoever draws knows when to.
+
+    settings   what is computed
+    view       what a visitor has picked to look at; a change of it computes nothing
+    study      variants trained beside it for comparison, if the page has any
+    guests     kept runs that are shown beside it
+    """
+
+    def __init__(self, settings: Choices, view: View | None = None, study: Companion | None = None) -> None:
+        super().__init__()
+        self.settings, self.view, self.study = settings, view or View(), study
+        self.message, self.refusals = "", 0
+        self.version = 0
+        self.guests: tuple[Guest, ...] = ()
+        self._looked_at: int | None = None
+        self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
+        if study:
+            study.on_change = self.touch
+            self._watchers.append((study, study.param.watch(self._follow_study, study.names())))
+
+    @property
+    @abstractmethod
+    def history(self) -> Sequence[Moment]:
+        """What was recorded and is still kept."""
+
+    @property
+    @abstractmethod
+    def ended(self) -> str:
+        """Why it does not go on, as a sentence; empty while it can."""
+
+    @property
+    @abstractmethod
+    def block(self) -> int:
+        """How many epochs may be computed before looking at them again."""
+
+    @abstractmethod
+    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
+        """Compute that many epochs more, fewer if it ends or `enough` says so; how many were recorded."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start again from the same place."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Go on after a stop rule, if that is possible."""
+
+    @abstractmethod
+    def frame(self) -> Frame:
+        """The moment that is looked at, with all that belongs to it."""
+
+    @abstractmethod
+    def readings(self, frame: Frame) -> dict[str, str]:
+        """The numbers of a frame for the bar on top, by name."""
+
+    @abstractmethod
+    def recording(self, name: str = "", **notes: Any) -> Recording:
+        """All that is needed to open it again, exactly; notes are anything else that JSON can say."""
+
+    @classmethod
+    @abstractmethod
+    def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
+        """The store that a recording was made of, as it was, to look at and to go on.
+
+        Raises ValueError when the recording is of something else, or its parts do not fit together.
+        """
+
+    @property
+    def bookmarks(self) -> Iterable[Bookmark]:
+        """The epochs at which something happened."""
+        return ()
+
+    @property
+    def kept(self) -> str:
+        """Which epochs can be looked at, as a sentence."""
+        return "Every epoch is kept."
+
+    @property
+    def left(self) -> str:
+        """What `undo` brings back, in words; empty where there is nothing."""
+        return ""
+
+    def undo(self) -> None:
+        """Have back what a fresh start or a fork has left behind."""
+
+    def have_back(self, values: Mapping[str, Any]) -> bool:
+        """Have back what was left behind with exactly these settings; False where nothing was, or it is here."""
+        return False
+
+    @abstractmethod
+    def fork(self) -> None:
+        """Make the epoch that is looked at the newest one, to go on from there."""
+
+    def arrival(self) -> dict[str, str]:
+        """What a link says of the epoch that is looked at, besides its number, to be held against what comes of it."""
+        return {}
+
+    def expect(self, epoch: int, arrival: str) -> None:
+        """Say on the page if an epoch, when it is reached, is not the one that a link says this of.
+
+        Raises ValueError for what no link says.
+        """
+
+    @property
+    def looked_at(self) -> int | None:
+        """The epoch that all pictures show; None for the newest."""
+        return self._looked_at
+
+    def look_at(self, index: int | None) -> None:
+        """Take all pictures to an epoch, or None for the newest from now on."""
+        if index != self._looked_at:
+            self._looked_at = index
+            self.touch()
+
+    def welcome(self, guests: Iterable[Guest]) -> None:
+        """Show these runs beside this one, and no others."""
+        before, self.guests = self.guests, tuple(guests)
+        stay = [guest.store for guest in self.guests]
+        for guest in before:
+            if guest.store not in stay:
+                guest.store.close()
+        self.touch()
+
+    def touch(self) -> None:
+        """Have everything that shows this store drawn again."""
+        self.version += 1
+
+    def refuse(self, message: str) -> None:
+        """Say on the page what was wrong with something that was asked for."""
+        self.message = message
+        self.refusals += 1
+        self.touch()
+
+    def close(self) -> None:
+        """Let go of settings and view, which may outlive this store, and of what is computed beside it."""
+        for choices, watcher in self._watchers:
+            choices.param.unwatch(watcher)
+        self._watchers = []
+        if self.study:
+            self.study.cancel()
+        for guest in self.guests:
+            guest.store.close()
+
+    def _look(self, *_: param.parameterized.Event) -> None:
+        self.touch()
+
+    def _follow_study(self, *_: param.parameterized.Event) -> None:
+        self.study.follow(self.settings)
+        self.touch()
+
+
+def ordinal(number: int) -> str:
+    """A place in a row: 2nd, 4th, 11th, 32nd."""
+    endings = {} if 10 < number % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}
+    return f"{number:,}{endings.get(number % 10, 'th')}"

@@ -1,0 +1,245 @@
+"""Study: several variants of one run, each trained from many seeds, beside the run itself. No Panel here."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import param
+
+from dashboard.state.job import Job
+from dashboard.state.run import Setup
+from dashboard.state.settings import Settings
+from dashboard.state.store import Companion
+from engine.ensemble import Ensemble
+from engine.worker_pool import processes
+
+FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "data_seed"])
+"""Settings on which a study does not depend; the data's own seed is looked up."""
+
+POINTS = 200
+"""Epochs recorded of each run, evenly spaced; of the first such space all."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a page compares: for each variant, by its label, the settings that it changes."""
+
+    variants: Mapping[str, Mapping[str, Any]]
+    seeds: int = 20
+    epochs: int = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What is known of one variant: its runs by seed, and what was recorded of each.
+
+    settings    those of the run with the first seed
+    index       (k,) the recorded epochs
+    loss, accuracy, validation_loss   (runs, k); a run that has diverged has infinite loss from there on
+    gradient_norms, weight_norms   (runs, k, layers)
+    parameters  (runs, n_parameters) at the newest epoch
+    """
+
+    label: str
+    settings: Mapping[str, Any]
+    setup: Setup
+    index: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+    validation_loss: np.ndarray
+    gradient_norms: np.ndarray
+    weight_norms: np.ndarray
+    parameters: np.ndarray
+    diverged: np.ndarray
+
+    @property
+    def runs(self) -> int:
+        return len(self.loss)
+
+    def row(self, epoch: int) -> int:
+        """Where in `index` the newest recorded epoch not after this one is."""
+        return max(0, int(np.searchsorted(self.index, epoch, side="right")) - 1)
+
+    def quantiles(self, *shares: float, of: str = "loss") -> np.ndarray:
+        """(shares, k, ...) of one of the columns over the runs: nearest ranks, so that infinities stay infinite."""
+        return np.quantile(getattr(self, of), shares, axis=0, method="nearest")
+
+
+class Study(Companion):
+    """The runs of a plan, trained together on all cores; `results` grow from coarse to fine while they are.
+
+    All variants share data and settings with the page's run, but for what each changes; seed k of one variant draws
+    like seed k of another. What was computed once in this process is remembered for everybody.
+    """
+
+    seeds = param.Integer(
+        default=20, bounds=(1, 200), doc="How many runs of each variant, which differ in their first weights."
+    )
+    epochs = param.Integer(default=1000, bounds=(10, 20_000), doc="How long each run is trained.")
+
+    _known: ClassVar[OrderedDict[Hashable, dict[str, Result]]] = OrderedDict()
+    _most: ClassVar[int] = 32
+
+    def __init__(self, plan: Plan, **choices: Any) -> None:
+        super().__init__(**{"seeds": plan.seeds, "epochs": plan.epochs, **choices})
+        self.plan = plan
+        self.results: dict[str, Result] = {}
+        self.progress, self.message = 0.0, ""
+        self.on_change: Callable[[], None] = lambda: None
+        self._job: Job | None = None
+        self._key: Hashable = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._job and self._job.busy)
+
+    def start(self, settings: Settings) -> None:
+        """Compute for these settings, unless that is known or under way."""
+        key = self.key(settings)
+        if key == self._key and (self.busy or self.progress == 1):
+            return
+        self.cancel()
+        self._key, self.message = key, ""
+        if key in self._known:
+            self._finish(self._known[key])
+            return
+        self.results, self.progress = {}, 0.0
+        self._job = Job(self.pieces(settings, _workers()), self._fail)
+        self.on_change()
+
+    def follow(self, settings: Settings) -> None:
+        """Start anew if these settings ask for it and it has ever been started."""
+        if self._key is not None:
+            self.start(settings)
+
+    def cancel(self) -> None:
+        """Stop; what there is stays."""
+        if self._job:
+            self._job.drop()
+        self._job = None
+
+    def is_of(self, settings: Settings) -> bool:
+        """Whether the results are of such settings."""
+        return self._key == self.key(settings)
+
+    def key(self, settings: Settings) -> Hashable:
+        """All that the results depend on."""
+        changed = {name for changes in self.plan.variants.values() for name in changes}
+        fixed = {name: text for name, text in settings.query().items() if name not in FREE | changed}
+        return id(self.plan), self.seeds, self.epochs, settings.data_from, tuple(fixed.items())
+
+    def settings_of(self, settings: Settings, label: str, seed: int = 0) -> dict[str, Any]:
+        """The settings of one of the runs: given to a run of its own here it does the same, bit for bit."""
+        single = Settings(**settings.values())
+        changes = {**self.plan.variants[label], "seed": seed, "data_seed": settings.data_from}
+        single.param.update(**changes)
+        single.restore(changes)  # what the new initializer or optimizer brought along does not count where it is given
+        return single.values()
+
+    def pieces(self, settings: Settings, executor: Executor | None = None) -> Iterator[object]:
+        """Compute, in pieces; without an executor in this process."""
+        key = self.key(settings)
+        parts = [_Part(label, self.settings_of(settings, label), self.seeds) for label in self.plan.variants]
+        results: dict[str, Result] = {}
+        for stop in _stages(self.epochs):
+            for part in parts:
+                yield from part.train(stop, self.epochs, executor)
+                results[part.label] = part.result()
+                self._show(key, results, sum(one.done for one in parts) / (self.epochs * len(parts)))
+        if key == self._key:
+            self._remember(key, results)
+
+    def _show(self, key: Hashable, results: dict[str, Result], share: float) -> None:
+        if key == self._key or self._key is None:
+            self.results, self.progress = dict(results), share
+            self.on_change()
+
+    def _remember(self, key: Hashable, results: dict[str, Result]) -> None:
+        self._known[key] = results
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def _finish(self, results: dict[str, Result]) -> None:
+        self.results, self.progress = results, 1.0
+        self.on_change()
+
+    def _fail(self, error: Exception) -> None:
+        _workers.cache_clear()  # one that has lost a process takes no more tasks
+        self.message = f"The comparison was stopped by an error: {error}. Change a setting to start it again."
+        self.on_change()
+
+
+class _Part:
+    """One variant: its ensemble over the seeds."""
+
+    def __init__(self, label: str, values: Mapping[str, Any], seeds: int) -> None:
+        settings = Settings(**values)
+        self.label, self.done = label, 0
+        self._values, self._setup = values, Setup.of(settings)
+        network = self._setup.network
+        self._early: Ensemble | None = None
+        self._ensemble: Ensemble | None = None
+        self._arguments = {
+            "sizes": network.sizes,
+            "data": self._setup.train,
+            "axes": {"seed": [settings.draws(seed) for seed in range(seeds)]},
+            "activation": list(network.activations),
+            "output": network.output,
+            "initializer": settings.build("initializer"),
+            "skip": settings.skip,
+            "bias": settings.bias,
+            "loss": settings.loss,
+            "optimizer": settings.build("optimizer"),
+            "batch_size": settings.batch_size or None,
+            "l1": settings.l1,
+            "l2": settings.l2,
+            "validation": self._setup.validation,
+            "schedule": settings.build("schedule"),
+        }
+
+    def train(self, stop: int, last: int, executor: Executor | None) -> Iterator[object]:
+        """Train from where it is to an epoch, in pieces."""
+        if self._ensemble is None:
+            every = max(1, last // POINTS)
+            self._early, self._ensemble = (Ensemble(**self._arguments, every=each) for each in (1, every))
+            self._early.advance(every)
+            self._ensemble.advance(1)
+        yield
+        if executor is None:
+            self._ensemble.advance(stop - self.done)
+        else:
+            yield from self._ensemble.train(stop - self.done, executor)
+        self.done = stop
+
+    def result(self) -> Result:
+        """What there is now, as copies."""
+        names = ("loss", "accuracy", "validation_loss", "gradient_norms", "weight_norms")
+        return Result(
+            label=self.label,
+            settings=self._values,
+            setup=self._setup,
+            index=np.concatenate([self._early.index, self._ensemble.index[1:]]),
+            parameters=self._ensemble.parameters.copy(),
+            diverged=self._ensemble.diverged.copy(),
+            **{name: self._series(name) for name in names},
+        )
+
+    def _series(self, name: str) -> np.ndarray:
+        """(runs, k, ...) every epoch before the second that the ensemble keeps, for axes of magnitudes, then those."""
+        return np.concatenate([self._early.series(name), self._ensemble.series(name)[:, 1:]], axis=1)
+
+
+@cache
+def _workers() -> Executor:
+    """The processes that all studies of this one share."""
+    return processes()
+
+
+def _stages(epochs: int) -> list[int]:
+    """Epochs to stop at on the way: early ones soon, the last one exactly."""
+    stages = [round(epochs * share) for share in (0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8)]
+    return sorted({stage for stage in stages if stage} | {epochs})

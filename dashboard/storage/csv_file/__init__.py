@@ -1,0 +1,1 @@
+"""A table as somebody has it, in a file of comma-separated values."""

@@ -1,0 +1,291 @@
+"""Journal: a learner's notes next to the runs, one Markdown file each, in a folder that several share. No Panel here.
+
+    journal = Journal()
+    key = journal.begin({"run": kept.id, "name": kept.name, "epoch": kept.epoch})
+    entry = journal.read(key)
+    journal.write(replace(entry, title="It dies", texts={"learned": "A bias of -5 is too much."}))
+
+Other processes and people with an editor change the files at the same time: nothing of theirs is overwritten.
+"""
+
+import hashlib
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dashboard.storage.journal_entry import LONGEST, Entry, Pin, in_a_line
+from dashboard.storage.run_archive import REASONS, home
+from engine import atomic_write
+
+try:
+    import fcntl
+except ImportError:  # Windows has none; there two processes that save one entry in the same instant may both win.
+    fcntl = None
+
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+"""When an entry was begun."""
+
+LIMIT = 100_000
+"""The most bytes of an entry's file."""
+
+IN_TRASH = 20
+LEFT_OVER = 24 * 3600
+"""Seconds after which a file that was never finished is taken for one of a process that was killed."""
+
+PATIENCE = 2.0
+"""Seconds to wait while another process writes."""
+
+Mark = tuple[str, int, int, int]
+"""An entry's id, and what is different of its file when that was replaced."""
+
+
+class JournalError(ValueError):
+    """What could not be done with an entry, why, and what to do: sentences for the page. Nothing was lost by it."""
+
+
+class OvertakenError(JournalError):
+    """Somebody else has changed an entry since it was read."""
+
+
+class Journal:
+    """The entries in a folder, as one session sees and writes them.
+
+    All methods raise JournalError, with a sentence for whoever asked, when the folder cannot be read or written to,
+    and for an id that is none.
+
+    folder: whose `journal` and `trash` they are; `home()` without one.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = home() if folder is None else Path(folder)
+        self.problems: dict[str, str] = {}
+        """Why a file in the folder was not among the entries when they were last looked at, by its name."""
+
+        self._entries, self._trash = self.folder / "journal", self.folder / "trash"
+        self._found: dict[Mark, Entry | str] = {}
+        self._written: dict[str, str] = {}
+
+    def stamp(self) -> tuple[Mark, ...]:
+        """Something that is different after anybody has begun, changed or deleted an entry."""
+        with self._told("The journal cannot be read"):
+            try:
+                with os.scandir(self._entries) as files:
+                    return tuple(sorted(_mark(file) for file in files if _is_entry(file)))
+            except FileNotFoundError:
+                return ()
+
+    def entries(self, search: str = "") -> list[Entry]:
+        """The entries in which all these words are, the newest first. Only files that have changed are read again."""
+        self._found = {mark: self._found.get(mark) or self._look(mark[0]) for mark in self.stamp()}
+        self.problems = {f"{mark[0]}.md": why for mark, why in self._found.items() if isinstance(why, str)}
+        entries = [entry for entry in self._found.values() if isinstance(entry, Entry)]
+        words = search.casefold().split()
+        return [entry for entry in reversed(entries) if all(word in entry.words.casefold() for word in words)]
+
+    def read(self, key: str) -> Entry:
+        """The entry as it is in its file now."""
+        path = self._place(self._entries, key)
+        try:
+            changed = path.stat().st_mtime
+            content = _bounded(path)
+        except FileNotFoundError:
+            raise JournalError(f"There is no entry {key}; it may have been deleted.") from None
+        except OSError as error:
+            raise JournalError(f"The entry {key} was not read: {_reason(error)}.") from error
+        if len(content) > LIMIT:
+            raise JournalError(f"The entry {key} is longer than {_kilobytes(LIMIT)}; shorten it in an editor.")
+        try:
+            entry = Entry.from_markdown(key, content.decode())
+        except UnicodeDecodeError:
+            raise JournalError(f"The entry {key} is not in UTF-8; save it as that in an editor.") from None
+        return replace(entry, changed=_local(changed), stamp=_stamp(content))
+
+    def begin(self, pin: Pin | Mapping[str, Any] | None = None) -> str:
+        """The id of a new entry with this run pinned to it; without one, of the newest if that is still blank.
+
+        pin: if it is no Pin, what makes one: {"run", "name", "epoch", "link"}, of which the first two are needed.
+        Raises ValueError when it is none.
+        """
+        newest = next(iter(self.entries()), None)
+        if pin is None and newest and newest.blank:
+            return newest.id
+        pins = () if pin is None else (pin if isinstance(pin, Pin) else Pin(**pin),)
+        return self.write(Entry(_new_id(), pins=pins)).id
+
+    def write(self, entry: Entry) -> Entry:
+        """Save an entry; it as it is in its file then. One that was deleted meanwhile is there again.
+
+        Raises OvertakenError when anybody else has changed it since it was read, and JournalError when it is too long.
+        """
+        content = _content(entry)
+        path = self._place(self._entries, entry.id)
+        with self._told("The entry was not saved"), self._alone():
+            present = _bounded(path) if path.exists() else content
+            ours = entry.stamp, self._written.get(entry.id), _stamp(content)
+            if _stamp(present) not in ours:
+                raise OvertakenError(f"{entry.title or 'The entry'} was changed elsewhere meanwhile.")
+            if present != content or not path.exists():
+                atomic_write.write(path, content)
+        self._written[entry.id] = _stamp(content)
+        return self.read(entry.id)
+
+    def write_beside(self, entry: Entry) -> Entry:
+        """Save an entry that was overtaken as a new one, so that both are kept."""
+        title = f"{(entry.title or 'Untitled')[: LONGEST - 20]} (my version)"
+        return self.write(replace(entry, id=_new_id(), title=title, created="", stamp=""))
+
+    def delete(self, key: str) -> None:
+        """Move an entry into the trash, from where `restore` brings it back while the last 20 are there."""
+        path = self._place(self._entries, key)
+        with self._told("The entry was not deleted"), self._alone():
+            if not path.exists():
+                raise JournalError(f"There is no entry {key}; it may have been deleted elsewhere.")
+            self._trash.mkdir(parents=True, exist_ok=True)
+            os.replace(path, self._place(self._trash, key))
+            self._empty_trash()
+
+    def restore(self, key: str) -> None:
+        """Take a deleted entry back; one that is there again stays as it is."""
+        thrown, path = self._place(self._trash, key), self._place(self._entries, key)
+        with self._told("The entry was not brought back"), self._alone():
+            if not path.exists() and not thrown.exists():
+                raise JournalError(f"The entry {key} is no longer in the trash, which keeps the last {IN_TRASH}.")
+            if not path.exists():
+                os.replace(thrown, path)
+
+    def export(self, address: str = "") -> str:
+        """All entries as one Markdown text, the newest first, with a table of contents.
+
+        address: of the laboratory, so that the links of pinned runs lead there.
+        """
+        entries = self.entries()
+        contents = [
+            f"- [{in_a_line(entry.title or 'Untitled')}](#{entry.id}), {entry.created[:10]}" for entry in entries
+        ]
+        chapters = [entry.chapter().replace("](?run=", f"]({address}?run=") for entry in entries]
+        return "\n\n".join(["# Journal", "\n".join(contents) or "Nothing has been written yet.", *chapters])
+
+    def _place(self, folder: Path, key: str) -> Path:
+        """Where an entry of that id would be."""
+        if not isinstance(key, str) or not ID.fullmatch(key):
+            raise JournalError(f"{str(key)[:LONGEST]!r} is no entry; an id looks like 20261123-190000-ab12cd.")
+        return folder / f"{key}.md"
+
+    def _look(self, key: str) -> Entry | str:
+        """The entry, or why it cannot be read."""
+        try:
+            return self.read(key)
+        except JournalError as error:
+            return str(error)
+
+    def _empty_trash(self) -> None:
+        """Keep what came last."""
+        thrown = [path for path in self._trash.glob("*.md") if ID.fullmatch(path.stem)]
+        for path in sorted(thrown, key=lambda path: path.stat().st_ctime_ns, reverse=True)[IN_TRASH:]:
+            path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Clear away what a killed process has left."""
+        with suppress(OSError):
+            for path in self._entries.glob(".*.part"):
+                if path.stat().st_mtime < time.time() - LEFT_OVER:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _told(self, failure: str) -> Iterator[None]:
+        """What the system refuses in the body is said as what has failed, why, and where."""
+        try:
+            yield
+        except OSError as error:
+            raise JournalError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process or session is in such a body meanwhile; the system ends that for one that is killed."""
+        self._entries.mkdir(parents=True, exist_ok=True)
+        self._sweep()
+        with (self._entries / ".lock").open("ab") as lock:
+            if fcntl:
+                _take(lock)
+            yield
+
+
+def _take(lock: BinaryIO) -> None:
+    """Have a lock until its file is closed; where the file system knows none, go on without.
+
+    The server answers nobody meanwhile, so it does not wait for ever for a process that was stopped amid writing.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError(0, "another process is writing; try again in a moment") from None
+            time.sleep(0.01)
+        except OSError:
+            return None
+
+
+def _content(entry: Entry) -> bytes:
+    """An entry's file.
+
+    Raises JournalError when it is too long.
+    """
+    content = entry.markdown().encode()
+    if len(content) > LIMIT:
+        raise JournalError(
+            f"The entry was not saved: it has {_kilobytes(len(content))}, and {_kilobytes(LIMIT)} are the most. "
+            "Shorten it, or go on in a new one."
+        )
+    if len(entry.title) > LONGEST:
+        raise JournalError(f"The entry was not saved: a title has up to {LONGEST} letters, not {len(entry.title)}.")
+    return content
+
+
+def _bounded(path: Path) -> bytes:
+    """A file's content, or a little more of it than an entry may have."""
+    with path.open("rb") as file:
+        return file.read(LIMIT + 1)
+
+
+def _is_entry(file: os.DirEntry) -> bool:
+    return file.name.endswith(".md") and bool(ID.fullmatch(file.name[:-3])) and file.is_file()
+
+
+def _mark(file: os.DirEntry) -> Mark:
+    found = file.stat()
+    return file.name[:-3], found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _title(entry: Entry) -> str:
+    return in_a_line(entry.title or "Untitled")
+
+
+def _new_id() -> str:
+    """When, to the microsecond, so that ids come in the order of time; and chance."""
+    now = datetime.now()
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{uuid.uuid4().hex[0]}"
+
+
+def _local(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+
+
+def _stamp(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _kilobytes(size: int) -> str:
+    return f"{size / 1000:,.1f} kB"
+
+
+def _reason(error: OSError) -> str:
+    return REASONS.get(error.errno) or error.strerror or str(error)

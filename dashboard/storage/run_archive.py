@@ -1,0 +1,413 @@
+"""Shelf: the runs that are kept, one file each, in a folder that several processes share. No Panel here.
+
+    shelf = Shelf()
+    kept = shelf.keep(run.recording("it dies"))
+    run = Run.reopened(shelf.load(kept.id))
+
+A file appears, changes its name and vanishes as a whole: a process may be killed at any moment.
+"""
+
+import errno
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TextIO
+
+from dashboard.state.settings import FAMILIES, OPTIONS
+from engine.options import options
+from engine.recording import Recording, load, recording_in, save, summary
+
+try:
+    import fcntl
+except ImportError:  # Windows has none; there two processes that rename one run at once may both win.
+    fcntl = None
+
+ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
+"""When a run was kept, and chance."""
+
+ENDING = ".npz"
+PART = re.compile(r"\.[0-9a-f]{32}\.part")
+LEFT_OVER = 24 * 3600
+"""Seconds after which a file that was never finished is taken for one of a process that was killed."""
+
+PATIENCE = 10
+"""Seconds to wait for another process, which is at most as long as it takes to write the largest file."""
+
+IN_TRASH = 20
+LARGEST = 100 * 2**20
+"""The most bytes of a file that is brought along. The largest network's history takes 72 MiB."""
+
+LONGEST = 100
+"""Letters of a name."""
+
+ASIDE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau"])
+"""Settings that change nothing about what is computed."""
+
+REASONS = {
+    errno.ENOSPC: "the disk is full; make room and try again",
+    errno.EDQUOT: "your share of the disk is full; make room and try again",
+    errno.EFBIG: "the file would be larger than is allowed here",
+    errno.EROFS: "nothing can be written there; name another folder in DESCENT_LAB_HOME",
+    errno.EACCES: "that is not permitted; name another folder in DESCENT_LAB_HOME",
+    errno.EPERM: "that is not permitted; name another folder in DESCENT_LAB_HOME",
+    errno.ENOTDIR: "a file is in the place of a folder; move it away, or name another folder in DESCENT_LAB_HOME",
+    errno.EEXIST: "a file is in the place of a folder; move it away, or name another folder in DESCENT_LAB_HOME",
+}
+
+
+class ShelfError(ValueError):
+    """What could not be done with a kept run, why, and what to do: sentences for the page. Nothing was lost by it."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A kept run, as a list shows it.
+
+    created    when, in ISO 8601, in the local time zone
+    kind       of the store: "run" or "race"
+    page       the slug of the page that it was kept on
+    epoch      the last one, and `loss` there
+    size       of its file, in bytes
+    digest     of the final weights
+    """
+
+    id: str
+    name: str
+    created: str
+    kind: str
+    page: str
+    settings: dict[str, Any] = field(hash=False)
+    epoch: int
+    loss: float
+    size: int
+    digest: str
+
+
+def home() -> Path:
+    """The folder of all that a person keeps: DESCENT_LAB_HOME, or else descent-lab in their own."""
+    return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
+
+
+class Shelf:
+    """Kept runs in a folder. Any number of processes may use it at once.
+
+    Its methods raise ShelfError, with a sentence for whoever asked, when the folder cannot be read or written to, and
+    for an id that is none.
+
+    folder: whose `runs` and `trash` they are; `home()` without one.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = home() if folder is None else Path(folder)
+        self._runs, self._trash = self.folder / "runs", self.folder / "trash"
+
+    def kept(self) -> list[Kept]:
+        """All kept runs, the newest first. Files that have not changed are not opened again."""
+        return sorted(self._contents()[0], key=lambda kept: (_moment(kept.created), kept.id), reverse=True)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why a file in the folder is not among the kept runs, by its name."""
+        return self._contents()[1]
+
+    def stamp(self) -> Hashable:
+        """Something that is different after any process has kept, renamed or deleted a run."""
+        try:
+            return tuple(sorted((entry.name, _mark(entry.stat())) for entry in self._entries()))
+        except OSError as error:
+            return error.errno
+
+    def keep(self, recording: Recording) -> Kept:
+        """Write a recording into a file of its own; without a name it gets one from its settings."""
+        now = datetime.now().astimezone()
+        with self._written("The run was not kept"):
+            return self._save(recording, self._new_id(now), now)
+
+    def add(self, content: bytes, filename: str) -> Kept:
+        """Keep what is in a file that was brought along, under the id that it has, if it has one.
+
+        A run that is here already, by its final weights and settings, is not kept twice: what is returned is that one.
+        """
+        if len(content) > LARGEST:
+            size, most = len(content) / 2**20, LARGEST // 2**20
+            raise ShelfError(f"“{filename}” is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
+        try:
+            recording = recording_in(content)
+        except ValueError as error:
+            raise ShelfError(f"“{filename}” is not a kept run: {_cause(error)}.") from error
+        now = datetime.now().astimezone()
+        with self._written(f"“{filename}” was not added"), self._alone():
+            return self._twin(recording) or self._save(
+                recording, self._id_for(recording, now), now, Path(filename).stem
+            )
+
+    def path(self, key: str) -> Path:
+        """The file of a kept run."""
+        path = self._place(self._runs, key)
+        if not path.is_file():
+            raise ShelfError(f"The run {key} is not kept in {self.folder}; it was deleted, or kept on another machine.")
+        return path
+
+    def about(self, key: str) -> Kept:
+        """What the list says of one kept run."""
+        path = self.path(key)
+        found = _kept(path, _mark(path.stat()))
+        if isinstance(found, str):
+            raise ShelfError(f"The run {key} cannot be read: {found}.")
+        return found
+
+    def load(self, key: str) -> Recording:
+        """All of a kept run."""
+        path = self.path(key)
+        try:
+            return load(path)
+        except OSError as error:
+            raise ShelfError(f"The run {key} was not read: {_reason(error)}.") from error
+        except ValueError as error:
+            raise ShelfError(f"The run {key} cannot be opened: {_cause(error)}.") from error
+
+    def rename(self, key: str, name: str) -> Kept:
+        """Give a kept run another name; without letters, the one that says what it is."""
+        with self._written("The run kept its old name"), self._alone():
+            recording = self.load(key)
+            name = title(name) or described(recording.settings)
+            if name != recording.name:
+                save(self.path(key), replace(recording, name=name))
+        return self.about(key)
+
+    def delete(self, key: str) -> None:
+        """Move a kept run into the trash, from where `restore` brings it back while the last 20 are there."""
+        with self._written("The run was not deleted"), self._alone():
+            path = self.path(key)
+            self._trash.mkdir(parents=True, exist_ok=True)
+            os.utime(path)
+            os.replace(path, self._place(self._trash, key))
+            self._empty_trash()
+
+    def restore(self, key: str) -> Kept:
+        """Take a deleted run back."""
+        with self._written("The run was not brought back"), self._alone():
+            thrown, path = self._place(self._trash, key), self._place(self._runs, key)
+            if not path.exists() and not thrown.exists():
+                raise ShelfError(f"The run {key} is no longer in the trash, which keeps the last {IN_TRASH} that came.")
+            if not path.exists():
+                os.replace(thrown, path)
+        return self.about(key)
+
+    def _save(self, recording: Recording, key: str, now: datetime, otherwise: str = "") -> Kept:
+        name = title(recording.name) or described(recording.settings) or title(otherwise) or "run"
+        created = recording.created or now.isoformat(timespec="milliseconds")
+        notes = {**recording.notes, "id": key}
+        save(self._place(self._runs, key), replace(recording, name=name, created=created, notes=notes))
+        self._sweep()
+        return self.about(key)
+
+    def _contents(self) -> tuple[list[Kept], dict[str, str]]:
+        """What can be read of the folder, and why the rest cannot."""
+        kept, problems = [], {}
+        try:
+            entries = self._entries()
+        except OSError as error:
+            return kept, {str(self._runs): _reason(error)}
+        for entry in entries:
+            try:
+                found = _kept(Path(entry.path), _mark(entry.stat()))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                found = _reason(error)
+            if isinstance(found, Kept):
+                kept.append(found)
+            else:
+                problems[entry.name] = found
+        return kept, problems
+
+    def _entries(self) -> list[os.DirEntry]:
+        """What is in the folder and not hidden."""
+        try:
+            with os.scandir(self._runs) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def _place(self, folder: Path, key: str) -> Path:
+        """Where a run of that id would be."""
+        if not _is_id(key):
+            raise ShelfError(f"{str(key)[:LONGEST]!r} is no kept run; an id looks like 20261123-190000-ab12cd.")
+        return folder / f"{key}{ENDING}"
+
+    def _new_id(self, now: datetime) -> str:
+        while True:
+            key = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+            if not self._place(self._runs, key).exists():
+                return key
+
+    def _id_for(self, recording: Recording, now: datetime) -> str:
+        """The id that a recording was kept under elsewhere, where that is free; else a new one."""
+        key = recording.notes.get("id")
+        return key if _is_id(key) and not self._place(self._runs, key).exists() else self._new_id(now)
+
+    def _twin(self, recording: Recording) -> Kept | None:
+        """The kept run that ended alike and was to do the same."""
+        wanted = recording.digest, recording.epochs[-1].index, _essence(recording.settings)
+        return next(
+            (kept for kept in self.kept() if (kept.digest, kept.epoch, _essence(kept.settings)) == wanted), None
+        )
+
+    def _empty_trash(self) -> None:
+        """Keep what came last."""
+        thrown = [path for path in self._trash.glob(f"*{ENDING}") if _is_id(path.stem)]
+        for path in sorted(thrown, key=lambda path: path.stat().st_mtime_ns, reverse=True)[IN_TRASH:]:
+            path.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Clear away what a killed process has left."""
+        with suppress(OSError):
+            for path in self._runs.glob(".*.part"):
+                if PART.fullmatch(path.name) and path.stat().st_mtime < time.time() - LEFT_OVER:
+                    path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _written(self, failure: str) -> Iterator[None]:
+        """The folder is there in the body; what the system refuses there is said as what has failed, why, and where."""
+        try:
+            self._runs.mkdir(parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise ShelfError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process or thread is in such a body meanwhile; the system ends that for one that is killed."""
+        until = time.monotonic() + PATIENCE
+        with (self._runs / ".lock").open("a") as lock:
+            while not _locked(lock):
+                if time.monotonic() > until:
+                    raise ShelfError(
+                        f"Another process has been busy in {self._runs} for {PATIENCE} s; try again later."
+                    )
+                time.sleep(0.01)
+            yield
+
+
+def title(name: str) -> str:
+    """A name on one line, of letters that can be shown, and not too long."""
+    return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:LONGEST].strip()
+
+
+def described(settings: Mapping[str, Any]) -> str:
+    """What a run is, from its settings, such as "moons 16-16 relu, sgd 0.1"; empty where they are of another kind."""
+    if "surface" in settings:
+        return title(f"{settings['surface']} race, {' '.join(map(str, _listed(settings.get('optimizers'))))}")
+    if not {"dataset", "hidden", "activation", "optimizer", "learning_rate"} <= settings.keys():
+        return ""
+    layers = "-".join(map(str, _listed(settings["hidden"])))
+    network = f"{layers} {settings['activation']}" if layers else "without hidden layers"
+    seed = f", seed {settings['seed']}" if settings.get("seed") else ""
+    return title(f"{settings['dataset']} {network}, {settings['optimizer']} {settings['learning_rate']}{seed}")
+
+
+def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
+    """By name, the settings in which runs differ, a value for each run; None where it has no such setting.
+
+    What changes nothing is left out: the speed, the stop rules, and the options of an optimizer, dataset and so on that
+    a run does not use.
+    """
+    used = [{name: value for name, value in one.items() if _counts(name, one)} for one in settings]
+    names = dict.fromkeys(name for one in used for name in one)
+    table = {name: tuple(one.get(name) for one in used) for name in names}
+    return {name: values for name, values in table.items() if len({json.dumps(value) for value in values}) > 1}
+
+
+def _counts(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a setting has anything to do with what is computed."""
+    if name in ASIDE:
+        return False
+    if name not in OPTIONS or "surface" in settings:
+        return True
+    chosen = [family.get(settings.get(choice)) for choice, family in FAMILIES.items()]
+    return any(name in options(member) for member in chosen if member)
+
+
+def _essence(settings: Mapping[str, Any]) -> str:
+    return json.dumps({name: value for name, value in settings.items() if name not in ASIDE}, sort_keys=True)
+
+
+def _locked(file: TextIO) -> bool:
+    """Lock a file, if no other has; where files cannot be locked, that is taken for done."""
+    try:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _listed(value: Any) -> list:
+    return value if isinstance(value, list) else []
+
+
+def _is_id(key: Any) -> bool:
+    return isinstance(key, str) and bool(ID.fullmatch(key))
+
+
+def _mark(found: os.stat_result) -> tuple[int, int, int]:
+    """What is different of a file that was replaced."""
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+@lru_cache(maxsize=4096)
+def _kept(path: Path, mark: tuple[int, int, int]) -> Kept | str:
+    """What a file of a kept run says, or why it says nothing. Raises OSError when it cannot be read."""
+    if path.suffix != ENDING or not _is_id(path.stem):
+        return "its name is not that of a kept run; to add it, drop it on the page"
+    if not path.is_file():
+        return "it is no file"
+    try:
+        found = summary(path)
+    except ValueError as error:
+        return _cause(error)
+    return Kept(
+        id=path.stem,
+        name=title(found.name) or described(found.settings) or "run",
+        created=_local(found.created, mark[0]),
+        kind=title(str(found.notes.get("kind", ""))),
+        page=title(str(found.notes.get("page", ""))),
+        settings=found.settings,
+        epoch=found.epoch,
+        loss=found.loss,
+        size=found.size,
+        digest=found.digest,
+    )
+
+
+def _local(created: str, changed: int) -> str:
+    """A time in the local time zone; the one in which the file was written where it cannot be understood."""
+    try:
+        moment = datetime.fromisoformat(created).astimezone()
+    except (ValueError, OverflowError, OSError):
+        moment = datetime.fromtimestamp(changed / 1e9).astimezone()
+    return moment.isoformat(timespec="milliseconds")
+
+
+def _moment(created: str) -> float:
+    return datetime.fromisoformat(created).timestamp()
+
+
+def _reason(error: OSError) -> str:
+    """Why the system has refused something, and what to do."""
+    return REASONS.get(error.errno) or error.strerror or str(error)
+
+
+def _cause(error: ValueError) -> str:
+    return str(error.__cause__ or error)

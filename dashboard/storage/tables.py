@@ -1,0 +1,308 @@
+"""Tables: data of one's own, found again by a hash of what is in them. No Panel here."""
+
+import csv
+import io
+import json
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b, sha256
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from dashboard.storage.formulas import guarded
+from engine import atomic_write
+from engine.datasets import Dataset
+
+OWN = "own data"
+"""What the menu of datasets calls a table."""
+
+FEWEST_ROWS, MOST_ROWS, MOST_COLUMNS, MOST_CLASSES = 4, 2000, 50, 5
+LARGEST = 1e100
+"""The largest number a table may hold; its square and the sum of many such are still numbers."""
+
+LONGEST_NAME = 60
+DIGEST = re.compile(r"[0-9a-f]{16}")
+MEMORY = 64 * 2**20
+"""Bytes of tables that are held although nobody uses them at present."""
+
+MOST_HELD = 200
+LARGEST_FILE = 16 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Examples of one's own, and what whoever brought them calls things.
+
+    columns  the names of the inputs
+    x        (n, inputs) float64
+    y        (n,) float64: the number of each row's class, or its value if `task` is "regression"
+    task     "binary", "classes" or "regression"
+    labels   the names of the classes in the order of their numbers, none for a regression
+    answer   the name of what is to be predicted
+
+    Raises ValueError for what no run could learn from.
+    """
+
+    columns: tuple[str, ...]
+    x: np.ndarray
+    y: np.ndarray
+    task: str
+    labels: tuple[str, ...] = ()
+    answer: str = "class"
+
+    def __post_init__(self) -> None:
+        rows = len(self.x)
+        _check(FEWEST_ROWS <= rows <= MOST_ROWS, f"{rows} rows are not {FEWEST_ROWS} to {MOST_ROWS:,}")
+        _check(self.x.shape == (rows, len(self.columns)), f"{len(self.columns)} names are not one for each column")
+        _check(1 <= len(self.columns) <= MOST_COLUMNS, f"{len(self.columns)} inputs are not 1 to {MOST_COLUMNS}")
+        _check(self.y.shape == (rows,), f"{self.y.size} answers are not one for each of {rows} rows")
+        for values in (self.x, self.y):
+            _check(bool((np.abs(values) <= LARGEST).all()), f"a value is not a number up to {LARGEST:g}")
+        _check(self.task in ("binary", "classes", "regression"), f"task {self.task!r} is unknown")
+        self._check_labels()
+
+    @classmethod
+    def of(cls, data: Dataset) -> "Table":
+        """The table of a dataset, its inputs named x1, x2 and so on.
+
+        Raises ValueError where the data have more rows or columns than a table may.
+        """
+        columns = tuple(f"x{place}" for place in range(1, data.features + 1))
+        labels = tuple(map(str, range(data.n_classes)))
+        return cls(columns, data.x, data.y.astype(float), data.task, labels, "class" if labels else "y")
+
+    @classmethod
+    def labeled(
+        cls, columns: Sequence[str], x: np.ndarray, y: np.ndarray, labels: Sequence[str], answer: str = "class"
+    ) -> "Table":
+        """A table of classes: two of them make a binary problem."""
+        task = "binary" if len(labels) == 2 else "classes"
+        return cls(tuple(columns), x, y.astype(float), task, tuple(labels), answer)
+
+    @classmethod
+    def unpacked(cls, packed: Any) -> "Table":
+        """The table that was packed.
+
+        Raises ValueError when that is no table.
+        """
+        _check(isinstance(packed, dict), "it is no JSON object")
+        names = [packed.get(name) for name in ("columns", "labels")]
+        words = [packed.get(name) for name in ("task", "answer")]
+        _check(all(isinstance(part, list) for part in names), "columns and labels are no lists")
+        texts = [*words, *names[0], *names[1]]
+        _check(all(isinstance(text, str) and len(text) <= LONGEST_NAME for text in texts), "a name is no short text")
+        return cls(
+            tuple(names[0]), _numbers(packed, "x", 2), _numbers(packed, "y", 1), words[0], tuple(names[1]), words[1]
+        )
+
+    def packed(self) -> dict[str, Any]:
+        """All of it as JSON can say it, without loss."""
+        names = {"columns": list(self.columns), "labels": list(self.labels)}
+        return {"task": self.task, "answer": self.answer, **names, "x": self.x.tolist(), "y": self.y.tolist()}
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all that is in it."""
+        words = json.dumps([self.columns, self.labels, self.task, self.answer, self.x.shape])
+        arrays = (np.ascontiguousarray(values, dtype="<f8").tobytes() for values in (self.x, self.y))
+        return sha256(b"".join([words.encode(), *arrays])).hexdigest()[:16]
+
+    @property
+    def wide(self) -> bool:
+        """Whether an input is far from a mean of 0 and a standard deviation of about 1, which first weights are for."""
+        varied = np.ptp(self.x, axis=0) > 0
+        spread = self.x.std(axis=0)[varied]
+        return bool((np.abs(self.x.mean(axis=0)) > 3).any() or (spread > 3).any() or (spread < 0.1).any())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows there are of each class, by its name."""
+        return {label: int((self.y == number).sum()) for number, label in enumerate(self.labels)}
+
+    @property
+    def summary(self) -> str:
+        """What it is, as a sentence."""
+        inputs = ", ".join(self.columns[:4]) + (f" and {len(self.columns) - 4} more" if len(self.columns) > 4 else "")
+        counts = ": " + ", ".join(f"{count:,} {label}" for label, count in self.counts.items()) if self.labels else ""
+        return f"{len(self.x):,} examples, inputs {inputs}; answer {self.answer}{counts}."
+
+    def dataset(self) -> "Rows":
+        """The examples as the engine wants them."""
+        y = self.y.astype(np.int64) if self.task == "classes" else self.y
+        return Rows(self.x, y, self.task, len(self.labels), OWN)
+
+    def csv(self) -> str:
+        """All of it as text that `sheet.read_csv` reads back to the last digit; no spreadsheet finds formulas in it."""
+        names, labels = (*self.columns, self.answer), self.labels
+        guards = {text: guarded(text) for text in (*names, *labels)}
+        marked = any(text != cell for text, cell in guards.items())
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if marked else csv.QUOTE_MINIMAL)
+        writer.writerow([guards[name] for name in names])
+        answers = [guards[labels[int(number)]] for number in self.y] if labels else self.y.tolist()
+        writer.writerows([*row, answer] for row, answer in zip(self.x.tolist(), answers, strict=True))
+        return file.getvalue()
+
+    def _check_labels(self) -> None:
+        classes, fits = len(self.labels), {"binary": (2, 2), "classes": (3, MOST_CLASSES), "regression": (0, 0)}
+        low, high = fits[self.task]
+        _check(low <= classes <= high, f"{classes} classes do not go with the task {self.task!r}")
+        if classes:
+            found = np.unique(self.y)
+            _check(np.isin(found, np.arange(classes)).all(), f"an answer is not the number of one of {classes} classes")
+            _check(len(found) > 1, f"all rows are of class {self.labels[int(found[0])]!r}: nothing to tell apart")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Dataset):
+    """The examples of a table. What is held out of them is drawn by what an example is, not by where it stands."""
+
+    def split(self, validation: float = 0.25, seed: int = 0) -> tuple["Dataset", "Dataset"]:
+        """As any dataset, but one example more or less moves hardly any other from one part to the other.
+
+        Both parts keep the order of the rows.
+        """
+        held_out = round(validation * len(self))
+        order = np.argsort(self._lots(seed), kind="stable")
+        free = np.delete(order, self._first_of_each_class(order))
+        if not 0 < held_out <= len(free):
+            raise ValueError(
+                f"validation share {validation} sets {held_out} of {len(self)} examples aside; "
+                f"choose a share that sets aside 1 to {len(free)} of them"
+            )
+        aside = np.sort(free[:held_out])
+        return self.take(np.delete(np.arange(len(self)), aside)), self.take(aside)
+
+    def _lots(self, seed: int) -> np.ndarray:
+        """(n,) a number for each example, drawn from its inputs and the seed."""
+        key = int(seed).to_bytes(8, "little", signed=True)
+        lots = [blake2b(row.tobytes(), digest_size=8, key=key).digest() for row in np.ascontiguousarray(self.x)]
+        return np.frombuffer(b"".join(lots), dtype="<u8")
+
+
+class Tables:
+    """All tables this process knows, by their digests; those in the folder too, whichever process has put them there.
+
+    What is used anywhere is held; of the rest the newest 200, up to `most` bytes.
+    """
+
+    def __init__(self, folder: Callable[[], Path], most: int = MEMORY) -> None:
+        self._folder, self._most = folder, most
+        self._lock = threading.Lock()
+        self._used: WeakValueDictionary[str, Table] = WeakValueDictionary()
+        self._newest: OrderedDict[str, Table] = OrderedDict()
+
+    def put(self, table: Table) -> str:
+        """Know a table from now on, and write it into the folder if that can be; its digest."""
+        self.hold(table)
+        self.write(table.digest)
+        return table.digest
+
+    def hold(self, table: Table) -> str:
+        """Know a table as long as this process lives or it is among the newest; its digest."""
+        with self._lock:
+            table = self._used.setdefault(table.digest, table)
+            self._newest[table.digest] = table
+            self._newest.move_to_end(table.digest)
+            while len(self._newest) > 1 and (len(self._newest) > MOST_HELD or self._bytes > self._most):
+                self._newest.popitem(last=False)
+        return table.digest
+
+    def write(self, digest: str) -> str:
+        """Write a table into the folder; why that could not be, empty if it could."""
+        table, path = self.get(digest), self._path(digest)
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write.write(path, json.dumps(table.packed()).encode())
+        except OSError as error:
+            return (
+                f"The data could not be written to {path.parent} ({error.strerror or error}): "
+                "they are known until this server ends. Download them as CSV to keep them."
+            )
+        return ""
+
+    def get(self, digest: str) -> Table:
+        """The table of that digest.
+
+        Raises ValueError saying what to do where it is unknown.
+        """
+        found = self._used.get(digest)
+        if found is None:
+            found = self._read(digest)
+            self.hold(found)
+        return found
+
+    def __contains__(self, digest: str) -> bool:
+        try:
+            return bool(self.get(digest))
+        except ValueError:
+            return False
+
+    def pack(self, digest: str) -> dict[str, Any]:
+        """The table of that digest as JSON can say it.
+
+        Raises ValueError where it is unknown.
+        """
+        return self.get(digest).packed()
+
+    def unpack(self, packed: Any) -> str:
+        """Know a table that was packed; its digest.
+
+        Raises ValueError when that is no table.
+        """
+        try:
+            return self.put(Table.unpacked(packed))
+        except ValueError as error:
+            raise ValueError(f"these are no data of one's own as a run carries them: {error}") from None
+
+    @property
+    def _bytes(self) -> int:
+        return sum(table.x.nbytes for table in self._newest.values())
+
+    def _read(self, digest: str) -> Table:
+        unknown = ValueError(
+            f"the data {digest!r} are not known here; load their file again, or open the run they were kept with"
+        )
+        if not DIGEST.fullmatch(digest):
+            raise unknown
+        try:
+            with self._path(digest).open(encoding="utf-8") as file:
+                found = Table.unpacked(json.loads(file.read(LARGEST_FILE)))
+        except (OSError, ValueError, RecursionError):
+            raise unknown from None
+        if found.digest != digest:
+            raise unknown
+        return found
+
+    def _path(self, digest: str) -> Path:
+        return self._folder() / f"{digest}.json"
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute() / "data"
+
+
+TABLES = Tables(_folder)
+
+
+def _numbers(packed: dict[str, Any], name: str, dimensions: int) -> np.ndarray:
+    try:
+        values = np.asarray(packed.get(name), dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} holds something else than numbers") from None
+    _check(values.ndim == dimensions, f"{name} has {values.ndim} dimensions, not {dimensions}")
+    return values
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

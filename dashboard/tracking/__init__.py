@@ -1,0 +1,1 @@
+"""A training in somebody's own program: what logs it there, and what reads its log here."""

@@ -1,0 +1,123 @@
+"""Listing: the feeds that there are, the newest first. No Panel here."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from dashboard.tracking.run_log import Feed, Status, feeds
+
+LISTED = 30
+EVERY = 0.5
+"""Seconds between two looks at which feeds there are."""
+
+DAMAGED = "damaged"
+"""The state of a feed that does not say what it is of."""
+
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A feed as the list shows it.
+
+    began    in seconds since 1970
+    problem  why it cannot be shown, as a sentence; empty where it can be
+    """
+
+    id: str
+    name: str
+    began: float
+    state: str
+    end: str = ""
+    epochs: int = 0
+    epoch: int = 0
+    loss: float = float("nan")
+    problem: str = ""
+
+    @property
+    def created(self) -> str:
+        """When it began, in ISO 8601, in the time zone of the laboratory; empty where no calendar has such a moment."""
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(self.began).astimezone().isoformat()
+        return ""
+
+
+class Listing:
+    """The feeds there are, looked up twice a second at most; one for all who look.
+
+    One that is damaged is listed as such, and takes nothing else with it.
+    """
+
+    _all: dict[Path, Self] = {}
+
+    def __init__(self, folder: Path) -> None:
+        self.version = 0
+        self.entries: tuple[Entry, ...] = ()
+        self._folder, self._looked = folder, -EVERY
+        self._known: dict[str, tuple[Stamp, Feed | str, float]] = {}
+        self._states: dict[str, tuple[Stamp, Status]] = {}
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """That of a folder."""
+        return cls._all.setdefault(folder, cls(folder))
+
+    @property
+    def newest(self) -> str:
+        """The id of the feed that began last; empty where there is none that can be shown."""
+        return next((entry.id for entry in self.entries if not entry.problem), "")
+
+    def look(self) -> None:
+        """See what is there, if the last look was a while ago."""
+        now = time.monotonic()
+        if now < self._looked + EVERY:
+            return
+        self._looked = now
+        self._find()
+        newest = sorted(self._known, key=lambda key: (self._known[key][2], key), reverse=True)[:LISTED]
+        entries = tuple(self._entry(key, *self._known[key][1:]) for key in newest)
+        if entries != self.entries:
+            self.entries = entries
+            self.version += 1
+
+    def _find(self) -> None:
+        """Read what the feeds say of themselves, where that is new."""
+        found = {}
+        for key in feeds(self._folder):
+            stamp = _stamp(self._folder / "live" / key / "about.json")
+            if stamp is None:
+                continue
+            known = self._known.get(key)
+            found[key] = known if known and known[0] == stamp else (stamp, *self._about(key, stamp))
+        self._known = found
+
+    def _about(self, key: str, stamp: Stamp) -> tuple[Feed | str, float]:
+        """A feed and when it began, or what is wrong with it and when it was written."""
+        try:
+            source = Feed.found(key, self._folder)
+            return source, source.began
+        except Exception as error:  # whatever it is, it concerns this feed alone
+            return str(error), stamp[0] / 1e9
+
+    def _entry(self, key: str, source: Feed | str, began: float) -> Entry:
+        if isinstance(source, str):
+            return Entry(key, key, began, DAMAGED, problem=source)
+        stamp, known = source.stamp(), self._states.get(key)
+        status = known[1] if known and known[0] == stamp else source.status()
+        self._states[key] = stamp, status
+        state = source.state(status)
+        return Entry(key, source.name, began, state, status.end, status.epochs, status.epoch, status.loss)
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Something that changes with a file; None where there is none."""
+    try:
+        found = path.stat()
+        return found.st_mtime_ns, found.st_size
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return 0, 0

@@ -1,0 +1,495 @@
+"""Scribe: writes a feed, in a thread of its own, so that a training loses no time to it. No Panel here."""
+
+import atexit
+import errno
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from dashboard.tracking import run_log
+from dashboard.tracking.batching import Block, Piece, Telling, Told, groups, stacked
+from dashboard.tracking.run_log import Feed, Layout, Status
+from engine.training import Epoch, Epochs
+
+log = logging.getLogger(__name__)
+
+EVERY = 0.1
+"""Seconds between two flushes."""
+
+SIGN = 2.0
+"""Seconds between two signs of life where there is nothing to tell."""
+
+AT_ONCE = 2**19
+"""Bytes of parameters in a flush: 5 MiB a second."""
+
+BYTES = 500 * 2**20
+MANY = 20_000
+WAITING = 64 * 2**20
+"""Bytes that may wait to be written, before whoever tells more has to write them itself."""
+
+RESERVE = 2**16
+"""Bytes that are kept free for losses and the end: some thousand epochs on a disk that is full."""
+
+PATIENCE = 10.0
+"""Seconds that the end waits for a disk that does not answer."""
+
+AGAIN = 1.0
+"""Seconds after which a full disk is offered large things again."""
+
+REMEMBERED = 2**13
+"""Tellings of which it is known what they gave."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Thinning:
+    """Which epochs still fit: all of them at first, then every second, fourth and so on, the more has been written."""
+
+    def __init__(self, free: int, step: int) -> None:
+        """free: bytes until the first are left out. step: bytes until they come at twice the distance again."""
+        self._free, self._step, self._spent = free, step, 0
+
+    @property
+    def stride(self) -> int:
+        """The distance between epochs that are written, a power of two."""
+        beyond = self._spent - self._free
+        return 1 if beyond < 0 else 2 << min(beyond // self._step, 40)
+
+    def spend(self, size: int) -> None:
+        """So many bytes were written."""
+        self._spent += size
+
+
+class Scribe:
+    """Takes epochs at any time from any thread, and writes them into a feed ten times a second and at the end.
+
+    What was taken is written in its order, and nothing is lost: a training that tells faster than can be written writes
+    itself. A feed stays below `limit` bytes: of the parameters, then of all, only every second, fourth ... epoch is
+    written, and the feed says so. What a disk refuses waits, and is tried again; on a full one the single numbers have
+    a reserve, and what is large is let go of, from an epoch on that the feed names.
+
+    is_mine   whether it is open, and this the process that it was made in
+    ending    asked at the end of the program, if it is open still: words and the class of an exception
+    """
+
+    def __init__(self, told: Feed, limit: int = BYTES) -> None:
+        """Raises OSError where nothing can be written, RuntimeError where no thread can be had."""
+        self.feed = told
+        self.ending: Callable[[], tuple[str, str]] = lambda: (run_log.ENDED, "")
+        self._queue: deque[Told | Piece] = deque()
+        self._piece: Piece | None = None
+        self._waiting, self._size = 0, 0
+        self._layout: Layout | None = None
+        self._told: set[str] = set()
+        self._says: deque[str] = deque()
+        self._left_out: dict[str, str] = {}
+        self._to_leave_out: dict[str, str] = {}
+        self._status, self._signed = Status(), 0.0
+        self._newest, self._late, self._last = -1, 0, None
+        self._seen = np.empty(0, np.int64), np.empty(0, np.int64)
+        self._whole, self._weights = Thinning(limit // 4, limit // 32), Thinning(limit // 8, limit // 32)
+        self._writing, self._wake = threading.Lock(), threading.Event()
+        self.is_mine, self._refused = True, ""
+        self._full_from, self._small_until = -1, 0.0
+        self._released: list[tuple[Scribe, str, str]] = []
+        self._open()
+        _OPEN.add(self)
+        _close_at_the_end_of_a_child()
+
+    def take(self, told: tuple[float, ...] | Epoch) -> None:
+        """Write an epoch soon. Its arrays must not change any more."""
+        self._queue.append(told)
+        if len(self._queue) > MANY:
+            self._make_room()
+
+    def take_row(self, epoch: Epoch) -> None:
+        """Likewise, where many of one block follow one another: nothing of them is held but the block."""
+        block, piece, index = epoch.block, self._piece, epoch.index
+        if piece is not None and piece.block is block and piece.last + 1 == index:
+            piece.last = index
+        elif block is None:
+            self.take(epoch)
+        else:
+            self._piece = piece = Piece(block, index, index)
+            self._queue.append(piece)
+            self._waiting += block.parameters.nbytes
+            if self._waiting > WAITING:
+                self._make_room()
+
+    def take_arrays(self, telling: Telling) -> None:
+        """Likewise, where arrays are told that may be large."""
+        self._waiting += 0 if telling.parameters is None else telling.parameters.nbytes
+        self._queue.append(telling)
+        if self._waiting > WAITING or len(self._queue) > MANY:
+            self._make_room()
+
+    def say(self, text: str) -> None:
+        """Write a sentence for whoever watches, once."""
+        if text not in self._told and len(self._told) < 100:
+            self._told.add(text)
+            self._says.append(text)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Write that something is not measured, and why; of each name the first reason."""
+        name = name[:100]
+        if name not in self._left_out and len(self._left_out) < run_log.MOST_LEFT_OUT:
+            self._left_out[name] = why
+            self._to_leave_out[name] = why
+
+    def flush(self) -> None:
+        """Write now all that waits."""
+        if not self.is_mine:
+            return
+        with self._writing, np.errstate(all="ignore"):
+            if self.is_mine:
+                self._flush()
+
+    def close(self, end: str = run_log.ENDED, error: str = "") -> None:
+        """Write the rest, and how it has ended; error: the class of the exception that ended it."""
+        if self.is_mine and self._writing.acquire(timeout=PATIENCE):
+            self._close(end, error)
+
+    def release(self, end: str = run_log.ENDED, error: str = "") -> None:
+        """Close, without waiting for anything: whoever holds this is being collected, perhaps in the writing thread."""
+        if not self.is_mine:
+            return
+        if self._writing.acquire(blocking=False):
+            self._close(end, error)
+        else:
+            self._released.append((self, end, error))
+            self._wake.set()
+
+    def amend(self, end: str, error: str) -> None:
+        """Write that it has ended otherwise than was said, after it was closed. Errors are no matter."""
+        if self.is_mine or os.getpid() != self.feed.pid:
+            return
+        self._status = replace(self._status, end=end, error=error)
+        with suppress(OSError):
+            self._status_file = os.open(self.feed.folder / "status", os.O_RDWR | getattr(os, "O_BINARY", 0))
+            try:
+                self._write_status()
+            finally:
+                os.close(self._status_file)
+
+    def _open(self) -> None:
+        binary = getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.feed.records, os.O_WRONLY | os.O_APPEND | binary)
+        try:
+            self._status_file = os.open(self.feed.folder / "status", os.O_RDWR | os.O_CREAT | binary, 0o644)
+            try:
+                self._write_status()
+                with suppress(OSError):
+                    (self.feed.folder / "reserve").write_bytes(os.urandom(RESERVE))
+                about = weakref.ref(self), self._wake, self._released
+                threading.Thread(target=_keep_writing, args=about, daemon=True, name="scribe").start()
+            except BaseException:
+                os.close(self._status_file)
+                raise
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _flush(self) -> None:
+        try:
+            self._write_all()
+            self._refused = ""
+        except OSError as error:
+            if self._refused != str(error):
+                self._refused = str(error)
+                log.warning(
+                    "the run %r cannot be written: %s (%s); make room there, or set DESCENT_LAB_HOME to another folder",
+                    self.feed.name,
+                    error,
+                    self.feed.folder,
+                )
+
+    def _close(self, end: str, error: str) -> None:
+        """With the lock held, which is let go of."""
+        try:
+            if not self.is_mine:
+                return
+            with np.errstate(all="ignore"):
+                self._flush()
+                self.is_mine = False
+                with suppress(Exception):
+                    if self._last is not None:
+                        self._newest = -1
+                        self._write_block(Block.of([self._last], self._layout or Layout()), 1)
+                self._status = replace(self._status, end=end, error=error)
+                with suppress(OSError):
+                    self._write_status()
+                with suppress(OSError):
+                    os.fsync(self._file)
+        finally:
+            self.is_mine = False
+            for file in (self._file, self._status_file):
+                with suppress(OSError):
+                    os.close(file)
+            with suppress(OSError):
+                (self.feed.folder / "reserve").unlink(missing_ok=True)
+            self._queue.clear()
+            self._last = self._piece = None
+            _OPEN.discard(self)
+            self._writing.release()
+            self._wake.set()
+
+    def _write_all(self) -> None:
+        waiting = self._taken()
+        self._waiting = 0
+        written, epochs = 0, len(waiting) + sum(len(one) - 1 for one in waiting if type(one) is Epochs)
+        try:
+            for start, stop in groups(waiting):
+                self._write_some(waiting[start:stop], epochs)
+                written = stop
+            self._write_words()
+        finally:
+            self._queue.extendleft(reversed(waiting[written:]))
+        if waiting or time.monotonic() > self._signed + SIGN:
+            self._write_status()
+
+    def _write_words(self) -> None:
+        """Write the sentences, and what is left out."""
+        while self._to_leave_out:
+            told = dict(self._to_leave_out)
+            self._append(run_log.record(run_log.LEFT_OUT, run_log.packed_left_out(told)))
+            for name in told:
+                del self._to_leave_out[name]
+        while self._says:
+            self._append(run_log.record(run_log.TOLD, run_log.packed_words(self._says[0])))
+            self._says.popleft()
+
+    def _taken(self) -> list[Told]:
+        """What was taken since this was last asked for.
+
+        The training may go on through the newest piece meanwhile; it comes again, in case that its end was missed.
+        """
+        newest, self._piece = self._piece, None
+        taken = [self._queue.popleft() for _ in range(len(self._queue))]
+        if newest is not None:
+            self._queue.appendleft(newest)
+        told = [one.rows() if type(one) is Piece else one for one in taken]
+        return [one for one in told if type(one) is not Epochs or len(one)]
+
+    def _write_some(self, group: list[Told], waiting: int) -> None:
+        """Write epochs of one kind; where that fails for another reason than the disk, their numbers alone."""
+        try:
+            self._write_group(Block.of(group, self._layout or Layout()), group[-1], waiting)
+        except OSError:
+            raise
+        except Exception as error:
+            log.exception("some of the run %r was not written; its training goes on", self.feed.name)
+            self.say(f"Something could not be written: {type(error).__name__}.")
+            with suppress(ValueError, TypeError, IndexError):
+                bare = [one.bare if type(one) is Telling else one for one in group]
+                self._write_group(Block.of(bare, self._layout or Layout()).bare, bare[-1], waiting)
+
+    def _write_group(self, block: Block, newest: Told, waiting: int) -> None:
+        """Write a block, of so many epochs that wait: its parameters first, then all else."""
+        self._tell_what_is_cut(block, newest)
+        stride = self._whole.stride
+        if stride > 1:
+            self.say("There was so much to tell that from here on only some epochs were written, evenly spaced.")
+        apart = max(stride, self._stride_of_parameters(block, waiting))
+        self._write_block(block.every(stride), apart)
+        index, loss = int(block.epochs.index[-1]), block.epochs.loss[block.told.given[:, 0]]
+        last = newest[-1] if isinstance(newest, Epochs) else newest
+        self._last = last if index % apart else None
+        epochs = self._status.epochs + len(block.epochs)
+        self._status = replace(
+            self._status, epochs=epochs, epoch=index, loss=float(loss[-1]) if len(loss) else self._status.loss
+        )
+
+    def _tell_what_is_cut(self, block: Block, newest: Told) -> None:
+        """Say what of a network of ours is beyond the limits of a feed."""
+        if type(newest) not in (Epoch, Epochs):
+            return
+        epoch = newest[-1] if type(newest) is Epochs else newest
+        sizes = len(epoch.gradient_norms), len(epoch.mean_activations), len(epoch.parameters)
+        layers, units, weights = len(block.layout.layers), len(block.layout.units), block.layout.sizes[2]
+        for kind, size, kept in zip(("gradients", "activations"), sizes, (layers, units), strict=False):
+            if kept < size:
+                self.leave_out(f"{kind} of layers {kept + 1} to {size}", "there are more than can be shown")
+        if weights < sizes[2]:
+            self.leave_out("parameters", f"there are {sizes[2]:,}; the most are {run_log.MOST_PARAMETERS:,}")
+
+    def _stride_of_parameters(self, block: Block, waiting: int) -> int:
+        """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
+        size = waiting * block.parameters[0].nbytes if block.parameters else 0
+        return max(self._weights.stride, 1 << (size // AT_ONCE).bit_length())
+
+    def _write_block(self, block: Block, apart: int) -> None:
+        """Write these epochs, the parameters of those whose index is a multiple of `apart` before them."""
+        for piece in block.records() if len(block.epochs) else ():
+            self._write_piece(piece, piece.every(apart) if piece.parameters else piece.bare)
+
+    def _write_piece(self, block: Block, heavy: Block) -> None:
+        """Write what fits a record. On a full disk the numbers are written, and what is larger is let go of."""
+        first, is_large = int(block.epochs.index[0]), bool(block.layout.sizes != (0, 0, 0) and block.parts.max() > 31)
+        if is_large and time.monotonic() < self._small_until:
+            self._append_epochs(block.bare)
+            return
+        try:
+            if is_large:
+                self._append_layout(block.layout)
+            if heavy.parameters and len(heavy.epochs):
+                payload = run_log.packed_parameters(heavy.epochs.index, stacked(heavy.parameters))
+                self._append(run_log.record(run_log.PARAMETERS, payload))
+                self._weights.spend(len(payload))
+            self._append_epochs(block)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            with suppress(OSError):
+                (self.feed.folder / "reserve").unlink(missing_ok=True)
+            self._append_epochs(block.bare)
+            if is_large:
+                self._note_full(first)
+            return
+        if is_large and self._full_from >= 0:
+            self._full_from = -1
+            self.say(f"From epoch {first:,} on there was room on the disk again, and all is kept.")
+
+    def _note_full(self, index: int) -> None:
+        self._small_until = time.monotonic() + AGAIN
+        if self._full_from < 0:
+            self._full_from = index
+            self.say(FULL_FROM.format(index))
+            log.warning("the run %r: %s (%s)", self.feed.name, FULL_FROM.format(index), self.feed.folder)
+            self._write_words()
+
+    def _append_layout(self, layout: Layout) -> None:
+        if layout != self._layout:
+            self._append(run_log.record(run_log.LAYOUT, layout.packed()))
+            self._layout = layout
+
+    def _append_epochs(self, block: Block) -> None:
+        payload = run_log.packed(block.told)
+        self._append(run_log.record(run_log.EPOCHS, payload))
+        self._whole.spend(len(payload))
+        self._check_order(block.epochs.index, block.parts)
+
+    def _check_order(self, index: np.ndarray, parts: np.ndarray) -> None:
+        """Say which epochs come late or tell again what was told; what adds to an epoch is as it should be."""
+        in_order = index[0] > self._newest and (np.diff(index) > 0).all()
+        late = [] if in_order else self._late_ones(index, parts)
+        for one in late[: MOST_SAID + 1]:
+            self._late += 1
+            few = f"Epoch {one} was told twice or late; it is shown in its place, as it was told last."
+            self.say(few if self._late <= MOST_SAID else MANY_LATE)
+        self._seen = tuple(
+            np.concatenate([old[-REMEMBERED:], new])[-REMEMBERED:]
+            for old, new in zip(self._seen, (index, parts), strict=True)
+        )
+        self._newest = max(self._newest, int(index.max()))
+
+    def _late_ones(self, index: np.ndarray, parts: np.ndarray) -> list[int]:
+        indices, given = (np.concatenate(pair) for pair in zip(self._seen, (index, parts), strict=True))
+        order = np.argsort(indices, kind="stable")
+        same = indices[order]
+        given = given[order]
+        again, adds = np.zeros(len(order), bool), np.zeros(len(order), bool)
+        for back in range(1, min(9, len(order))):  # one epoch in more pieces than its nine parts tells some again
+            one = same[back:] == same[:-back]
+            again[back:] |= one & (given[back:] & given[:-back] != 0)
+            adds[back:] |= one
+        fresh = order >= len(order) - len(index)
+        before = np.maximum.accumulate(np.concatenate([[self._newest], index]))[:-1]
+        is_late = np.zeros(len(order), bool)
+        is_late[len(order) - len(index) :] = index <= before
+        return same[fresh & (again | is_late[order] & ~adds)].tolist()
+
+    def _make_room(self) -> None:
+        """Write what waits; where the disk refuses, let go of every second, and say so."""
+        self.flush()
+        if self._refused:
+            half = list(self._queue)[1::2]
+            self._queue.clear()
+            self._queue.extend(half)
+            self.say("Some epochs are lost: the disk did not take them for so long that there was no more room.")
+            self._waiting //= 2
+
+    def _append(self, content: bytes) -> None:
+        """Write at the end, all of it or nothing."""
+        view = memoryview(content)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(content)
+
+    def _write_status(self) -> None:
+        self._status, self._signed = replace(self._status, seen=time.time()), time.monotonic()
+        os.lseek(self._status_file, 0, os.SEEK_SET)
+        os.write(self._status_file, self._status.packed())
+
+
+FULL_FROM = (
+    "The disk was full from epoch {:,} on: losses and other single numbers are kept as long as there is any room, "
+    "gradients, activations and parameters are not."
+)
+MANY_LATE = "More epochs were told twice or late; each is shown in its place, as it was told last."
+MOST_SAID = 5
+
+_OPEN: "weakref.WeakSet[Scribe]" = weakref.WeakSet()
+
+
+def _keep_writing(
+    reference: "weakref.ref[Scribe]", wake: threading.Event, released: list[tuple[Scribe, str, str]]
+) -> None:
+    """Flush again and again, until the scribe is closed or forgotten."""
+    while True:
+        wake.wait(EVERY)
+        wake.clear()
+        while released:
+            scribe, end, error = released.pop()
+            scribe.close(end, error)
+            del scribe
+        scribe = reference()
+        if scribe is None or not scribe.is_mine:
+            return
+        try:
+            scribe.flush()
+        except Exception:
+            with suppress(Exception):
+                log.exception("the run %r was not written; its training goes on", scribe.feed.name)
+        del scribe
+
+
+def _let_go() -> None:
+    """In a forked process there is no thread to write."""
+    for scribe in list(_OPEN):
+        scribe.is_mine = False
+    _OPEN.clear()
+
+
+def close_all() -> None:
+    """Close what is open at the end of the program, as what it has ended as."""
+    for scribe in list(_OPEN):
+        with suppress(Exception):
+            scribe.close(*scribe.ending())
+
+
+def _close_at_the_end_of_a_child() -> None:
+    """Likewise in a process of `multiprocessing`, which ends without the program's end."""
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:
+        from multiprocessing.util import Finalize
+
+        Finalize(None, close_all, exitpriority=0)
+
+
+atexit.register(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)

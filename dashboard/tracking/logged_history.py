@@ -1,0 +1,289 @@
+"""Told: the epochs of a training elsewhere as far as they were told: nothing is held or made up. No Panel here."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dashboard.state.run import Frame
+from engine.network import Network
+from engine.recording import History
+from engine.training import COLUMNS, Epochs
+
+LIGHT = ("gradient_norms", "mean_activations")
+TABLES = (*LIGHT, "parameters")
+"""The columns with several numbers per epoch, in the order of a layout's sizes."""
+
+MOST_COUNTED = 10_000
+"""Epochs of which the number of batches is remembered before those that are not kept any more are forgotten."""
+
+
+@dataclass(frozen=True, eq=False)
+class Telling:
+    """Epochs as they were told, of which not every number need have been.
+
+    epochs   with nan where nothing was told
+    given    by column, what was: (k,), of gradients and activations (k, columns)
+    """
+
+    epochs: Epochs
+    given: dict[str, np.ndarray]
+
+    def in_order(self) -> "Telling":
+        """One row for each epoch, by their indices: of each number the one that was given last."""
+        index = self.epochs.index
+        if (np.diff(index) > 0).all():
+            return self
+        order = np.argsort(index, kind="stable")
+        known, group = np.unique(index[order], return_inverse=True)
+        columns, given = {"index": known}, {}
+        for name in COLUMNS[1:]:
+            table, told = getattr(self.epochs, name)[order], self.given[name][order]
+            columns[name], given[name] = _last_given(table, told, group, len(known))
+        return Telling(Epochs(**columns, widths=self.epochs.widths), given)
+
+    def over(self, before: Epochs) -> Epochs:
+        """The epochs, with what was not given of them as it is in those of `before` with the same indices."""
+        places = np.flatnonzero(np.isin(self.epochs.index, before.index))
+        theirs = np.flatnonzero(np.isin(before.index, self.epochs.index))
+        columns = {name: column.copy() for name, column in self.epochs.columns.items()}
+        for name in COLUMNS[1:]:
+            told = self.given[name][places]
+            if columns[name].ndim > told.ndim:
+                told = told[:, None]
+            columns[name][places] = np.where(told, columns[name][places], getattr(before, name)[theirs])
+        return Epochs(**columns, widths=self.epochs.widths)
+
+
+def joined(tellings: Sequence[Telling]) -> Telling:
+    """Tellings in one layout as one."""
+    first, *others = tellings
+    if not others:
+        return first
+    given = {name: np.concatenate([one.given[name] for one in tellings]) for name in first.given}
+    return Telling(first.epochs.then(*(one.epochs for one in others)), given)
+
+
+class Told:
+    """The history of all epochs that were told, and of every column that of the epochs at which it was measured.
+
+    What was not told of an epoch, or is not finite, is nan. As long as a column is measured at every epoch, its history
+    is that of all: nothing is kept twice. Others are thinned by themselves, so that no measurement falls through.
+    """
+
+    def __init__(self, epochs: Epochs | None = None, strides: int = 1) -> None:
+        """epochs: those to begin with, in order; strides: how far apart the older of them are."""
+        self.history = History()
+        self.history.stride = strides
+        self.has_gaps = self.is_amended = False
+        self._of = dict.fromkeys(COLUMNS, self.history)
+        self._batches: dict[str, dict[int, int]] = {name: {} for name in LIGHT}
+        if epochs is not None:
+            self._put_all(epochs)
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+    @property
+    def last(self) -> int:
+        """The newest epoch; -1 before there is one."""
+        return self.history[-1].index if len(self) else -1
+
+    def of(self, column: str) -> History:
+        """The epochs at which a column was measured."""
+        return self._of[column]
+
+    def batches(self, column: str, index: int) -> int:
+        """Of how many batches a column is an average at an epoch; 0 where nobody counted."""
+        return self._batches.get(column, {}).get(index, 0)
+
+    def add(self, telling: Telling) -> bool:
+        """Put in what was told; whether pictures have to begin anew, as what they have shown is another."""
+        telling = telling.in_order()
+        epochs, first = telling.epochs, int(telling.epochs.index[0])
+        if len(self) and first <= self.last:
+            self.is_amended = True
+            epochs = telling.over(self._rows_from(first))
+        return self._put_all(epochs)
+
+    def count(self, column: str, index: np.ndarray, batches: np.ndarray) -> None:
+        """Note of how many batches a column is an average at these epochs."""
+        counts = self._batches[column]
+        counted = batches > 0
+        counts.update(zip(index[counted].tolist(), batches[counted].tolist(), strict=True))
+        if len(counts) > MOST_COUNTED:
+            known = np.array(list(counts))
+            for one in known[~self._of[column].holds(known)].tolist():
+                del counts[one]
+
+    def relaid(self, relaid: Callable[[Epochs], Epochs]) -> "Told":
+        """The same in another layout, into which a function brings epochs; their numbers stay as they are."""
+        told = Told()
+        told.has_gaps, told.is_amended, told._batches = self.has_gaps, True, self._batches
+        if not len(self):
+            return told
+        told.history.stride = self.history.stride
+        told._put_all(relaid(self.history.epochs()))
+        for name, history in self._of.items():
+            if history is not self.history and len(history) and told._of[name] is not told.history:
+                rows = relaid(history.epochs())
+                told._put(name, rows.rows(_known(rows, name)), np.empty(0, int))
+        return told
+
+    def _rows_from(self, first: int) -> Epochs:
+        """All epochs that are kept from this one on."""
+        recent = self.history.latest(first - 1)
+        if len(recent) and recent.index[0] <= first:
+            return recent
+        return self.history.epochs()
+
+    def _put_all(self, epochs: Epochs) -> bool:
+        self.has_gaps |= bool((np.diff(epochs.index, prepend=self.last) > 1).any())
+        known = {name: _known(epochs, name) for name in COLUMNS}
+        for name in COLUMNS[1:]:
+            if self._of[name] is self.history and not known[name].all():
+                self._of[name] = self._apart(name)
+        anew, before = False, self.history
+        for name in COLUMNS:
+            if name == "index" or self._of[name] is not before:
+                anew |= self._put(name, epochs.rows(known[name]), epochs.index[~known[name]])
+        self.history = self._of["index"]
+        for name in COLUMNS[1:]:
+            if self._of[name] is before:
+                self._of[name] = self.history
+        return anew
+
+    def _apart(self, name: str) -> History:
+        """A history of its own for a column that was measured at every epoch so far."""
+        history = History(recent=self.history.recent)
+        if len(self.history):
+            history.stride = self.history.stride
+            history.extend(_light(self.history.epochs(), name))
+        return history
+
+    def _put(self, name: str, epochs: Epochs, without: np.ndarray) -> bool:
+        """Put these epochs into the history of a column, and take others out."""
+        history, epochs = self._of[name], _light(epochs, name)
+        last = history[-1].index if len(history) else -1
+        new = epochs.index > last
+        late, leaving = epochs.rows(~new), len(history) and history.holds(without).any()
+        there = history.holds(late.index)
+        if leaving or not there.all():
+            self._of[name] = _rebuilt(history, epochs, without)
+            return True
+        anew = False
+        if len(late):
+            anew = bool((late.index <= history[0].index).any())
+            history.amend(late)
+        history.extend(epochs.rows(new))
+        return anew
+
+
+@dataclass(frozen=True)
+class ToldFrame(Frame):
+    """A frame of what was told.
+
+    told    all that was
+    names   of the layers with a gradient, and of the hidden ones
+    asked   the epoch that is asked for, where this is the one before it at which something was measured; else -1
+    """
+
+    told: Told
+    names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    asked: int = -1
+
+    @property
+    def cursor(self) -> int:
+        return self.epoch.index if self.asked < 0 else self.asked
+
+    @property
+    def is_told(self) -> bool:
+        return True
+
+    @property
+    def is_sparse(self) -> bool:
+        return self.told.has_gaps or self.told.is_amended or self.history is not self.told.history
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        return self.names[0]
+
+    @property
+    def hidden_names(self) -> tuple[str, ...]:
+        return self.names[1]
+
+    def measured(self, column: str) -> Frame:
+        history = self.told.of(column)
+        if history is self.history or not len(history):
+            return self
+        return replace(self, history=history, stride=history.stride, epoch=history.at(self.cursor), asked=self.cursor)
+
+    def batches(self, column: str) -> int:
+        return self.told.batches(column, self.epoch.index)
+
+    def knows(self, column: str) -> bool:
+        return len(self.told.of(column)) > 0
+
+    def network(self) -> Network:
+        network = self.setup.network.copy()
+        network.parameters[:] = self.measured("parameters").epoch.parameters
+        return network
+
+    def kept(self, after: int = -1) -> Epochs:
+        return self.history.kept(after, self.cursor)
+
+    def unmeasured(self, stride: int) -> np.ndarray:
+        told, known = (history.indices(self.cursor) // stride for history in (self.told.history, self.history))
+        missing = np.setdiff1d(told, known)
+        return self.told.history.indices(self.cursor)[np.searchsorted(told, missing)]
+
+
+def _known(epochs: Epochs, name: str) -> np.ndarray:
+    """(k,) at which epochs a column was measured: at least a number of it, of the parameters all."""
+    column = getattr(epochs, name)
+    if name == "index":
+        return np.ones(len(column), bool)
+    if column.ndim == 1:
+        return np.isfinite(column)
+    if not column.shape[1]:
+        return np.zeros(len(column), bool)
+    finite = np.isfinite(column)
+    return finite.all(axis=1) if name == "parameters" else finite.any(axis=1)
+
+
+def _light(epochs: Epochs, name: str) -> Epochs:
+    """The epochs with no more than a picture of that column asks for."""
+    if name in ("index", "parameters"):
+        return epochs
+    dropped = ("parameters",) if name in LIGHT else TABLES
+    columns = epochs.columns | {one: np.empty((len(epochs), 0)) for one in dropped}
+    return Epochs(**columns, widths=epochs.widths if name in LIGHT else ())
+
+
+def _rebuilt(history: History, epochs: Epochs, without: np.ndarray) -> History:
+    """A history with these epochs in it too, and without others; of two with the same index the later word counts."""
+    there = history.epochs()
+    there = there.rows(~np.isin(there.index, np.concatenate([epochs.index, without])))
+    both = there.then(epochs)
+    fresh = History(recent=history.recent)
+    fresh.stride = history.stride
+    fresh.extend(both.rows(np.argsort(both.index, kind="stable")))
+    return fresh
+
+
+def _last_given(table: np.ndarray, told: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each group of rows the values that were told last, and which there are."""
+    places = np.where(told, np.arange(len(told)).reshape(-1, *[1] * (told.ndim - 1)), -1)
+    last = np.full((groups, *told.shape[1:]), -1)
+    np.maximum.at(last, group, places)
+    found = last >= 0
+    if table.ndim > told.ndim:
+        return np.where(found[:, None], table[last], np.nan), found
+    values = np.take_along_axis(table, last, axis=0) if table.ndim > 1 else table[last]
+    return np.where(found, values, np.nan), found
+
+
+def names_of(parts: Iterable[str]) -> tuple[str, ...]:
+    """Names, where they say more than the numbers from 1 on."""
+    names = tuple(parts)
+    return () if names == tuple(map(str, range(1, len(names) + 1))) else names

@@ -1,0 +1,588 @@
+"""Lab: tells of a training that runs in one's own script, so that it is shown live. No Panel here.
+
+    for epoch in observe(train(network, data)):             # our engine's
+        ...
+    with watch("my run") as lab:                            # any loop, any library
+        lab.log(epoch, loss=..., gradients=[...], activations=[...], parameters=...)
+
+Whatever goes wrong here is logged once, and never raised: the training goes on.
+"""
+
+import atexit
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+import webbrowser
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from time import perf_counter
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dashboard.storage.run_archive import home
+from dashboard.tracking import discovery, run_log
+from dashboard.tracking.batching import UNTOLD, Telling
+from dashboard.tracking.endings import (
+    BROKEN_OFF,
+    PROPER,
+    Ending,
+    Whereabouts,
+    ending,
+    is_left_by_an_exception,
+    is_ours,
+    let_pass,
+)
+from dashboard.tracking.log_writer import Scribe
+from dashboard.tracking.name_clash import strangers
+from dashboard.tracking.run_log import Feed
+from dashboard.tracking.sampler import MOST_OURS, MOST_WEIGHTS, Gauge, number, reason, short
+from engine.training import Epoch
+
+log = logging.getLogger(__name__)
+
+SHOWN: list[Callable[["Lab"], bool]] = []
+"""Other ways of showing a run than a browser: each is asked with the lab, and says whether it has shown it."""
+
+LOOKED = 3.0
+"""Seconds for which a page of watched runs is taken to be open after its last sign."""
+
+MOST_EPOCH = 2**53 - 1
+"""The last epoch that every number in between holds exactly."""
+
+NAN = float("nan")
+KINDS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+
+
+def _harmless(method: Callable) -> Callable:
+    """The method, whose errors are logged, each kind once, and never raised."""
+
+    @wraps(method)
+    def tried(self: "Lab", *arguments: Any, **named: Any) -> Any:
+        try:
+            return method(self, *arguments, **named)
+        except BaseException as error:
+            if not is_ours(error):
+                raise
+            self._excuse(error)
+            return None
+
+    return tried
+
+
+class Lab:
+    """A run that is told of while it trains: `log` an epoch whenever there is news. Made by `watch`.
+
+    address   of the page that shows it; empty where it could not be told of
+    id        of its feed
+    """
+
+    def __init__(
+        self,
+        name: str = "run",
+        module: Any = None,
+        network: Any = None,
+        data: Any = None,
+        validation: Any = None,
+        loss: str | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        open_browser: bool | None = None,
+        **others: Any,
+    ) -> None:
+        self.name, self.address, self.id = "run", "", ""
+        self._excused: set[str] = set()
+        self._scribe: Scribe | None = None
+        self._probe: Any = None
+        self._network = network
+        self._gauge = Gauge()
+        self._next, self._is_seldom, self._measured_at = 0, False, -1
+        self._place = Whereabouts()
+        self._begin(name, module, data, validation, loss, l1, l2, open_browser, others)
+        self._has_arrays = self._probe is not None or network is not None
+        if self._scribe is not None:
+            self._scribe.ending = self._place.ending
+            finish = weakref.finalize(self, _finish, self._scribe, self._probe, self._place)
+            finish.atexit = False  # at the end of the program the scribe is asked, while there are modules still
+
+    def log(
+        self,
+        epoch: Any = None,
+        loss: Any = None,
+        *more: Any,
+        accuracy: Any = None,
+        validation_loss: Any = None,
+        validation_accuracy: Any = None,
+        learning_rate: Any = None,
+        gradients: Any = None,
+        activations: Any = None,
+        parameters: Any = None,
+        **others: Any,
+    ) -> None:
+        """Tell of an epoch, at once or bit by bit: what is told of one epoch in several calls is put together.
+
+        epoch         a whole number, 0 or more; one more than before where it is None
+        gradients     a list or dict with one entry per layer: its gradient as an array, or the norm as a number
+        activations   likewise per hidden layer: means (units,), or outputs (examples, units, ...), which are averaged
+        parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
+
+        None is "not told", of every argument and in lists and dicts. All numbers are told at every epoch; what is made
+        of arrays, in loops that are faster than that, at as many as a percent of the time allows. Arrays may be
+        overwritten right afterwards. All may be NumPy's or PyTorch's. What cannot be measured leaves the rest as it is.
+        """
+        scribe = self._scribe
+        if scribe is None:
+            return
+        try:
+            if not scribe.is_mine:
+                raise RuntimeError("a forked process, or one that is over, tells nothing")
+            if not self._place.is_noted:
+                self._place.note(sys._getframe(1))
+            index = epoch if type(epoch) is int and 0 <= epoch <= MOST_EPOCH else self._index(epoch)
+            self._next = index + 1
+            given, numbers = 0, []
+            told = loss, accuracy, validation_loss, validation_accuracy, learning_rate
+            for place, value in enumerate(told):
+                if type(value) is not float:
+                    value = None if value is None else self._number(KINDS[place], value)
+                given |= (value is not None) << place
+                numbers.append(NAN if value is None else value)
+            if more or others:
+                self._say_unknown(more, others)
+            if gradients is None and activations is None and parameters is None:
+                idle = self._probe is not None and self._probe.is_idle
+                if idle:
+                    self._say_seldom(index)
+                if idle or not self._has_arrays:
+                    if given:
+                        scribe.take((index, given, *numbers))
+                    return
+            self._log_arrays(
+                Telling(index, tuple(numbers), self._gauge.layout, given=given), (gradients, activations, parameters)
+            )
+        except BaseException as error:
+            if not is_ours(error):
+                raise
+            self._excuse(error)
+
+    @_harmless
+    def log_epoch(self, epoch: Epoch) -> None:
+        """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
+        if self._scribe is not None:
+            self._scribe.take_row(epoch)
+
+    @_harmless
+    def close(self, end: str = run_log.ENDED, error: str = "") -> None:
+        """Tell the rest and stop. `with` and the end of the program do it, and so does letting go of the lab.
+
+        error: the class of the exception that ended the training
+        """
+        probe, self._probe = self._probe, None
+        try:
+            if probe is not None:
+                probe.remove()
+                if (late := probe.late()) is not None:
+                    self._tell_late(late)
+        finally:
+            if self._scribe is not None:
+                self._scribe.close(end, error)
+
+    @_harmless
+    def left_from(self, frame: FrameType) -> Ending:
+        """How a loop was left, by the frame that lets go of it; which exception it was is told a moment later."""
+        self._place.note(frame)
+        if not is_left_by_an_exception(frame):
+            return PROPER
+        if self._scribe is not None:
+            look_back(self._scribe, self._place)
+        return BROKEN_OFF
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave(kind, error)
+
+    def __deepcopy__(self, _: dict) -> "Lab":
+        """Another name for the same run: who copies a trainer does not begin a run."""
+        return self
+
+    def __reduce__(self) -> tuple:
+        """What is saved together with a lab is loaded without this project: a stand-in that takes every call."""
+        from unittest.mock import MagicMock
+
+        return MagicMock, ()
+
+    @_harmless
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
+        self.close(*ending(kind, error))
+
+    def _log_arrays(self, telling: Telling, arrays: tuple[Any, Any, Any]) -> None:
+        """Tell the numbers, whatever becomes of the arrays, and what is measured of these."""
+        try:
+            if self._probe is not None and all(one is None for one in arrays):
+                self._log_module(telling)
+            elif perf_counter() >= self._gauge.rest_until:
+                self._gauge.begin()
+                self._measure(telling, *arrays)
+            else:
+                self._say_seldom(telling.index)
+        finally:
+            if telling.tells:
+                self._scribe.take_arrays(telling)
+
+    def _log_module(self, telling: Telling) -> None:
+        """Measure what is read off the module, and tell what is known now of an epoch before."""
+        self._gauge.begin()
+        found = self._probe.read(telling.index)
+        if found.late is not None:
+            self._tell_late(found.late)
+        if found.is_empty:
+            self._say_seldom(telling.index)
+            return
+        self._measured_at = telling.index
+        telling.batches = found.batches
+        self._measure(telling, found.gradients, found.activations, found.parameters)
+        self._probe.rest_until(self._gauge.rest_until)
+
+    def _measure(self, telling: Telling, gradients: Any, activations: Any, parameters: Any) -> None:
+        """Put numbers of the arrays into the telling."""
+        if parameters is None and self._network is not None:
+            parameters = {"all": self._network.parameters}
+        whole = self._network is not None and self._network.parameters.size <= MOST_OURS
+        found = self._gauge.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
+        telling.layout = found.layout
+        telling.gradient_norms, telling.known_layers = found.gradient_norms, found.known_layers
+        telling.means, telling.known_units, telling.parameters = found.means, found.known_units, found.parameters
+
+    def _tell_late(self, late: Any) -> None:
+        """Tell the gradients of an epoch that was told before they were known."""
+        telling = Telling(late.index, UNTOLD, self._gauge.layout, given=0, batches=(late.batches, 0))
+        self._measure(telling, late.gradients, None, None)
+        self._scribe.take_arrays(telling)
+
+    @_harmless
+    def _begin(
+        self,
+        name: Any,
+        module: Any,
+        data: Any,
+        validation: Any,
+        loss: str | None,
+        l1: float,
+        l2: float,
+        open_browser: bool | None,
+        others: Mapping[str, Any],
+    ) -> None:
+        if _is_read_again(sys._getframe(1)):
+            return
+        self.name = str(name)
+        told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
+        found = Feed.begun(self.name, told)
+        many = any(len(one) > run_log.MOST_EXAMPLES for one in examples.values())
+        if examples and not many:
+            _save_examples(found.folder / "data.npz", examples)
+        self._scribe, self.id = Scribe(found), found.id
+        self._gauge = Gauge(self._scribe.leave_out)
+        if many:
+            self._scribe.say(TOO_MANY)
+        if others:
+            self._scribe.say(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
+        if module is not None:
+            self._attach(module)
+        self._show(open_browser)
+
+    @_harmless
+    def _attach(self, module: Any) -> None:
+        from dashboard.tracking.torch_adapter import Probe
+
+        self._probe = Probe(module, self._scribe.leave_out)
+
+    @_harmless
+    def _show(self, open_browser: bool | None) -> None:
+        """Say where it can be seen, and open it there."""
+        if [shown for shown in SHOWN if shown(self)]:
+            return
+        opens = _may_open() if open_browser is None else open_browser
+        servers = discovery.lit()
+        if servers:
+            self.address = f"{servers[0]}?page=watch&feed={self.id}"
+            if opens and not _is_looked_at():
+                threading.Thread(target=webbrowser.open, args=(f"{servers[0]}?page=watch",)).start()
+        elif opens:
+            self.address = f"{_served()}?page=watch&feed={self.id}"
+        place = self.address or f"?page=watch&feed={self.id} of a laboratory; start one: panel serve {_folder()} --show"
+        if sys.stderr:
+            sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
+
+    def _number(self, kind: str, value: Any) -> float | None:
+        """A number as Python's own; None, and a word about it, where it is none."""
+        try:
+            with np.errstate(all="ignore"):
+                found = number(value)
+        except Exception as error:
+            let_pass(error)
+            self._scribe.say(f"{kind}: {reason(error)}; it is not shown.")
+            return None
+        if isinstance(value, str):
+            self._scribe.say(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
+        return found
+
+    def _index(self, epoch: Any) -> int:
+        """The epoch as a whole number; the next one, and a word about it, where it is none."""
+        following = min(self._next, MOST_EPOCH)
+        if epoch is None:
+            return following
+        try:
+            told = number(epoch)
+        except Exception:
+            told = NAN
+        if 0 <= told <= MOST_EPOCH and told == int(told):
+            return int(told)
+        words = f"{told:g}" if told == told else short(epoch)
+        self._scribe.say(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
+        return following
+
+    def _say_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
+        names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
+        self._scribe.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
+
+    def _say_seldom(self, index: int) -> None:
+        """Say once that not every epoch is measured; a second word about one that was is none without."""
+        if not self._is_seldom and index != self._measured_at:
+            self._is_seldom = True
+            self._scribe.say(SELDOM)
+
+    def _excuse(self, error: BaseException) -> None:
+        """Say once what went wrong and what to do; the training goes on."""
+        with suppress(Exception):
+            said = reason(error)
+            if said in self._excused or len(self._excused) >= MOST_EXCUSED:
+                return
+            self._excused.add(said)
+            advice = _advice(error)
+            log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
+            if self._scribe is not None and self._scribe.is_mine:
+                self._scribe.say(f"Something could not be told: {said}")
+
+
+def _finish(scribe: Scribe, probe: Any, place: Whereabouts) -> None:
+    """End the run of a lab that nobody holds any more, without waiting for anything."""
+    with suppress(Exception):
+        if probe is not None:
+            probe.remove()
+        scribe.release(*place.ending())
+
+
+def _is_read_again(frame: FrameType | None) -> bool:
+    """Whether a process of `multiprocessing` reads the program anew, which has called watch as it was read."""
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def look_back(scribe: Scribe, place: Whereabouts) -> None:
+    """Tell at the end of the program, or in a moment, what an exception was that a loop was left by."""
+
+    def look() -> None:
+        if place.ending() != PROPER:
+            scribe.amend(*place.ending())
+
+    atexit.register(look)
+    moment = threading.Timer(A_MOMENT, look)
+    moment.daemon = True
+    moment.start()
+
+
+A_MOMENT = 0.5
+MOST_EXCUSED = 20
+
+TOO_MANY = (
+    f"There are more than {run_log.MOST_EXAMPLES:,} examples: pictures that are made of them, "
+    "such as the decision map, are not shown. Give observe or watch a part of them as data."
+)
+
+SELDOM = (
+    "Gradients, activations and parameters are logged at some epochs only: at every one, making numbers of them would "
+    "take more than a percent of the training's time."
+)
+
+
+def watch(
+    name: str = "run",
+    *,
+    module: Any = None,
+    network: Any = None,
+    data: Any = None,
+    validation: Any = None,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    open_browser: bool | None = None,
+    **others: Any,
+) -> Lab:
+    """Show a training of any loop and any library, live: a lab to `log` its epochs to.
+
+    module         a PyTorch module: gradients, activations and parameters are read off it at every `log`
+    network, data  a Network of ours and what it is trained on, so that decision map and landscape can be shown too
+    validation, loss, l1, l2   as in `train`
+    open_browser   whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0
+    """
+    return Lab(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
+
+
+def observe(
+    training: Iterable[Epoch],
+    name: str = "",
+    *,
+    network: Any = None,
+    data: Any = None,
+    validation: Any = None,
+    loss: str | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    open_browser: bool | None = None,
+) -> Generator[Epoch, None, None]:
+    """Show a training of the engine, live: yields the epochs of `train(...)` unchanged.
+
+    Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
+    """
+    told = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
+    lab = _lab_of(training, name, told, open_browser)
+    end = PROPER
+    try:
+        for epoch in training:
+            lab.log_epoch(epoch)
+            yield epoch
+    except GeneratorExit:
+        end = lab.left_from(sys._getframe(1)) or PROPER
+        raise
+    except BaseException as error:
+        end = ending(type(error), error)
+        raise
+    finally:
+        lab.close(*end)
+
+
+KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
+
+
+def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float) -> tuple[dict, dict]:
+    """What a feed says of a network of the engine, and its examples by name; nothing of any other."""
+    parts = ("sizes", "activations", "output", "skip")
+    if network is None or data is None or not all(hasattr(network, part) for part in parts):
+        return {}, {}
+    outputs = {"sigmoid": "binary", "softmax": "classes"}
+    told = {part: getattr(network, part) for part in parts} | {
+        "loss": loss or _usual_loss(network.output),
+        "l1": float(l1 or 0),
+        "l2": float(l2 or 0),
+        "task": getattr(data, "task", None) or outputs.get(network.output, "regression"),
+    }
+    examples = {"x": np.asarray(data.x), "y": np.asarray(data.y)}
+    if validation is not None:
+        examples |= {"x_held_out": np.asarray(validation.x), "y_held_out": np.asarray(validation.y)}
+    return told, examples
+
+
+def _usual_loss(output: str) -> str:
+    from engine.losses import OUTPUTS
+
+    return OUTPUTS[output].loss
+
+
+def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
+    part = path.with_name(".data.part")
+    with part.open("wb") as file:
+        np.savez(file, **examples)
+    os.replace(part, path)
+
+
+def _lab_of(training: Any, name: str, told: Mapping[str, Any], open_browser: bool | None) -> Lab:
+    """A lab for these epochs, with what is told of them and else what they themselves tell."""
+    given = {key: value for key, value in told.items() if value is not None and not _is_zero(value)}
+    try:
+        told = _arguments_of(training) | given
+        name = name or _title(told)
+    except Exception:
+        told, name = given, name or "run"
+    return Lab(name, **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, int | float) and not value
+
+
+def _arguments_of(training: Any) -> dict[str, Any]:
+    """What `train(...)` was given, as far as it has not ended."""
+    frame = getattr(training, "gi_frame", None)
+    if frame is None or getattr(training, "__name__", "") != "train":
+        return {}
+    return {key: frame.f_locals.get(key) for key in KNOWN}
+
+
+def _title(told: Mapping[str, Any]) -> str:
+    """A name for a run without one."""
+    network, name = told.get("network"), getattr(told.get("data"), "name", "")
+    sizes = "-".join(map(str, getattr(network, "sizes", ())))
+    return " ".join(filter(None, [name, sizes])) or "run"
+
+
+def _may_open() -> bool:
+    """Whether a browser may be opened by itself."""
+    if os.environ.get("DESCENT_LAB_BROWSER") == "0":
+        return False
+    screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(screen) or not sys.platform.startswith("linux")
+
+
+def _is_looked_at() -> bool:
+    """Whether a page of watched runs is open already, which shows this one by itself."""
+    try:
+        return (home() / "live" / "looking").stat().st_mtime > time.time() - LOOKED
+    except OSError:
+        return False
+
+
+def _served() -> str:
+    """Serve a laboratory beside this process, which opens the browser itself; its address."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-P", "-m", "dashboard.shell.viewer", "--port", str(port), "--open", "?page=watch"]
+    told = "--of", str(os.getpid()), "--born", run_log.born()
+    with (home() / "live" / "viewer.log").open("w") as said:
+        ours = os.pathsep.join(filter(None, [str(Path(_folder()).parent), os.environ.get("PYTHONPATH")]))
+        aside = {
+            "env": os.environ | {"PYTHONPATH": ours},
+            "stdin": subprocess.DEVNULL,
+            "stdout": said,
+            "stderr": said,
+            "start_new_session": True,
+        }
+        viewer = subprocess.Popen([*command, *told], **aside)
+    viewer.returncode = 0  # it outlives this process, and nobody waits for it
+    return f"http://localhost:{port}/dashboard"
+
+
+def _folder() -> str:
+    return str(Path(__file__).parents[1])
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f" ({home()} cannot be written to; set DESCENT_LAB_HOME to a folder that can)"
+    found = strangers() if isinstance(error, AttributeError | ImportError | TypeError) else []
+    return f" ({', '.join(found)}: a module of Python's own is meant here; rename it)" if found else ""

@@ -1,0 +1,367 @@
+"""Gauge: makes the numbers that are told of gradients, activations and parameters, within a share of the time."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dashboard.tracking.endings import let_pass
+from dashboard.tracking.run_log import MOST_LAYERS, Layout
+
+SHARE = 0.005
+"""Of a training's time, how much may go into making numbers of its arrays; cold caches cost as much again."""
+
+CREDIT = 0.002
+"""Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
+
+REST = 0.1
+"""Seconds from one telling of arrays to the next, at least, where not all can be told: nobody sees more."""
+
+MOST_UNITS = 2048
+MOST_WEIGHTS = 4096
+"""Parameters that are told of a network that is not ours; of more, evenly spread ones."""
+
+MOST_OURS = 25_000
+"""Parameters up to which a network of ours is told as a whole."""
+
+LETTERS = 56
+"""The most letters of a name: so many in JSON still fit a record of words, for all names of a layout."""
+
+MOST_CHANGES = 8
+"""How often a part may change its size, before it is left out: each time its pictures begin anew."""
+
+clock = time.thread_time if os.name == "posix" else time.perf_counter
+"""Seconds that this thread has worked: what other programs take meanwhile costs the training nothing."""
+
+EMPTY = np.empty(0)
+NAN = float("nan")
+
+
+class UnmeasurableError(Exception):
+    """Why no numbers can be made of something, in words that follow its name and a colon."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What was made of arrays, in the columns of `layout`; None where nothing was given.
+
+    gradient_norms   (layers,), `means` (units,), `parameters` (n,), float64, copies
+    known_layers     (layers,) which of the norms were measured, `known_units` (units,) which of the means
+    batches          of how many batches gradients and activations are averages; 0 where nobody counted
+    """
+
+    layout: Layout
+    gradient_norms: np.ndarray | None = None
+    known_layers: np.ndarray | None = None
+    means: np.ndarray | None = None
+    known_units: np.ndarray | None = None
+    parameters: np.ndarray | None = None
+    batches: tuple[int, int] = (0, 0)
+
+
+class Gauge:
+    """Norms, means and samples of arrays, and the `layout` that says whose they are.
+
+    Columns belong to names: what is not told with one call is not known there, and keeps its place. What cannot be
+    measured is left out, each thing for itself. Where making numbers at every call would take more than half a percent
+    of the time, it is to rest for a while.
+    """
+
+    def __init__(self, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
+        """leave_out: is told the name of what could not be measured, and why."""
+        self.layout = Layout()
+        self._leave_out = leave_out
+        self._known: dict[tuple, tuple[Layout, tuple]] = {}
+        self._changes: dict[tuple[str, str], int] = {}
+        self._credit, self._seen, self._began, self.rest_until = CREDIT, time.perf_counter(), clock(), 0.0
+
+    def begin(self) -> None:
+        """Numbers are made from now on; not before `rest_until`, in seconds of `time.perf_counter`."""
+        now = time.perf_counter()
+        self._credit = min(CREDIT, self._credit + SHARE * (now - self._seen))
+        self._seen, self._began = now, clock()
+
+    def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MOST_WEIGHTS) -> Numbers:
+        """Norms of the gradients, means of the activations and at most so many parameters."""
+        with np.errstate(all="ignore"):
+            norms = self._measured(gradients, "gradient", norm)
+            means = self._measured(activations, "activations", mean_of)
+            weights = self._measured(parameters, "parameters", flat_of)
+            numbers = self._in_columns(norms, _fewer(means, MOST_UNITS), _fewer(weights, most))
+        self._credit -= clock() - self._began
+        if self._credit < 0:
+            self.rest_until = time.perf_counter() + max(REST, -self._credit / SHARE)
+        return numbers
+
+    def _measured(self, parts: Any, kind: str, measure: Callable[[Any], Any]) -> dict[str, Any] | None:
+        """What is measured of every part, by its name; None of what is not known, and at all where nothing is told."""
+        try:
+            found = named(parts)
+        except Exception as error:
+            let_pass(error)
+            self._leave_out(kind, reason(error))
+            return None
+        if found is None:
+            return None
+        if len(found) > MOST_LAYERS:
+            self._leave_out(f"{kind} {MOST_LAYERS + 1} to {len(found)}", f"the most are {MOST_LAYERS:,}")
+            found = dict(list(found.items())[:MOST_LAYERS])
+        measured: dict[str, Any] = {}
+        for name, value in found.items():
+            try:
+                measured[name] = None if value is None else measure(value)
+            except Exception as error:
+                let_pass(error)
+                self._leave_out(name, f"{kind} cannot be measured: {reason(error)}")
+                measured[name] = None
+        return measured if any(one is not None for one in measured.values()) or not measured else None
+
+    def _in_columns(
+        self,
+        norms: dict[str, float | None] | None,
+        means: dict[str, np.ndarray | None] | None,
+        weights: dict[str, np.ndarray | None] | None,
+    ) -> Numbers:
+        """The numbers in the places that their names have, after those that are new have been given some."""
+        sizes = [
+            None if part is None else tuple((name, None if one is None else len(one)) for name, one in part.items())
+            for part in (means, weights)
+        ]
+        key = self.layout, None if norms is None else tuple(norms), *sizes
+        if key not in self._known:
+            if len(self._known) > 100:
+                self._known.clear()
+            self._known[key] = self._laid_out(key[1], *sizes)
+        self.layout, (layers, units, entries) = self._known[key]
+        numbers = Numbers(self.layout)
+        if norms is not None:
+            values = [NAN if one is None else one for one in norms.values()]
+            numbers.gradient_norms, numbers.known_layers = _placed(
+                values, [one is not None for one in norms.values()], layers, len(self.layout.layers)
+            )
+        if means is not None:
+            told = [one for one in means.values() if one is not None]
+            numbers.means, numbers.known_units = _placed(
+                np.concatenate([*told, EMPTY]), None, units, self.layout.sizes[1]
+            )
+        if weights is not None:
+            told = [one for one in weights.values() if one is not None]
+            numbers.parameters, _ = _placed(np.concatenate([*told, EMPTY]), None, entries, self.layout.sizes[2])
+        return numbers
+
+    def _laid_out(
+        self, layers: tuple[str, ...] | None, units: tuple | None, weights: tuple | None
+    ) -> tuple[Layout, tuple]:
+        """The layout with what is new in it, and where each number has its column; -1 where it has none."""
+        before = self.layout
+        names = list(before.layers)
+        names += [name for name in map(fit, layers or ()) if name not in names]
+        names = names[:MOST_LAYERS]
+        layout = Layout(
+            tuple(names),
+            self._grown("activations", before.units, units, 2 * MOST_UNITS),
+            self._grown("parameters", before.weights, weights, 2**20),
+        )
+        place = {name: i for i, name in enumerate(names)}
+        columns = np.array([place.get(fit(name), -1) for name in layers or ()], np.int64)
+        found = columns, _columns(layout.units, units), _columns(layout.weights, weights)
+        return layout, tuple(
+            None if len(one) == size and (one == np.arange(size)).all() else one
+            for one, size in zip(found, layout.sizes, strict=True)
+        )
+
+    def _grown(self, kind: str, before: tuple, parts: tuple | None, most: int) -> tuple:
+        """Names and sizes, with those that are new or of another size now, as far as there is room for them."""
+        sizes = dict(before)
+        for name, size in parts or ():
+            key = fit(name)
+            if size is None or sizes.get(key) == size:
+                continue
+            if key in sizes:
+                self._changes[kind, key] = self._changes.get((kind, key), 0) + 1
+            if self._changes.get((kind, key), 0) > MOST_CHANGES:
+                self._leave_out(name, f"{kind} change their number again and again; the first sizes are shown")
+            elif len(sizes | {key: size}) <= MOST_LAYERS and sum((sizes | {key: size}).values()) <= most:
+                sizes[key] = size
+            else:
+                self._leave_out(name, f"there are more {kind} than can be shown")
+        return tuple(sizes.items())
+
+
+def _columns(layout: tuple, parts: tuple | None) -> np.ndarray:
+    """For each number of the parts that are known, its place in a row; -1 where it has none."""
+    places, start = {}, 0
+    for name, size in layout:
+        places[name] = np.arange(start, start + size)
+        start += size
+    found = [EMPTY]
+    for name, size in parts or ():
+        if size is not None:
+            there = places.get(fit(name), EMPTY)
+            found.append(there if len(there) == size else np.full(size, -1))
+    return np.concatenate(found).astype(np.int64)
+
+
+def _placed(
+    values: Any, known: list[bool] | None, columns: np.ndarray | None, size: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A row with the values in their columns, None for all in their order, and which of its columns are known."""
+    if columns is None:
+        return np.asarray(values, np.float64), None if known is None or all(known) else np.array(known)
+    row, found = np.full(size, NAN), np.zeros(size, bool)
+    has = columns >= 0
+    row[columns[has]] = np.asarray(values, np.float64)[has]
+    found[columns[has]] = True if known is None else np.asarray(known, bool)[has]
+    return row, found
+
+
+def fit(name: str) -> str:
+    """A name that is not too long: both of its ends."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS // 2 - 1]}…{name[-LETTERS // 2 :]}"
+
+
+def reason(error: BaseException) -> str:
+    """An error in words, on one line, whatever its own text does."""
+    if isinstance(error, UnmeasurableError):
+        return str(error)
+    try:
+        told = " ".join(str(error).split())[:120]
+    except Exception:
+        told = ""
+    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+
+
+def norm(gradient: Any) -> float:
+    """The length of a gradient, in float64 and without overflow or underflow; a single number is a length already."""
+    if isinstance(gradient, float | int):
+        return abs(float(gradient))
+    array = as_array(gradient)
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag])
+    flat = np.asarray(array, np.float64).ravel()
+    with np.errstate(over="ignore", under="ignore"):
+        square = float(flat @ flat)
+    if 1e-200 < square < 1e200 or not flat.size:
+        return square**0.5
+    largest = float(np.abs(flat).max())
+    if not 0 < largest < np.inf:
+        return largest
+    return largest * float(np.linalg.norm(flat / largest))
+
+
+def mean_of(activations: Any) -> np.ndarray:
+    """(units,) the mean of every unit, given means (units,) or outputs (examples, units, ...)."""
+    array = as_array(activations)
+    if array.dtype.kind == "c":
+        raise UnmeasurableError("they are complex; tell their absolute values")
+    if array.ndim <= 1:
+        return np.array(array, np.float64).reshape(-1)
+    if not array.size:
+        raise UnmeasurableError(f"there are no examples in an array of shape {array.shape}")
+    return array.mean(axis=(0, *range(2, array.ndim)), dtype=np.float64)
+
+
+def flat_of(parameters: Any) -> np.ndarray:
+    """(n,) all entries; of complex ones the real parts and then the imaginary ones. Not always a copy."""
+    array = as_array(parameters)
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag])
+    if array.dtype.kind not in "fiub":
+        raise UnmeasurableError(f"entries of type {array.dtype} are no numbers")
+    return array.reshape(-1)
+
+
+def named(parts: Any) -> dict[str, Any] | None:
+    """Values by their names, given a dict, a dict of dicts or a list; one array is a list of one."""
+    if parts is None:
+        return None
+    if isinstance(parts, Mapping):
+        found: dict[str, Any] = {}
+        for name, value in parts.items():
+            inner = named(value) if isinstance(value, Mapping) else None
+            found |= {str(name): value} if inner is None else {f"{name}.{key}": one for key, one in inner.items()}
+        return found
+    values = list(parts) if isinstance(parts, Iterable) and not hasattr(parts, "ndim") else [parts]
+    return {str(place): value for place, value in enumerate(values, 1)}
+
+
+def _fewer(parts: dict[str, np.ndarray | None] | None, most: int) -> dict[str, np.ndarray | None] | None:
+    """Copies of the parts as float64; of more numbers than that, every part's evenly spread ones."""
+    if parts is None:
+        return None
+    stride = max(1, -(-sum(len(one) for one in parts.values() if one is not None) // most))
+    return {name: None if one is None else np.array(one[::stride], np.float64) for name, one in parts.items()}
+
+
+def number(value: Any) -> float:
+    """A number of any library as Python's own. Raises UnmeasurableError where it is none."""
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise UnmeasurableError("it is masked")
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except Exception as error:
+        let_pass(error)
+        array = as_array(value)
+        if array.size != 1 or array.dtype.kind not in "fiub":
+            raise UnmeasurableError(f"{short(value)} is no number") from error
+        return float(array.reshape(-1)[0])
+
+
+def short(value: Any) -> str:
+    """A value in a few words, whatever it does when it is asked."""
+    try:
+        told = " ".join(repr(value).split())
+    except Exception:
+        told = f"a {type(value).__name__}"
+    return told if len(told) <= 60 else f"{told[:57]}..."
+
+
+def as_array(value: Any) -> np.ndarray:
+    """What NumPy can take, of PyTorch too. Raises UnmeasurableError where that cannot be."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise UnmeasurableError("some of it is masked")
+    if isinstance(value, np.ndarray):
+        array = value
+    elif hasattr(value, "detach"):
+        array = _of_a_tensor(value)
+    else:
+        try:
+            array = np.asarray(value)
+        except Exception as error:
+            let_pass(error)
+            raise UnmeasurableError(f"{short(value)} is no array: {reason(error)}") from error
+    if array.dtype.kind == "O":
+        try:
+            array = array.astype(np.float64)
+        except Exception as error:
+            let_pass(error)
+            raise UnmeasurableError(f"{short(value)} is no array of numbers") from error
+    if array.dtype.kind not in "fiubc":
+        raise UnmeasurableError(f"{short(value)} is no array of numbers")
+    return array
+
+
+def _of_a_tensor(tensor: Any) -> np.ndarray:
+    """A PyTorch tensor's entries: of a sparse one those that are there, of types that NumPy lacks as float64."""
+    if getattr(type(tensor), "__module__", "").startswith("torch.distributed"):
+        raise UnmeasurableError("it is spread over several processes")
+    tensor = tensor.detach()
+    if getattr(tensor, "is_sparse", False):
+        tensor = tensor.coalesce().values()
+    elif str(getattr(tensor, "layout", "torch.strided")) != "torch.strided":
+        tensor = tensor.to_dense()
+    tensor = tensor.cpu()
+    if hasattr(tensor, "resolve_conj"):
+        tensor = tensor.resolve_conj().resolve_neg()
+    try:
+        return tensor.numpy()
+    except (TypeError, RuntimeError):
+        return tensor.double().numpy()

@@ -1,0 +1,456 @@
+"""Torch adapter: reads gradients, activations and parameters off a PyTorch module while it trains.
+
+PyTorch is never imported here unless the module brings it along, and nothing is attached to the module.
+"""
+
+import gc
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dashboard.tracking import torch_hooks
+from dashboard.tracking.endings import let_pass
+from dashboard.tracking.sampler import UnmeasurableError, as_array, clock, reason
+from dashboard.tracking.torch_layers import Units, axis_alone, is_compiled, layers_of
+
+SHARE = 0.004
+"""Of the training's time that may go into measuring. What is not measured is not told.
+
+What is counted is less than half of what it costs: PyTorch takes slower ways where there are hooks.
+"""
+
+MOST_UNITS = 2048
+MOST_WEIGHTS = 4096
+MOST_CALLS = 8
+"""Calls of one module in a forward pass that are told apart; the outputs of more are averaged."""
+
+LOOKED_ANEW = 1.0
+"""Seconds after which it is seen whether the module has other parts than before."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was measured since the last one; None of what was not. A gradient's norm is None where there is none.
+
+    late   gradients of an epoch that was read before they were known
+    """
+
+    gradients: dict[str, float | None] | None = None
+    activations: dict[str, np.ndarray] | None = None
+    parameters: dict[str, np.ndarray] | None = None
+    batches: tuple[int, int] = (0, 0)
+    late: "Late | None" = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was measured."""
+        return self.gradients is None and self.activations is None and self.parameters is None
+
+
+@dataclass(slots=True)
+class Late:
+    """The gradients of so many batches, of an epoch that was told without them."""
+
+    index: int
+    gradients: dict[str, float | None]
+    batches: int
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """One batch that is measured: what was heard of it so far.
+
+    outputs   by hidden layer, the mean of every unit at each of its calls
+    squares   by layer, the sum of its gradient's squares; `felt` the parameters that were asked for theirs
+    index     of the epoch that it was told with
+    """
+
+    began: float
+    spent: float = 0.0
+    outputs: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    squares: dict[str, float] = field(default_factory=dict)
+    felt: set[int] = field(default_factory=set)
+    passed: bool = False
+    index: int = -1
+
+
+class Probe:
+    """The norm of every layer's gradient, every unit's mean activation and the weights of a PyTorch module.
+
+    A batch is measured as often as a percent of the time allows, and what was measured since the last reading is
+    averaged: on large networks every batch, on tiny ones one or none. Only forward passes in training mode count.
+    Gradients are those that the optimizer steps by: all batches that were added up, clipped, and without the factor of
+    a GradScaler; where no optimizer steps, those that are there at the reading. Nothing is kept of the graph.
+
+    Layers are the modules that themselves have a parameter of two axes and more, such as Linear, Conv2d, Embedding,
+    LSTM or attention's q, k and v; what is left out is told. Hidden units are the outputs of the activation modules,
+    or, where a network has none of those, of all layers but the last. A unit of a Linear is a number, of a convolution
+    a channel.
+    """
+
+    def __init__(self, module: Any, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
+        """Raises TypeError where it is no PyTorch module."""
+        if not hasattr(module, "named_modules") or "torch" not in sys.modules:
+            raise TypeError(f"module is a {type(module).__name__}; give a torch.nn.Module")
+        self._module, self._leave_out = module, leave_out
+        self._layers = layers_of(module, leave_out)
+        if not self._layers.parameters and self._layers.is_whole:
+            raise TypeError("module has no layers with weights, such as torch.nn.Linear")
+        self._names = {id(one): name for name, one in self._layers.hidden.items()}
+        self._looked = time.perf_counter()
+        self._batch: Batch | None = None
+        self._done: list[Batch] = []
+        self._late: list[Batch] = []
+        self._units: Units | None = None
+        self._many: set[str] = set()
+        self._is_scaled: bool | None = None
+        self._rest_until, self._parameters_until = 0.0, 0.0
+        self._has_stepped, self._readings, self._is_over = False, 0, False
+        self._hears_outputs = not (self._layers.compiled or _is_compiled_elsewhere(module))
+        if not self._hears_outputs:
+            self._say_compiled()
+        torch_hooks.hear_steps(self)
+        self._begin()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was measured, and it is not time to measure anything yet."""
+        batch = self._batch
+        if self._done or self._late or not self._has_stepped:
+            return False
+        if batch is not None:
+            return not (batch.passed or batch.outputs or batch.felt)
+        return time.perf_counter() < min(self._rest_until, self._parameters_until)
+
+    def read(self, index: int) -> Reading:
+        """What was measured since the last reading, for the epoch of this index."""
+        began, batch = clock(), self._batch
+        if batch is not None and not batch.felt and not self._has_stepped:
+            self._feel_now(batch)
+        late, self._late = self._gathered_late(), [one for one in self._late if not one.felt]
+        done, self._done = self._done, []
+        if batch is not None and (batch.passed or batch.outputs or batch.felt):
+            done = [*done, batch]
+            self._batch = None
+            batch.index = index
+            if not batch.felt:
+                self._late = [*self._late[-1:], batch]
+            self._rest(batch, clock() - began)
+        self._readings += 1
+        found = Reading(late=late, parameters=self._parameters())
+        found.gradients, gradients = self._norms(done)
+        found.activations, activations = self._means(done)
+        found.batches = gradients, activations
+        self._begin()
+        return found
+
+    def late(self) -> Late | None:
+        """What has become known, since the last reading, of the epoch that it was for."""
+        return self._gathered_late()
+
+    def rest_until(self, moment: float) -> None:
+        """Measure no batch before that, in seconds of `time.perf_counter`."""
+        self._rest_until = max(self._rest_until, moment)
+
+    def remove(self) -> None:
+        """Hear of nothing any more."""
+        self._is_over = True
+        torch_hooks.leave_outputs(self)
+        torch_hooks.leave_steps(self)
+
+    def begins(self, module: Any) -> None:
+        """A module has been called: what its parts gave before, called one by one, was no part of this."""
+        batch = self._batch
+        if module is self._module and batch is not None and not batch.passed and module.training:
+            batch.outputs.clear()
+            self._units = None
+
+    def heard(self, module: Any, inputs: tuple, output: Any) -> None:
+        """A module has given this."""
+        batch = self._batch
+        if batch is None or batch.passed or not self._module.training:
+            return
+        began = clock()
+        try:
+            name = self._names.get(id(module))
+            if name is not None:
+                self._see(batch, name, inputs, output)
+            if id(module) in self._layers.weighted:
+                self._units = _units_of(module, _first(output))
+            if module is self._module:
+                batch.passed = True
+                torch_hooks.leave_outputs(self)
+            elif is_compiled(module) and any(one is self._module for one in module.modules()):
+                self._say_compiled()
+        finally:
+            batch.spent += clock() - began
+
+    def steps(self, optimizer: Any, has_closure: bool) -> None:
+        """An optimizer is about to step by the gradients that are there; with a closure it makes them first."""
+        if not has_closure:
+            self._feel(optimizer)
+
+    def stepped(self, optimizer: Any, has_closure: bool) -> None:
+        """An optimizer has stepped."""
+        if has_closure:
+            self._feel(optimizer)
+        if self._batch is None:
+            self._begin()
+
+    def fails(self, error: BaseException) -> None:
+        """Something that was heard could not be measured."""
+        self._leave_out("some batches", reason(error))
+        torch_hooks.leave_outputs(self)
+
+    def _begin(self) -> None:
+        """Measure the next batch, if it is time."""
+        now = time.perf_counter()
+        if self._batch is not None or self._is_over or now < self._rest_until:
+            return
+        began = clock()
+        self._look_anew(now)
+        self._batch = Batch(now)
+        if self._hears_outputs and self._names:
+            torch_hooks.hear_outputs(self)
+        self._batch.spent = clock() - began
+
+    def _look_anew(self, now: float) -> None:
+        """See what the module consists of by now: lazy ones have found their shapes, layers were added or replaced."""
+        if now < self._looked + LOOKED_ANEW and self._layers.is_whole:
+            return
+        self._layers = layers_of(self._module, self._leave_out)
+        self._names = {id(one): name for name, one in self._layers.hidden.items()}
+        if self._layers.compiled and self._hears_outputs:
+            self._say_compiled()
+        self._looked = time.perf_counter()
+
+    def _say_compiled(self) -> None:
+        self._hears_outputs = False
+        torch_hooks.leave_outputs(self)
+        for name in self._layers.hidden:
+            self._leave_out(f"activations of {name}", "what torch.compile has compiled tells no outputs")
+
+    def _see(self, batch: Batch, name: str, inputs: tuple, output: Any) -> None:
+        """The means of what a hidden layer gives."""
+        try:
+            found = _means(self._units, _first(inputs), _first(output))
+        except Exception as error:
+            let_pass(error)
+            self._leave_out(f"activations of {name}", reason(error))
+            return
+        batch.outputs.setdefault(name, []).append(found)
+
+    def _feel(self, optimizer: Any) -> None:
+        """The gradients of what an optimizer steps, of the batch that is measured, or of the one that was told."""
+        batch = self._late[-1] if self._late and not self._late[-1].felt else self._batch
+        if self._is_over:
+            return
+        if batch is None:
+            self._has_stepped |= self._is_of_ours(optimizer)
+            return
+        began = clock()
+        if batch is not self._batch and not batch.felt:
+            batch.squares = {}  # what was there at the reading; this is what is stepped by
+        owners, scale = self._layers.owners, _number(getattr(optimizer, "grad_scale", None))
+        stepped = [one for group in optimizer.param_groups for one in group["params"] if id(one) in owners]
+        if not stepped:
+            return
+        self._has_stepped = True
+        fresh = [one for one in stepped if id(one) not in batch.felt]
+        self._squares(batch, fresh, owners, scale)
+        batch.spent += clock() - began
+        everything = {id(one) for parts in self._layers.parameters.values() for one in parts if one.requires_grad}
+        if batch is self._batch and (not fresh or batch.felt >= everything):
+            self._done.append(batch)
+            self._batch = None
+            self._rest(batch)
+            torch_hooks.leave_outputs(self)
+
+    def _is_of_ours(self, optimizer: Any) -> bool:
+        return not self._has_stepped and any(
+            id(one) in self._layers.owners for group in optimizer.param_groups for one in group["params"]
+        )
+
+    def _feel_now(self, batch: Batch) -> None:
+        """The gradients that are there, where no optimizer has been seen to step."""
+        if self._is_scaled is None:
+            self._is_scaled = any(type(one).__name__ == "GradScaler" for one in gc.get_objects())
+        if self._is_scaled:
+            self._leave_out("gradients", "until an optimizer steps by them: a GradScaler has scaled them")
+            return
+        owners = self._layers.owners
+        parts = [one for parts in self._layers.parameters.values() for one in parts]
+        found = Batch(batch.began)
+        self._squares(found, parts, owners, 1.0)
+        if not found.squares:
+            return
+        if self._readings:
+            batch.squares, batch.felt = found.squares, found.felt
+        else:
+            batch.squares = found.squares  # until an optimizer is seen to step, or the next reading
+
+    def _squares(self, batch: Batch, parts: list[Any], owners: dict[int, str], scale: float) -> None:
+        for one in parts:
+            batch.felt.add(id(one))
+            gradient = one.grad
+            if gradient is None:
+                continue
+            name = owners[id(one)]
+            try:
+                square = (_norm(gradient) / scale) ** 2
+            except Exception as error:
+                let_pass(error)
+                self._leave_out(f"gradient of {name}", reason(error))
+                continue
+            batch.squares[name] = batch.squares.get(name, 0.0) + square
+
+    def _rest(self, batch: Batch, more: float = 0.0) -> None:
+        batch.spent += more
+        self._rest_until = max(self._rest_until, batch.began + batch.spent / SHARE)
+
+    def _norms(self, batches: list[Batch]) -> tuple[dict[str, float | None] | None, int]:
+        """The mean norm of every layer's gradient, and of how many batches."""
+        felt = [one for one in batches if one.felt and one.squares]
+        if not felt:
+            return None, 0
+        layers = self._layers.parameters
+        norms = {name: [one.squares[name] ** 0.5 for one in felt if name in one.squares] for name in layers}
+        return {name: math.fsum(one) / len(one) if one else None for name, one in norms.items()}, len(felt)
+
+    def _gathered_late(self) -> Late | None:
+        """The gradients of the batch that was told without them: an optimizer's, or those that were there."""
+        for batch in self._late:
+            if batch.squares and (batch.felt or self._is_over or self._readings):
+                self._late = []
+                norms = {name: _root(batch.squares.get(name)) for name in self._layers.parameters}
+                return Late(batch.index, norms, 1)
+        return None
+
+    def _means(self, batches: list[Batch]) -> tuple[dict[str, np.ndarray] | None, int]:
+        """The mean of every hidden unit, and of how many batches."""
+        heard = [one for one in batches if one.outputs]
+        rows: dict[str, list[np.ndarray]] = {}
+        for batch in heard:
+            for name, calls in batch.outputs.items():
+                if len(calls) > MOST_CALLS:
+                    self._many.add(name)
+                for place, means in enumerate(calls, 1):
+                    which = name
+                    if name in self._many:
+                        which = name if len(means) == len(calls[0]) else f"{name} ({len(means)} units)"
+                    elif place > 1:
+                        which = f"{name} (call {place})"
+                    same = rows.setdefault(which, [])
+                    if not same or len(same[0]) == len(means):
+                        same.append(means)
+                    else:
+                        rows[which] = [means]
+        return {name: np.mean(found, axis=0) for name, found in rows.items()} or None, len(heard)
+
+    def _parameters(self) -> dict[str, np.ndarray] | None:
+        """Every layer's weights, of many evenly spread ones; None while it is not time again."""
+        now, began = time.perf_counter(), clock()
+        if now < self._parameters_until:
+            return None
+        found: dict[str, np.ndarray] = {}
+        parts = {name: [one for one in parts if one.ndim >= 2] for name, parts in self._layers.parameters.items()}
+        stride = max(1, -(-sum(one.numel() for some in parts.values() for one in some) // MOST_WEIGHTS))
+        for name, some in parts.items():
+            try:
+                arrays = [_sample(one, stride) for one in some]
+                found[name] = np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
+            except Exception as error:
+                let_pass(error)
+                self._leave_out(f"parameters of {name}", reason(error))
+        self._parameters_until = now + (clock() - began) / SHARE
+        return found or None
+
+
+def _sample(parameter: Any, stride: int) -> np.ndarray:
+    """A copy of a parameter's evenly spread entries, in float64."""
+    _check(parameter)
+    flat = parameter.detach()
+    if flat.is_complex():
+        flat = sys.modules["torch"].view_as_real(flat)
+    return np.array(as_array(flat.reshape(-1)[::stride].cpu()), np.float64)
+
+
+def _norm(gradient: Any) -> float:
+    """The length of a gradient, in float64 where the device has that."""
+    _check(gradient)
+    torch = sys.modules["torch"]
+    gradient = gradient.detach()
+    if gradient.is_sparse:
+        gradient = gradient.coalesce().values()
+    elif gradient.layout is not torch.strided:
+        gradient = gradient.to_dense()
+    if gradient.is_complex():
+        gradient = torch.view_as_real(gradient)
+    precise = torch.float32 if gradient.device.type == "mps" else torch.float64
+    return float(torch.linalg.vector_norm(gradient, dtype=precise))
+
+
+def _check(tensor: Any) -> None:
+    """Raises UnmeasurableError where reading a tensor would disturb the training, or others that take part in it."""
+    torch = sys.modules["torch"]
+    if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+        raise UnmeasurableError(f"it is a {type(tensor).__name__}, which is not read")
+    if tensor.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise UnmeasurableError("a CUDA graph is being captured")
+
+
+def _means(units: Units | None, inputs: Any, output: Any) -> np.ndarray:
+    """(units,) the mean of every unit of an output."""
+    torch = sys.modules["torch"]
+    if output is None:
+        raise UnmeasurableError("its output is no tensor")
+    _check(output)
+    if output.is_complex():
+        raise UnmeasurableError("its output is complex")
+    output = output.detach()
+    inputs = inputs if type(inputs) is torch.Tensor else None
+    axis = axis_alone(output) if units is None else units.axis_in(inputs, output)
+    if not output.numel():
+        raise UnmeasurableError(f"its output of shape {tuple(output.shape)} is empty")
+    precise = torch.float32 if output.device.type == "mps" else torch.float64
+    if axis is None:
+        output = output.mean(dtype=precise).reshape(1)
+    elif output.ndim > 1:
+        output = output.mean(dim=[i for i in range(output.ndim) if i != axis], dtype=precise)
+    return np.array(as_array(output.cpu()), np.float64)
+
+
+def _units_of(module: Any, output: Any) -> Units | None:
+    """Where the units are in what a module with weights gives; None where that has no place, as under vmap."""
+    try:
+        return None if output is None else Units.of(module, output)
+    except Exception:
+        return None
+
+
+def _first(value: Any) -> Any:
+    """The first tensor of what a module takes or gives; None where there is none."""
+    while isinstance(value, tuple | list) and value:
+        value = value[0]
+    return value if hasattr(value, "detach") and hasattr(value, "ndim") else None
+
+
+def _number(scale: Any) -> float:
+    """The factor by which a loss was multiplied, of a tensor or None."""
+    return 1.0 if scale is None else float(scale)
+
+
+def _root(square: float | None) -> float | None:
+    return None if square is None else square**0.5
+
+
+def _is_compiled_elsewhere(module: Any) -> bool:
+    """Whether there is a compiled module around this one: while our hook is there it would be once more."""
+    if "torch._dynamo" not in sys.modules:
+        return False
+    return any(type(one) is dict and one.get("_orig_mod") is module for one in gc.get_referrers(module))

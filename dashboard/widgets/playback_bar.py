@@ -1,0 +1,187 @@
+"""Transport: the buttons that move time, and the line that says where it is."""
+
+import time
+from collections.abc import Mapping
+
+import panel as pn
+import panel_material_ui as pmui
+from markupsafe import Markup
+
+from dashboard.state.clock import Clock
+from dashboard.state.read_only import Onlooker
+from dashboard.state.store import Frame
+from dashboard.widgets import style
+from dashboard.widgets.browser import Scrubber
+from dashboard.widgets.controls import SeedEditor
+from dashboard.widgets.plain_text import element, sheet, write
+
+STYLE = """
+:host { min-width: 0; }
+dl { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 0; font-variant-numeric: tabular-nums; }
+dl > div { min-width: 54px; }
+dt { font-size: 11px; opacity: .68; white-space: nowrap; }
+dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
+dl > div:has(> .rate) { visibility: var(--of-now, visible); }
+"""
+BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 12px; }"
+CARD = {"padding": "4px 10px", "borderRadius": "12px"}
+
+
+PLAY = {"label": "Play", "icon": "play_arrow"}
+PAUSE = {"label": "Pause", "icon": "pause"}
+FORK = {"label": "Play from here", "icon": "call_split"}
+
+
+class Transport(pn.viewable.Viewer):
+    """Play, pause, step, reset, the speed and a way back in time, beside what the run has come to."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+        settings = clock.run.settings
+        self._seed = SeedEditor(settings) if "seed" in settings.param else None
+        self._play = pmui.Button(
+            label="Play",
+            icon="play_arrow",
+            color="primary",
+            variant="contained",
+            width=138,
+            margin=4,
+            on_click=self.toggle,
+        )
+        looks = isinstance(clock.run, Onlooker)
+        on = "Look one epoch on (arrow right)" if looks else "Step one epoch (arrow right)"
+        self._step = _icon("skip_next", on, self.step)
+        again = "Look at the first epoch (R)" if looks else "Reset to the same weights (R)"
+        self._reset = _icon("replay", again, self.reset)
+        self._roll = _icon(
+            "casino", "New seed: other data, other starting weights", self._seed.roll if self._seed else None
+        )
+        self._roll.visible = self._seed is not None
+        self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
+        self._undo = _icon("undo", "", self.undo)
+        self._undo.visible = False
+        self._scrubber = Scrubber(clock.look_at)
+        self._speed = pmui.Select.from_param(
+            settings.param.speed,
+            label="Epochs per second",
+            options=settings.param.speed.names,
+            width=136,
+            size="small",
+            margin=(8, 10, 4, 10),
+            description="",
+            visible=len(settings.param.speed.names) > 1,
+        )
+        self._numbers = sheet(stylesheets=[STYLE])
+        self._rates = Rates()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, self._undo, margin=0)
+        buttons.stylesheets = [style.WRAPS]
+        numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
+        parts = buttons, self._speed, numbers, self._scrubber
+        bar = pn.Column(*parts, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
+        return pmui.Paper(
+            bar, elevation=0, variant="outlined", margin=(0, 0, 12, 0), sizing_mode="stretch_width", sx=CARD
+        )
+
+    def toggle(self, _: object = None) -> None:
+        """Play if paused, pause if playing."""
+        self.clock.toggle()
+
+    def step(self, _: object = None) -> None:
+        """One epoch."""
+        self.clock.step()
+
+    def back(self, _: object = None) -> None:
+        """Look one epoch back."""
+        self.clock.back()
+
+    def roll(self, _: object = None) -> None:
+        """Choose another seed."""
+        self._seed.roll()
+
+    def reset(self, _: object = None) -> None:
+        """Back to epoch 0, same weights."""
+        self.clock.reset()
+
+    def undo(self, _: object = None) -> None:
+        """Have back what the last fresh start or fork has left behind."""
+        self.clock.undo()
+
+    def home(self) -> None:
+        """Look at epoch 0."""
+        self.clock.look_at(0)
+
+    def end(self) -> None:
+        """Look at the newest epoch."""
+        self.clock.look_at(None)
+
+    def press(self, key: str) -> None:
+        """Do what a key stands for, if anything."""
+        keys = {"space": self.toggle, "right": self.step, "left": self.back, "r": self.reset}
+        keys |= {"home": self.home, "end": self.end, "undo": self.undo}
+        if key in keys:
+            keys[key]()
+
+    def draw(self, frame: Frame) -> None:
+        """Show a frame's numbers and the state of the clock."""
+        run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
+        back = run.looked_at is not None and not isinstance(run, Onlooker)
+        self._offer(PAUSE if playing else FORK if back else PLAY)
+        idle = isinstance(run, Onlooker) and not playing and run.looked_at is None
+        if self._play.disabled != idle:
+            self._play.disabled = idle
+        self._rates.count(shown)
+        epochs, frames = self._rates.per_second(playing)
+        write(self._numbers, _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames}))
+        self._scrubber.show(run, shown, playing)
+        back = f"Have back {run.left} (Ctrl+Z)"
+        if run.left and self._undo.label != back:
+            self._undo.param.update(label=back, description=back)
+        if self._undo.visible != bool(run.left):
+            self._undo.visible = bool(run.left)
+
+    def _offer(self, words: Mapping[str, str]) -> None:
+        """Say what the large button does."""
+        if self._play.label != words["label"]:
+            self._play.param.update(**words)
+
+
+class Rates:
+    """Epochs and frames a second over the last two seconds."""
+
+    SPAN = 2.0
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, int]] = []
+
+    def count(self, epoch: int) -> None:
+        """A frame that shows this epoch has been drawn."""
+        now = time.perf_counter()
+        if self._marks and epoch < self._marks[-1][1]:
+            self._marks = []
+        self._marks = [mark for mark in self._marks if mark[0] > now - self.SPAN] + [(now, epoch)]
+
+    def per_second(self, playing: bool) -> tuple[str, str]:
+        """Both as text; a dash where nothing moves."""
+        if not playing or len(self._marks) < 3:
+            return "–", "–"
+        (start, first), (end, last) = self._marks[0], self._marks[-1]
+        return f"{(last - first) / (end - start):,.0f}", f"{(len(self._marks) - 1) / (end - start):.1f}"
+
+
+def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
+    return pmui.IconButton(
+        icon=icon, label=description, description=description, on_click=action, margin=0, stylesheets=[style.HINT]
+    )
+
+
+def _definitions(readings: dict[str, str]) -> Markup:
+    pairs = (element("div", _name(name), element("dd", value)) for name, value in readings.items())
+    return element("dl", *pairs)
+
+
+def _name(name: str) -> Markup:
+    """A reading's name, with a mark where it holds for the very moment only."""
+    return element("dt", name, kind="rate" if name.endswith("/s") else "")
