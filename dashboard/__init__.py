@@ -16,6 +16,9 @@ _HOMES = {
     "watch": "dashboard.tracking.logger",
 }
 
+HOSTS = {"ipykernel": "dashboard.jupyter_ui.kernel_host"}
+"""What shows pictures in a process that has loaded a program of this name; see `dashboard.server.host`."""
+
 _WATCHING = {"observe", "watch"}
 """What goes on without us where we cannot be imported, and what a cell of a notebook shows below itself."""
 

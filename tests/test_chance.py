@@ -153,7 +153,9 @@ def test_a_link_without_a_format_opens_as_it_was_made(k: int):
     run, problems = PAGES[query["page"]].opened(query)
     assert not problems and run.settings.format == 1
     setup = run.setup
-    assert (setup.network.parameters == OLD[f"{k}.weights"]).all()
+    # What is drawn is the same bit for bit; a QR decomposition rounds as the processor does.
+    rounding = CLOSE if run.settings.initializer == "orthogonal" else 0
+    np.testing.assert_allclose(setup.network.parameters, OLD[f"{k}.weights"], rtol=0, atol=rounding)
     np.testing.assert_allclose(setup.train.x, OLD[f"{k}.x"], rtol=0, atol=CLOSE)
     np.testing.assert_allclose(setup.train.y, OLD[f"{k}.y"], rtol=0, atol=CLOSE)
     if setup.validation:

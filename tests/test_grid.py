@@ -57,7 +57,7 @@ def test_every_image_of_measured_points_is_placed_by_the_grid():
     """Bins of a histogram have ends and no points; they are the exception."""
     folder = Path(instruments.__path__[0])
     placed = {path.stem for path in folder.glob("*.py") if '"dw"' in path.read_text(encoding="utf-8")}
-    assert placed == {"grid", "pre_activation_map"}
+    assert placed == {"sample_grid", "pre_activation_map"}
 
 
 @pytest.mark.parametrize("settings", [{}, {"dataset": "blobs", "classes": 4}, {"standardize": True}])

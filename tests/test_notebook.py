@@ -15,9 +15,11 @@ from panel.models.comm_manager import CommManager
 from pyviz_comms import CommManager as Manager
 
 from dashboard import App, Run, Settings
-from dashboard.instruments import GradientBars, LossCurve
-from dashboard.jupyter_ui import cell, kernel, still_page
+from dashboard.instruments import GradientBars, LossCurve, standalone
+from dashboard.jupyter_ui import kernel, kernel_host, still_page
 from dashboard.jupyter_ui.kernel import Kernel
+from dashboard.jupyter_ui.kernel_host import KernelHost
+from dashboard.server import host
 
 
 class Loop:
@@ -53,6 +55,7 @@ class Line(Comm):
 def loop(monkeypatch) -> Loop:
     found = Loop()
     monkeypatch.setattr(kernel, "KERNEL", Kernel(SimpleNamespace(kernel=SimpleNamespace(io_loop=found))))
+    monkeypatch.setattr(host, "_HOST", KernelHost())
     return found
 
 
@@ -159,9 +162,9 @@ def test_a_run_that_a_picture_does_not_suit_is_said_below_it(loop):
 
 def test_an_instrument_in_a_second_cell_is_a_twin_with_the_same_choices(loop):
     curve = LossCurve(run(), log=True)
-    first = cell.Card(curve)
+    first = standalone.Card(curve)
     shown(first.__panel__())
-    second = cell.Card(curve)
+    second = standalone.Card(curve)
     assert first._instrument is curve
     assert second._instrument is not curve
     assert second._instrument.log
@@ -169,12 +172,12 @@ def test_an_instrument_in_a_second_cell_is_a_twin_with_the_same_choices(loop):
 
 def test_a_tuple_of_instruments_is_shown_and_other_tuples_are_not():
     one = run()
-    assert cell._shown((1, 2)) is None
-    assert cell._shown(()) is None
-    assert cell._shown((LossCurve(one), 2)) is None
-    assert cell._shown("a text") is None
-    assert len(cell._shown((LossCurve(one), GradientBars(one)))) == 2
-    assert len(cell._shown(LossCurve(one))) == 1
+    assert kernel_host.shown((1, 2)) is None
+    assert kernel_host.shown(()) is None
+    assert kernel_host.shown((LossCurve(one), 2)) is None
+    assert kernel_host.shown("a text") is None
+    assert len(kernel_host.shown((LossCurve(one), GradientBars(one)))) == 2
+    assert len(kernel_host.shown(LossCurve(one))) == 1
 
 
 class Shell:
@@ -206,7 +209,7 @@ def shell(loop, monkeypatch) -> Shell:
 
 def test_a_notebook_keeps_an_image_and_words_and_draws_them_anew_once_the_run_stands(shell, loop, monkeypatch):
     one = run()
-    kernel.KERNEL.display(cell.cards(LossCurve(one)))
+    kernel.KERNEL.display(standalone.cards(LossCurve(one)))
     (first,) = shell.outputs.values()
     assert "At epoch 0, loss" in first
     assert 'alt="Loss. ' in first
@@ -240,7 +243,7 @@ def test_a_page_that_asks_gets_what_is_live_as_it_is_now_and_the_scripts_only_wh
     comms, one = [], run()
     monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told) or SimpleNamespace(close=lambda: None))
     kernel.KERNEL._scripts = ["the scripts"]
-    kernel.KERNEL.display(cell.cards(LossCurve(one)))
+    kernel.KERNEL.display(standalone.cards(LossCurve(one)))
     (key,) = shell.outputs
     for scripts in (True, False):
         line = SimpleNamespace(comm_id=f"with scripts: {scripts}")
@@ -257,7 +260,7 @@ def test_a_page_that_asks_twice_is_answered_once_so_that_nothing_is_lost_in_betw
     comms, one = [], run()
     monkeypatch.setattr("comm.create_comm", lambda **told: comms.append(told))
     curve = LossCurve(one)
-    kernel.KERNEL.display(cell.cards(curve))
+    kernel.KERNEL.display(standalone.cards(curve))
     (key,) = shell.outputs
     (view,) = [state._views[ref] for ref in kernel.KERNEL._refs.values()]
     asked = {"content": {"data": {"key": key}}}
@@ -273,7 +276,7 @@ def test_a_page_that_asks_twice_is_answered_once_so_that_nothing_is_lost_in_betw
 
 def test_what_is_drawn_for_an_image_reaches_a_page_that_listens_later(shell, loop):
     curve = LossCurve(run())
-    kernel.KERNEL.display(cell.cards(curve))
+    kernel.KERNEL.display(standalone.cards(curve))
     ((_, _, _, line),) = [state._views[ref] for ref in kernel.KERNEL._refs.values()]
     line._comm, line.sent = None, []
     curve.run.advance(30)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from dashboard import Run, Settings
+from dashboard.state.run_comparison import differences
 from dashboard.storage import run_archive
-from dashboard.storage.run_archive import IN_TRASH, Shelf, ShelfError, described, differences, home, title
+from dashboard.storage.run_archive import IN_TRASH, Shelf, ShelfError, described, home, title
 from engine.recording import Recording, load, save
 
 SETTINGS = {"n": 20, "hidden": [2], "validation": 0}

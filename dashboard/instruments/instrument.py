@@ -16,8 +16,8 @@ from bokeh.model.util import collect_models
 from bokeh.models import Axis, ColorMapper, ColumnDataSource, HoverTool, LogAxis, NoOverlap, Plot
 from holoviews.plotting.bokeh.element import ElementPlot
 
+from dashboard.instruments import standalone
 from dashboard.instruments.numerals import have_read
-from dashboard.jupyter_ui import cell
 from dashboard.state.run import Frame as RunFrame
 from dashboard.state.store import Frame, Guest, Store
 from dashboard.widgets import style
@@ -68,7 +68,7 @@ class Instrument(pn.viewable.Viewer):
     def __init__(self, run: Store, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
-        self.pane = cell.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
+        self.pane = standalone.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
         self._outline: object = self
         self._sources: dict[str, ColumnDataSource] = {}
         self._begin(run.frame())
@@ -193,7 +193,7 @@ class Instrument(pn.viewable.Viewer):
         return self.pane
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return cell.cards(self)._repr_mimebundle_(include, exclude)
+        return standalone.cards(self)._repr_mimebundle_(include, exclude)
 
     def _begin(self, frame: Frame) -> None:
         frame = self.known(frame)

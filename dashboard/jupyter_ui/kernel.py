@@ -17,7 +17,7 @@ from importlib import import_module
 from itertools import groupby
 from operator import itemgetter
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Any
 
 import holoviews as hv
 import panel as pn
@@ -26,7 +26,8 @@ from panel.io import block_comm
 from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push, render_model
 from panel.io.state import state
 
-from dashboard.jupyter_ui import page_assets
+from dashboard.jupyter_ui import page_assets, still_page
+from dashboard.server.host import Live
 from dashboard.server.inbound import put_right
 from dashboard.state.store import Store
 from dashboard.widgets.plain_text import phrase
@@ -47,23 +48,6 @@ CALM = 1.0
 
 ASKED = "descent-lab"
 """The comm by which a page asks for what is live."""
-
-
-class Live(Protocol):
-    """What is shown in a cell and follows something."""
-
-    def catch_up(self) -> None:
-        """Draw what is new, if anything is."""
-
-    def leave(self) -> None:
-        """Hear that the cell does not show it any more."""
-
-    @property
-    def mark(self) -> object:
-        """What is different once there is something else to be seen."""
-
-    def still(self) -> str:
-        """What is to be seen now as images and words, in HTML."""
 
 
 class Kernel:
@@ -296,7 +280,7 @@ class Output:
     def _still(self) -> str:
         try:
             with block_comm():  # what is drawn for it is sent with the next frame, once the page listens
-                still = phrase(*(live.still() for live in self._lives), between="")
+                still = phrase(*(still_page.of(*live.settle()) for live in self._lives), between="")
         except Exception:
             log.exception("an image for the notebook could not be drawn")
             still = ""
@@ -339,17 +323,20 @@ class Output:
 KERNEL: Kernel | None = None
 
 
+def shell() -> Any:
+    """The shell of IPython that has a kernel; None in any other program."""
+    found = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return found if getattr(found, "kernel", None) else None
+
+
 def load(shown: Callable[[Any], Any]) -> None:
-    """Have HoloViews draw with Bokeh; in a notebook, have its cells show what is live.
+    """Have the cells of the notebook show what is live.
 
     shown: what is shown for a thing at the end of a cell; None for any that shows itself.
     """
     global KERNEL
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if getattr(shell, "kernel", None) is None:
-        hv.extension("bokeh", logo=False)
-    elif KERNEL is None:
-        KERNEL = Kernel(shell)
+    if KERNEL is None:
+        KERNEL = Kernel(shell())
         KERNEL.load(shown)
 
 
@@ -366,11 +353,6 @@ def _formatter(kernel: Kernel, shown: Callable[[Any], Any]) -> Any:
             return True
 
     return Formatter(parent=kernel.shell.display_formatter)
-
-
-def is_live(comm: Comm | None) -> bool:
-    """Whether what is rendered for a comm is shown by a page that listens; a file's, and a server's, is none."""
-    return comm is not None and type(comm) is not Comm
 
 
 def show(root: Model, live: Live, leads: bool = False) -> None:

@@ -79,6 +79,10 @@ class GuestPicture(pn.viewable.Viewer):
         """The work of the instrument where the guest stands, whatever the page's frame."""
         return self.instrument.work(self.guest.store.frame())
 
+    def give_up(self, error: Exception) -> None:
+        """Say that the work was stopped by an error."""
+        self.instrument.give_up(error)
+
     def leave(self) -> None:
         """Let go of the page's own picture, which may stay."""
         if self._watcher:

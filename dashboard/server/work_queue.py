@@ -2,12 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from weakref import WeakSet
 
-from dashboard.instruments.instrument import Instrument
-from dashboard.pages.page import Page
 from dashboard.state.clock import Chore
 from dashboard.state.job import Job
 from dashboard.state.store import Frame
@@ -26,6 +24,9 @@ class Worker(Protocol):
     def work(self, frame: Frame) -> Iterator[object] | None:
         """The work, in small pieces; None where there is none to do now."""
 
+    def give_up(self, error: Exception) -> None:
+        """Hear that the work was stopped by an error, which has been logged."""
+
 
 class Rounds:
     """Has heavy work done, one piece of work at a time.
@@ -34,9 +35,9 @@ class Rounds:
     work may take as long as the run does, go on beside the pictures.
     """
 
-    def __init__(self, page: Page, others: Sequence[Worker] = ()) -> None:
-        """others: who has work besides the pictures."""
-        self._page, self._others = page, others
+    def __init__(self, in_view: Callable[[], Sequence[Worker]], others: Sequence[Worker] = ()) -> None:
+        """in_view: the pictures that are in view now. others: who has work besides them."""
+        self._in_view, self._others = in_view, others
         self._beside: dict[Worker, Chore | Job] = {}
         self._waiting: list[Worker] = []
         self._slow: WeakSet[Worker] = WeakSet()
@@ -99,8 +100,7 @@ class Rounds:
         except Exception as error:
             self._failed.add(worker)
             log.exception("the work of a picture was stopped by an error")
-            if isinstance(worker, Instrument):
-                worker.give_up(error)
+            worker.give_up(error)
 
     def _begin(self, frame: Frame) -> None:
         """Begin a round; of a run that has started afresh nobody is known to be slow."""
@@ -108,4 +108,4 @@ class Rounds:
             self._slow.clear()
             self._failed.clear()
         self._began, self._setup = time.perf_counter(), frame.setup
-        self._waiting = [*self._page.in_view]
+        self._waiting = [*self._in_view()]

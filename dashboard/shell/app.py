@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 from weakref import WeakMethod
 
 import panel as pn
@@ -13,11 +14,11 @@ from bokeh.document.events import DocumentPatchedEvent
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly
 
-from dashboard.jupyter_ui import page_assets, still_page
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
 from dashboard.server.bokeh_defaults import remember_defaults
 from dashboard.server.frame_rate import BUDGET, PERIOD
+from dashboard.server.host import host
 from dashboard.server.inbound import ATTENTIVE
 from dashboard.server.outbound import collected, send
 from dashboard.server.subscription import Ride
@@ -123,7 +124,7 @@ class App(pn.viewable.Viewer):
         main = pn.Column(self._main(), styles=sizes, sizing_mode="stretch_width", margin=0)
         self._aside = pn.Column(self._side, width=280, margin=0, visible=bool(self._side.objects))
         body = pn.Row(self._aside, main, stylesheets=[BESIDE], sizing_mode="stretch_width")
-        return pmui.Column(head, body, theme_config=page_assets.themed(style.THEME), sizing_mode="stretch_width")
+        return pmui.Column(head, body, theme_config=host().themed(style.THEME), sizing_mode="stretch_width")
 
     def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
         """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.
@@ -330,7 +331,7 @@ class App(pn.viewable.Viewer):
         self.run, self.clock = run, clock_of(run)
         self._watchers = Watchers(run.settings)
         with self._watchers.noted():
-            self.shown = kind(run)
+            page = self.shown = kind(run)
             others = [run.view, run.study] if run.study else [run.view]
             self.controls = Controls(run.settings, others, kind.controls, self._watchers, self.say)
             self.transport = Transport(self.clock)
@@ -338,7 +339,7 @@ class App(pn.viewable.Viewer):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open, self.shown.open_run = self.clock.play, self.open, self.open_run
         self._link_is_old, self._drawn, self._visits = True, -1, self._visits + 1
-        self._rounds = Rounds(self.shown, [Lookout(run)] if isinstance(run, Run) else [])
+        self._rounds = Rounds(lambda: page.in_view, [Lookout(run)] if isinstance(run, Run) else [])
         self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
         self._draw_aside()
         self.body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
@@ -536,8 +537,8 @@ class App(pn.viewable.Viewer):
         """What is different once there is something else to be seen."""
         return self.shown.slug, self.run.version, self.clock.playing
 
-    def still(self) -> str:
-        """The page as it is now, as images and words; what takes long to compute is waited for a moment."""
+    def settle(self) -> tuple[Store, list[Any], str]:
+        """Wait a moment for what takes long to compute; returns what is shown, its pictures and their title."""
         until = time.perf_counter() + PATIENCE
         while time.perf_counter() < until:
             if self.is_behind():
@@ -546,7 +547,7 @@ class App(pn.viewable.Viewer):
             if not (self._rounds.under_way or self.is_behind()):
                 break
             time.sleep(0.01)
-        return still_page.of(self.run, [] if self.shown.timeless else self.shown.shown, self.shown.title)
+        return self.run, [] if self.shown.timeless else self.shown.shown, self.shown.title
 
     def lead(self) -> "App":
         """A page that shows a follower the same, for many who see it."""

@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from dashboard.pages.compared_card import chip
 from dashboard.state.choices import Choices
+from dashboard.state.run_comparison import differences
 from dashboard.state.store import Guest, Store
-from dashboard.storage.run_archive import ENDING, LARGEST, Kept, Shelf, described, differences
+from dashboard.storage.run_archive import ENDING, LARGEST, Kept, Shelf, described
 from dashboard.storage.unique_names import told_apart
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop

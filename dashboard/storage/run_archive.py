@@ -13,7 +13,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,8 +21,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
-from dashboard.state.settings import FAMILIES, OPTIONS
-from engine.options import options
 from engine.recording import Recording, load, recording_in, save, summary
 
 try:
@@ -313,28 +311,6 @@ def described(settings: Mapping[str, Any]) -> str:
     network = f"{layers} {settings['activation']}" if layers else "without hidden layers"
     seed = f", seed {settings['seed']}" if settings.get("seed") else ""
     return title(f"{settings['dataset']} {network}, {settings['optimizer']} {settings['learning_rate']}{seed}")
-
-
-def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
-    """By name, the settings in which runs differ, a value for each run; None where it has no such setting.
-
-    What changes nothing is left out: the speed, the stop rules, and the options of an optimizer, dataset and so on that
-    a run does not use.
-    """
-    used = [{name: value for name, value in one.items() if _counts(name, one)} for one in settings]
-    names = dict.fromkeys(name for one in used for name in one)
-    table = {name: tuple(one.get(name) for one in used) for name in names}
-    return {name: values for name, values in table.items() if len({json.dumps(value) for value in values}) > 1}
-
-
-def _counts(name: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a setting has anything to do with what is computed."""
-    if name in ASIDE:
-        return False
-    if name not in OPTIONS or "surface" in settings:
-        return True
-    chosen = [family.get(settings.get(choice)) for choice, family in FAMILIES.items()]
-    return any(name in options(member) for member in chosen if member)
 
 
 def _essence(settings: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from bokeh.model import Model
 from panel.custom import Child, JSComponent
 from panel.io.notebook import Comm
 
-from dashboard.jupyter_ui import kernel
+from dashboard.server.host import Live, host
 from dashboard.server.inbound import LISTENERS
 from dashboard.state.store import Store
 
@@ -105,7 +105,7 @@ class Browser(Direct):
     }
     """
 
-    def __init__(self, on_key: Callable[[str], None], live: kernel.Live | None = None, **params: Any) -> None:
+    def __init__(self, on_key: Callable[[str], None], live: Live | None = None, **params: Any) -> None:
         """live: keeps all that it is shown with up to date, in a notebook."""
         super().__init__(width=0, height=0, margin=0, **params)
         self._on_key, self._live = on_key, live
@@ -130,8 +130,8 @@ class Browser(Direct):
         self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
     ) -> Model:
         model = super()._get_model(doc, root, parent, comm)
-        if self._live and kernel.is_live(comm):
-            kernel.show(root or model, self._live, leads=True)
+        if self._live and host().is_live(comm):
+            host().show(root or model, self._live, leads=True)
         return model
 
 

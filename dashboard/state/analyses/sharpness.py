@@ -41,6 +41,10 @@ class Lookout:
             self._begin()
         return self._look() if self._looking and self._seen < self._last else None
 
+    def give_up(self, error: Exception) -> None:
+        """Find nothing in this run: its bookmark is not set."""
+        self._looking = False
+
     @property
     def _last(self) -> int:
         """The newest epoch whose next update is known."""

@@ -1,4 +1,4 @@
-"""Cell: an instrument as the output of a notebook's cell, which follows its run without any page that leads it."""
+"""An instrument that no page leads, as the output of a notebook's cell: it follows its run by itself."""
 
 import time
 from typing import Any
@@ -8,8 +8,9 @@ from bokeh.document import Document
 from bokeh.model import Model
 from panel.io.notebook import Comm
 
-from dashboard.jupyter_ui import kernel, still_page
+from dashboard.server.host import host
 from dashboard.state.job import Job
+from dashboard.state.store import Store
 from dashboard.widgets.plain_text import HTML, element
 
 HEADING = """
@@ -54,13 +55,13 @@ class Alone:
     def mark(self) -> object:
         return self._instrument.run.version, self._instrument.caption
 
-    def still(self) -> str:
-        """The picture as it is now, with what it says; what takes long to compute is waited for a moment."""
+    def settle(self) -> tuple[Store, list[Any], str]:
+        """Wait a moment for what takes long to compute; returns the store and its picture."""
         self.catch_up()
         until = time.perf_counter() + PATIENCE
         while self._job and self._job.busy and time.perf_counter() < until:
             time.sleep(0.01)
-        return still_page.of(self._instrument.run, [self._instrument])
+        return self._instrument.run, [self._instrument], ""
 
 
 class Picture(pn.pane.Bokeh):
@@ -70,6 +71,7 @@ class Picture(pn.pane.Bokeh):
     """For no other figure."""
 
     def __init__(self, instrument: Any, **params: Any) -> None:
+        host()
         super().__init__(**params)
         self._instrument = instrument
         self._alone: Alone | None = None
@@ -83,10 +85,10 @@ class Picture(pn.pane.Bokeh):
         self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
     ) -> Model:
         model = super()._get_model(doc, root, parent, comm)
-        if kernel.is_live(comm):
+        if host().is_live(comm):
             self._alone = self._alone or Alone(self._instrument)
-            kernel.show(root or model, self._alone)
-            kernel.attend(self._instrument.run)
+            host().show(root or model, self._alone)
+            host().attend(self._instrument.run)
         return model
 
 
@@ -115,14 +117,3 @@ class Card(pn.viewable.Viewer):
 def cards(*instruments: Any) -> pn.viewable.Viewable:
     """Instruments beside one another, as the output of a cell shows them."""
     return pn.Row(*map(Card, instruments), stylesheets=[ROW], sizing_mode="stretch_width")
-
-
-def _shown(thing: Any) -> Any:
-    """What is shown for a thing at the end of a cell; None for what is none of ours."""
-    group = thing if isinstance(thing, tuple) else (thing,)
-    if group and all(isinstance(getattr(one, "pane", None), Picture) for one in group):
-        return cards(*group)
-    return thing if isinstance(thing, pn.viewable.Viewable | pn.viewable.Viewer) else None
-
-
-kernel.load(_shown)
