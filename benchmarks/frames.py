@@ -50,13 +50,13 @@ def viewer(seconds: float) -> None:
             tab.close()
             drawn = measured["frames"]
             shown = (max(after["runs"])[0] - max(before["runs"])[0]) / (after["time"] - before["time"])
-            heard = sum(one["work"]["heard"] for one in measured["heard"]) / max(1, len(drawn))
+            received = sum(one["work"]["heard"] for one in measured["heard"]) / max(1, len(drawn))
             frames.append(
                 (
                     name,
                     both([one["wall"]["frame"] for one in drawn]),
                     both([one["work"]["frame"] for one in drawn]),
-                    f"{heard:.2f}",
+                    f"{received:.2f}",
                     both([one["bytes"] / 1000 for one in drawn]),
                     f"{np.mean([one['messages'] for one in drawn]):.1f}",
                     f"{np.median([one['fragments'] for one in drawn]):.0f}",

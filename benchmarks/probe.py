@@ -32,9 +32,9 @@ from tornado.websocket import WebSocketHandler
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
 from dashboard.server import outbound
-from dashboard.server.work_queue import Rounds
+from dashboard.server.work_queue import WorkQueue
 from dashboard.shell.app import App
-from dashboard.widgets.playback_bar import Transport
+from dashboard.widgets.playback_bar import PlaybackBar
 
 
 class Spans:
@@ -139,14 +139,14 @@ def watch_messages() -> None:
         with spans.measure("writing to the websocket"):
             return write(handler, part, binary)
 
-    async def heard(handler: WSHandler, fragment: str | bytes) -> None:
+    async def received(handler: WSHandler, fragment: str | bytes) -> None:
         spans = Spans()
         with spans.measure("heard"):
             await hear(handler, fragment)
         HEARD.append(spans)
 
     outbound.packed, Message.content_json = packed, property(encoded)
-    WebSocketHandler.write_message, WSHandler.on_message = written, heard
+    WebSocketHandler.write_message, WSHandler.on_message = written, received
 
 
 def subclasses(kind: type) -> Iterator[type]:
@@ -164,9 +164,9 @@ def watch_drawing() -> None:
     time_calls(App, "draw", "drawing")
     time_calls(App, "_write_link", "the link")
     time_calls(App, "_say", "the notice")
-    time_calls(Transport, "draw", "the numbers")
+    time_calls(PlaybackBar, "draw", "the numbers")
     time_calls(Instrument, "_declare", "pictures declared anew")
-    time_calls(Rounds, "go_on", "finding heavy work")
+    time_calls(WorkQueue, "go_on", "finding heavy work")
     for page in PAGES.values():
         time_calls(page, "draw", "the page")
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import rivals
-from benchmarks.rivals import Lap, Problem
+from benchmarks.rivals import Problem, RaceStep
 from engine import DATASETS, OPTIMIZERS, Dataset, Training
 from engine.curvature import Curvature
 from engine.ensemble import Ensemble
@@ -54,7 +54,7 @@ KERNELS = {"its own choice": {}, "SkylakeX": {"OPENBLAS_CORETYPE": "SkylakeX"}}
 QUOTED = """TensorFlow Playground's engine, quoted from an earlier measurement against a prototype of ours on another
 machine: 133 times our time on moons, 22 times on XOR."""
 
-Contestant = Callable[[], Lap]
+Contestant = Callable[[], RaceStep]
 Quartiles = tuple[float, float, float]
 
 
@@ -134,21 +134,21 @@ def _module(contestant: str) -> str:
 # Ours
 
 
-def training(problem: Problem) -> Lap:
+def training(problem: Problem) -> RaceStep:
     """`Training`, everything recorded; it keeps the parameters of every epoch, too."""
     optimizer = OPTIMIZERS[problem.optimizer](learning_rate=problem.learning_rate)
     ours = Training(problem.network(), problem.data, optimizer=optimizer, batch_size=problem.batch_size)
     return lambda: ours.advance(problem.epochs).loss
 
 
-def unrecorded_training(problem: Problem) -> Lap:
+def unrecorded_training(problem: Problem) -> RaceStep:
     """What `Training` does at every epoch if nothing is recorded: passes and updates. One loss at the end of a lap."""
     network, optimizer = problem.network(), OPTIMIZERS[problem.optimizer](learning_rate=problem.learning_rate)
     loss, penalty = matching_loss(None, network.output), network.penalty(0, 0)
     batch, state = network.batch(problem.data, loss), optimizer.start(network.parameters)
     kernel = Kernel(network, loss, batch.n)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         losses = np.full(problem.epochs, np.nan)
         for _ in losses:
             kernel.gradient_of(batch, penalty)
@@ -156,72 +156,72 @@ def unrecorded_training(problem: Problem) -> Lap:
         losses[-1] = loss.value(kernel.logits, batch.targets, kernel.output).mean()
         return losses
 
-    return lap
+    return race_step
 
 
-def ensemble(problem: Problem, runs: int, train: Callable[[Ensemble, int], object] = Ensemble.advance) -> Lap:
+def ensemble(problem: Problem, runs: int, train: Callable[[Ensemble, int], object] = Ensemble.advance) -> RaceStep:
     """`Ensemble`, all runs recorded; rows are replica-epochs."""
     optimizer = OPTIMIZERS[problem.optimizer](learning_rate=problem.learning_rate)
     ours = Ensemble(problem.sizes, problem.data, {"seed": range(runs)}, problem.activation, optimizer=optimizer)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         train(ours, problem.epochs)
         return ours.loss[:, -problem.epochs :].T.ravel()
 
-    return lap
+    return race_step
 
 
-def ensemble_in_processes(problem: Problem, runs: int) -> Lap:
+def ensemble_in_processes(problem: Problem, runs: int) -> RaceStep:
     """The same on all cores, the processes once started."""
     pool = ProcessPoolExecutor(mp_context=get_context("spawn"))
     return ensemble(problem, runs, lambda ours, epochs: deque(ours.train(epochs, pool), maxlen=0))
 
 
-def products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> Lap:
+def products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> RaceStep:
     """Hessian-vector products, all vectors at one point and the next lap at the next point."""
     network, places = problem.network(), cycle(points)
     curvature = Curvature(network, problem.data)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         network.parameters = next(places)
         return curvature.product(vectors)
 
-    return lap
+    return race_step
 
 
-def hessian(problem: Problem, points: np.ndarray) -> Lap:
+def hessian(problem: Problem, points: np.ndarray) -> RaceStep:
     """The whole Hessian at one point after another."""
     network, places = problem.network(), cycle(points)
     curvature = Curvature(network, problem.data)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         network.parameters = next(places)
         return curvature.hessian()[None]
 
-    return lap
+    return race_step
 
 
-def spectrum(problem: Problem, points: np.ndarray) -> Lap:
+def spectrum(problem: Problem, points: np.ndarray) -> RaceStep:
     """The Hessian's eigenvalues at one point after another."""
     network, places = problem.network(), cycle(points)
     curvature = Curvature(network, problem.data)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         network.parameters = next(places)
         return curvature.spectrum().eigenvalues[None]
 
-    return lap
+    return race_step
 
 
-def newcomer(contestant: Callable[[Problem], Lap], problem: Problem) -> Lap:
+def newcomer(contestant: Callable[[Problem], RaceStep], problem: Problem) -> RaceStep:
     """Always another architecture, from nothing to its first recorded epoch."""
     widths = cycle(range(8, 40))
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         width = next(widths)
         return contestant(replace(problem, sizes=(2, width, width, 1), epochs=1))()
 
-    return lap
+    return race_step
 
 
 TRAINERS = {
@@ -344,7 +344,7 @@ def race(work: Work, rounds: int, seconds: float) -> Result:
     Raises ValueError when the contestants do not come to the same numbers.
     """
     laps = {name: make() for name, make in work.present.items()}
-    check_agreement(work, {name: lap() for name, lap in laps.items()})
+    check_agreement(work, {name: race_step() for name, race_step in laps.items()})
     order, times = deque(laps), {name: [] for name in laps}
     gc.collect()
     gc.disable()
@@ -358,11 +358,11 @@ def race(work: Work, rounds: int, seconds: float) -> Result:
     return Result(work.name, 1e6 * float(np.median(times[ours])), ratios)
 
 
-def per_unit(lap: Lap, seconds: float) -> float:
+def per_unit(race_step: RaceStep, seconds: float) -> float:
     """Seconds per unit of work, from as many laps as fit, at least one."""
     began, units, passed = time.perf_counter(), 0, 0.0
     while not units or passed < seconds:
-        units += len(lap())
+        units += len(race_step())
         passed = time.perf_counter() - began
     return passed / units
 

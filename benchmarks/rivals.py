@@ -23,7 +23,7 @@ import numpy as np
 from engine import OUTPUTS, Dataset, Network
 from engine.chance import stream
 
-Lap = Callable[[], np.ndarray]
+RaceStep = Callable[[], np.ndarray]
 Array = Any
 """Of whatever library."""
 
@@ -128,7 +128,7 @@ class Textbook:
             p -= self.learning_rate * (m / (1 - 0.9**self.steps)) / corrected
 
 
-def textbook_training(problem: Problem, seed: int = 0) -> Lap:
+def textbook_training(problem: Problem, seed: int = 0) -> RaceStep:
     """Epoch by epoch, everything recorded."""
     engine, orders = Textbook(problem, problem.network(seed)), problem.orders()
     x, y = problem.data.x, problem.targets
@@ -147,20 +147,20 @@ def textbook_training(problem: Problem, seed: int = 0) -> Lap:
                 engine.update(engine.backward(*engine.forward(x[part]), y[part]))
         return record
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         losses, *_ = zip(*(epoch() for _ in range(problem.epochs)), strict=True)
         return np.array(losses)
 
-    return lap
+    return race_step
 
 
-def textbook_ensemble(problem: Problem, runs: int) -> Lap:
+def textbook_ensemble(problem: Problem, runs: int) -> RaceStep:
     """One training after the other; rows are replica-epochs."""
     laps = [textbook_training(problem, seed) for seed in range(runs)]
-    return lambda: np.stack([lap() for lap in laps], axis=1).ravel()
+    return lambda: np.stack([race_step() for race_step in laps], axis=1).ravel()
 
 
-def textbook_plane(problem: Problem, points: np.ndarray) -> Lap:
+def textbook_plane(problem: Problem, points: np.ndarray) -> RaceStep:
     """The loss at each of the parameters (rows, columns, n_parameters), one after the other."""
     engine, network = Textbook(problem, problem.network()), problem.network()
     x, y = problem.data.x, problem.targets
@@ -173,7 +173,7 @@ def textbook_plane(problem: Problem, points: np.ndarray) -> Lap:
     return lambda: np.array([[[loss(point) for point in row] for row in points]])
 
 
-def sklearn_training(problem: Problem) -> Lap:
+def sklearn_training(problem: Problem) -> RaceStep:
     """MLPClassifier: full batch by `fit` with warm starts, minibatches by `partial_fit` in the order given.
 
     In minibatches it tells no loss on all examples, so one is computed for each lap's last epoch.
@@ -222,7 +222,7 @@ def sklearn_training(problem: Problem) -> Lap:
     return full_batch if problem.batch_size is None else minibatches
 
 
-def torch_training(problem: Problem) -> Lap:
+def torch_training(problem: Problem) -> RaceStep:
     """Modules, autograd and `torch.optim`, eager; everything recorded."""
     import torch
     from torch import nn
@@ -267,15 +267,15 @@ def torch_training(problem: Problem) -> Lap:
                 optimizer.step()
         return record
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         records = zip(*(epoch() for _ in range(problem.epochs)), strict=True)
         losses, *_ = (torch.stack(column).numpy() for column in records)
         return losses
 
-    return lap
+    return race_step
 
 
-def torch_ensemble(problem: Problem, runs: int) -> Lap:
+def torch_ensemble(problem: Problem, runs: int) -> RaceStep:
     """All runs at once, their parameters stacked, by batched products; rows are replica-epochs."""
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
@@ -303,28 +303,28 @@ def torch_ensemble(problem: Problem, runs: int) -> Lap:
         optimizer.step()
         return record
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         records = zip(*(epoch() for _ in range(problem.epochs)), strict=True)
         losses, *_ = (torch.stack(column).numpy() for column in records)
         return losses.ravel()
 
-    return lap
+    return race_step
 
 
-def torch_plane(problem: Problem, points: np.ndarray) -> Lap:
+def torch_plane(problem: Problem, points: np.ndarray) -> RaceStep:
     """The loss at each of the parameters (rows, columns, n_parameters), mapped row by row."""
     import torch
 
     loss, rows = torch.func.vmap(_torch_loss(problem)), torch.tensor(points)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         with torch.no_grad():
             return torch.stack([loss(row) for row in rows]).numpy()[None]
 
-    return lap
+    return race_step
 
 
-def torch_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> Lap:
+def torch_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> RaceStep:
     """Hessian-vector products by differentiating the gradient, all vectors at one point as a batch.
 
     Ten times as fast as `torch.func.jvp` of `torch.func.grad`.
@@ -333,15 +333,15 @@ def torch_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) ->
 
     loss, places, directions = _torch_loss(problem), cycle(torch.tensor(points)), torch.tensor(vectors)
 
-    def lap() -> np.ndarray:
+    def race_step() -> np.ndarray:
         point = next(places).clone().requires_grad_()
         (gradient,) = torch.autograd.grad(loss(point), point, create_graph=True)
         return torch.autograd.grad(gradient, point, directions, is_grads_batched=True)[0].numpy()
 
-    return lap
+    return race_step
 
 
-def torch_hessian(problem: Problem, points: np.ndarray) -> Lap:
+def torch_hessian(problem: Problem, points: np.ndarray) -> RaceStep:
     """The whole Hessian at one point after another."""
     import torch
 
@@ -349,7 +349,7 @@ def torch_hessian(problem: Problem, points: np.ndarray) -> Lap:
     return lambda: hessian(next(places)).numpy()[None]
 
 
-def torch_spectrum(problem: Problem, points: np.ndarray) -> Lap:
+def torch_spectrum(problem: Problem, points: np.ndarray) -> RaceStep:
     """The Hessian's eigenvalues at one point after another."""
     import torch
 
@@ -375,42 +375,42 @@ def _torch_loss(problem: Problem) -> Callable[[Array], Array]:
     return loss
 
 
-def jax_training(problem: Problem) -> Lap:
+def jax_training(problem: Problem) -> RaceStep:
     """A lap is one compiled scan over its epochs; everything recorded."""
     import jax
 
-    lap, orders = jax.jit(_jax_lap(problem)), problem.orders()
+    race_step, orders = jax.jit(_jax_lap(problem)), problem.orders()
     state = _jax_start(problem, problem.network())
 
     def train() -> np.ndarray:
         nonlocal state
         drawn = None if problem.batch_size is None else np.stack([next(orders) for _ in range(problem.epochs)])
-        state, records = lap(state, drawn)
+        state, records = race_step(state, drawn)
         losses, *_ = map(np.asarray, records)
         return losses
 
     return train
 
 
-def jax_ensemble(problem: Problem, runs: int, at_once: bool = False) -> Lap:
+def jax_ensemble(problem: Problem, runs: int, at_once: bool = False) -> RaceStep:
     """The same scan mapped over the runs, one after the other or by `vmap`; rows are replica-epochs."""
     import jax
     import jax.numpy as jnp
 
-    lap = jax.jit(_jax_map(_jax_lap(problem), at_once))
+    race_step = jax.jit(_jax_map(_jax_lap(problem), at_once))
     starts = [_jax_start(problem, problem.network(seed)) for seed in range(runs)]
     state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)
 
     def train() -> np.ndarray:
         nonlocal state
-        state, records = lap(state)
+        state, records = race_step(state)
         losses, *_ = map(np.asarray, records)
         return losses.T.ravel()
 
     return train
 
 
-def jax_plane(problem: Problem, points: np.ndarray) -> Lap:
+def jax_plane(problem: Problem, points: np.ndarray) -> RaceStep:
     """The loss at each of the parameters (rows, columns, n_parameters), one after the other.
 
     On one thread this is faster than `vmap` over chunks: 50 ms, against 59 for nine points at once and 62 for 51.
@@ -422,7 +422,7 @@ def jax_plane(problem: Problem, points: np.ndarray) -> Lap:
     return lambda: np.asarray(surface(places)).reshape(1, *points.shape[:-1])
 
 
-def jax_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> Lap:
+def jax_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> RaceStep:
     """Hessian-vector products, forward over reverse, compiled as one; all vectors at one point, one after the other."""
     import jax
     import jax.numpy as jnp
@@ -437,7 +437,7 @@ def jax_products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> L
     return lambda: np.asarray(products(next(places), directions))
 
 
-def jax_hessian(problem: Problem, points: np.ndarray, at_once: bool = False) -> Lap:
+def jax_hessian(problem: Problem, points: np.ndarray, at_once: bool = False) -> RaceStep:
     """The whole Hessian at one point after another: a Hessian-vector product per column, one by one or by `vmap`.
 
     `vmap`, which `jax.hessian` is made of, takes six times as long on one thread.
@@ -449,7 +449,7 @@ def jax_hessian(problem: Problem, points: np.ndarray, at_once: bool = False) -> 
     return lambda: np.asarray(hessian(next(places)))[None]
 
 
-def jax_spectrum(problem: Problem, points: np.ndarray, at_once: bool = False) -> Lap:
+def jax_spectrum(problem: Problem, points: np.ndarray, at_once: bool = False) -> RaceStep:
     """The Hessian's eigenvalues at one point after another."""
     import jax
     import jax.numpy as jnp

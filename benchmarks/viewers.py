@@ -149,7 +149,7 @@ class Played:
 
     def __init__(self) -> None:
         from dashboard.state.clock import Clock
-        from dashboard.state.followed import Shared
+        from dashboard.state.followed import SharedRun
         from dashboard.state.run import Run
         from dashboard.state.settings import Settings
 
@@ -164,7 +164,7 @@ class Played:
             return done
 
         run.advance = noted
-        self.shared = Shared(run, "playground")
+        self.shared = SharedRun(run, "playground")
         self.clock = Clock(run)
         self.clock.play()
 

@@ -20,9 +20,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.frames import say, table
-from dashboard.tracking.log_reader import Tail
-from dashboard.tracking.logger import Lab, observe, watch
-from dashboard.tracking.run_log import Feed
+from dashboard.tracking.log_reader import LogReader
+from dashboard.tracking.logger import Logger, observe, watch
+from dashboard.tracking.run_log import RunLog
 from engine import DATASETS, Network, train
 
 WARM_UP = 1000
@@ -33,7 +33,7 @@ Work = Callable[[bool, int], Times]
 
 
 @contextlib.contextmanager
-def lab(shown: bool, **about: object) -> Iterator[Lab | None]:
+def lab(shown: bool, **about: object) -> Iterator[Logger | None]:
     """A lab to tell, or none."""
     if not shown:
         yield None
@@ -196,7 +196,7 @@ def age(seconds: float = 4.0) -> None:
     """From `log` to a reader's history."""
     say("age")
     with watch("age") as found:
-        tail, told, ages, epoch = Tail(Feed.found(found.id)), {}, [], 0
+        tail, told, ages, epoch = LogReader(RunLog.found(found.id)), {}, [], 0
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             told[epoch] = time.monotonic()

@@ -19,8 +19,8 @@ from dashboard.pages.page import Page
 from dashboard.server import inbound
 from dashboard.shell import app as app_module
 from dashboard.shell.app import App
-from dashboard.state.clock import CONDUCTOR
-from dashboard.state.followed import Follower, Shared
+from dashboard.state.clock import SCHEDULER
+from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
@@ -46,7 +46,7 @@ def watchers(settings: Settings) -> int:
 
 
 def conductor_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "conductor"]
+    return [thread for thread in threading.enumerate() if thread.name == "scheduler"]
 
 
 def wait_for_silence() -> None:
@@ -89,7 +89,7 @@ def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
     loss = next(instrument for instrument in app.shown.shown if isinstance(instrument, LossCurve))
     loss.tapped(7.3, 0.1)
     app.draw()
-    assert "epoch</dt><dd>7<" in app.transport._numbers.text
+    assert "epoch</dt><dd>7<" in app.playback_bar._numbers.text
     assert loss._sources["now"].data["epoch"][0] == 7
     loss.tapped(25.0, 0.1)
     assert app.run.looked_at is None
@@ -100,7 +100,7 @@ def test_the_slider_takes_pictures_back_and_follows_the_run():
     app = App(Run(Settings(n=40, hidden=[3])), page="playground")
     app.run.advance(20)
     app.draw()
-    scrubber = app.transport._scrubber
+    scrubber = app.playback_bar._scrubber
     assert (scrubber.shown, scrubber.newest) == (20, 20)
     scrubber._handle_msg(4)
     app.draw()
@@ -278,7 +278,7 @@ def test_twenty_apps_leave_no_thread_no_player_and_no_watcher_on_settings_they_s
         app.close()
         app.run.close()
     wait_for_silence()
-    assert CONDUCTOR.players == 0
+    assert SCHEDULER.players == 0
     assert conductor_threads() == []
     assert threading.active_count() <= threads
     assert watchers(settings) == before
@@ -334,10 +334,10 @@ def test_a_kept_run_opens_on_its_page_with_what_was_looked_at(tmp_path):
     app.open("geometry")
     app.run.advance(9)
     raced = app.keep()
-    app.reopen(app.shelf.load(kept.id), kept.id)
+    app.reopen(app.archive.load(kept.id), kept.id)
     assert (app.shown.slug, app.run.history[-1].index, app.run.history[-1].loss) == ("playground", 12, loss)
     assert app.run.view.example == 3
-    app.reopen(app.shelf.load(raced.id), raced.id)
+    app.reopen(app.archive.load(raced.id), raced.id)
     assert (app.shown.slug, app.run.history[-1].index) == ("geometry", 9)
     app.end()
 
@@ -356,7 +356,7 @@ def test_a_kept_study_is_opened_with_its_choices():
     app = App(page="initialization")
     app.run.study.seeds = 7
     kept = app.keep()
-    app.reopen(app.shelf.load(kept.id))
+    app.reopen(app.archive.load(kept.id))
     assert app.shown.slug == "initialization"
     assert app.run.study.seeds == 7
     app.end()
@@ -407,11 +407,11 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
     teacher = App(Run(Settings(n=40, hidden=[3])), page="playground")
     shared = teacher.let_follow()
     assert teacher.let_follow() is shared
-    student = App(Follower(shared), page="playground")
+    student = App(FollowedRun(shared), page="playground")
     assert student.query() == {"follow": shared.id}
     teacher.run.advance(20)
     student.draw()
-    assert "epoch</dt><dd>20<" in student.transport._numbers.text
+    assert "epoch</dt><dd>20<" in student.playback_bar._numbers.text
     student.clock.look_at(5)
     student.run.settings.hidden = [9]
     assert (teacher.run.looked_at, teacher.run.settings.hidden) == (None, [3])
@@ -420,7 +420,7 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
     assert student.run.outdated
     teacher.stop_following()
     with pytest.raises(ValueError, match="nobody shares"):
-        Shared.found(shared.id)
+        SharedRun.found(shared.id)
     student.end()
     teacher.end()
 
@@ -431,5 +431,5 @@ def test_a_note_is_pinned_to_the_run_as_it_is():
     app._note(None)
     assert app.shown.slug == "journal"
     (pin,) = Journal().read(app.run.view.entry).pins
-    assert (pin.epoch, app.shelf.load(pin.run).epochs.index[-1]) == (4, 4)
+    assert (pin.epoch, app.archive.load(pin.run).epochs.index[-1]) == (4, 4)
     app.end()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.server.frame_rate import PERIOD, RECENT, SHARE, Budget
+from dashboard.server.frame_rate import PERIOD, RECENT, SHARE, FrameRate
 
 
 class Time:
@@ -21,7 +21,7 @@ def time():
 
 @pytest.fixture
 def budget(time):
-    return Budget(time)
+    return FrameRate(time)
 
 
 def draw(budget, session, seconds, times=60):

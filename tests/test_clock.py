@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dashboard.state import clock as clocks
-from dashboard.state.clock import Chore, Clock, Conductor, Pace
+from dashboard.state.clock import Clock, CooperativeTask, Pace, Scheduler
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 
@@ -78,16 +78,16 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 
 
 @pytest.fixture
-def conductor() -> Iterator[Conductor]:
-    conductor = Conductor()
-    yield conductor
-    for player in conductor._players:
-        conductor.remove(player)
-    join(conductor)
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler()
+    yield scheduler
+    for player in scheduler._players:
+        scheduler.remove(player)
+    join(scheduler)
 
 
-def join(conductor: Conductor) -> None:
-    thread = conductor._thread
+def join(scheduler: Scheduler) -> None:
+    thread = scheduler._thread
     if thread:
         thread.join(PATIENCE)
         assert not thread.is_alive()
@@ -105,56 +105,56 @@ def epoch(clock: Clock) -> int:
     return clock.run.history[-1].index
 
 
-def test_a_conductor_without_players_has_no_thread(conductor):
-    assert conductor.players == 0
-    assert conductor._thread is None
+def test_a_conductor_without_players_has_no_thread(scheduler):
+    assert scheduler.players == 0
+    assert scheduler._thread is None
 
 
-def test_one_thread_gives_all_turns(conductor):
+def test_one_thread_gives_all_turns(scheduler):
     players = [Player() for _ in range(12)]
     for player in players:
-        conductor.add(player)
+        scheduler.add(player)
     for player in players:
         player.wait_for(20)
-    assert conductor.players == 12
+    assert scheduler.players == 12
     assert len(set().union(*(player.threads for player in players))) == 1
 
 
-def test_the_thread_ends_when_the_last_player_has_left(conductor):
+def test_the_thread_ends_when_the_last_player_has_left(scheduler):
     players = [Player(), Player()]
     for player in players:
-        conductor.add(player)
+        scheduler.add(player)
     players[1].wait_for(3)
-    thread = conductor._thread
-    conductor.remove(players[0])
+    thread = scheduler._thread
+    scheduler.remove(players[0])
     turns = players[1].turns
     players[1].wait_for(turns + 3)
-    conductor.remove(players[1])
+    scheduler.remove(players[1])
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    assert conductor._thread is None
+    assert scheduler._thread is None
 
 
-def test_a_player_that_comes_back_is_heard_again(conductor):
+def test_a_player_that_comes_back_is_heard_again(scheduler):
     player = Player()
     for _ in range(20):
         turns = player.turns
-        conductor.add(player)
+        scheduler.add(player)
         player.wait_for(turns + 1)
-        conductor.remove(player)
-    join(conductor)
+        scheduler.remove(player)
+    join(scheduler)
 
 
-def test_a_player_that_is_added_twice_gets_one_turn_a_round(conductor):
+def test_a_player_that_is_added_twice_gets_one_turn_a_round(scheduler):
     player, other = Player(), Player()
-    conductor.add(other)
+    scheduler.add(other)
     for _ in range(3):
-        conductor.add(player)
+        scheduler.add(player)
     player.wait_for(100)
-    assert conductor.players == 2
+    assert scheduler.players == 2
 
 
-def test_turns_are_fair(conductor):
+def test_turns_are_fair(scheduler):
     """From the moment all are there nobody is ever more than a round ahead of anybody else."""
     spreads: list[int] = []
     players = [Player() for _ in range(5)]
@@ -164,42 +164,42 @@ def test_turns_are_fair(conductor):
     def counts() -> list[int]:
         return [player.turns for player in players]
 
-    gate = Player(1, lambda: [conductor.add(player) for player in [*players, witness]])
-    conductor.add(gate)
+    gate = Player(1, lambda: [scheduler.add(player) for player in [*players, witness]])
+    scheduler.add(gate)
     players[-1].wait_for(200)
-    conductor.remove(witness)
+    scheduler.remove(witness)
     assert max(spreads) <= 1
 
 
-def test_an_error_in_one_player_does_not_stop_the_others(conductor, caplog):
+def test_an_error_in_one_player_does_not_stop_the_others(scheduler, caplog):
     good, bad, late = Player(), Player(3, boom), Player()
     for player in (good, bad, late):
-        conductor.add(player)
+        scheduler.add(player)
     turns = good.turns
     for player in (good, late):
         player.wait_for(turns + 50)
     assert bad.turns == 3
     assert [str(error) for error in bad.errors] == ["a number fell over"]
-    assert conductor.players == 2
+    assert scheduler.players == 2
     assert "a number fell over" in caplog.text
 
 
-def test_an_error_in_the_only_player_ends_the_thread(conductor):
+def test_an_error_in_the_only_player_ends_the_thread(scheduler):
     bad = Player(1, boom)
-    conductor.add(bad)
-    join(conductor)
-    assert conductor.players == 0
+    scheduler.add(bad)
+    join(scheduler)
+    assert scheduler.players == 0
     again = Player()
-    conductor.add(again)
+    scheduler.add(again)
     again.wait_for(1)
 
 
-def test_a_player_that_was_removed_gets_no_more_turns(conductor):
+def test_a_player_that_was_removed_gets_no_more_turns(scheduler):
     """Removed by the one before it, in the same round."""
     victim = Player()
-    remover = Player(5, lambda: conductor.remove(victim))
+    remover = Player(5, lambda: scheduler.remove(victim))
     for player in (remover, victim):
-        conductor.add(player)
+        scheduler.add(player)
     remover.wait_for(20)
     assert victim.turns < 5
 
@@ -296,15 +296,15 @@ def test_a_stop_rule_pauses_and_play_goes_on_behind_it(time):
 def test_play_in_the_midst_of_the_pause_of_a_stop_rule_is_the_last_word():
     leaves, may_leave, has_left = threading.Event(), threading.Event(), threading.Event()
 
-    class Slow(Conductor):
+    class Slow(Scheduler):
         def remove(self, player: Clock) -> None:
             leaves.set()
             may_leave.wait(PATIENCE)
             super().remove(player)
             has_left.set()
 
-    conductor = Slow()
-    clock = Clock(small_run(stop_epoch=3, speed=0), conductor)
+    scheduler = Slow()
+    clock = Clock(small_run(stop_epoch=3, speed=0), scheduler)
     clock.play()
     assert leaves.wait(PATIENCE)
     play = threading.Thread(target=clock.play)
@@ -313,9 +313,9 @@ def test_play_in_the_midst_of_the_pause_of_a_stop_rule_is_the_last_word():
     may_leave.set()
     play.join()
     assert has_left.wait(PATIENCE)
-    assert (clock.playing, conductor.players) == (True, 1)
+    assert (clock.playing, scheduler.players) == (True, 1)
     clock.pause()
-    join(conductor)
+    join(scheduler)
 
 
 def test_a_run_that_diverged_does_not_play():
@@ -326,12 +326,12 @@ def test_a_run_that_diverged_does_not_play():
     assert not clock.playing
 
 
-def test_an_error_in_training_pauses_and_is_told(conductor, monkeypatch):
+def test_an_error_in_training_pauses_and_is_told(scheduler, monkeypatch):
     run = small_run()
     monkeypatch.setattr(run, "advance", lambda *_: boom())
-    clock = Clock(run, conductor)
+    clock = Clock(run, scheduler)
     clock.play()
-    join(conductor)
+    join(scheduler)
     assert not clock.playing
     assert "a number fell over" in run.message
     version = run.version
@@ -429,16 +429,16 @@ def test_a_chore_does_its_pieces_in_turns_and_leaves(time):
             done.append(piece)
             yield
 
-    chore = Chore(pieces(), stand)
+    task = CooperativeTask(pieces(), stand)
     turns = 0
     while stand.players:
-        assert chore.busy
+        assert task.busy
         before = len(done)
-        chore.take_turn(0.008)
+        task.take_turn(0.008)
         assert len(done) - before <= 3
         turns += 1
     assert done == list(range(10))
-    assert not chore.busy
+    assert not task.busy
     assert turns > 1
 
 
@@ -452,10 +452,10 @@ def test_a_dropped_chore_does_no_more_pieces(time):
             yield
 
     stand = Stand()
-    chore = Chore(pieces(), stand)
-    chore.take_turn(0.005)
-    chore.drop()
-    assert (chore.busy, stand.players, len(done)) == (False, [], 1)
+    task = CooperativeTask(pieces(), stand)
+    task.take_turn(0.005)
+    task.drop()
+    assert (task.busy, stand.players, len(done)) == (False, [], 1)
 
 
 def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there(time):
@@ -464,40 +464,40 @@ def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there
 
     def pieces() -> Iterator[None]:
         for _ in range(10):
-            time.now += Chore.LONG + 0.001
+            time.now += CooperativeTask.LONG + 0.001
             threads.append(threading.current_thread().name)
             yield
             assert more.acquire(timeout=PATIENCE)
 
     stand = Stand()
-    chore = Chore(pieces(), stand, too_long=told.set)
-    chore.take_turn(1.0)
-    assert told.is_set() and not stand.players and chore.busy
+    task = CooperativeTask(pieces(), stand, too_long=told.set)
+    task.take_turn(1.0)
+    assert told.is_set() and not stand.players and task.busy
     more.release()
     for _ in range(PATIENCE * 100):
         if len(threads) == 2:
             break
         threading.Event().wait(0.01)
     assert threads == [threading.current_thread().name, "job"]
-    chore.drop()
-    assert not chore.busy
+    task.drop()
+    assert not task.busy
     more.release()
-    chore._job.wait(PATIENCE)
+    task._job.wait(PATIENCE)
     assert len(threads) <= 3
 
 
-def test_a_chore_that_fails_is_over_and_the_training_goes_on(conductor):
+def test_a_chore_that_fails_is_over_and_the_training_goes_on(scheduler):
     def pieces() -> Iterator[None]:
         yield
         boom()
 
     player = Player()
-    conductor.add(player)
-    chore = Chore(pieces(), conductor)
+    scheduler.add(player)
+    task = CooperativeTask(pieces(), scheduler)
     for _ in range(PATIENCE * 10):
-        if not chore.busy:
+        if not task.busy:
             break
         threading.Event().wait(0.1)
-    assert not chore.busy
+    assert not task.busy
     player.wait_for(player.turns + 5)
-    assert conductor.players == 1
+    assert scheduler.players == 1

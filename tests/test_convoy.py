@@ -19,11 +19,11 @@ from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
 from dashboard.server import broadcast, frame_rate, inbound, outbound, subscription
 from dashboard.server.broadcast import groups_of
-from dashboard.server.subscription import CONVOYS, FEW, Ride
+from dashboard.server.subscription import BROADCASTS, FEW, Subscription
 from dashboard.shell import app as app_module
 from dashboard.shell.app import App
-from dashboard.state.clock import CONDUCTOR
-from dashboard.state.followed import Follower, Shared
+from dashboard.state.clock import SCHEDULER
+from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.run import Run
 
 FOLLOWED = ["playground", "geometry"]
@@ -32,15 +32,15 @@ FOLLOWED = ["playground", "geometry"]
 class Pupil:
     """A served page of a follower, and what its browser knows by the messages that it got."""
 
-    def __init__(self, shared: Shared, alone: bool = False) -> None:
+    def __init__(self, shared: SharedRun, alone: bool = False) -> None:
         self.document = Document()
         with set_curdoc(self.document):
-            self.app = App(Follower(shared), shared.page, lazy=True)
+            self.app = App(FollowedRun(shared), shared.page, lazy=True)
             self.app.page().server_doc(self.document)
-        self.app._document, self.app._ride = self.document, Ride(self.app, self.document)
+        self.app._document, self.app._subscription = self.document, Subscription(self.app, self.document)
         inbound.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
         if alone:
-            self.app._ride._not_before = float("inf")
+            self.app._subscription._not_before = float("inf")
         self.document.models.flush_synced()
         self.browser = Document.from_json(self.document.to_json())
         self.messages: list[str] = []
@@ -60,7 +60,7 @@ class Pupil:
     @property
     def rides(self) -> bool:
         """Whether a convoy tells it what changes."""
-        return self.app._ride.is_on
+        return self.app._subscription.is_on
 
     def known(self, kind: type[Model], of: Document | None = None) -> list[list[dict[str, Any]]]:
         """What the browser knows of all models of a kind, card by card; of: likewise another document."""
@@ -75,7 +75,7 @@ class Pupil:
 
     def _steady(self) -> list[bool]:
         """Which groups show nothing but the run: not the rate of frames, not what is computed now and then."""
-        drawn = [type(slot.instrument) for slot in self.app.shown.slots]
+        drawn = [type(card.instrument) for card in self.app.shown.cards]
         return [False, *(kind.work is Instrument.work for kind in drawn)]
 
 
@@ -108,7 +108,7 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
         next(pupil for pupil in made if pupil.document is document).take(changes, told)
         return 0.0
 
-    def make(shared: Shared, count: int = FEW, **how: bool) -> list[Pupil]:
+    def make(shared: SharedRun, count: int = FEW, **how: bool) -> list[Pupil]:
         found = [Pupil(shared, **how) for _ in range(count)]
         made.extend(found)
         return found
@@ -116,37 +116,37 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
     monkeypatch.setattr(app_module, "send", send)
     monkeypatch.setattr(subscription, "QUIET", 0.0)
     monkeypatch.setattr(frame_rate, "PERIOD", 1e-9)
-    monkeypatch.setattr(broadcast.BUDGET, "_drawn", {})
+    monkeypatch.setattr(broadcast.FRAME_RATE, "_drawn", {})
     yield make
     for pupil in made:
         pupil.app.end()
-    assert not any(CONVOYS.values())
+    assert not any(BROADCASTS.values())
 
 
 @pytest.fixture
-def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
+def shared(request: pytest.FixtureRequest) -> Iterator[SharedRun]:
     slug = getattr(request, "param", "home")
     run, _ = PAGES[slug].opened({"n": "40"} if PAGES[slug].store is Run else {})
     run.advance(9)
-    found = Shared(run, slug)
+    found = SharedRun(run, slug)
     yield found
     found.stop()
     found.store.close()
-    CONVOYS.pop(found, None)
+    BROADCASTS.pop(found, None)
 
 
 def beats(pupils: list[Pupil], count: int = 1) -> None:
     for _ in range(count):
         for pupil in pupils:
-            broadcast.BUDGET._drawn.clear()
-            for one in CONVOYS.get(pupil.app.run.shared, {}).values():
+            broadcast.FRAME_RATE._drawn.clear()
+            for one in BROADCASTS.get(pupil.app.run.shared, {}).values():
                 one._due = 0.0
             pupil.beat()
 
 
 def settle(pupils: list[Pupil]) -> None:
     """Have all pictures made, one at a beat, and everybody who may in a convoy."""
-    beats(pupils, len(pupils[0].app.shown.slots) + 3)
+    beats(pupils, len(pupils[0].app.shown.cards) + 3)
 
 
 def agree(pupils: list[Pupil]) -> None:
@@ -260,14 +260,14 @@ def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pup
     (alone,), riders = pupils(shared, 1, alone=True), pupils(shared)
     one = riders[0]
     settle([alone, *riders])
-    card = one.app.shown.slots[1]
+    card = one.app.shown.cards[1]
     inbound._rouse(one.document)
     card.view.near = False
     beats([alone, *riders], 2)
     assert one.rides
     shared.store.advance(40)
     beats([alone, *riders])
-    figure = one.app.shown.slots[1].instrument
+    figure = one.app.shown.cards[1].instrument
     ids = [source.id for source in figure._sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
     inbound._rouse(one.document)
@@ -292,15 +292,15 @@ def test_few_who_see_the_same_draw_for_themselves(shared, pupils):
 def test_a_convoy_ends_with_its_last_follower_and_leaves_nothing(shared, pupils):
     riders = pupils(shared)
     settle(riders)
-    (found,) = CONVOYS[shared].values()
+    (found,) = BROADCASTS[shared].values()
     gone = [weakref.ref(found), weakref.ref(found._document)]
     for one in riders:
         one.app.end()
-    assert not CONVOYS[shared]
+    assert not BROADCASTS[shared]
     del found, one
     gc.collect()
     assert [reference() for reference in gone] == [None, None]
-    assert CONDUCTOR.players == 0
+    assert SCHEDULER.players == 0
 
 
 def test_when_the_teacher_goes_to_another_page_all_follow_and_ride_there(shared, pupils):
@@ -312,7 +312,7 @@ def test_when_the_teacher_goes_to_another_page_all_follow_and_ride_there(shared,
     beats(riders, 2)
     settle(riders)
     assert all(one.app.shown.slug == "geometry" and one.rides for one in riders)
-    assert len(CONVOYS[shared]) == 1
+    assert len(BROADCASTS[shared]) == 1
     before.close()
 
 

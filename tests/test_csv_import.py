@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dashboard.state.settings import Settings
 from dashboard.storage.csv_file.column import is_missing
 from dashboard.storage.csv_file.complaints import Complaints
-from dashboard.storage.csv_file.csv_import import MOST_READ, Sheet, read_csv
+from dashboard.storage.csv_file.csv_import import MOST_READ, CsvImport, read_csv
 from dashboard.storage.csv_file.number_style import NumberStyle, looks_like_number, styles
 from dashboard.storage.tables import Table
 from dashboard.widgets.data_dialog import DataDialog
@@ -31,13 +31,13 @@ def weather(mark: str = ",", end: str = "\n", names: list[str] | None = NAMES) -
     return end.join(mark.join(row) for row in ([names] if names else []) + ROWS) + end
 
 
-def suggested(sheet: Sheet) -> tuple[Table, list[str]]:
+def suggested(sheet: CsvImport) -> tuple[Table, list[str]]:
     """The table that a visitor sees at first sight, and what is said about it."""
     one = sheet.suggestion
     return sheet.table(one.inputs, one.answer, sheet.task(one.answer))
 
 
-def read_well(content: bytes | str, notes: int | None = None) -> Sheet:
+def read_well(content: bytes | str, notes: int | None = None) -> CsvImport:
     """The sheet of a file that holds the weather, checked to its last digit."""
     sheet = read_csv(content)
     table, problems = suggested(sheet)
@@ -50,7 +50,7 @@ def read_well(content: bytes | str, notes: int | None = None) -> Sheet:
     return sheet
 
 
-def column(*cells: str, mark: str = ";", others: tuple[str, ...] = ()) -> Sheet:
+def column(*cells: str, mark: str = ";", others: tuple[str, ...] = ()) -> CsvImport:
     """A sheet of one column of these cells between one that says nothing of how numbers are written and a label."""
     rows = [f'{place % 3}{mark}"{cell}"{mark}{"ab"[place % 2]}' for place, cell in enumerate(cells)]
     if others:
@@ -59,11 +59,11 @@ def column(*cells: str, mark: str = ";", others: tuple[str, ...] = ()) -> Sheet:
     return read_csv("\n".join([mark.join(names), *rows]))
 
 
-def values(sheet: Sheet, name: str = "value") -> list[float | None]:
+def values(sheet: CsvImport, name: str = "value") -> list[float | None]:
     return [sheet.columns[name].values.get(cell) for _, cell in sheet.columns[name].cells]
 
 
-def reasons(sheet: Sheet) -> str:
+def reasons(sheet: CsvImport) -> str:
     return " ".join(why for _, why in sheet.suggestion.reasons)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dashboard.state.analyses.sharpness import Lookout
+from dashboard.state.analyses.sharpness import StabilityMonitor
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from engine.curvature import Curvature, spectrum
@@ -39,9 +39,9 @@ def run_of(epochs: int = 0, **choices) -> Run:
     return run
 
 
-def look(lookout: Lookout, pieces: int | None = None) -> None:
+def look(monitor: StabilityMonitor, pieces: int | None = None) -> None:
     """Let it work until there is nothing more, or drop its work after so many pieces."""
-    while (work := lookout.work(lookout.run.frame())) is not None:
+    while (work := monitor.work(monitor.run.frame())) is not None:
         for count, _ in enumerate(work):
             if count == pieces:
                 work.close()
@@ -72,7 +72,7 @@ def first_crossing(run: Run) -> int | None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_bookmark_is_the_first_epoch_whose_sharpness_is_at_the_edge(case):
     run = run_of(160, **CASES[case])
-    look(Lookout(run))
+    look(StabilityMonitor(run))
     assert found(run) == first_crossing(run)
 
 
@@ -87,24 +87,24 @@ def test_the_bookmark_does_not_depend_on_when_the_lookout_had_its_turns():
     wanted = first_crossing(run_of(160, **SMALL))
     for block, pieces, total in ((1, None, 160), (7, 3, 160), (40, 11, 160), (3000, None, 3000)):
         run = run_of(**SMALL)
-        lookout = Lookout(run)
+        monitor = StabilityMonitor(run)
         for _ in range(0, total, block):
             run.advance(block)
-            look(lookout, pieces)
+            look(monitor, pieces)
         assert run.history.stride == (1 if total < 1000 else 4)
-        look(lookout)
+        look(monitor)
         assert found(run) == wanted, (block, pieces, total)
 
 
 def test_a_saved_run_goes_on_looking_where_it_was_and_finds_the_same():
     run = run_of(40, **SMALL)
-    lookout = Lookout(run)
-    look(lookout)
+    monitor = StabilityMonitor(run)
+    look(monitor)
     assert found(run) is None
     again = Run.reopened(run.recording())
     assert again.bookmarks.below_edge == run.bookmarks.below_edge == 32
     again.advance(120)
-    look(Lookout(again))
+    look(StabilityMonitor(again))
     assert found(again) == first_crossing(run_of(160, **SMALL))
 
 
@@ -114,17 +114,17 @@ def test_a_bookmark_that_was_saved_before_every_epoch_was_looked_at_is_looked_fo
     recording = run.recording()
     del recording.notes["below_edge"]
     again = Run.reopened(recording)
-    look(Lookout(again))
+    look(StabilityMonitor(again))
     assert found(again) == first_crossing(run)
 
 
 def test_a_changed_learning_rate_moves_the_edge_from_its_own_epoch_on():
     run = run_of(30, **{**SMALL, "learning_rate": 0.05})
-    lookout = Lookout(run)
-    look(lookout)
+    monitor = StabilityMonitor(run)
+    look(monitor)
     run.settings.learning_rate = 0.6
     run.advance(20)
-    look(lookout)
+    look(monitor)
     assert found(run) == 30
 
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from dashboard.tracking import run_log
 from dashboard.tracking.batching import Telling
-from dashboard.tracking.log_reader import Sketch, Tail
-from dashboard.tracking.log_writer import Scribe, Thinning
-from dashboard.tracking.run_log import Feed, Layout, Measured, feeds
+from dashboard.tracking.log_reader import LogReader, Sketch
+from dashboard.tracking.log_writer import LogWriter, Thinning
+from dashboard.tracking.run_log import Layout, Measured, RunLog, run_logs
 from engine import DATASETS, Network, train
 from engine.recording import first_in_stride
 from engine.training import COLUMNS, NUMBERS, Epoch, Epochs
@@ -39,8 +39,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def scribe(place: Path) -> Iterator[Scribe]:
-    found = Scribe(Feed.begun("a run"))
+def writer(place: Path) -> Iterator[LogWriter]:
+    found = LogWriter(RunLog.begun("a run"))
     yield found
     found.close()
 
@@ -51,7 +51,7 @@ def telling(index: int, loss: float | None = None, layout: Layout = LAYOUT, **pa
     return Telling(index, (1 / (index + 1) if loss is None else loss, *[NAN] * 4), layout, **(tables | parts))
 
 
-def seen(tail: Tail) -> Tail:
+def seen(tail: LogReader) -> LogReader:
     """The tail, once it has read all there is."""
     for _ in range(3):
         tail._looked = -1
@@ -59,12 +59,12 @@ def seen(tail: Tail) -> Tail:
     return tail
 
 
-def read(scribe: Scribe) -> Tail:
-    scribe.flush()
-    return seen(Tail.of(scribe.feed.id))
+def read(writer: LogWriter) -> LogReader:
+    writer.flush()
+    return seen(LogReader.of(writer.feed.id))
 
 
-def indices(tail: Tail) -> list[int]:
+def indices(tail: LogReader) -> list[int]:
     return tail.history.epochs().index.tolist()
 
 
@@ -93,16 +93,16 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, se
 
 def test_a_feed_of_format_1_is_read_as_it_was_told(place):
     """Records as version 1 wrote them: a nan stands for what was not told, but a nan loss alone was told."""
-    scribe = Scribe(Feed.begun("old"))
-    scribe.close()
+    writer = LogWriter(RunLog.begun("old"))
+    writer.close()
     nan = [NAN] * 3
     rows = np.array([[1.0, 0.5, *nan], [NAN, NAN, *nan], [NAN, 0.25, *nan]])
     payload = run_log.SHAPE.pack(3, 2, 0) + np.arange(3).tobytes() + rows.T.tobytes() + np.ones((3, 2)).tobytes()
     content = run_log.record(run_log.LAYOUT, Layout(("a", "b")).packed()) + run_log.record(run_log.EPOCHS_1, payload)
-    scribe.feed.records.write_bytes(content)
-    about = scribe.feed.folder / "about.json"
+    writer.feed.records.write_bytes(content)
+    about = writer.feed.folder / "about.json"
     about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
-    assert indices(seen(Tail.of(scribe.feed.id)))[:1] == [0]
+    assert indices(seen(LogReader.of(writer.feed.id)))[:1] == [0]
     told = run_log.unpacked_1(payload, Layout(("a", "b")))
     assert told.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
     assert not told.given[:, 2:].any()
@@ -116,15 +116,15 @@ def test_layers_that_are_left_out_are_told_with_the_reason():
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "\U0001f600", "\udc80", '"'])
-def test_an_end_in_any_letters_fits_its_place(scribe, letter):
-    scribe.close("failed: ValueError: " + letter * 500)
-    assert scribe.feed.state() == run_log.FAILED
+def test_an_end_in_any_letters_fits_its_place(writer, letter):
+    writer.close("failed: ValueError: " + letter * 500)
+    assert writer.feed.state() == run_log.FAILED
     shown = letter.encode(errors="replace").decode()
-    assert scribe.feed.status().end.startswith("failed: ValueError: " + shown * 30)
+    assert writer.feed.status().end.startswith("failed: ValueError: " + shown * 30)
 
 
-def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(scribe):
-    told = scribe.feed
+def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(writer):
+    told = writer.feed
     assert abs(told.began - time.time()) < PATIENCE
     zones = [
         replace(told, created=f"2026-11-01T{hour}:30:00{zone}").began for hour, zone in ((12, "-05:00"), (17, "+00:00"))
@@ -134,10 +134,10 @@ def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(scrib
     assert replace(told, created="yesterday", host="elsewhere").state() == run_log.LIVE
 
 
-def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
+def test_every_epoch_that_was_told_arrives_with_all_its_numbers(writer):
     for index in range(300):
-        scribe.take_arrays(telling(index))
-    tail = read(scribe)
+        writer.take_arrays(telling(index))
+    tail = read(writer)
     assert indices(tail) == list(range(300))
     for index in (0, 17, 299):
         epoch = tail.history.at(index)
@@ -147,12 +147,12 @@ def test_every_epoch_that_was_told_arrives_with_all_its_numbers(scribe):
         assert epoch.parameters.tolist() == (np.arange(6.0) * index).tolist()
 
 
-def test_a_reader_that_comes_in_between_reads_on(scribe):
-    scribe.take_arrays(telling(0))
-    tail = read(scribe)
+def test_a_reader_that_comes_in_between_reads_on(writer):
+    writer.take_arrays(telling(0))
+    tail = read(writer)
     version, setup = tail.version, tail.setup
-    scribe.take_arrays(telling(1))
-    assert read(scribe) is tail
+    writer.take_arrays(telling(1))
+    assert read(writer) is tail
     assert indices(tail) == [0, 1]
     assert tail.version > version
     assert tail.setup is setup, "pictures would begin anew"
@@ -161,12 +161,12 @@ def test_a_reader_that_comes_in_between_reads_on(scribe):
 @pytest.mark.parametrize("first", [0, 1, 9])
 @pytest.mark.parametrize("gap", [1, 2, 7, 10, 1000])
 @pytest.mark.parametrize("count", [3, 90, 700])
-def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(scribe, first, gap, count):
+def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(writer, first, gap, count):
     """A picture draws the first of every so many epochs: those that were told, and as many as there is room for."""
     told = [first + gap * i for i in range(count)]
     for index in told:
-        scribe.take_arrays(telling(index, loss=float(index)))
-    tail = read(scribe)
+        writer.take_arrays(telling(index, loss=float(index)))
+    tail = read(writer)
     stride = tail.history.stride
     while told[-1] // stride >= 512:
         stride *= 2
@@ -181,43 +181,43 @@ def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(scribe, firs
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=80), st.integers(1, 20))
 def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_place(tmp_path_factory, told, pieces):
     folder = tmp_path_factory.mktemp("order")
-    scribe = Scribe(Feed.begun("a run", folder=folder))
-    tail = Tail(scribe.feed)
+    writer = LogWriter(RunLog.begun("a run", folder=folder))
+    tail = LogReader(writer.feed)
     for place, index in enumerate(told):
-        scribe.take_arrays(telling(index, loss=place + 1.0))
+        writer.take_arrays(telling(index, loss=place + 1.0))
         if place % pieces == 0:
-            scribe.flush()
+            writer.flush()
             seen(tail)
-    scribe.flush()
+    writer.flush()
     seen(tail)
     shown = {index: tail.history.at(index).loss for index in set(told)}
     assert shown == {index: place + 1.0 for place, index in enumerate(told)}
     assert (np.diff(indices(tail)) > 0).all()
     late = any(index <= max(told[:place], default=-1) for place, index in enumerate(told))
     assert any("late" in said for said in tail.problems) == late
-    scribe.close()
+    writer.close()
 
 
-def test_what_is_not_told_with_an_epoch_is_not_known_there(scribe):
-    scribe.take_arrays(telling(0))
-    scribe.take_arrays(telling(1, gradient_norms=None, means=None, parameters=None))
-    scribe.take_arrays(telling(2))
-    tail = read(scribe)
+def test_what_is_not_told_with_an_epoch_is_not_known_there(writer):
+    writer.take_arrays(telling(0))
+    writer.take_arrays(telling(1, gradient_norms=None, means=None, parameters=None))
+    writer.take_arrays(telling(2))
+    tail = read(writer)
     assert np.isnan(tail.history.at(1).gradient_norms).all()
     assert np.isnan(tail.history.at(1).parameters).all()
     assert tail.told.of("gradient_norms").epochs().index.tolist() == [0, 2]
     assert tail.history.at(2).mean_activations[0].tolist() == [2, 3, 4]
 
 
-def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(scribe):
+def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(writer):
     bare = Layout()
     for index in range(5):
-        scribe.take_arrays(telling(index, layout=bare, gradient_norms=None, means=None, parameters=None))
-    before = read(scribe)
+        writer.take_arrays(telling(index, layout=bare, gradient_norms=None, means=None, parameters=None))
+    before = read(writer)
     assert before.history[-1].gradient_norms.size == 0
     for index in range(5, 9):
-        scribe.take_arrays(telling(index))
-    tail = read(scribe)
+        writer.take_arrays(telling(index))
+    tail = read(writer)
     assert indices(tail) == list(range(9))
     assert [tail.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
     assert np.isnan(tail.history.at(2).gradient_norms).all()
@@ -225,30 +225,30 @@ def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(scribe)
     assert tail.setup.network.widths == (3,)
 
 
-def test_epochs_that_are_no_finite_numbers_are_left_out_and_said_so(scribe):
+def test_epochs_that_are_no_finite_numbers_are_left_out_and_said_so(writer):
     for index in range(10):
-        scribe.take_arrays(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
-    tail = read(scribe)
+        writer.take_arrays(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
+    tail = read(writer)
     assert np.flatnonzero(np.isnan(tail.history.epochs().loss)).tolist() == [4, 5]
     assert tail.diverged is None
     assert "2 epochs" in tail.problems[0]
     assert "4 to 5" in tail.problems[0]
-    scribe.take_arrays(telling(10, loss=NAN))
-    assert read(scribe).diverged == 10
+    writer.take_arrays(telling(10, loss=NAN))
+    assert read(writer).diverged == 10
 
 
-def test_a_validation_loss_that_comes_gets_its_line(scribe):
-    scribe.take_arrays(telling(0))
-    tail = read(scribe)
+def test_a_validation_loss_that_comes_gets_its_line(writer):
+    writer.take_arrays(telling(0))
+    tail = read(writer)
     assert tail.setup.validation is None
-    scribe.take_arrays(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
-    assert read(scribe).setup.validation is not None
+    writer.take_arrays(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
+    assert read(writer).setup.validation is not None
     assert tail.history[-1].validation_loss == 0.75
 
 
-def test_a_sketch_shows_which_parameters_are_whose(scribe):
-    scribe.take_arrays(telling(1))
-    network = read(scribe).setup.network
+def test_a_sketch_shows_which_parameters_are_whose(writer):
+    writer.take_arrays(telling(1))
+    network = read(writer).setup.network
     assert isinstance(network, Sketch)
     network.parameters[:] = np.arange(6)
     assert [weights.tolist() for weights in network.weights] == [[0, 1, 2, 3], [4, 5]]
@@ -256,17 +256,17 @@ def test_a_sketch_shows_which_parameters_are_whose(scribe):
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_record_that_is_cut_off_waits_for_its_rest(scribe, cut):
-    scribe.take_arrays(telling(0))
-    scribe.flush()
-    whole = scribe.feed.records.read_bytes()
-    scribe.take_arrays(telling(1))
-    scribe.flush()
-    more = scribe.feed.records.read_bytes()
-    scribe.feed.records.write_bytes(more[: len(whole) + cut])
-    tail = Tail(scribe.feed)
+def test_a_record_that_is_cut_off_waits_for_its_rest(writer, cut):
+    writer.take_arrays(telling(0))
+    writer.flush()
+    whole = writer.feed.records.read_bytes()
+    writer.take_arrays(telling(1))
+    writer.flush()
+    more = writer.feed.records.read_bytes()
+    writer.feed.records.write_bytes(more[: len(whole) + cut])
+    tail = LogReader(writer.feed)
     assert indices(tail) == [0]
-    scribe.feed.records.write_bytes(more)
+    writer.feed.records.write_bytes(more)
     assert indices(seen(tail)) == [0, 1]
     assert tail.problems == []
 
@@ -274,17 +274,17 @@ def test_a_record_that_is_cut_off_waits_for_its_rest(scribe, cut):
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 10_000))
 def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, rubbish, where):
     folder = tmp_path_factory.mktemp("damaged")
-    scribe = Scribe(Feed.begun("a run", folder=folder))
+    writer = LogWriter(RunLog.begun("a run", folder=folder))
     for index in range(20):
-        scribe.take_arrays(telling(index))
+        writer.take_arrays(telling(index))
         if index % 5 == 4:
-            scribe.flush()
-    scribe.close()
-    content = bytearray(scribe.feed.records.read_bytes())
+            writer.flush()
+    writer.close()
+    content = bytearray(writer.feed.records.read_bytes())
     at = where % len(content)
     content[at : at + len(rubbish)] = rubbish
-    scribe.feed.records.write_bytes(content)
-    tail = seen(Tail(scribe.feed))
+    writer.feed.records.write_bytes(content)
+    tail = seen(LogReader(writer.feed))
     shown = tail.history.epochs() if len(tail.history) else None
     assert shown is None or shown.loss.tolist() == [1 / (i + 1) for i in range(len(shown.index))]
 
@@ -292,38 +292,38 @@ def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, 
 @pytest.mark.parametrize("key", ["", "..", "../x", "20261123-190000-ab12cd/..", "20261123-190000-AB12CD", "x" * 200])
 def test_what_is_no_id_is_refused_before_it_becomes_a_path(place, key):
     with pytest.raises(ValueError, match="no run to watch"):
-        Feed.found(key)
+        RunLog.found(key)
 
 
-def test_a_feed_that_is_not_there_or_damaged_says_so(place, scribe):
+def test_a_feed_that_is_not_there_or_damaged_says_so(place, writer):
     with pytest.raises(ValueError, match="not there"):
-        Feed.found("20261123-190000-ab12cd")
-    about = scribe.feed.folder / "about.json"
+        RunLog.found("20261123-190000-ab12cd")
+    about = writer.feed.folder / "about.json"
     for content in (b"", b"[]", b"{}", b'{"format": 3}', b"\xff", about.read_bytes().replace(b'"pid": ', b'"pid": -')):
         about.write_bytes(content)
         with pytest.raises(ValueError, match=r"."):
-            Feed.found(scribe.feed.id)
+            RunLog.found(writer.feed.id)
 
 
 def test_two_runs_of_one_name_are_two_feeds(place):
-    both = [Scribe(Feed.begun("the same")) for _ in range(2)]
+    both = [LogWriter(RunLog.begun("the same")) for _ in range(2)]
     for place_, one in enumerate(both):
         one.take_arrays(telling(place_))
         one.close()
-    assert len(list(feeds())) == 2
-    assert [indices(Tail.of(one.feed.id)) for one in both] == [[0], [1]]
+    assert len(list(run_logs())) == 2
+    assert [indices(LogReader.of(one.feed.id)) for one in both] == [[0], [1]]
 
 
-def test_ended_stopped_failed_running_and_killed_are_told_apart(scribe):
-    told = scribe.feed
+def test_ended_stopped_failed_running_and_killed_are_told_apart(writer):
+    told = writer.feed
     assert told.state() == run_log.LIVE
     for end in ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no"):
-        one = Scribe(Feed.begun("one"))
+        one = LogWriter(RunLog.begun("one"))
         one.close(end)
         assert one.feed.state() == end.split(" ")[0].split(":")[0]
-    gone = Feed(told.folder, "gone", told.created, told.pid, "another", told.host)
+    gone = RunLog(told.folder, "gone", told.created, told.pid, "another", told.host)
     assert gone.state() == run_log.KILLED
-    elsewhere = Feed(told.folder, "far", told.created, told.pid, told.born, "another machine")
+    elsewhere = RunLog(told.folder, "far", told.created, told.pid, told.born, "another machine")
     assert elsewhere.state() == run_log.LIVE
 
 
@@ -350,7 +350,7 @@ def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
     flushed = 0
     while flushed < 400:
         flushed = int(process.stdout.readline())
-    tail = Tail.of(key)
+    tail = LogReader.of(key)
     assert tail.state == run_log.LIVE
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
@@ -362,33 +362,33 @@ def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_process_writes_nothing_and_ends_nothing(scribe):
-    scribe.take_arrays(telling(0))
+def test_a_forked_process_writes_nothing_and_ends_nothing(writer):
+    writer.take_arrays(telling(0))
     child = os.fork()
     if not child:
-        scribe.take_arrays(telling(77))
-        scribe.flush()
-        scribe.close()
+        writer.take_arrays(telling(77))
+        writer.flush()
+        writer.close()
         os._exit(0)
     os.waitpid(child, 0)
-    scribe.take_arrays(telling(1))
-    tail = read(scribe)
+    writer.take_arrays(telling(1))
+    tail = read(writer)
     assert indices(tail) == [0, 1]
     assert tail.state == run_log.LIVE
 
 
-def test_several_threads_may_tell_at_once(scribe):
+def test_several_threads_may_tell_at_once(writer):
     def tell(start: int) -> None:
         for index in range(start, 1000, 4):
-            scribe.take_arrays(telling(index))
+            writer.take_arrays(telling(index))
 
     threads = [threading.Thread(target=tell, args=(start,)) for start in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    tail = read(scribe)
-    assert scribe._status.epochs == 1000
+    tail = read(writer)
+    assert writer._status.epochs == 1000
     assert {*range(801, 1000)} <= {*indices(tail)}
 
 
@@ -397,14 +397,14 @@ def trained(count: int) -> list[Epoch]:
 
 
 @pytest.mark.parametrize("every", [1, 7, 64, 1000])
-def test_epochs_of_blocks_arrive_also_where_they_are_written_in_the_middle_of_one(scribe, every):
+def test_epochs_of_blocks_arrive_also_where_they_are_written_in_the_middle_of_one(writer, every):
     epochs = trained(300)
     for epoch in epochs:
-        scribe.take_row(epoch)
+        writer.take_row(epoch)
         if epoch.index % every == 0:
-            scribe.flush()
-    scribe.close()
-    tail = read(scribe)
+            writer.flush()
+    writer.close()
+    tail = read(writer)
     assert indices(tail) == list(range(300))
     kept, last = tail.history[-1], epochs[-1]
     assert (kept.loss, kept.accuracy) == (last.loss, last.accuracy)
@@ -412,69 +412,69 @@ def test_epochs_of_blocks_arrive_also_where_they_are_written_in_the_middle_of_on
     assert np.array_equal(kept.parameters, last.parameters)
 
 
-def test_a_row_that_comes_while_its_block_is_taken_is_written_the_next_time(scribe):
+def test_a_row_that_comes_while_its_block_is_taken_is_written_the_next_time(writer):
     epochs = trained(200)
     for epoch in epochs[:150]:
-        scribe.take_row(epoch)
-    piece = scribe._piece
-    scribe.flush()
+        writer.take_row(epoch)
+    piece = writer._piece
+    writer.flush()
     piece.last += 1
     for epoch in epochs[151:]:
-        scribe.take_row(epoch)
-    assert indices(read(scribe)) == list(range(200))
+        writer.take_row(epoch)
+    assert indices(read(writer)) == list(range(200))
 
 
-def test_what_is_told_is_written_by_itself_within_a_moment(scribe):
-    tail = read(scribe)
-    scribe.take_arrays(telling(0))
+def test_what_is_told_is_written_by_itself_within_a_moment(writer):
+    tail = read(writer)
+    writer.take_arrays(telling(0))
     until(lambda: len(seen(tail).history) == 1)
 
 
 def test_a_feed_that_is_forgotten_leaves_no_thread(place):
     before = threading.active_count()
     for _ in range(5):
-        Scribe(Feed.begun("forgotten"))
+        LogWriter(RunLog.begun("forgotten"))
     until(lambda: threading.active_count() <= before)
 
 
-def test_a_full_disk_loses_nothing_and_is_logged(scribe, monkeypatch, caplog):
+def test_a_full_disk_loses_nothing_and_is_logged(writer, monkeypatch, caplog):
     write = os.write
 
     def full(descriptor: int, content: bytes) -> int:
-        if descriptor == scribe._file:
+        if descriptor == writer._file:
             write(descriptor, content[: len(content) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, content)
 
-    scribe.take_arrays(telling(0))
-    scribe.flush()
+    writer.take_arrays(telling(0))
+    writer.flush()
     monkeypatch.setattr(os, "write", full)
-    scribe.take_arrays(telling(1))
-    scribe.flush()
-    scribe.take_arrays(telling(2))
-    scribe.flush()
+    writer.take_arrays(telling(1))
+    writer.flush()
+    writer.take_arrays(telling(2))
+    writer.flush()
     assert "make room" in caplog.text
     monkeypatch.undo()
-    os.environ["DESCENT_LAB_HOME"] = str(scribe.feed.folder.parents[1])
-    tail = read(scribe)
+    os.environ["DESCENT_LAB_HOME"] = str(writer.feed.folder.parents[1])
+    tail = read(writer)
     assert indices(tail) == [0, 1, 2]
     assert tail.problems == []
 
 
 def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
     limit = 400_000
-    scribe = Scribe(Feed.begun("long"), limit=limit)
+    writer = LogWriter(RunLog.begun("long"), limit=limit)
     for index in range(20_001):
-        scribe.take_arrays(telling(index))
+        writer.take_arrays(telling(index))
         if index % 100 == 0:
-            scribe.flush()
-    scribe.close()
-    assert scribe.feed.records.stat().st_size < limit
-    tail = seen(Tail.of(scribe.feed.id))
+            writer.flush()
+    writer.close()
+    assert writer.feed.records.stat().st_size < limit
+    tail = seen(LogReader.of(writer.feed.id))
     assert tail.history[-1].index == 20_000
     assert tail.history[-1].parameters.tolist() == (np.arange(6.0) * 20_000).tolist()
     assert any("only some epochs" in said for said in tail.problems)
-    assert (np.diff(tail.history.kept().index) <= scribe._whole.stride).all()
+    assert (np.diff(tail.history.kept().index) <= writer._whole.stride).all()
 
 
 def test_thinning_grows_by_powers_of_two():
@@ -487,19 +487,19 @@ def test_thinning_grows_by_powers_of_two():
 
 def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
     monkeypatch.setattr(run_log, "KEPT", 3)
-    running = Scribe(Feed.begun("running"))
+    running = LogWriter(RunLog.begun("running"))
     for _ in range(5):
-        Scribe(Feed.begun("ended")).close()
-    Scribe(Feed.begun("last")).close()
-    names = [Feed.found(key).name for key in feeds()]
+        LogWriter(RunLog.begun("ended")).close()
+    LogWriter(RunLog.begun("last")).close()
+    names = [RunLog.found(key).name for key in run_logs()]
     assert "running" in names
     assert len(names) <= 5
     running.close()
 
 
-def test_one_reader_serves_all_and_goes_with_the_last(scribe):
-    scribe.take_arrays(telling(0))
-    first = read(scribe)
-    assert Tail.of(scribe.feed.id) is first
+def test_one_reader_serves_all_and_goes_with_the_last(writer):
+    writer.take_arrays(telling(0))
+    first = read(writer)
+    assert LogReader.of(writer.feed.id) is first
     del first
-    assert not Tail._all
+    assert not LogReader._all

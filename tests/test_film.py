@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dashboard.export.animation import Film
+from dashboard.export.animation import Animation
 
 Values = dict[tuple, Any]
 
@@ -71,43 +71,43 @@ lists = st.lists(st.floats() | st.text(max_size=3), max_size=4)
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), numbers | images | lists), min_size=1, max_size=8))
 def test_every_frame_comes_back_bit_for_bit(frames):
-    film, now, expected = Film(), {}, []
+    animation, now, expected = Animation(), {}, []
     for frame in frames:
-        film.shoot({("column", name): value for name, value in frame.items()}, {("words",): sorted(frame)})
+        animation.capture({("column", name): value for name, value in frame.items()}, {("words",): sorted(frame)})
         now |= {("column", name): value for name, value in frame.items()}
         expected.append({**now, ("words",): sorted(frame)})
-    for found, wanted in zip(played(film.packed()), expected, strict=True):
+    for found, wanted in zip(played(animation.packed()), expected, strict=True):
         assert found.keys() == wanted.keys()
         assert all(same(value, found[name]) for name, value in wanted.items())
 
 
 def test_a_value_that_is_first_heard_of_late_can_have_been_something_before():
-    film = Film()
-    film.shoot({}, {})
-    film.begin(("a",), [1.0])
-    film.shoot({("a",): [2.0]}, {})
-    film.begin(("a",), [3.0])
-    assert played(film.packed()) == [{("a",): [1.0]}, {("a",): [2.0]}]
+    animation = Animation()
+    animation.capture({}, {})
+    animation.begin(("a",), [1.0])
+    animation.capture({("a",): [2.0]}, {})
+    animation.begin(("a",), [3.0])
+    assert played(animation.packed()) == [{("a",): [1.0]}, {("a",): [2.0]}]
 
 
 def test_what_grows_or_changes_little_takes_little():
     rng, lengths = np.random.default_rng(0), range(1, 400)
     column, image = rng.normal(size=400), rng.integers(0, 255, (64, 64), np.uint8)
-    film, sizes = Film(), 0
+    animation, sizes = Animation(), 0
     for length in lengths:
         image = image.copy()
         image[length % 64] = length % 255
-        film.shoot({("column",): column[:length], ("image",): [image]}, {})
+        animation.capture({("column",): column[:length], ("image",): [image]}, {})
         sizes += 8 * length + image.size
-    assert film.size == sizes
-    assert len(film.packed()) < sizes / 20
+    assert animation.size == sizes
+    assert len(animation.packed()) < sizes / 20
 
 
 @pytest.mark.parametrize("again", [np.arange(3.0), [[1, 2], ["a"]], "text"])
 def test_what_stays_is_kept_once(again):
-    film = Film()
+    animation = Animation()
     for _ in range(5):
-        film.shoot({("a",): again}, {("b",): "caption"})
-    content = gzip.decompress(film.packed())
+        animation.capture({("a",): again}, {("b",): "caption"})
+    content = gzip.decompress(animation.packed())
     assert content.count(b"caption") == 1
     assert content.count(b'"at":[0]') == 2

@@ -9,8 +9,8 @@ import pytest
 
 from dashboard.pages import PAGES
 from dashboard.shell.app import App
-from dashboard.state.clock import CONDUCTOR
-from dashboard.state.followed import Follower, Shared
+from dashboard.state.clock import SCHEDULER
+from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
 from dashboard.state.race import Race
 from dashboard.state.run import Run
@@ -25,7 +25,7 @@ def run_of(**choices: Any) -> Run:
 
 @pytest.fixture
 def shared() -> Any:
-    found = Shared(run_of(), "playground")
+    found = SharedRun(run_of(), "playground")
     yield found
     found.stop()
     found.store.close()
@@ -37,7 +37,7 @@ def watchers(store: Any) -> int:
 
 
 def test_followers_see_every_epoch_as_it_comes_and_stay_where_they_look(shared):
-    one, other = Follower(shared), Follower(Shared.found(shared.id))
+    one, other = FollowedRun(shared), FollowedRun(SharedRun.found(shared.id))
     shared.store.advance(20)
     one.look_at(7)
     version = other.version
@@ -51,14 +51,14 @@ def test_followers_see_every_epoch_as_it_comes_and_stay_where_they_look(shared):
 
 
 def test_whoever_follows_picks_units_and_examples_for_themselves(shared):
-    one, other = Follower(shared), Follower(shared)
+    one, other = FollowedRun(shared), FollowedRun(shared)
     one.view.unit = [1, 2]
     assert other.view.unit == shared.store.view.unit == []
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.7}, {"hidden": [3]}, {"dataset": "sine"}, {"seed": 5}])
 def test_what_a_follower_changes_is_taken_back_and_explained(shared, change):
-    follower, setup, values = Follower(shared), shared.store.setup, shared.store.settings.values()
+    follower, setup, values = FollowedRun(shared), shared.store.setup, shared.store.settings.values()
     shared.store.advance(9)
     follower.settings.param.update(**change)
     assert follower.settings.values() == values == shared.store.settings.values()
@@ -74,7 +74,7 @@ def test_what_a_follower_changes_is_taken_back_and_explained(shared, change):
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.7}, {"dataset": "sine"}, {"optimizer": "adam"}])
 def test_settings_follow_those_of_the_one_who_shares(shared, change):
-    follower = Follower(shared)
+    follower = FollowedRun(shared)
     shared.store.settings.param.update(**change)
     assert follower.frame().setup is shared.store.setup
     assert follower.settings.values() == shared.store.settings.values()
@@ -82,7 +82,7 @@ def test_settings_follow_those_of_the_one_who_shares(shared, change):
 
 
 def test_when_the_run_starts_afresh_those_who_looked_back_do_too(shared):
-    follower = Follower(shared)
+    follower = FollowedRun(shared)
     shared.store.advance(30)
     follower.look_at(12)
     assert follower.frame().epoch.index == 12
@@ -93,35 +93,35 @@ def test_when_the_run_starts_afresh_those_who_looked_back_do_too(shared):
 
 
 def test_another_store_asks_for_a_new_follower(shared):
-    follower = Follower(shared)
+    follower = FollowedRun(shared)
     version, before = follower.version, shared.store
     shared.show(run_of(dataset="sine"), "home")
     assert follower.outdated
     assert follower.page == "home"
     assert follower.version > version
-    assert Follower(shared).frame().setup.task == "regression"
+    assert FollowedRun(shared).frame().setup.task == "regression"
     before.close()
 
 
 def test_when_the_one_who_shares_leaves_it_stands_still_and_is_said(shared):
-    follower = Follower(shared)
+    follower = FollowedRun(shared)
     shared.store.advance(4)
     shared.stop()
     assert follower.version
     assert "has left" in follower.message
     assert follower.frame().epoch.index == 4
     with pytest.raises(ValueError, match="nobody shares"):
-        Shared.found(shared.id)
+        SharedRun.found(shared.id)
 
 
 @pytest.mark.parametrize("key", ["", "x", "../..", "None"])
 def test_what_nobody_shares_cannot_be_followed(key):
     with pytest.raises(ValueError, match="nobody shares"):
-        Shared.found(key)
+        SharedRun.found(key)
 
 
 def test_ids_cannot_be_guessed(shared):
-    others = [Shared(shared.store, "home") for _ in range(20)]
+    others = [SharedRun(shared.store, "home") for _ in range(20)]
     assert len({one.id for one in others}) == 20
     assert min(len(one.id) for one in others) >= 20
     for one in others:
@@ -132,9 +132,9 @@ def test_ids_cannot_be_guessed(shared):
 def test_every_page_can_be_followed(slug):
     page = PAGES[slug]
     run, _ = page.opened()
-    shared = Shared(run, slug)
+    shared = SharedRun(run, slug)
     run.advance(3)
-    app = App(Follower(shared), slug)
+    app = App(FollowedRun(shared), slug)
     run.advance(3)
     app.draw()
     assert app.run.frame().epoch.index == run.frame().epoch.index
@@ -151,7 +151,7 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
     run = shared.store
     before, threads, gone = watchers(run), threading.active_count(), []
     for _ in range(3):
-        follower = Follower(shared)
+        follower = FollowedRun(shared)
         app = App(follower, "playground")
         clock_of(follower).play()
         app.draw()
@@ -162,13 +162,13 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
     assert [ref() for ref in gone] == [None] * len(gone)
     assert watchers(run) == before
     assert shared.following == 0
-    assert CONDUCTOR.players == 0
+    assert SCHEDULER.players == 0
     assert threading.active_count() <= threads
 
 
 def test_what_a_follower_keeps_is_the_run(shared):
     shared.store.advance(5)
-    recording = Follower(shared).recording("mine", page="playground")
+    recording = FollowedRun(shared).recording("mine", page="playground")
     assert Run.reopened(recording).frame().epoch.index == 5
     with pytest.raises(ValueError, match="kept as a run"):
-        Follower.reopened(recording)
+        FollowedRun.reopened(recording)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dashboard.storage.run_archive import home
-from dashboard.tracking.log_reader import Tail
-from dashboard.tracking.run_log import Feed, feeds
+from dashboard.tracking.log_reader import LogReader
+from dashboard.tracking.run_log import RunLog, run_logs
 
 ROOT = Path(__file__).parents[1]
 TRAIN = """
@@ -39,7 +39,11 @@ def run(tmp_path, monkeypatch):
         command = [sys.executable, str(tmp_path / folder / name)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
-        return done.stdout, done.stderr, [Feed.found(key) for key in feeds() if (told(key) / "about.json").exists()]
+        return (
+            done.stdout,
+            done.stderr,
+            [RunLog.found(key) for key in run_logs() if (told(key) / "about.json").exists()],
+        )
 
     return ran
 
@@ -57,7 +61,7 @@ def test_an_engine_of_their_own_does_not_matter(run, files):
     out, err, found = run(files)
     assert out == "trained\n"
     assert "watch 'theirs' at" in err
-    assert [Tail.of(one.id).history[-1].loss for one in found] == [0.2]
+    assert [LogReader.of(one.id).history[-1].loss for one in found] == [0.2]
     assert found[0].state() == "ended"
 
 

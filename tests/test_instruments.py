@@ -55,7 +55,15 @@ RUNS: dict[str, dict[str, Any]] = {
 WORDLESS = {name for name, kind in KINDS.items() if issubclass(kind, StudyCurves) and kind is not StudyCurves}
 """They speak of a study, which these runs do not have, and of a number that not every run has."""
 
-STEADY = {"ActivationMap", "DecisionMap", "GradientBars", "LineBetween", "Revival", "UnitPlane", *WORDLESS}
+STEADY = {
+    "ActivationMap",
+    "DecisionMap",
+    "GradientBars",
+    "LinearInterpolation",
+    "ActivationSwap",
+    "UnitPlane",
+    *WORDLESS,
+}
 """What they say may stay the same for some epochs: a wall of 0, a ratio in two digits, how many units are silent."""
 
 DEAD = {"UnitSizes", "UnitPlane"}
@@ -151,8 +159,8 @@ def patches(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 def test_every_kind_of_picture_suits_some_run_or_what_a_page_shows_instead_of_one():
     running = {kind for kind, _ in PAIRS}
-    shown = {slot for page in PAGES.values() if page.store is not Run for slot in page.instruments}
-    others = {kind.__name__ for slot in shown for kind in slot}
+    shown = {card for page in PAGES.values() if page.store is not Run for card in page.instruments}
+    others = {kind.__name__ for card in shown for kind in card}
     assert running | others >= set(KINDS)
     assert len(PAIRS) >= 6 * len(RUNS)
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from dashboard import Run, Settings
-from dashboard.shell.runs_drawer import EMPTY, MOST_BESIDE, PLACES, KeptRuns
+from dashboard.shell.runs_drawer import EMPTY, MOST_COMPARED, PLACES, RunsDrawer
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
 from dashboard.state.store import Store
-from dashboard.storage.run_archive import Kept, Shelf
+from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
 from engine.recording import Recording
@@ -19,12 +19,12 @@ class Laboratory:
     """What the app is to the panel."""
 
     def __init__(self, folder: Path, store: Store | None = None) -> None:
-        self.shelf = Shelf(folder)
+        self.archive = RunArchive(folder)
         self.run = store or Run(Settings(n=20, hidden=[2]))
         self.opened: list[str] = []
 
-    def keep(self, name: str = "") -> Kept:
-        return self.shelf.keep(self.run.recording(name, page="playground"))
+    def keep(self, name: str = "") -> ArchivedRun:
+        return self.archive.keep(self.run.recording(name, page="playground"))
 
     def reopened(self, recording: Recording) -> Store:
         return (Race if recording.notes["kind"] == "race" else Run).reopened(recording)
@@ -41,36 +41,36 @@ def laboratory(tmp_path):
 
 @pytest.fixture
 def panel(laboratory):
-    return KeptRuns(laboratory.shelf, laboratory)
+    return RunsDrawer(laboratory.archive, laboratory)
 
 
-def said(panel: KeptRuns) -> str:
+def said(panel: RunsDrawer) -> str:
     return panel._form.said
 
 
-def rows(panel: KeptRuns) -> list[dict]:
+def rows(panel: RunsDrawer) -> list[dict]:
     return panel._list.runs
 
 
-def ids(panel: KeptRuns) -> list[str]:
+def ids(panel: RunsDrawer) -> list[str]:
     return [row["id"] for row in rows(panel)]
 
 
-def keep(panel: KeptRuns, name: str = "") -> str:
+def keep(panel: RunsDrawer, name: str = "") -> str:
     before = set(ids(panel))
     panel._do({"do": "keep", "name": name})
     return (set(ids(panel)) - before).pop()
 
 
-def show(panel: KeptRuns, key: str, on: bool = True, number: int = 1) -> None:
+def show(panel: RunsDrawer, key: str, on: bool = True, number: int = 1) -> None:
     panel._do({"do": "beside", "id": key, "on": on, "number": number})
 
 
 def test_an_empty_shelf_says_what_to_do(panel, laboratory):
     assert rows(panel) == [] and panel._list.empty == EMPTY
     assert panel._form.suggested == "moons 2 relu, sgd 0.1"
-    assert str(laboratory.shelf.folder) in panel._small.object
-    assert not laboratory.shelf.folder.joinpath("runs").exists()
+    assert str(laboratory.archive.folder) in panel._small.object
+    assert not laboratory.archive.folder.joinpath("runs").exists()
 
 
 def test_what_is_kept_can_be_opened_renamed_deleted_and_had_back(panel, laboratory):
@@ -90,14 +90,14 @@ def test_what_is_kept_can_be_opened_renamed_deleted_and_had_back(panel, laborato
 
 
 def test_what_another_process_does_is_followed(panel, laboratory):
-    other = Shelf(laboratory.shelf.folder)
+    other = RunArchive(laboratory.archive.folder)
     key = other.keep(laboratory.run.recording("theirs")).id
     panel.refresh()
     assert [row["name"] for row in rows(panel)] == ["theirs"]
     show(panel, key)
     other.delete(key)
     panel.refresh()
-    assert rows(panel) == [] and laboratory.run.guests == ()
+    assert rows(panel) == [] and laboratory.run.compared_runs == ()
 
 
 def test_nothing_is_sent_while_nothing_has_changed(panel):
@@ -111,23 +111,23 @@ def test_nothing_is_sent_while_nothing_has_changed(panel):
 
 
 def test_up_to_three_runs_are_shown_beside_each_in_a_color_of_its_own(panel, laboratory):
-    keys = [keep(panel) for _ in range(MOST_BESIDE + 1)]
+    keys = [keep(panel) for _ in range(MOST_COMPARED + 1)]
     version = laboratory.run.version
     for key in keys:
         show(panel, key)
-    assert [guest.id for guest in laboratory.run.guests] == keys[:MOST_BESIDE]
+    assert [compared.id for compared in laboratory.run.compared_runs] == keys[:MOST_COMPARED]
     assert said(panel) == "3 runs are shown beside already: take one away first." and panel._form.failed
     assert laboratory.run.version > version
     colors = {row["id"]: row["color"] for row in rows(panel)}
     assert [colors[key] for key in keys] == [*map(style.variant_color, PLACES), ""]
     show(panel, keys[1], on=False)
     show(panel, keys[3])
-    assert laboratory.run.guests[-1].color == colors[keys[1]]
+    assert laboratory.run.compared_runs[-1].color == colors[keys[1]]
 
 
 def test_a_refused_click_is_answered(panel):
     """A box that was ticked in the browser is told to look again, though nothing about it has changed."""
-    keys = [keep(panel) for _ in range(MOST_BESIDE + 1)]
+    keys = [keep(panel) for _ in range(MOST_COMPARED + 1)]
     for key in keys[:-1]:
         show(panel, key)
     show(panel, keys[-1], number=7)
@@ -137,14 +137,14 @@ def test_a_refused_click_is_answered(panel):
 def test_a_guest_keeps_its_place_under_a_new_name_and_leaves_when_it_is_deleted(panel, laboratory):
     key = keep(panel, "one")
     show(panel, key)
-    store = laboratory.run.guests[0].store
+    store = laboratory.run.compared_runs[0].store
     panel._do({"do": "rename", "id": key, "name": "<i>two</i>"})
-    assert [(guest.name, guest.store) for guest in laboratory.run.guests] == [("<i>two</i>", store)]
+    assert [(compared.name, compared.store) for compared in laboratory.run.compared_runs] == [("<i>two</i>", store)]
     laboratory.run.settings.learning_rate = 0.2
     panel.refresh()
     assert "&lt;i&gt;two" in panel._table.object and "<i>two" not in panel._table.object
     panel._do({"do": "delete", "id": key})
-    assert laboratory.run.guests == () and not panel._table.visible
+    assert laboratory.run.compared_runs == () and not panel._table.visible
 
 
 def test_the_table_shows_where_the_settings_differ(panel, laboratory):
@@ -159,12 +159,12 @@ def test_the_table_shows_where_the_settings_differ(panel, laboratory):
 
 def test_a_race_is_not_shown_beside_a_run(tmp_path):
     racing = Laboratory(tmp_path, Race(RaceSettings()))
-    keep(KeptRuns(racing.shelf, racing), "race")
+    keep(RunsDrawer(racing.archive, racing), "race")
     running = Laboratory(tmp_path)
-    panel = KeptRuns(running.shelf, running)
+    panel = RunsDrawer(running.archive, running)
     show(panel, ids(panel)[0])
     assert said(panel) == "“race” is a race, and this page shows a run. Open it by itself."
-    assert running.run.guests == () and rows(panel)[0]["beside"] is False
+    assert running.run.compared_runs == () and rows(panel)[0]["beside"] is False
 
 
 def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monkeypatch):
@@ -172,7 +172,7 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
     monkeypatch.setattr(panel._list, "PIECE", 1000)
     monkeypatch.setattr(type(panel._list), "PIECE", 1000)
     monkeypatch.setattr(panel._list, "_send_msg", handed.append)
-    content = laboratory.shelf.path(key).read_bytes()
+    content = laboratory.archive.path(key).read_bytes()
     for start in range(0, len(content), 1000):
         panel._do({"do": "download", "id": key, "start": start})
     assert b"".join(piece["data"] for piece in handed) == content
@@ -189,14 +189,14 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
 @pytest.mark.parametrize("act", ["open", "rename", "delete", "restore", "beside", "download"])
 def test_a_run_that_has_gone_is_told(panel, laboratory, act):
     key = keep(panel)
-    laboratory.shelf.path(key).unlink()
+    laboratory.archive.path(key).unlink()
     panel._do({"do": act, "id": key, "name": "x", "on": True, "start": 0})
     assert panel._form.failed and key in said(panel)
     assert rows(panel) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_told(panel, laboratory):
-    (laboratory.shelf.folder / "runs").write_text("here first")
+    (laboratory.archive.folder / "runs").write_text("here first")
     panel._do({"do": "keep", "name": "x"})
     assert said(panel).startswith("The run was not kept: a file is in the place of a folder; move it away")
     assert "Not shown" in panel._small.object

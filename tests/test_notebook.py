@@ -335,8 +335,8 @@ def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_th
         loop.turn()
     page = kernel.KERNEL._locked(Line)()
     page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
-    one, other = lab.shown.slots[:2]
-    click = {"model": {"id": lab.transport._play._models[ref][0].id}, "node": "click", "data": {"type": "map"}}
+    one, other = lab.shown.cards[:2]
+    click = {"model": {"id": lab.playback_bar._play._models[ref][0].id}, "node": "click", "data": {"type": "map"}}
     event = {"type": "event", "name": "dom_event", "values": {"type": "map", "entries": [*map(list, click.items())]}}
     events = [
         change(one.view, ref, "near", False),
@@ -346,11 +346,11 @@ def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_th
         {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": event},
         change(other.view, ref, "near", True),
     ]
-    heard = []
-    lab.browser.param.watch(lambda event: heard.append(event.new), "shown")
+    received = []
+    lab.browser.param.watch(lambda event: received.append(event.new), "shown")
     header = {"msgtype": "PATCH-DOC"}
     page._handle_msg({"header": header, "metadata": {}, "content": {"events": events}, "_buffers": {}})
-    assert heard == [lab.browser.frame] == [2]
+    assert received == [lab.browser.frame] == [2]
     assert (one.view.near, other.view.near, lab.clock.playing) == (False, True, True)
     lab.leave()
     lab.end()
@@ -361,7 +361,7 @@ def test_what_a_page_has_mixed_up_is_told_to_it_once_more(loop):
     layout = lab.__panel__()
     line, ref = shown(layout)
     loop.turn()
-    page, play, before = kernel.KERNEL._locked(Line)(), lab.transport._play, len(line.sent)
+    page, play, before = kernel.KERNEL._locked(Line)(), lab.playback_bar._play, len(line.sent)
     page._on_msg = partial(layout._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
     header, content = {"msgtype": "PATCH-DOC"}, {"events": [change(play, ref, "label", "Pause")]}
     page._handle_msg({"header": header, "metadata": {}, "content": content, "_buffers": {}})
@@ -378,8 +378,8 @@ def change(thing, ref: str, name: str, value: object) -> dict:
 
 
 def test_what_a_page_tells_beside_events_is_heard_as_it_is(loop):
-    page, heard = kernel.KERNEL._locked(Line)(), []
-    page._on_msg = heard.append
+    page, received = kernel.KERNEL._locked(Line)(), []
+    page._on_msg = received.append
     gone = {"event_type": "delete", "id": "a plot"}
     page._handle_msg(dict(gone))
-    assert heard == [gone]
+    assert received == [gone]

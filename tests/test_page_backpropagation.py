@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dashboard.instruments.backprop_stages import Passes
+from dashboard.instruments.backprop_stages import BackpropStages
 from dashboard.instruments.bug_descent import BugDescent
 from dashboard.instruments.check_map import CheckMap, cells
 from dashboard.instruments.epsilon_errors import EpsilonErrors
@@ -125,7 +125,7 @@ def test_a_link_reopens_what_was_picked_and_planted():
 def test_the_sheet_shows_every_array_of_both_passes_with_its_shape():
     run = wide(3)
     run.advance(20)
-    sheet, passes = Passes(run)._sheet, Backpropagation(run.network, XOR)
+    sheet, passes = BackpropStages(run)._sheet, Backpropagation(run.network, XOR)
     for form, numbers, stage in zip(sheet.tables, sheet.numbers, passes, strict=True):
         assert (form["name"], form["formula"]) == (stage.name, stage.formula)
         assert form["shape"] == " × ".join(map(str, stage.shape)) or stage.name == "loss"
@@ -135,14 +135,14 @@ def test_the_sheet_shows_every_array_of_both_passes_with_its_shape():
 
 def test_of_large_arrays_a_part_is_shown_that_holds_the_picked_example():
     run = wide(16, dataset="moons", example="120", stage="z1")
-    form = next(form for form in Passes(run)._sheet.tables if form["name"] == "z1")
+    form = next(form for form in BackpropStages(run)._sheet.tables if form["name"] == "z1")
     assert form["rows"] == [0, 1, 2, 3, 4, 5, 6, 120]
     assert form["columns"] == list(range(8)) and form["more"]
 
 
 def test_stages_are_walked_one_by_one_and_end_at_both_ends():
     run = opened(stage="a0")
-    passes = Passes(run)
+    passes = BackpropStages(run)
     names, walked = [stage.name for stage in Backpropagation(run.network, XOR)], []
     for _ in range(len(names) + 2):
         walked.append(run.view.stage)
@@ -153,7 +153,7 @@ def test_stages_are_walked_one_by_one_and_end_at_both_ends():
 
 def test_a_clicked_number_is_the_one_that_is_spelled():
     run = opened()
-    passes = Passes(run)
+    passes = BackpropStages(run)
     for stage in Backpropagation(run.network, XOR):
         row, column = (int(size) - 1 for size in table(stage).shape)
         passes._hear({"stage": stage.name, "row": row, "column": column})
@@ -165,7 +165,7 @@ def test_a_clicked_number_is_the_one_that_is_spelled():
 
 def test_a_clicked_gradient_picks_the_parameter_it_belongs_to():
     run = opened()
-    passes, names = Passes(run), parameter_names(run.network)
+    passes, names = BackpropStages(run), parameter_names(run.network)
     for name, (rows, columns) in {"W1": (2, 4), "b1": (1, 4), "W2": (4, 1), "b2": (1, 1)}.items():
         for row, column in np.ndindex(rows, columns):
             passes._hear({"stage": f"d{name}", "row": row, "column": column})
@@ -175,7 +175,7 @@ def test_a_clicked_gradient_picks_the_parameter_it_belongs_to():
 
 def test_a_click_in_the_network_picks_the_unit_or_the_weight_there():
     run = opened()
-    passes = Passes(run)
+    passes = BackpropStages(run)
     passes.tapped(*passes._spots[1, 2])
     assert run.view.unit == [0, 2]
     start, stop = (np.array(passes._spots[place]) for place in ((1, 3), (2, 0)))
@@ -185,9 +185,9 @@ def test_a_click_in_the_network_picks_the_unit_or_the_weight_there():
 
 def test_what_is_not_computed_yet_is_not_in_the_network():
     run = opened(stage="z1")
-    assert len(layer(Passes(run), "units")["value"]) == 2 + 4
+    assert len(layer(BackpropStages(run), "units")["value"]) == 2 + 4
     run.view.stage = "db1"
-    assert len(layer(Passes(run), "units")["value"]) == 2 + 4 + 1
+    assert len(layer(BackpropStages(run), "units")["value"]) == 2 + 4 + 1
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -202,7 +202,7 @@ def test_every_planted_bug_is_caught_unless_it_changes_nothing(bug):
 def test_the_names_a_bug_makes_wrong_are_marked():
     run = opened(bug="drop the slope")
     run.advance(5)
-    assert Passes(run)._sheet.picked["wrong"] == ["dz1", "dW1", "db1"]
+    assert BackpropStages(run)._sheet.picked["wrong"] == ["dz1", "dW1", "db1"]
 
 
 def test_the_map_has_the_relative_error_of_every_parameter():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.activation_swap import AHEAD, Revival
+from dashboard.instruments.activation_swap import AHEAD, ActivationSwap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
@@ -167,7 +167,7 @@ def test_a_unit_fires_where_its_plane_says():
 def test_elu_wakes_units_that_leaky_relu_does_not():
     """Biases of -3: 2 of 32 units fire. The count is compared with a training of its own."""
     run = run_of("Leaky ReLU, bias −3", activation="relu")
-    revival = Revival(run)
+    revival = ActivationSwap(run)
     finish(revival)
     ends = {name: counts[-1] for name, counts in revival._curves.items()}
     assert ends["relu"] == ends["leaky relu"] < ends["elu"]

@@ -7,10 +7,10 @@ import pytest
 
 from dashboard.instruments.race_losses import BOTTOM, LOWEST, RaceLosses
 from dashboard.instruments.race_map import RaceMap
-from dashboard.instruments.race_picture import lane
+from dashboard.instruments.race_picture import color_index
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.rate_limits import RateLimits
-from dashboard.instruments.step_directions import Compass
+from dashboard.instruments.step_directions import StepDirections
 from dashboard.pages.geometry import Geometry
 from dashboard.shell.app import App
 from dashboard.state.race import Race
@@ -19,7 +19,7 @@ from dashboard.state.race_setup import GOAL, clouds
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES
 
-KINDS = (RaceMap, RaceLosses, RateLimits, Compass, RaceTable)
+KINDS = (RaceMap, RaceLosses, RateLimits, StepDirections, RaceTable)
 PICTURES = KINDS[:-1]
 NAMES = (*SURFACES, "logistic")
 
@@ -211,7 +211,7 @@ def test_who_is_hidden_is_gone_from_every_picture_and_comes_back(kind):
     all_shown = content(picture)
     race.view.param.update(hidden=["1 / λ"], racer="0.1 / λ")
     picture.draw(race.frame())
-    if kind is not Compass:
+    if kind is not StepDirections:
         assert content(picture) != all_shown
     race.view.hidden = []
     picture.draw(race.frame())
@@ -257,7 +257,7 @@ def test_the_map_has_every_path_with_the_same_scale_on_both_axes():
     picture.draw(race.frame())
     for place, racer in enumerate(race.setup.racers):
         path = race.history.points(slice(0, 61))[:, place]
-        drawn = np.stack([column(picture, lane(racer.lane), name) for name in "xy"], axis=1)
+        drawn = np.stack([column(picture, color_index(racer.color_index), name) for name in "xy"], axis=1)
         np.testing.assert_allclose(drawn, path, atol=1e-5)
     (left, right), (bottom, top) = picture._box
     assert (right - left) / (top - bottom) == pytest.approx(picture.aspect)
@@ -291,14 +291,14 @@ def test_the_cross_is_the_hessians_eigenvectors_at_the_picked_racer():
 def test_signs_at_the_racers_are_their_optimizers_memory():
     race = race_of(optimizers=["sgd", "momentum", "adagrad", "adam"], multiples=[1.0], counted_in="given")
     race.advance(7)
-    picture, lap = RaceMap(race), race.frame().epoch
+    picture, race_step = RaceMap(race), race.frame().epoch
     shafts = segments(picture, "velocities")[::3]
     ways = (shafts[:, 1] - shafts[:, 0]) / np.linalg.norm(shafts[:, 1] - shafts[:, 0], axis=1, keepdims=True)
-    memories = [lap.states[1]["velocity"], lap.states[3]["mean"]]
+    memories = [race_step.states[1]["velocity"], race_step.states[3]["mean"]]
     np.testing.assert_allclose(ways, [-one / np.linalg.norm(one) for one in memories], atol=1e-9)
     rings = column(picture, "scales", "xs"), column(picture, "scales", "ys")
     sizes = [np.ptp(xs) / np.ptp(ys) for xs, ys in zip(*rings, strict=True)]
-    squares = [lap.states[2]["square_sum"], lap.states[3]["square"]]
+    squares = [race_step.states[2]["square_sum"], race_step.states[3]["square"]]
     np.testing.assert_allclose(sizes, [np.sqrt(one[1] / one[0]) for one in squares], rtol=1e-3)
 
 
@@ -306,14 +306,14 @@ def test_losses_are_drawn_as_they_are_and_predictions_before_the_run():
     race = race_of(surface="logistic")
     picture = RaceLosses(race)
     for place, racer in enumerate(race.setup.racers):
-        steps, heights = (column(picture, f"forecast {racer.lane}", name) for name in ("step", "height"))
+        steps, heights = (column(picture, f"forecast {racer.color_index}", name) for name in ("step", "height"))
         expected = race.setup.predicted_heights(racer, steps)
         np.testing.assert_allclose(heights, expected, rtol=1e-3)
         assert len(steps) > 5, place
     race.advance(200)
     picture.draw(race.frame())
     for place, racer in enumerate(race.setup.racers):
-        drawn = column(picture, lane(racer.lane), "height")
+        drawn = column(picture, color_index(racer.color_index), "height")
         np.testing.assert_allclose(drawn, np.maximum(race.history.heights(slice(0, 201))[:, place], LOWEST), rtol=1e-4)
     assert picture.figure.x_range.end >= 200
     assert picture.figure.y_range.start >= BOTTOM / 10
@@ -336,7 +336,7 @@ def test_the_learning_rates_are_where_they_are_and_the_limit_is_drawn_first():
 def test_the_compass_shows_downhill_and_the_step_that_comes():
     names = list(OPTIMIZERS)
     race = race_of(surface="himmelblau", optimizers=names, multiples=[1.0], counted_in="given", learning_rate=0.01)
-    picture = Compass(race)
+    picture = StepDirections(race)
     race.advance(6)
     moves = np.diff(race.history.points(slice(5, 7)), axis=0)[0]
     race.look_at(5)

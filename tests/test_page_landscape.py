@@ -7,9 +7,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.linear_interpolation import ALONG, START, LineBetween, barrier, matched
+from dashboard.instruments.linear_interpolation import ALONG, START, LinearInterpolation, barrier, matched
 from dashboard.instruments.loss_landscape import window_around
-from dashboard.instruments.pca_landscape import PathPlane
+from dashboard.instruments.pca_landscape import PcaLandscape
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.landscape import Landscape
@@ -135,7 +135,7 @@ def test_with_one_input_the_slice_is_over_a_weight_and_a_bias():
 
 def test_the_paths_plane_explains_98_percent_and_is_still_wrong_at_the_start():
     preset = next(preset for preset in Landscape.presets if "98" in preset.label)
-    found = [surveyed(PathPlane(run_of(2000, **preset.changes, seed=seed)))._relief for seed in range(5)]
+    found = [surveyed(PcaLandscape(run_of(2000, **preset.changes, seed=seed)))._relief for seed in range(5)]
     explained = [relief.plane.variance_explained.sum() for relief in found]
     assert 0.97 < np.median(explained) < 0.995
     assert 0.2 < np.median([relief.start for relief in found]) < 1.2
@@ -143,8 +143,8 @@ def test_the_paths_plane_explains_98_percent_and_is_still_wrong_at_the_start():
 
 def test_the_paths_plane_explains_what_singular_values_say():
     run = run_of(300)
-    relief = surveyed(PathPlane(run))._relief
-    path = PathPlane(run).rows(run.frame(), -1).parameters
+    relief = surveyed(PcaLandscape(run))._relief
+    path = PcaLandscape(run).rows(run.frame(), -1).parameters
     squares = np.linalg.svd(path - path.mean(axis=0), compute_uv=False) ** 2
     np.testing.assert_allclose(relief.plane.variance_explained, squares[:2] / squares.sum(), rtol=1e-6)
 
@@ -192,7 +192,7 @@ def test_a_click_on_the_path_takes_all_pictures_to_that_epoch():
 
 def test_lines_run_from_the_start_and_from_every_other_run_to_this_one():
     run = run_of(seeds=4)
-    instrument = surveyed(LineBetween(run))
+    instrument = surveyed(LinearInterpolation(run))
     lines, here = instrument._known[1], run.frame().epoch.parameters
     assert list(lines) == [START, *((OTHERS, seed) for seed in (1, 2, 3))]
     ends = [run.history.at(0).parameters, *run.study.results[OTHERS].parameters[1:]]
@@ -204,7 +204,7 @@ def test_lines_run_from_the_start_and_from_every_other_run_to_this_one():
 
 def test_a_click_on_a_line_picks_the_run_in_all_pictures():
     run = run_of(seeds=4)
-    instrument = surveyed(LineBetween(run))
+    instrument = surveyed(LinearInterpolation(run))
     losses = instrument._known[1][OTHERS, 3]
     instrument.tapped(0.4, float(np.interp(0.4, ALONG, losses)))
     assert run.view.picked == [OTHERS, 3]
@@ -215,7 +215,7 @@ def test_a_click_on_a_line_picks_the_run_in_all_pictures():
 def test_without_a_study_there_is_the_line_from_the_start():
     run = Run(Settings(n=40, hidden=[3]))
     run.advance(50)
-    assert "its own start" in surveyed(LineBetween(run)).caption
+    assert "its own start" in surveyed(LinearInterpolation(run)).caption
 
 
 def test_a_barrier_is_the_height_above_the_straight_connection():
@@ -226,7 +226,7 @@ def test_a_barrier_is_the_height_above_the_straight_connection():
 
 def test_walls_between_runs_vanish_once_their_units_are_matched():
     run = run_of(seeds=4, hidden=[16], noise=0.1)
-    instrument = surveyed(LineBetween(run))
+    instrument = surveyed(LinearInterpolation(run))
     before = [barrier(losses) for key, losses in instrument._known[1].items() if key != START]
     instrument.match = True
     after = [barrier(losses) for key, losses in surveyed(instrument)._known[1].items() if key != START]

@@ -5,7 +5,7 @@ import pytest
 
 from dashboard.instruments.confusion_matrix import CELLS, ConfusionMatrix
 from dashboard.instruments.decision_map import DecisionMap
-from dashboard.instruments.logistic_theory import EARLY, Forecast
+from dashboard.instruments.logistic_theory import EARLY, LogisticTheory
 from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.instruments.penalized_losses import PenalizedLosses
 from dashboard.instruments.right_answers import RightAnswers
@@ -320,7 +320,7 @@ def test_the_predicted_optimum_is_scikit_learns(l2):
     linear = pytest.importorskip("sklearn.linear_model")
     data = clouds()
     model = linear.LogisticRegression(C=1 / (l2 * len(data)), tol=1e-12, max_iter=10_000).fit(data.x, data.y)
-    forecast = Forecast.of(Setup.of(Settings(**Logistic.defaults)))
+    forecast = LogisticTheory.of(Setup.of(Settings(**Logistic.defaults)))
     assert forecast.best(l2)[0] == pytest.approx(np.linalg.norm(model.coef_), rel=1e-5)
 
 
@@ -330,14 +330,14 @@ def test_where_each_class_is_a_point_the_prediction_is_what_happens():
     run = run_of(noise=0.0, learning_rate=rate, initializer="zeros")
     run.advance(3000)
     kept = run.history.kept(300)
-    norms, losses = Forecast.of(run.setup).as_points(rate, kept.index)
+    norms, losses = LogisticTheory.of(run.setup).as_points(rate, kept.index)
     np.testing.assert_allclose(np.linalg.norm(kept.parameters[:, :2], axis=1), norms, rtol=0.01)
     np.testing.assert_allclose(kept.loss, losses, rtol=0.02)
 
 
 def test_there_is_no_forecast_of_a_network_with_hidden_layers_or_another_loss():
-    assert Forecast.of(run_of(hidden=[3]).setup) is None
-    assert Forecast.of(run_of(loss="mse").setup) is None
+    assert LogisticTheory.of(run_of(hidden=[3]).setup) is None
+    assert LogisticTheory.of(run_of(loss="mse").setup) is None
     run = run_of(hidden=[3])
     instrument = WeightNorms(run)
     run.advance(5)

@@ -6,7 +6,7 @@ import pytest
 from dashboard.state import race as race_module
 from dashboard.state.race import Race
 from dashboard.state.race_settings import MULTIPLES, RaceSettings, RaceView
-from dashboard.state.race_setup import GOAL, HAVE_LIMITS, LADDER, LANES, MOST_RACERS, build, clouds
+from dashboard.state.race_setup import COLORS, GOAL, HAVE_LIMITS, LADDER, MOST_RACERS, build, clouds
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, trajectory
 
@@ -88,13 +88,13 @@ def test_on_a_quadratic_the_predicted_losses_are_the_losses():
 @pytest.mark.parametrize("optimizer", HAVE_LIMITS)
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9])
 def test_just_below_its_limit_an_optimizer_settles_and_just_above_it_leaves(optimizer, momentum):
-    course = race_of(momentum=momentum, condition_number=4.0).setup
-    limit, surface = course.limit(optimizer), Quadratic(4.0)
+    race_setup = race_of(momentum=momentum, condition_number=4.0).setup
+    limit, surface = race_setup.limit(optimizer), Quadratic(4.0)
     below, above = (trajectory(surface, None, build(optimizer, r * limit, momentum), 2000) for r in (0.99, 1.01))
     assert below.values[-1] < GOAL
     assert above.values[-1] > above.values[0]
-    assert np.isfinite(course.predicted_steps(optimizer, [0.99 * limit]))
-    assert np.isinf(course.predicted_steps(optimizer, [1.01 * limit]))
+    assert np.isfinite(race_setup.predicted_steps(optimizer, [0.99 * limit]))
+    assert np.isinf(race_setup.predicted_steps(optimizer, [1.01 * limit]))
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "nesterov"])
@@ -120,10 +120,10 @@ def test_no_steps_are_predicted_where_the_surface_bends_down_at_the_start(surfac
 
 
 def test_there_is_no_limit_for_steps_that_adapt():
-    course = race_of().setup
+    race_setup = race_of().setup
     for optimizer in OPTIMIZERS.keys() - set(HAVE_LIMITS):
-        assert np.isnan(course.limit(optimizer))
-        assert np.isnan(course.predicted_steps(optimizer, [0.1])).all()
+        assert np.isnan(race_setup.limit(optimizer))
+        assert np.isnan(race_setup.predicted_steps(optimizer, [0.1])).all()
 
 
 def test_newtons_method_solves_a_quadratic_in_one_step():
@@ -239,20 +239,20 @@ def test_steepest_descent_is_scipys_solution_of_its_equation(surface):
 
 def test_every_racer_has_a_color_of_its_own_that_it_keeps():
     for choices in (ALL, {"multiples": list(MULTIPLES)}, {"optimizers": ["sgd", "adam"], "multiples": [1.0, 2.0]}):
-        lanes = [racer.lane for racer in race_of(**choices).setup.racers]
-        assert len(set(lanes)) == len(lanes)
-        assert max(lanes) < LANES
+        color_indices = [racer.color_index for racer in race_of(**choices).setup.racers]
+        assert len(set(color_indices)) == len(color_indices)
+        assert max(color_indices) < COLORS
     few = race_of(**{**ALL, "optimizers": ["adam", "newton"]}).setup.racers
-    assert [racer.lane for racer in few] == [list(OPTIMIZERS).index(name) for name in ("adam", "newton")]
+    assert [racer.color_index for racer in few] == [list(OPTIMIZERS).index(name) for name in ("adam", "newton")]
 
 
 @pytest.mark.parametrize(
-    "wish", [{"optimizers": []}, {"multiples": []}, {"optimizers": list(OPTIMIZERS), "multiples": [1.0, 2.0]}]
+    "change", [{"optimizers": []}, {"multiples": []}, {"optimizers": list(OPTIMIZERS), "multiples": [1.0, 2.0]}]
 )
-def test_a_race_of_nobody_or_of_too_many_is_refused_and_taken_back(wish):
+def test_a_race_of_nobody_or_of_too_many_is_refused_and_taken_back(change):
     race = race_of()
     before = race.settings.values()
-    race.settings.param.update(**wish)
+    race.settings.param.update(**change)
     assert f"choose 1 to {MOST_RACERS}" in race.message
     assert race.settings.values() == before
 

@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.layer_curves import LayerCurves
-from dashboard.instruments.logged_activations import ToldActivations
+from dashboard.instruments.logged_activations import LoggedActivations
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.watch import Watch
 from dashboard.state.playback import clock_of
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED
-from dashboard.tracking.log_reader import Tail
+from dashboard.tracking.log_reader import LogReader
 from dashboard.tracking.non_finite import NotFinite
-from dashboard.tracking.run_log import Feed, Layout, Measured, Status, record
-from dashboard.tracking.tracked_run import Watched, WatchSettings
+from dashboard.tracking.run_log import Layout, Measured, RunLog, Status, record
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 from engine.training import NUMBERS, Epochs
 
 NAN = float("nan")
@@ -44,7 +44,7 @@ class Teller:
     """Writes a feed record by record, as it stands in the format."""
 
     def __init__(self, name: str = "a run", layout: Layout = LAYOUT, folder: Path | None = None) -> None:
-        self.feed, self.layout = Feed.begun(name, folder=folder), layout
+        self.feed, self.layout = RunLog.begun(name, folder=folder), layout
         self._append(run_log.LAYOUT, layout.packed())
         self._epochs = self._last = 0
 
@@ -100,24 +100,24 @@ class Teller:
         (self.feed.folder / "status").write_bytes(status.packed())
 
 
-def seen(teller: Teller) -> Tail:
-    tail = Tail.of(teller.feed.id)
+def seen(teller: Teller) -> LogReader:
+    tail = LogReader.of(teller.feed.id)
     for _ in range(3):
         tail._looked = -1
         tail.poll()
     return tail
 
 
-def look(watched: Watched) -> Watched:
+def look(watched: TrackedRun) -> TrackedRun:
     """The store, once it has looked around."""
     watched._listing._looked = -1
-    if watched._tail:
-        watched._tail._looked = -1
+    if watched._reader:
+        watched._reader._looked = -1
     assert watched.version
     return watched
 
 
-def of(tail: Tail, column: str) -> dict[int, Any]:
+def of(tail: LogReader, column: str) -> dict[int, Any]:
     """A column at the epochs at which it is known."""
     epochs = tail.history.epochs()
     values = getattr(epochs, column)
@@ -198,7 +198,7 @@ def test_where_no_loss_is_told_nothing_has_diverged(told):
     tail = seen(teller)
     assert tail.diverged is None
     assert tail.problems == []
-    watched = look(Watched())
+    watched = look(TrackedRun())
     assert "diverged" not in watched.condition
     assert [type(one).__name__ for one in Watch(watched).shown if isinstance(one, LossCurve)] == []
 
@@ -216,7 +216,7 @@ def test_a_later_call_that_says_nan_takes_the_number_back_and_one_that_says_a_nu
 # What is not finite
 
 
-def losses(*values: float) -> Tail:
+def losses(*values: float) -> LogReader:
     return seen(Teller().tell(*range(len(values)), loss=list(values)))
 
 
@@ -229,7 +229,7 @@ def test_the_first_epoch_that_is_not_finite_is_named_and_stays_so():
         assert any(f"a loss that is no finite number, 50 to {last:,}" in said for said in tail.problems)
     teller.end()
     seen(teller)
-    assert look(Watched()).condition == "ended at epoch 5,000; diverged at epoch 50"
+    assert look(TrackedRun()).condition == "ended at epoch 5,000; diverged at epoch 50"
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_measurements_far_apart_are_all_in_sight_however_long_the_run():
 @pytest.mark.parametrize("epoch", [0, 4, 5, 12, 40, 42])
 def test_bars_are_of_the_last_epoch_measured_and_say_so(epoch):
     sparse()
-    watched = look(Watched())
+    watched = look(TrackedRun())
     watched.look_at(epoch)
     bars = GradientBars(watched)
     bars.draw(watched.frame())
@@ -331,7 +331,7 @@ def test_bars_are_of_the_last_epoch_measured_and_say_so(epoch):
 
 def test_curves_have_gaps_where_nothing_was_measured_and_dots_where_it_was():
     sparse()
-    watched = look(Watched())
+    watched = look(TrackedRun())
     curves = LayerCurves(watched, log_x=False)
     curves.draw(watched.frame())
     line = drawn(curves, "line 0")
@@ -355,8 +355,8 @@ def test_curves_have_gaps_where_nothing_was_measured_and_dots_where_it_was():
 
 def test_the_activation_map_is_empty_where_nothing_was_measured_and_says_of_how_many_batches_it_is():
     sparse()
-    watched = look(Watched())
-    picture = ToldActivations(watched)
+    watched = look(TrackedRun())
+    picture = LoggedActivations(watched)
     picture.draw(watched.frame())
     image = drawn(picture, "means")["image"][0]
     assert np.flatnonzero(np.isfinite(image).any(axis=0)).tolist() == MEASURED
@@ -372,7 +372,7 @@ def test_the_activation_map_is_empty_where_nothing_was_measured_and_says_of_how_
 
 def test_the_pace_of_a_layer_is_the_distance_over_the_epochs_in_between():
     sparse()
-    watched = look(Watched())
+    watched = look(TrackedRun())
     ratios = UpdateRatios(watched, log_x=False)
     ratios.draw(watched.frame())
     line = drawn(ratios, "line 0")
@@ -389,7 +389,7 @@ def test_epochs_that_were_not_told_are_not_made_up(every):
     for epoch in range(every - 1, 100 * every, every):
         teller.tell(epoch, loss=float(epoch), gradients=[1, 2])
     told = list(range(every - 1, 100 * every, every))
-    watched = look(Watched())
+    watched = look(TrackedRun())
     curve = LossCurve(watched)
     curve.draw(watched.frame())
     assert drawn(curve, "training") == {"epoch": told, "loss": [float(epoch) for epoch in told]}
@@ -406,7 +406,7 @@ def test_epochs_that_were_not_told_are_not_made_up(every):
 
 def test_a_loss_that_is_not_finite_leaves_a_gap_and_one_not_told_is_read_where_it_was():
     Teller().tell(*range(10), loss=[1.0] * 7 + [NAN] + [1.0] * 2, validation_loss=[2.0, *[None] * 3] * 2 + [None] * 2)
-    watched = look(Watched())
+    watched = look(TrackedRun())
     curve = LossCurve(watched)
     curve.draw(watched.frame())
     assert np.array_equal(drawn(curve, "training")["loss"], [1.0] * 7 + [NAN] + [1.0] * 2, equal_nan=True)
@@ -423,8 +423,8 @@ def test_pictures_that_follow_a_run_show_what_those_show_that_come_at_its_end():
         teller.tell(epoch, loss=1 / (epoch + 1))
         if epoch == 0:
             teller.tell(0, gradients=[1, 2], means=[1, 2, 3], parameters=[1] * 6)
-            watched = look(Watched())
-            followed = [kind(watched) for kind in (LossCurve, GradientBars, LayerCurves, ToldActivations)]
+            watched = look(TrackedRun())
+            followed = [kind(watched) for kind in (LossCurve, GradientBars, LayerCurves, LoggedActivations)]
         if epoch % 7 == 3:
             teller.tell(epoch, gradients=[epoch, 1], means=[0, 1, epoch], validation_loss=1.0)
         look(watched)
@@ -446,7 +446,7 @@ def test_a_layer_without_a_gradient_is_not_known_and_the_others_are():
         teller.tell(epoch, loss=1.0, gradients=[NAN, 2.0], known=np.array([False, True]))
     tail = seen(teller)
     assert tail.problems == []
-    bars = GradientBars(look(Watched()))
+    bars = GradientBars(look(TrackedRun()))
     assert np.array_equal(drawn(bars, "bars")["norm"], [NAN, 2.0], equal_nan=True)
     assert bars.caption == "1 of 2 layers measured"
 
@@ -468,8 +468,8 @@ def test_layers_that_are_left_out_are_told_with_the_reason():
 
 def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
     sparse()
-    watched = look(Watched())
-    again = Watched.reopened(watched.recording("kept"))
+    watched = look(TrackedRun())
+    again = TrackedRun.reopened(watched.recording("kept"))
     for store in (watched, again):
         bars = GradientBars(store)
         assert drawn(bars, "bars")["norm"] == [40, 2]
@@ -491,18 +491,18 @@ def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
 )
 def test_the_page_says_how_a_run_has_ended_and_where(end, said):
     Teller().tell(0, 200, loss=1.0).end(end)
-    page = Watch(look(Watched()))
+    page = Watch(look(TrackedRun()))
     assert page._list.said == said
 
 
 def test_a_run_that_ended_before_it_told_of_an_epoch_ended_at_none():
     Teller().end()
-    assert Watch(look(Watched()))._list.said == "Ended."
+    assert Watch(look(TrackedRun()))._list.said == "Ended."
 
 
 def test_of_a_run_that_has_ended_there_is_nothing_to_follow():
     teller = Teller().tell(0, 1, 2, loss=1.0)
-    watched = look(Watched())
+    watched = look(TrackedRun())
     clock = clock_of(watched)
     assert clock.playing
     teller.end()
@@ -516,7 +516,7 @@ def test_of_a_run_that_has_ended_there_is_nothing_to_follow():
 # Which run is the newest
 
 
-def begun(created: str, name: str, key: str | None = None, **about: Any) -> Feed:
+def begun(created: str, name: str, key: str | None = None, **about: Any) -> RunLog:
     """A feed that says it was created then, written a second ago at the earliest."""
     teller = Teller(name).tell(0, loss=1.0)
     path = teller.feed.folder / "about.json"
@@ -524,7 +524,7 @@ def begun(created: str, name: str, key: str | None = None, **about: Any) -> Feed
     path.write_text(json.dumps(told))
     if key:
         teller.feed.folder.rename(teller.feed.folder.with_name(key))
-    return Feed.found(key or teller.feed.id)
+    return RunLog.found(key or teller.feed.id)
 
 
 @pytest.mark.parametrize(
@@ -541,9 +541,9 @@ def begun(created: str, name: str, key: str | None = None, **about: Any) -> Feed
 def test_the_newest_run_is_the_one_that_began_last_whatever_the_time_zones(earlier, later, ids):
     begun(later, "second", ids[1])
     begun(earlier, "first", ids[0])
-    watched = look(Watched())
+    watched = look(TrackedRun())
     assert [entry.name for entry in watched.entries] == ["second", "first"]
-    assert Feed.found(watched.chosen).name == "second"
+    assert RunLog.found(watched.chosen).name == "second"
 
 
 def test_a_run_from_a_clock_that_is_fast_is_no_newer_than_its_file():
@@ -551,8 +551,8 @@ def test_a_run_from_a_clock_that_is_fast_is_no_newer_than_its_file():
     os.utime(fast.folder / "about.json", (time.time() - 60,) * 2)
     begun("2026-11-29T00:00:00+00:00", "old")
     with_now = Teller("now").tell(0, loss=1.0)
-    assert [entry.name for entry in look(Watched()).entries] == ["now", "fast", "old"]
-    assert with_now.feed.id == look(Watched()).chosen
+    assert [entry.name for entry in look(TrackedRun()).entries] == ["now", "fast", "old"]
+    assert with_now.feed.id == look(TrackedRun()).chosen
 
 
 @pytest.mark.parametrize("ahead", [7200.0, -7200.0, 1e9, 0.0])
@@ -579,7 +579,7 @@ def test_runs_that_make_room_are_those_that_began_first(monkeypatch):
     broken = begun("yesterday", "broken")
     (broken.folder / "about.json").write_text("{")
     Teller("new")
-    names = [entry.name for entry in look(Watched()).entries if entry.state != DAMAGED]
+    names = [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED]
     assert names == ["new", "4", "3"]
     assert broken.folder.exists()
 
@@ -636,13 +636,13 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
     time.sleep(0.01)
     bad = Teller("bad").tell(*range(5), loss=1.0)
     (bad.feed.folder / "data.npz").write_bytes(b"PK\3\4")
-    before = look(Watched())
+    before = look(TrackedRun())
     damaged(bad.feed.folder / file, kind)
     for watched in (
         before,
-        Watched(),
-        Watched(WatchSettings(feed=bad.feed.id)),
-        Watched(WatchSettings(feed=good.feed.id)),
+        TrackedRun(),
+        TrackedRun(WatchSettings(feed=bad.feed.id)),
+        TrackedRun(WatchSettings(feed=good.feed.id)),
     ):
         page = Watch(watched)
         for _ in range(3):
@@ -651,7 +651,7 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
             json.dumps(page._list.items).encode()
             page._list.said.encode()
     assert "good" in [entry.name for entry in watched.entries]
-    assert look(Watched(WatchSettings(feed=good.feed.id))).frame().epoch.index == 4
+    assert look(TrackedRun(WatchSettings(feed=good.feed.id))).frame().epoch.index == 4
     assert caplog.records == []
     if file == "about.json" and kind not in ("gone", "a link to nothing", "numbers for all", "odd parts"):
         assert next(entry for entry in watched.entries if entry.id == bad.feed.id).state == DAMAGED
@@ -661,7 +661,7 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
 def test_the_date_of_one_run_takes_nothing_else_down(caplog):
     bad = begun("yesterday", "bad", "20261130-235959-abcdef", host="elsewhere", pid=7)
     good = Teller("good").tell(0, loss=1.0)
-    watched = look(Watched())
+    watched = look(TrackedRun())
     assert {entry.name for entry in watched.entries} == {"bad", "good"}
     assert watched.chosen in (bad.id, good.feed.id)
     assert caplog.records == []
@@ -674,8 +674,8 @@ def test_a_folder_that_is_none_hides_no_run(what, place):
     odd.touch() if what.startswith("a file") else odd.mkdir()
     if "closed" in what:
         odd.chmod(0)
-    assert [entry.name for entry in look(Watched()).entries if entry.state != DAMAGED] == ["good"]
-    assert look(Watched()).chosen == good.feed.id
+    assert [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED] == ["good"]
+    assert look(TrackedRun()).chosen == good.feed.id
     Teller("another")
     shutil.rmtree(odd, ignore_errors=True)
 
@@ -706,4 +706,4 @@ def test_a_record_that_is_cut_off_is_told_once_the_run_is_over():
 @pytest.fixture(autouse=True)
 def _no_tails() -> Iterator[None]:
     yield
-    Tail._all.clear()
+    LogReader._all.clear()

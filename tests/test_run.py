@@ -207,9 +207,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("wish", REFUSED)
-def test_what_cannot_be_is_explained_and_taken_back_and_the_run_stays(wish):
-    change, words = REFUSED[wish]
+@pytest.mark.parametrize("change", REFUSED)
+def test_what_cannot_be_is_explained_and_taken_back_and_the_run_stays(change):
+    change, words = REFUSED[change]
     run = run_of("binary", batch_size=10)
     run.advance(20)
     before, setup, way, version = run.settings.values(), run.setup, recorded(run), run.version
@@ -234,9 +234,9 @@ def test_the_next_good_wish_clears_the_message():
     assert run.message == ""
 
 
-@pytest.mark.parametrize("wish", ["a batch larger than the data", "too many parameters"])
-def test_a_run_cannot_begin_with_what_cannot_be(wish):
-    change, words = REFUSED[wish]
+@pytest.mark.parametrize("change", ["a batch larger than the data", "too many parameters"])
+def test_a_run_cannot_begin_with_what_cannot_be(change):
+    change, words = REFUSED[change]
     with pytest.raises(ValueError, match=words[0]):
         run_of("binary", **change)
 

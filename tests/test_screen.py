@@ -154,8 +154,8 @@ def test_no_page_says_so_with_any_of_its_presets(slug):
         for epochs in (0, 11):
             run.advance(epochs)
             frame = run.frame()
-            for slot in kind.instruments:
-                for picture in slot:
+            for card in kind.instruments:
+                for picture in card:
                     if picture.suits(frame):
                         if picture not in made:
                             made[picture] = picture(run)

@@ -407,12 +407,13 @@ def test_the_catapult_throws_the_loss_up_and_lands_in_a_wider_valley():
         "curvature", "With this seed the rate is above 2 / sharpness from the start: the loss leaps to about ten times"
     )
     quoted("curvature", "it lands in a wider valley")
-    run = Run(Settings(**changes_of("curvature", "Catapult")))
-    found = [sharpness(run.network, run.setup.train, loss=run.setup.loss).value]
+    # Much later the sharpness swings about the edge; where it is then at an epoch is a matter of rounding.
+    run, landed = (Run(Settings(**changes_of("curvature", "Catapult"))) for _ in range(2))
     run.advance(400)
-    found += [sharpness(run.network, run.setup.train, loss=run.setup.loss).value]
-    losses = run.history.kept().loss
-    assert found[0] > 2 / run.settings.learning_rate > found[1]
+    losses, edge = run.history.kept().loss, 2 / run.settings.learning_rate
+    assert sharpness(landed.network, landed.setup.train, loss=landed.setup.loss).value > edge
+    landed.advance(int(losses.argmax()) + 10)
+    assert sharpness(landed.network, landed.setup.train, loss=landed.setup.loss).value < edge
     assert 5 < losses.max() / losses[0] < 20 and losses[-1] < losses[0] / 2
 
 

@@ -16,7 +16,7 @@ import pytest
 from dashboard import Run, Settings
 from dashboard.state.run_comparison import differences
 from dashboard.storage import run_archive
-from dashboard.storage.run_archive import IN_TRASH, Shelf, ShelfError, described, home, title
+from dashboard.storage.run_archive import IN_TRASH, ArchiveError, RunArchive, described, home, title
 from engine.recording import Recording, load, save
 
 SETTINGS = {"n": 20, "hidden": [2], "validation": 0}
@@ -34,15 +34,15 @@ def recording() -> Recording:
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "home")
+def mine(tmp_path: Path) -> RunArchive:
+    return RunArchive(tmp_path / "home")
 
 
-def names(one: Shelf) -> list[str]:
+def names(one: RunArchive) -> list[str]:
     return [kept.name for kept in one.kept()]
 
 
-def files(one: Shelf) -> list[str]:
+def files(one: RunArchive) -> list[str]:
     """What is in the folder of runs, but for the lock."""
     return sorted(path.name for path in (one.folder / "runs").iterdir() if path.name != ".lock")
 
@@ -120,13 +120,13 @@ def test_the_trash_keeps_the_twenty_that_came_last(mine, recording):
     for key in reversed(ids):
         mine.delete(key)
     assert sorted(path.stem for path in (mine.folder / "trash").iterdir()) == sorted(ids[:IN_TRASH])
-    with pytest.raises(ShelfError, match="no longer in the trash, which keeps the last 20"):
+    with pytest.raises(ArchiveError, match="no longer in the trash, which keeps the last 20"):
         mine.restore(ids[-1])
 
 
 def test_the_folder_is_that_of_the_environment_each_time(monkeypatch, tmp_path):
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "one"))
-    assert home() == Shelf().folder == tmp_path / "one"
+    assert home() == RunArchive().folder == tmp_path / "one"
     monkeypatch.setenv("DESCENT_LAB_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert home() == tmp_path / "descent-lab"
@@ -147,13 +147,13 @@ def test_looking_at_a_shelf_makes_no_folder(mine):
 )
 def test_an_id_that_is_none_becomes_no_path(mine, recording, key):
     for act in (mine.path, mine.load, mine.about, mine.delete, mine.restore, lambda key: mine.rename(key, "x")):
-        with pytest.raises(ShelfError, match="is no kept run; an id looks like 20261123-190000-ab12cd"):
+        with pytest.raises(ArchiveError, match="is no kept run; an id looks like 20261123-190000-ab12cd"):
             act(key)
 
 
 def test_an_id_of_nothing_is_told(mine):
     for act in (mine.path, mine.load, mine.about, mine.delete, lambda key: mine.rename(key, "x")):
-        with pytest.raises(ShelfError, match=r"The run 20261123-190000-ab12cd is not kept in .*home"):
+        with pytest.raises(ArchiveError, match=r"The run 20261123-190000-ab12cd is not kept in .*home"):
             act("20261123-190000-ab12cd")
 
 
@@ -161,7 +161,7 @@ def test_an_id_of_nothing_is_told(mine):
 
 
 def test_the_stamp_changes_with_every_change_and_only_then(mine, recording):
-    other = Shelf(mine.folder)
+    other = RunArchive(mine.folder)
     seen = [mine.stamp()]
 
     def changed() -> bool:
@@ -189,7 +189,7 @@ def test_a_file_that_has_not_changed_is_not_opened_again(mine, recording, monkey
     monkeypatch.setattr(run_archive, "summary", lambda path: (opened.append(path), summary(path))[1])
     ids = [mine.keep(recording).id for _ in range(3)]
     for _ in range(5):
-        assert len(Shelf(mine.folder).kept()) == 3
+        assert len(RunArchive(mine.folder).kept()) == 3
     assert len(opened) == 3
     mine.rename(ids[0], "new")
     assert "new" in names(mine) and len(opened) == 4
@@ -201,7 +201,7 @@ def test_a_file_that_has_not_changed_is_not_opened_again(mine, recording, monkey
 def test_a_file_comes_back_under_its_id(mine, recording, tmp_path):
     kept = mine.keep(recording)
     content = mine.path(kept.id).read_bytes()
-    other = Shelf(tmp_path / "other")
+    other = RunArchive(tmp_path / "other")
     added = other.add(content, "whatever.npz")
     assert (added.id, added.name, added.created) == (kept.id, kept.name, kept.created)
     assert other.load(added.id).digest == recording.digest
@@ -235,7 +235,7 @@ def test_a_file_of_another_program_takes_its_name_from_the_file(mine, recording,
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\3\4" + bytes(100), b"PK\5\6" + bytes(18)])
 def test_a_file_that_is_no_run_is_refused_and_leaves_nothing(mine, content):
-    with pytest.raises(ShelfError, match=r"“x\.npz” is not a kept run: it"):
+    with pytest.raises(ArchiveError, match=r"“x\.npz” is not a kept run: it"):
         mine.add(content, "x.npz")
     assert not mine.folder.exists()
 
@@ -243,14 +243,14 @@ def test_a_file_that_is_no_run_is_refused_and_leaves_nothing(mine, content):
 def test_a_run_that_was_changed_on_the_way_is_refused(mine, recording):
     content = bytearray(mine.path(mine.keep(recording).id).read_bytes())
     content[len(content) // 2] ^= 1
-    with pytest.raises(ShelfError, match="is not a kept run: "):
+    with pytest.raises(ArchiveError, match="is not a kept run: "):
         mine.add(bytes(content), "x.npz")
     assert len(mine.kept()) == 1
 
 
 def test_a_file_too_large_is_refused_unread(mine, monkeypatch):
     monkeypatch.setattr(run_archive, "LARGEST", 2**20)
-    with pytest.raises(ShelfError, match=r"“x\.npz” is too large: it has 2 MiB, and 1 MiB are the most"):
+    with pytest.raises(ArchiveError, match=r"“x\.npz” is too large: it has 2 MiB, and 1 MiB are the most"):
         mine.add(bytes(2**21), "x.npz")
 
 
@@ -296,9 +296,9 @@ def test_a_foreign_file_is_a_problem_and_not_a_run(mine, recording):
         "20261123-190000-ab12cf.npz": "it is no file",
         "20261123-190000-ab12c0.npz": "its end is missing or not its own",
     }
-    with pytest.raises(ShelfError, match="cannot be opened: its end is missing"):
+    with pytest.raises(ArchiveError, match="cannot be opened: its end is missing"):
         mine.load("20261123-190000-ab12c0")
-    with pytest.raises(ShelfError, match=r"cannot be read: it is no \.npz file"):
+    with pytest.raises(ArchiveError, match=r"cannot be read: it is no \.npz file"):
         mine.about("20261123-190000-ab12cd")
 
 
@@ -353,7 +353,7 @@ def test_a_disk_that_refuses_is_told_in_a_sentence_and_loses_nothing(mine, recor
         acts["The run was not deleted"] = lambda: mine.delete(kept.id)
     monkeypatch.setattr(os, call, refused(error))
     for failure, act in acts.items():
-        with pytest.raises(ShelfError, match=f"^{failure}: {WORDS[error]}. The folder is .*home.$"):
+        with pytest.raises(ArchiveError, match=f"^{failure}: {WORDS[error]}. The folder is .*home.$"):
             act()
     monkeypatch.undo()
     assert mine.kept() == [mine.about(kept.id)]
@@ -366,7 +366,7 @@ def test_a_file_in_the_folders_place_is_told(mine, recording, place):
     path = mine.folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("here first")
-    with pytest.raises(ShelfError, match="not kept: a file is in the place of a folder; move it away"):
+    with pytest.raises(ArchiveError, match="not kept: a file is in the place of a folder; move it away"):
         mine.keep(recording)
     assert mine.kept() == []
     assert list(mine.problems.values()) == [run_archive.REASONS[errno.ENOTDIR]]
@@ -376,7 +376,7 @@ def test_a_file_in_the_folders_place_is_told(mine, recording, place):
 
 def test_a_folder_that_may_not_be_made_is_told(mine, recording, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refused(errno.EACCES))
-    with pytest.raises(ShelfError, match="not kept: that is not permitted; name another folder in DESCENT_LAB_HOME"):
+    with pytest.raises(ArchiveError, match="not kept: that is not permitted; name another folder in DESCENT_LAB_HOME"):
         mine.keep(recording)
 
 
@@ -439,7 +439,7 @@ except ShelfError as error:
 """
 
 
-def child(code: str, mine: Shelf, recording: Recording, *arguments: str) -> subprocess.Popen:
+def child(code: str, mine: RunArchive, recording: Recording, *arguments: str) -> subprocess.Popen:
     """A process with a shelf on the same folder."""
     save(mine.folder.parent / "run.npz", recording)
     command = [sys.executable, "-c", CHILD + code, str(mine.folder), str(mine.folder.parent / "run.npz"), *arguments]
@@ -516,7 +516,7 @@ def test_a_process_that_hangs_is_not_waited_for_forever(mine, recording, monkeyp
     key = mine.keep(recording).id
     process = child(SLOW, mine, recording, key)
     assert process.stdout.readline() == "writing\n"
-    with pytest.raises(ShelfError, match=r"Another process has been busy in .*runs for 0\.05 s; try again later"):
+    with pytest.raises(ArchiveError, match=r"Another process has been busy in .*runs for 0\.05 s; try again later"):
         mine.delete(key)
     assert mine.keep(recording).id != key
     process.communicate("\n" * 5)

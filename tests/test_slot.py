@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.backprop_stages import Passes
+from dashboard.instruments.backprop_stages import BackpropStages
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
@@ -18,14 +18,14 @@ from dashboard.instruments.parameter_walk import ParameterWalk
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.roc_curve import RocCurve
 from dashboard.pages import compared_card
-from dashboard.pages.card import Slot
+from dashboard.pages.card import Card
 from dashboard.pages.page import Page
 from dashboard.pages.playground import Playground, PlaygroundView
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import Guest, Store
+from dashboard.state.store import ComparedRun, Store
 
 NAME = "<b>wide</b> & slow"
 
@@ -45,8 +45,8 @@ def run_of(
     return run
 
 
-def guest(store: Store | None = None, name: str = NAME, color: str = "#8d62c9") -> Guest:
-    return Guest(f"id of {name}", name, color, store or run_of(hidden=[5], learning_rate=0.03))
+def compared(store: Store | None = None, name: str = NAME, color: str = "#8d62c9") -> ComparedRun:
+    return ComparedRun(f"id of {name}", name, color, store or run_of(hidden=[5], learning_rate=0.03))
 
 
 def settle(page: Page) -> Page:
@@ -59,14 +59,14 @@ def settle(page: Page) -> Page:
     raise AssertionError("the page never comes to rest")
 
 
-def page_of(run: Run, *guests: Guest) -> Page:
+def page_of(run: Run, *compared_runs: ComparedRun) -> Page:
     page = Playground(run)
-    run.welcome(guests)
+    run.compare_with(compared_runs)
     return settle(page)
 
 
-def card(page: Page, kind: type) -> Slot:
-    return next(slot for slot in page.slots if isinstance(slot.instrument, kind))
+def card(page: Page, kind: type) -> Card:
+    return next(card for card in page.cards if isinstance(card.instrument, kind))
 
 
 def columns(instrument: Any) -> dict[str, dict[str, list]]:
@@ -83,24 +83,24 @@ def _plain(value: Any) -> Any:
 
 def test_every_picture_shows_every_guest_at_the_pages_epoch_wherever_that_is():
     run, names = run_of(pictures=(DecisionMap, LossCurve, LossLandscape, GradientBars)), ("one", "two")
-    page = page_of(run, *(guest(name=name) for name in names))
+    page = page_of(run, *(compared(name=name) for name in names))
     for epoch in (40, 10, 25, 0):
         run.look_at(epoch)
         settle(page)
-        for slot in page.slots:
-            assert slot.instrument.shown == epoch
-            if slot.instrument.overlays_guests:
-                assert set(columns(slot.instrument)["now"]["epoch"]) == {epoch}
-                assert all(name in slot.instrument.caption for name in names)
+        for card in page.cards:
+            assert card.instrument.shown == epoch
+            if card.instrument.overlays_compared:
+                assert set(columns(card.instrument)["now"]["epoch"]) == {epoch}
+                assert all(name in card.instrument.caption for name in names)
             else:
-                assert [one.guest.name for one in slot.beside] == list(names)
-                assert [one.instrument.shown for one in slot.beside] == [epoch] * 2
-                assert all(type(one.instrument) is type(slot.instrument) for one in slot.beside)
+                assert [one.compared.name for one in card.beside] == list(names)
+                assert [one.instrument.shown for one in card.beside] == [epoch] * 2
+                assert all(type(one.instrument) is type(card.instrument) for one in card.beside)
 
 
 def test_a_guests_picture_is_that_of_its_own_run():
     other = run_of(hidden=[5], learning_rate=0.03)
-    page = page_of(run_of(30), guest(other))
+    page = page_of(run_of(30), compared(other))
     alone = run_of(30, hidden=[5], learning_rate=0.03)
     for kind in (DecisionMap, ActivationMap):
         assert columns(card(page, kind).beside[0].instrument) == columns(kind(alone))
@@ -109,19 +109,19 @@ def test_a_guests_picture_is_that_of_its_own_run():
 def test_a_page_without_guests_has_its_own_pictures_only():
     run = run_of(5)
     page = settle(Playground(run))
-    for guests in ((), (guest(),), ()):
-        run.welcome(guests)
+    for compared_runs in ((), (compared(),), ()):
+        run.compare_with(compared_runs)
         settle(page)
-        apart = [slot for slot in page.slots if not slot.instrument.overlays_guests]
-        assert [len(slot.beside) for slot in apart] == [len(guests)] * 2
-        assert [len(slot._picture.objects) for slot in page.slots] == [1 + len(slot.beside) for slot in page.slots]
-        assert [bool(slot._picture.stylesheets) for slot in apart] == [bool(guests)] * 2
+        apart = [card for card in page.cards if not card.instrument.overlays_compared]
+        assert [len(card.beside) for card in apart] == [len(compared_runs)] * 2
+        assert [len(card._picture.objects) for card in page.cards] == [1 + len(card.beside) for card in page.cards]
+        assert [bool(card._picture.stylesheets) for card in apart] == [bool(compared_runs)] * 2
     assert page.in_view == page.shown
 
 
 def test_a_guest_that_does_not_suit_a_picture_says_why_there():
     regression = run_of(dataset="sine", learning_rate=0.01)
-    page = page_of(run_of(), guest(regression), guest(Race(RaceSettings()), name="race"))
+    page = page_of(run_of(), compared(regression), compared(Race(RaceSettings()), name="race"))
     unsuited, race = card(page, DecisionMap).beside
     assert DecisionMap.missing in unsuited._name.text
     assert "another kind" in race._name.text
@@ -131,7 +131,7 @@ def test_a_guest_that_does_not_suit_a_picture_says_why_there():
 
 
 def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
-    page = page_of(run_of(40), guest(run_of(15)))
+    page = page_of(run_of(40), compared(run_of(15)))
     one = card(page, DecisionMap).beside[0]
     assert one.instrument.shown == 15
     assert "ends at epoch 15" in one._name.text
@@ -141,15 +141,15 @@ def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
 
 
 def test_a_guests_name_cannot_become_part_of_the_page():
-    page = page_of(run_of(), guest())
-    texts = [one._name.text for slot in page.slots for one in slot.beside] + [slot._caption.text for slot in page.slots]
+    page = page_of(run_of(), compared())
+    texts = [one._name.text for card in page.cards for one in card.beside] + [card._caption.text for card in page.cards]
     assert all("<b>wide" not in text for text in texts)
-    assert sum("&lt;b&gt;wide&lt;/b&gt; &amp; slow" in text for text in texts) == len(page.slots)
+    assert sum("&lt;b&gt;wide&lt;/b&gt; &amp; slow" in text for text in texts) == len(page.cards)
 
 
 def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
     run = run_of()
-    page = page_of(run, guest())
+    page = page_of(run, compared())
     other = card(page, DecisionMap).beside[0].instrument
     x = other.run.frame().setup.train.x
     other.tapped(*x[7])
@@ -161,23 +161,23 @@ def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
 
 def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
     run = run_of()
-    page = page_of(run, guest())
+    page = page_of(run, compared())
     card(page, ActivationMap).beside[0].instrument.tapped(12.4, 0.5)
     assert page.behind(run.version)
     settle(page)
     assert run.looked_at == 12
-    assert {slot.instrument.shown for slot in page.slots} == {12}
-    assert {one.instrument.shown for slot in page.slots for one in slot.beside} == {12}
+    assert {card.instrument.shown for card in page.cards} == {12}
+    assert {one.instrument.shown for card in page.cards for one in card.beside} == {12}
     card(page, ActivationMap).beside[0].instrument.run.look_at(None)
     settle(page)
     assert run.looked_at is None
-    assert {slot.instrument.shown for slot in page.slots} == {40}
+    assert {card.instrument.shown for card in page.cards} == {40}
 
 
 def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
     monkeypatch.setattr(compared_card, "EVERY", 0.2)
     run = run_of(0, [DecisionMap])
-    page = page_of(run, guest(run_of(500)))
+    page = page_of(run, compared(run_of(500)))
     one, drawn, began = card(page, DecisionMap).beside[0], set(), time.perf_counter()
     for _ in range(200):
         run.advance(1)
@@ -194,47 +194,47 @@ def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkey
 def test_pictures_are_made_one_at_a_time():
     run = run_of()
     page = Playground(run)
-    run.welcome([guest(), guest(name="other")])
+    run.compare_with([compared(), compared(name="other")])
     made = []
     while page.behind(run.version):
         page.draw(run.frame(), run.version)
-        made.append(len(page.shown) + sum(one.made for slot in page.slots for one in slot.beside))
+        made.append(len(page.shown) + sum(one.made for card in page.cards for one in card.beside))
     # A card's own picture and the first of its guests may come together.
     assert max(np.diff([0, *made])) <= 2
     assert made[-1] == 3 + 2 * 2
 
 
 def test_choices_in_a_cards_head_hold_for_its_guests_and_end_with_them():
-    page = page_of(run_of(pictures=[LossLandscape]), guest())
-    slot = card(page, LossLandscape)
-    one = slot.beside[0]
-    slot.instrument.reach = 1.0
+    page = page_of(run_of(pictures=[LossLandscape]), compared())
+    landscape = card(page, LossLandscape)
+    one = landscape.beside[0]
+    landscape.instrument.reach = 1.0
     assert one.instrument.reach == 1.0
-    page.run.welcome([])
+    page.run.compare_with([])
     settle(page)
-    slot.instrument.reach = 0.3
+    landscape.instrument.reach = 0.3
     assert one.instrument.reach == 1.0
 
 
 def test_the_heavy_work_of_guests_is_in_view_with_that_of_the_run():
-    page = page_of(run_of(pictures=[LossLandscape, LossCurve]), guest())
+    page = page_of(run_of(pictures=[LossLandscape, LossCurve]), compared())
     frame, surveyed = page.run.frame(), []
     for one in page.in_view:
         for _ in one.work(frame) or ():
             pass
     settle(page)
-    slot = card(page, LossLandscape)
-    for instrument in (slot.instrument, slot.beside[0].instrument):
+    landscape = card(page, LossLandscape)
+    for instrument in (landscape.instrument, landscape.beside[0].instrument):
         surveyed.append(columns(instrument)["surface"]["image"][0])
         assert "surveying" not in instrument.caption
         assert instrument.work(instrument.run.frame()) is None
     assert surveyed[0] != surveyed[1]
-    assert slot.beside[0].heavy is slot.instrument.heavy
+    assert landscape.beside[0].heavy is landscape.instrument.heavy
 
 
 def test_losses_of_guests_are_drawn_into_the_same_figure_exactly_and_streamed_as_anew():
     run, other = run_of(0), run_of(900, learning_rate=0.03)
-    run.welcome([guest(other)])
+    run.compare_with([compared(other)])
     streamed = LossCurve(run)
     for epochs in (1, 1, 7, 300, 1, 240, 100):
         run.advance(epochs)
@@ -251,15 +251,15 @@ def test_the_loss_curve_follows_when_guests_come_and_go():
     run = run_of()
     curve = LossCurve(run)
     before = columns(curve)
-    highest = guest(run_of(loss="mse", initializer="large"), name="high")
-    for guests in ([guest()], [guest(), highest]):
-        run.welcome(guests)
+    highest = compared(run_of(loss="mse", initializer="large"), name="high")
+    for compared_runs in ([compared()], [compared(), highest]):
+        run.compare_with(compared_runs)
         curve.draw(run.frame())
-        assert sum("guest" in label for label in columns(curve)) == 2 * len(guests)
+        assert sum("guest" in label for label in columns(curve)) == 2 * len(compared_runs)
     curve.log = True
     top = max(highest.store.history.kept(-1, 40).loss)
     assert curve.figure.y_range.end >= top
-    run.welcome([])
+    run.compare_with([])
     curve.log = False
     curve.draw(run.frame())
     assert columns(curve) == before
@@ -267,29 +267,29 @@ def test_the_loss_curve_follows_when_guests_come_and_go():
 
 def test_the_roc_curve_of_a_guest_is_the_one_of_its_own_run():
     run, other = run_of(), run_of(learning_rate=0.01)
-    run.welcome([guest(other)])
+    run.compare_with([compared(other)])
     curve = RocCurve(run)
     alone = run_of(learning_rate=0.01)
     assert columns(curve)["guest 1: training"] == columns(RocCurve(alone))["training"]
 
 
 def test_a_card_with_guests_is_saved_with_all_of_them():
-    page = page_of(run_of(pictures=[ActivationMap]), guest(name="this run"), guest(name="=1+1"))
-    slot = card(page, ActivationMap)
-    file = slot._file("csv")
+    page = page_of(run_of(pictures=[ActivationMap]), compared(name="this run"), compared(name="=1+1"))
+    drawn = card(page, ActivationMap)
+    file = drawn._file("csv")
     assert file["name"] == "playground-activations-epoch-40.csv"
     runs = {row["run"] for row in csv.DictReader(StringIO(file["text"]))}
     assert runs == {"this run", "guest 1: this run", "guest 2: =1+1"}
-    figures = slot._file("png")["figures"]
+    figures = drawn._file("png")["figures"]
     assert [figure["name"] for figure in figures] == ["this run", "this run", "=1+1"]
     assert len({figure["id"] for figure in figures}) == 3
-    assert figures[0]["id"] == slot.instrument.figure.id
+    assert figures[0]["id"] == drawn.instrument.figure.id
 
 
 def test_the_menu_offers_what_there_is_to_save():
     page = settle(Playground(run_of(5)))
-    assert all(slot._save.kinds == ["png", "svg", "csv"] for slot in page.slots)
-    nothing = Slot(run_of(), [RocCurve])
+    assert all(card._save.kinds == ["png", "svg", "csv"] for card in page.cards)
+    nothing = Card(run_of(), [RocCurve])
     nothing._run.settings.param.update(dataset="blobs", classes=3)
     nothing.draw(nothing._run.frame(), 0)
     assert nothing._save.kinds == []
@@ -298,13 +298,13 @@ def test_the_menu_offers_what_there_is_to_save():
 def test_sheets_and_tables_are_saved_with_all_their_digits():
     race = Race(RaceSettings())
     race.advance(5)
-    table = Slot(race, [RaceTable], page="geometry")
+    table = Card(race, [RaceTable], page="geometry")
     table.draw(race.frame(), race.version)
     assert table._save.kinds == ["csv"]
     rows = list(csv.DictReader(StringIO(table._file("csv")["text"])))
     assert [float(row["above"]) for row in rows] == race.frame().heights.tolist()
     run = run_of(3)
-    passes = Passes(run).table()
+    passes = BackpropStages(run).table()
     weights = run.network.weights[0]
     np.testing.assert_array_equal(passes["W1"]["value"], weights.ravel())
     np.testing.assert_array_equal(passes["W1"]["row"], np.repeat(range(2), 4))

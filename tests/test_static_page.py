@@ -17,15 +17,15 @@ from bokeh.models import ColorMapper, ColumnDataSource, Range1d
 from test_film import played, same
 
 import dashboard.export.static_page
-from dashboard.export.page_snapshot import Scene
+from dashboard.export.page_snapshot import PageSnapshot
 from dashboard.export.static_page import StaticPage, file_name, in_words, packed, static_page
 from dashboard.pages import PAGES
 from dashboard.shell.app import App
-from dashboard.shell.share_dialog import Share
+from dashboard.shell.share_dialog import ShareDialog
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
-from dashboard.widgets.export_card import Goods, Offer
+from dashboard.widgets.export_card import ExportCard, Payload
 from engine.recording import Recording, load
 
 FILMED = ("playground", "geometry", "backpropagation", "depth")
@@ -46,19 +46,19 @@ def part(file: bytes, name: str) -> str:
     return re.search(rf'<script [^>]*id="{name}">(.*?)</script>', file.decode(), re.S)[1]
 
 
-def film(file: bytes) -> list[dict[tuple, Any]]:
-    return played(b64decode(part(file, "film")))
+def animation(file: bytes) -> list[dict[tuple, Any]]:
+    return played(b64decode(part(file, "animation")))
 
 
 @pytest.fixture
 def scenes(monkeypatch: pytest.MonkeyPatch) -> list[dict[tuple, Any]]:
     """What the pictures of a page hold in truth at each frame that is shot: columns, ranges, colors and captions."""
     shot: list[dict[tuple, Any]] = []
-    shoot = Scene.shoot
+    capture = PageSnapshot.capture
 
-    def look(scene: Scene, film: Any) -> None:
-        shoot(scene, film)
-        models = scene._document.models
+    def look(snapshot: PageSnapshot, animation: Any) -> None:
+        capture(snapshot, animation)
+        models = snapshot._document.models
         sources = [model for model in models if isinstance(model, ColumnDataSource)]
         columns = {
             ("column", source.id, name): _copy(column) for source in sources for name, column in source.data.items()
@@ -70,10 +70,10 @@ def scenes(monkeypatch: pytest.MonkeyPatch) -> list[dict[tuple, Any]]:
             if isinstance(model, kind)
             for name in names
         }
-        captions = {("caption", place): one.caption for place, one in enumerate(scene.page.shown)}
+        captions = {("caption", place): one.caption for place, one in enumerate(snapshot.page.shown)}
         shot.append({**columns, **ends, **captions})
 
-    monkeypatch.setattr(Scene, "shoot", look)
+    monkeypatch.setattr(PageSnapshot, "capture", look)
     return shot
 
 
@@ -87,7 +87,7 @@ def _copy(value: Any) -> Any:
 def test_the_film_holds_what_the_pictures_show_at_every_frame(slug, scenes):
     """What has no track stays as it is in the file's models from the first frame on."""
     file = static_page(PAGES[slug], recording_of(slug), frames=3, seconds=0.0)
-    frames = film(file)
+    frames = animation(file)
     assert len(frames) == len(scenes) == 3
     for shown, true in zip(frames, scenes, strict=True):
         wrong = [name for name, value in true.items() if not same(_as_sent(value), shown.get(name, scenes[0][name]))]
@@ -179,7 +179,7 @@ def test_heavy_pictures_are_computed_for_the_last_epoch_and_only_as_long_as_ther
     captions = []
     for seconds in (0.0, 60.0):
         file = static_page(PAGES["playground"], recording_of("playground"), 2, seconds=seconds)
-        captions.append(film(file)[-1]["caption", 2])
+        captions.append(animation(file)[-1]["caption", 2])
     assert captions[0] == "surveying the surface…"
     assert "around epoch 12; now" in captions[1]
 
@@ -207,10 +207,10 @@ def test_names_of_files_can_be_written_anywhere(title, name):
 
 
 @pytest.fixture
-def share() -> Share:
+def share() -> ShareDialog:
     run, _ = PAGES["home"].opened()
     run.advance(6)
-    return Share(App(run, "home"))
+    return ShareDialog(App(run, "home"))
 
 
 def test_the_link_says_which_epoch_is_shown(share):
@@ -243,7 +243,7 @@ def test_code_and_recording_are_of_the_page(share, tmp_path):
 
 
 def test_a_race_has_no_network_to_offer():
-    share = Share(App(page="geometry"))
+    share = ShareDialog(App(page="geometry"))
     assert not share._code.visible
     with pytest.raises(ValueError, match="no network"):
         share.numpy()
@@ -258,7 +258,7 @@ def test_a_page_is_made_beside_everything_else_and_leaves_the_visitors_alone(sha
     share.make()
     share._job.wait(60)
     assert share.page().name == "Start-epoch-3.html"
-    assert [act["act"] for act in share._film.acts] == ["page", "make"]
+    assert [act["act"] for act in share._animation.acts] == ["page", "make"]
     assert (run.version, run.looked_at, share._host.shown) == (version, 3, kind)
 
 
@@ -268,27 +268,27 @@ def test_a_page_can_be_cancelled(share):
     share.cancel()
     job.wait(60)
     assert not job.busy
-    assert [act["act"] for act in share._film.acts] == ["make"]
+    assert [act["act"] for act in share._animation.acts] == ["make"]
 
 
 def test_what_goes_wrong_is_said(share, monkeypatch):
-    monkeypatch.setattr(StaticPage, "_shoot", lambda *_: _refuse("a reason"))
+    monkeypatch.setattr(StaticPage, "_capture", lambda *_: _refuse("a reason"))
     share.make()
     share._job.wait(60)
-    assert share._film.state == "the page could not be made: a reason"
-    assert [act["act"] for act in share._film.acts] == ["make"]
+    assert share._animation.state == "the page could not be made: a reason"
+    assert [act["act"] for act in share._animation.acts] == ["make"]
 
 
 def test_goods_go_in_pieces_and_are_let_go_of(monkeypatch):
     made = []
-    offer = Offer({"a": lambda: made.append(1) or Goods(b"abcdefg", "name")})
-    monkeypatch.setattr(Offer, "PIECE", 3)
+    offer = ExportCard({"a": lambda: made.append(1) or Payload(b"abcdefg", "name")})
+    monkeypatch.setattr(ExportCard, "PIECE", 3)
     answers = [offer.answer("a", start) for start in (0, 3, 6)]
     assert b"".join(answer["data"] for answer in answers) == b"abcdefg"
     assert {(answer["size"], answer["name"]) for answer in answers} == {(7, "name")}
     assert made == [1]
     assert offer._handed.content == b""
-    assert "no" in Offer({"a": lambda: _refuse("no")}).answer("a", 0)["trouble"]
+    assert "no" in ExportCard({"a": lambda: _refuse("no")}).answer("a", 0)["trouble"]
 
 
 def _refuse(sentence: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dashboard.state.job import Job
+from dashboard.state.job import ThreadTask
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
@@ -157,7 +157,7 @@ def test_a_job_that_fails_says_why(caplog):
         raise RuntimeError("no more paper")
 
     errors = []
-    Job(fails(), errors.append).wait(PATIENCE)
+    ThreadTask(fails(), errors.append).wait(PATIENCE)
     assert [str(error) for error in errors] == ["no more paper"]
     assert "a job was stopped by an error" in caplog.text
 
@@ -174,7 +174,7 @@ def test_a_dropped_job_leaves_the_rest_undone():
         finally:
             closed.append(1)
 
-    job = Job(endless())
+    job = ThreadTask(endless())
     job.drop()
     job.wait(PATIENCE)
     assert closed == [1]

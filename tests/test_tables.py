@@ -16,11 +16,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dashboard.instruments.decision_map import DecisionMap
-from dashboard.state.analyses.point_editor import Drawing
+from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
-from dashboard.storage.csv_file.csv_import import MOST_READ, Sheet, read_csv
+from dashboard.storage.csv_file.csv_import import MOST_READ, CsvImport, read_csv
 from dashboard.storage.formulas import guarded, unguarded
 from dashboard.storage.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
 from engine.datasets import DATASETS
@@ -49,7 +49,7 @@ def tables_in(folder: Path) -> Tables:
     return Tables(lambda: folder)
 
 
-def rows(sheet: Sheet) -> list[list[str]]:
+def rows(sheet: CsvImport) -> list[list[str]]:
     return [cells for _, cells in sheet.rows]
 
 
@@ -407,8 +407,8 @@ def test_a_study_of_own_data_trains_on_them():
     assert not study.is_of(settings)
 
 
-def drawing() -> Drawing:
-    return Drawing(Settings(n=40, hidden=[3]))
+def drawing() -> PointEditor:
+    return PointEditor(Settings(n=40, hidden=[3]))
 
 
 def test_points_that_are_drawn_become_the_data_and_are_taken_back_one_by_one():
@@ -461,7 +461,7 @@ def test_a_drawing_begins_anew_with_other_data_and_never_grows_beyond_the_most()
 
 
 def test_classes_of_named_data_keep_their_names():
-    drawn = Drawing(Settings())
+    drawn = PointEditor(Settings())
     drawn._settings.take(LETTERS)
     drawn.add(np.array([[3.0, 3.0]]), 3)
     assert drawn._settings.table().labels == ("no", "yes", "ä;ö", "3")

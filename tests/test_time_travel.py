@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.state.analyses.sharpness import Lookout
+from dashboard.state.analyses.sharpness import StabilityMonitor
 from dashboard.state.bookmarks import Bookmarks
-from dashboard.state.checkpoints import Trail
+from dashboard.state.checkpoints import Checkpoints
 from dashboard.state.clock import Clock
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
@@ -75,7 +75,7 @@ def test_a_fork_that_changes_nothing_goes_the_same_way_bit_for_bit(setup, epoch)
 
 
 def test_a_fork_from_far_away_is_exact_where_checkpoints_are_thin(monkeypatch):
-    monkeypatch.setattr(Trail, "MOST", 4)
+    monkeypatch.setattr(Checkpoints, "MOST", 4)
     run = tuned(run_of({"optimizer": "adam", "batch_size": 9}), 333)
     before = way(run)
     for epoch in (332, 150, 47, 3):
@@ -89,10 +89,10 @@ def test_a_fork_from_far_away_is_exact_where_checkpoints_are_thin(monkeypatch):
 def test_checkpoints_stay_few_and_are_spread_over_the_whole_run():
     run = run_of({})
     run.advance(3000)
-    at = [checkpoint.index for checkpoint in run._attempt.trail._checkpoints]
-    assert len(at) <= Trail.MOST
+    at = [checkpoint.index for checkpoint in run._attempt.checkpoints._checkpoints]
+    assert len(at) <= Checkpoints.MOST
     assert at[0] == 0
-    assert max(np.diff([*at, 3000])) <= 4 * 3000 / Trail.MOST + 64
+    assert max(np.diff([*at, 3000])) <= 4 * 3000 / Checkpoints.MOST + 64
 
 
 def test_a_fork_with_another_learning_rate_goes_another_way_from_there():
@@ -322,10 +322,10 @@ def edge_run(**choices) -> Run:
 
 def test_the_epoch_in_which_sharpness_meets_the_edge_is_found_between_two_looks():
     run = edge_run()
-    lookout = Lookout(run)
+    monitor = StabilityMonitor(run)
     for _ in range(4):
         run.advance(100)
-        for _ in lookout.work(run.frame()) or ():
+        for _ in monitor.work(run.frame()) or ():
             pass
     at = titles(run)["edge"]
     values = []
@@ -337,7 +337,7 @@ def test_the_epoch_in_which_sharpness_meets_the_edge_is_found_between_two_looks(
     # Measured to a hundredth of the eigenvector, which is a ten thousandth of its value.
     assert values[0] < 20 * 1.001
     assert values[1] > 20 * 0.999
-    assert lookout.work(run.frame()) is None
+    assert monitor.work(run.frame()) is None
 
 
 TUNED = {"l2": 0.05, "l1": 0.002, "learning_rate": 0.2, "momentum": 0.3, "batch_size": 8}
@@ -390,7 +390,7 @@ def test_a_change_that_is_taken_back_before_the_next_update_leaves_no_trace():
     before = {name: getattr(Settings(), name) for name in ("l1", "l2", "batch_size")}
     run.settings.param.update(**before, learning_rate=0.1, momentum=0.8)
     run.advance(10)
-    assert len(run.frame().tunings) == 1
+    assert len(run.frame().hyperparameters) == 1
 
 
 def test_a_penalty_chosen_before_the_first_update_counts_from_epoch_0_on():
@@ -425,7 +425,7 @@ def test_epochs_that_are_no_longer_kept_can_be_trained_once_more_as_they_were():
 
 def test_there_is_no_edge_to_be_found_for_adam():
     run = edge_run(optimizer="adam", learning_rate=0.01)
-    assert Lookout(run).work(run.frame()) is None
+    assert StabilityMonitor(run).work(run.frame()) is None
 
 
 def test_a_fork_keeps_the_bookmarks_before_it():

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.instruments.logged_activations import ToldActivations
+from dashboard.instruments.logged_activations import LoggedActivations
 from dashboard.pages import PAGES
 from dashboard.pages.watch import Watch
 from dashboard.shell.app import App
-from dashboard.state.clock import CONDUCTOR
+from dashboard.state.clock import SCHEDULER
 from dashboard.state.playback import Playback, clock_of
 from dashboard.tracking import discovery, logger, run_log, sampler
-from dashboard.tracking.log_reader import Tail
-from dashboard.tracking.logger import Lab, observe, watch
-from dashboard.tracking.run_log import feeds
+from dashboard.tracking.log_reader import LogReader
+from dashboard.tracking.logger import Logger, observe, watch
+from dashboard.tracking.run_log import run_logs
 from dashboard.tracking.sampler import mean_of, norm
-from dashboard.tracking.tracked_run import KIND, Watched, WatchSettings
+from dashboard.tracking.tracked_run import KIND, TrackedRun, WatchSettings
 from engine import DATASETS, Network, train
 from engine.datasets import Dataset
 from engine.recording import load, save
@@ -44,35 +44,35 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logger]:
     """A run that was told of by a loop of somebody's own, and goes on; everything is measured, however busy we are."""
     monkeypatch.setattr(sampler, "CREDIT", 1e6)
     with watch("mine") as found:
         for epoch in range(30):
             tell(found, epoch)
-        found._scribe.flush()
+        found._writer.flush()
         yield found
 
 
-def tell(found: Lab, epoch: int) -> None:
+def tell(found: Logger, epoch: int) -> None:
     weights = [np.full((3, 4), epoch + 1.0), np.full((4, 2), 2.0)]
     active = np.tile([0.0, 1e-4, 1.0, epoch], (5, 1))
     found.log(epoch, loss=1 / (epoch + 1), gradients=weights, activations=[active], parameters=weights)
 
 
-def seen(key: str) -> Tail:
-    tail = Tail.of(key)
+def seen(key: str) -> LogReader:
+    tail = LogReader.of(key)
     for _ in range(20):
         tail._looked = -1
         tail.poll()
     return tail
 
 
-def look(watched: Watched) -> Watched:
+def look(watched: TrackedRun) -> TrackedRun:
     """The store, once it has looked around."""
     watched._listing._looked = -1
-    if watched._tail:
-        watched._tail._looked = -1
+    if watched._reader:
+        watched._reader._looked = -1
     assert watched.version
     return watched
 
@@ -94,7 +94,7 @@ def test_observe_yields_the_epochs_unchanged_and_all_of_them_are_told():
     for one, other in zip(plain, shown, strict=True):
         assert (one.index, one.loss) == (other.index, other.loss)
         assert (one.parameters == other.parameters).all()
-    tail = seen(next(feeds()))
+    tail = seen(next(run_logs()))
     kept = tail.history.epochs()
     assert kept.index.tolist() == list(range(151))
     for name in COLUMNS:
@@ -116,19 +116,19 @@ def test_a_network_of_ours_is_shown_with_its_examples(dataset):
     outputs = {"binary": (1, "sigmoid"), "classes": (data.n_classes, "softmax"), "regression": (1, "linear")}[data.task]
     network = Network([data.features, 4, outputs[0]], output=outputs[1], activation="tanh")
     epochs_of(observe(train(network, data)), 5)
-    tail = seen(next(feeds()))
+    tail = seen(next(run_logs()))
     assert tail.has_data
     setup = tail.setup
     assert (setup.task, setup.train.n_classes, setup.network.sizes) == (data.task, data.n_classes, network.sizes)
     assert (setup.train.x == data.x).all()
     assert (setup.train.y == data.y).all()
-    assert Watched().frame().network().loss(setup.train) == pytest.approx(tail.history[-1].loss, rel=1e-12)
+    assert TrackedRun().frame().network().loss(setup.train) == pytest.approx(tail.history[-1].loss, rel=1e-12)
 
 
 def test_so_many_examples_are_not_told_and_the_page_says_so(monkeypatch):
     monkeypatch.setattr(run_log, "MOST_EXAMPLES", 59)
     epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 5)
-    tail = seen(next(feeds()))
+    tail = seen(next(run_logs()))
     assert not (tail.feed.folder / "data.npz").exists()
     assert (tail.has_data, tail.history[-1].index) == (False, 5)
     assert "pictures that are made of them" in " ".join(tail.problems)
@@ -139,7 +139,7 @@ def test_epochs_that_come_from_elsewhere_are_told_too():
     network = Network([2, 4, 1])
     epochs = epochs_of(train(network, data), 9)
     assert list(observe(iter(epochs), "given", network=network, data=data)) == epochs
-    tail = seen(next(feeds()))
+    tail = seen(next(run_logs()))
     assert (tail.feed.name, tail.has_data, tail.history[-1].index) == ("given", True, 9)
 
 
@@ -274,8 +274,8 @@ def test_how_a_loop_was_left_is_told(error, end, state):
         found.log(0, loss=1.0)
         if error:
             raise error
-    assert found._scribe.feed.status().end == end
-    assert found._scribe.feed.state() == state
+    assert found._writer.feed.status().end == end
+    assert found._writer.feed.state() == state
     found.log(1, loss=1.0)
     assert seen(found.id).history[-1].index == 0
 
@@ -289,7 +289,7 @@ def test_a_folder_that_cannot_be_written_to_stops_nothing(place, caplog):
         found.log(0, loss=1.0)
     assert "DESCENT_LAB_HOME" in caplog.text
     assert found.id == ""
-    assert Watched().is_empty
+    assert TrackedRun().is_empty
 
 
 def test_a_loop_that_is_broken_off_or_forgotten_is_ended():
@@ -298,7 +298,7 @@ def test_a_loop_that_is_broken_off_or_forgotten_is_ended():
         if epoch.index == 3:
             break
     gc.collect()
-    assert seen(next(feeds())).state == run_log.ENDED
+    assert seen(next(run_logs())).state == run_log.ENDED
 
 
 def test_a_program_that_ends_without_a_word_has_ended_and_not_been_killed(place):
@@ -306,7 +306,7 @@ def test_a_program_that_ends_without_a_word_has_ended_and_not_been_killed(place)
         "from dashboard.tracking.logger import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
-    tail = seen(next(feeds()))
+    tail = seen(next(run_logs()))
     assert (tail.state, tail.history[-1].loss) == (run_log.ENDED, 0.5)
 
 
@@ -332,7 +332,7 @@ def test_a_laboratory_that_is_served_is_found_and_opened_unless_somebody_looks(m
     while not opened and time.monotonic() < deadline:
         time.sleep(0.01)
     assert opened == ["http://localhost:1234/dashboard?page=watch"]
-    Watch(Watched()).behind(0)
+    Watch(TrackedRun()).behind(0)
     watch("again", open_browser=True).close()
     time.sleep(0.1)
     assert len(opened) == 1
@@ -362,17 +362,17 @@ def test_another_way_of_showing_takes_the_browsers_place(monkeypatch):
 
 
 def test_the_store_shows_the_newest_and_takes_up_another_by_itself(told):
-    watched = look(Watched())
+    watched = look(TrackedRun())
     assert watched.frame().epoch.index == 29
     version = watched.version
     tell(told, 30)
-    told._scribe.flush()
+    told._writer.flush()
     assert look(watched).version > version
     assert watched.frame().epoch.index == 30
     watched.look_at(3)
     with watch("another") as other:
         other.log(0, loss=5.0)
-        other._scribe.flush()
+        other._writer.flush()
         assert look(watched).chosen == other.id
         assert watched.frame().epoch.loss == 5.0
         watched.settings.feed = told.id
@@ -381,7 +381,7 @@ def test_the_store_shows_the_newest_and_takes_up_another_by_itself(told):
 
 
 def test_a_feed_that_is_not_there_is_said(told):
-    watched = Watched(WatchSettings(feed="20200101-000000-abcdef"))
+    watched = TrackedRun(WatchSettings(feed="20200101-000000-abcdef"))
     assert watched.is_empty
     assert "not there" in watched.message
     settings, problems = WatchSettings.from_query({"feed": "../../etc"})
@@ -390,12 +390,12 @@ def test_a_feed_that_is_not_there_is_said(told):
 
 
 def test_nothing_is_computed_or_changed_by_looking(told):
-    watched = look(Watched())
+    watched = look(TrackedRun())
     clock = clock_of(watched)
     assert isinstance(clock, Playback)
     assert clock.playing
     clock.play()
-    assert CONDUCTOR.players == 0
+    assert SCHEDULER.players == 0
     assert watched.advance(5) == 0
     clock.back()
     assert (clock.playing, watched.frame().epoch.index) == (False, 28)
@@ -417,11 +417,11 @@ def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
     while app.is_behind():
         app.draw()
     kinds = [type(one).__name__ for one in app.shown.shown]
-    assert kinds == ["LossCurve", "GradientBars", "ToldActivations", "LayerCurves", "UpdateRatios"]
-    activations = next(one for one in app.shown.shown if isinstance(one, ToldActivations))
+    assert kinds == ["LossCurve", "GradientBars", "LoggedActivations", "LayerCurves", "UpdateRatios"]
+    activations = next(one for one in app.shown.shown if isinstance(one, LoggedActivations))
     assert activations.caption.startswith("1 dead, 1 dim of 4 units")
     tell(told, 30)
-    told._scribe.flush()
+    told._writer.flush()
     look(app.run)
     while app.is_behind():
         app.draw()
@@ -457,13 +457,13 @@ def test_the_empty_page_says_what_to_type():
 
 def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
     tell(told, 3)
-    told._scribe.flush()
+    told._writer.flush()
     app = App(page="watch")
     assert app.shown._list.said.splitlines()[0] == "Running."
     assert "Epoch 3 was told twice" in app.shown._list.said
     told.close("failed: ValueError: <b>no</b>")
     look(app.run)
-    app.run._tail.poll()
+    app.run._reader.poll()
     app.draw()
     assert app.shown._list.said.startswith("Failed: ValueError")
     assert app.shown._list.items[0]["state"] == "failed"
@@ -475,7 +475,7 @@ def test_a_watched_run_is_kept_and_opened_again_as_it_was(ours, told, tmp_path):
     if ours:
         epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 20)
     page = PAGES["watch"]
-    watched = look(Watched())
+    watched = look(TrackedRun())
     recording = page(watched).recording("kept")
     assert recording.notes["kind"] == KIND
     save(tmp_path / "run.npz", recording)
@@ -487,16 +487,16 @@ def test_a_watched_run_is_kept_and_opened_again_as_it_was(ours, told, tmp_path):
     assert len(one.setup.train) == len(other.setup.train)
     assert PAGES["watch"](again).shown == []
     with pytest.raises(ValueError, match="not a watched one"):
-        Watched.reopened(type(recording)(recording.epochs, notes={"kind": "run"}))
+        TrackedRun.reopened(type(recording)(recording.epochs, notes={"kind": "run"}))
 
 
 def test_a_watched_run_that_cannot_be_kept_says_why():
     with pytest.raises(ValueError, match="nothing to keep yet"):
-        Watched().recording()
+        TrackedRun().recording()
     many = Dataset(np.random.default_rng(0).normal(size=(6000, 2)), np.arange(6000) % 2 * 1.0, "binary", 2)
     epochs_of(observe(train(Network([2, 4, 1]), many)), 1)
     with pytest.raises(ValueError, match="too many to be kept"):
-        look(Watched()).recording()
+        look(TrackedRun()).recording()
 
 
 @pytest.mark.torch
@@ -534,7 +534,7 @@ class TestTorch:
         flat = np.concatenate([one.weight.detach().numpy().ravel() for one in layers])
         assert (epoch.parameters == flat).all()
         assert epoch.loss == loss.item()
-        assert Tail.of(found.id)._layout.layers == ("0", "2", "4")
+        assert LogReader.of(found.id)._layout.layers == ("0", "2", "4")
 
     def test_what_was_measured_since_the_last_word_is_averaged(self, module, monkeypatch):
         monkeypatch.setattr("dashboard.tracking.torch_adapter.SHARE", 1e9)
@@ -599,13 +599,13 @@ class TestTorch:
 def test_a_parameter_that_was_felt_is_as_it_was_and_hooks_of_others_stay():
     torch = pytest.importorskip("torch")
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 1))
-    heard = []
-    module[2].weight.register_hook(lambda gradient: heard.append(1))
+    received = []
+    module[2].weight.register_hook(lambda gradient: received.append(1))
     with watch("hooks", module=module) as logger:
         for epoch in range(3):
             module(torch.ones(5, 3)).sum().backward()
             logger.log(epoch, loss=0.0)
-    assert seen(next(feeds())).history[0].gradient_norms[0] > 0
+    assert seen(next(run_logs())).history[0].gradient_norms[0] > 0
     assert [parameter._backward_hooks for parameter in module[0].parameters()] == [None, None]
     module(torch.ones(5, 3)).sum().backward()
-    assert len(heard) == 4
+    assert len(received) == 4

@@ -19,7 +19,7 @@ import pytest
 from dashboard.tracking import log_writer, run_log
 from dashboard.tracking.endings import ending, is_ours
 from dashboard.tracking.logger import observe, watch
-from dashboard.tracking.run_log import HEAD, Feed, Layout, feeds
+from dashboard.tracking.run_log import HEAD, Layout, RunLog, run_logs
 from engine import DATASETS, Network, train
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def run(code: str, *flags: str, kill: int = 0) -> subprocess.Popen:
 def told(key: str) -> dict[int, dict[str, float]]:
     """What was told of every epoch, put together."""
     found: dict[int, dict[str, float]] = {}
-    layout, content, at = Layout(), Feed.found(key).records.read_bytes(), 0
+    layout, content, at = Layout(), RunLog.found(key).records.read_bytes(), 0
     names = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
@@ -69,7 +69,7 @@ def told(key: str) -> dict[int, dict[str, float]]:
 
 
 def said(key: str) -> list[str]:
-    content, at, found = Feed.found(key).records.read_bytes(), 0, []
+    content, at, found = RunLog.found(key).records.read_bytes(), 0, []
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
@@ -160,11 +160,11 @@ ENDINGS = {
 def test_each_ends_as_what_it_was(name):
     code, end, error = ENDINGS[name]
     process = run(code)
-    (key,) = feeds()
-    status = Feed.found(key).status()
+    (key,) = run_logs()
+    status = RunLog.found(key).status()
     assert status.end.startswith(end) if end else status.end == "", process.said
     assert status.error == error
-    assert Feed.found(key).state() == (end.split(" ")[0].split(":")[0] if end else run_log.KILLED)
+    assert RunLog.found(key).state() == (end.split(" ")[0].split(":")[0] if end else run_log.KILLED)
     if "hook of their own" in name:
         assert process.said[0] == "theirs\n"
 
@@ -176,8 +176,8 @@ def test_each_ends_as_what_it_was(name):
 def test_signals_end_as_what_they_were(number, state):
     loop = "lab = watch('a')\nfor epoch in range(10**9):\n lab.log(epoch, loss=1.0)\n"
     run(loop + " if epoch == 9: print(1, flush=True)\n time.sleep(.01)", kill=number)
-    (key,) = feeds()
-    assert Feed.found(key).state() == state
+    (key,) = run_logs()
+    assert RunLog.found(key).state() == state
 
 
 def test_a_lab_that_nobody_holds_has_ended_with_all_its_epochs_at_once():
@@ -189,7 +189,7 @@ def test_a_lab_that_nobody_holds_has_ended_with_all_its_epochs_at_once():
 
     for count in (50, 34, 1):
         key = training(count)
-        assert Feed.found(key).status().end == "ended"
+        assert RunLog.found(key).status().end == "ended"
         assert sorted(told(key)) == list(range(count))
 
 
@@ -224,7 +224,7 @@ def test_a_lab_in_a_circle_ends_when_it_is_collected():
 
     key = Trainer().lab.id
     gc.collect()
-    assert Feed.found(key).state() == run_log.ENDED
+    assert RunLog.found(key).state() == run_log.ENDED
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -242,7 +242,7 @@ def test_a_forked_process_neither_writes_into_nor_ends_the_run_of_its_parent():
         os._exit(0)
     os.waitpid(child, 0)
     lab.log(1, loss=0.5)
-    assert Feed.found(lab.id).state() == run_log.LIVE
+    assert RunLog.found(lab.id).state() == run_log.LIVE
     lab.close()
     assert sorted(told(lab.id)) == [0, 1]
 
@@ -264,9 +264,9 @@ if __name__ == "__main__":
     lab.log(1, loss=0.5)
 """)
     subprocess.run([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=120)
-    (key,) = feeds()
+    (key,) = run_logs()
     assert sorted(told(key)) == [0, 1]
-    assert Feed.found(key).status().end == "ended"
+    assert RunLog.found(key).status().end == "ended"
 
 
 def test_a_process_of_multiprocessing_that_trains_tells_of_a_run_of_its_own(tmp_path):
@@ -284,7 +284,7 @@ if __name__ == "__main__":
     [one.join() for one in processes]
 """)
     subprocess.run([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=120)
-    assert [Feed.found(key).status().end for key in feeds()] == ["ended"] * 2
+    assert [RunLog.found(key).status().end for key in run_logs()] == ["ended"] * 2
 
 
 def test_after_the_end_nothing_is_told_and_nothing_raised():
@@ -295,7 +295,7 @@ def test_after_the_end_nothing_is_told_and_nothing_raised():
     lab.log(1, loss=1.0)
     lab.log_epoch(None)
     assert sorted(told(lab.id)) == [0]
-    assert Feed.found(lab.id).status().end == "ended"
+    assert RunLog.found(lab.id).status().end == "ended"
 
 
 def test_two_tellings_of_an_epoch_are_put_together_without_a_word():
@@ -415,7 +415,7 @@ def test_ctrl_c_while_something_is_told_is_the_programs(monkeypatch):
     with pytest.raises(KeyboardInterrupt), watch("Ctrl-C") as lab:
         lab.log(0, loss=1.0, gradients=[1.0])
     assert told(lab.id) == {0: {"loss": 1.0}}
-    assert Feed.found(lab.id).state() == run_log.STOPPED
+    assert RunLog.found(lab.id).state() == run_log.STOPPED
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm here")
@@ -498,7 +498,7 @@ def test_what_is_beyond_a_limit_is_cut_down_and_said_and_can_be_read(name, monke
         for epoch in range(3):
             lab.log(epoch, loss=1.0, **LIMITS[name])
     assert sorted(told(lab.id)) == [0, 1, 2]
-    layout, content, at = Layout(), Feed.found(lab.id).records.read_bytes(), 0
+    layout, content, at = Layout(), RunLog.found(lab.id).records.read_bytes(), 0
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
         assert length <= run_log.LONGEST
@@ -515,7 +515,7 @@ def test_a_network_of_ours_beyond_the_limits_is_cut_down_and_said():
     for epoch in observe(train(network, DATASETS["moons"](10))):
         if epoch.index == 2:
             break
-    (key,) = feeds()
+    (key,) = run_logs()
     assert sorted(told(key)) == [0, 1, 2]
     assert any("parameters: there are 1," in one for one in said(key))
 
@@ -534,14 +534,14 @@ def test_many_epochs_of_large_tables_fit_their_records(monkeypatch):
 def test_an_end_of_any_length_and_letters_is_read(length):
     lab = watch("x" * 1000)
     lab.close(*ending(ValueError, ValueError("ü😀" * length)))
-    assert Feed.found(lab.id).state() == run_log.FAILED
+    assert RunLog.found(lab.id).state() == run_log.FAILED
 
 
 def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(monkeypatch):
     """A disk with room for so many bytes, counted over all files; what is rewritten in place needs none."""
     monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
     lab = watch("full")
-    files, room, write, unlink = {lab._scribe._file}, [100_000], os.write, Path.unlink
+    files, room, write, unlink = {lab._writer._file}, [100_000], os.write, Path.unlink
 
     def written(file: int, content: bytes) -> int:
         if file not in files:
@@ -567,16 +567,16 @@ def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(mon
     monkeypatch.setattr(Path, "unlink", unlinked)
     for epoch in range(60):
         lab.log(epoch, loss=1 / (1 + epoch), gradients=[np.ones(3)], parameters=np.ones(4096))
-        lab._scribe.flush()
+        lab._writer.flush()
     lab.close("failed: ValueError: the end")
     monkeypatch.undo()
-    os.environ["DESCENT_LAB_HOME"] = str(lab._scribe.feed.folder.parents[1])
+    os.environ["DESCENT_LAB_HOME"] = str(lab._writer.feed.folder.parents[1])
     found = told(lab.id)
     assert [found[epoch]["loss"] for epoch in range(60)] == [1 / (1 + epoch) for epoch in range(60)]
     words = [one for one in said(lab.id) if "The disk was full from epoch" in one]
     assert len(words) == 1
     assert 1 <= int(words[0].split("epoch ")[1].split(" ")[0]) <= 4
-    assert Feed.found(lab.id).status().end == "failed: ValueError: the end"
+    assert RunLog.found(lab.id).status().end == "failed: ValueError: the end"
 
 
 def test_threads_that_tell_at_once_lose_nothing():
@@ -597,11 +597,11 @@ def test_threads_that_tell_at_once_lose_nothing():
 def test_a_clock_that_goes_back_stops_no_sign_of_life(monkeypatch):
     lab = watch("clock")
     lab.log(0, loss=1.0)
-    lab._scribe.flush()
+    lab._writer.flush()
     now = time.time
     monkeypatch.setattr("dashboard.tracking.log_writer.SIGN", 0.0)
     monkeypatch.setattr(time, "time", lambda: now() - 86_400)
-    lab._scribe.flush()
-    assert Feed.found(lab.id).status().seen == pytest.approx(now() - 86_400, abs=60)
+    lab._writer.flush()
+    assert RunLog.found(lab.id).status().seen == pytest.approx(now() - 86_400, abs=60)
     monkeypatch.undo()
     lab.close()

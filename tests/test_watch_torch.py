@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from dashboard.tracking import run_log, torch_hooks
-from dashboard.tracking.logger import Lab, watch
-from dashboard.tracking.run_log import HEAD, Feed, Layout, Measured, feeds
+from dashboard.tracking.logger import Logger, watch
+from dashboard.tracking.run_log import HEAD, Layout, Measured, RunLog, run_logs
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -39,11 +39,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert torch_hooks._handles == {"outputs": [], "steps": []}
 
 
-class Told:
+class LoggedHistory:
     """All that a feed tells, put together epoch by epoch."""
 
     def __init__(self, key: str) -> None:
-        self.feed, self.layout = Feed.found(key), Layout()
+        self.feed, self.layout = RunLog.found(key), Layout()
         self.loss: dict[int, float] = {}
         self.gradients: dict[int, dict[str, float]] = {}
         self.means: dict[int, dict[str, np.ndarray]] = {}
@@ -111,7 +111,7 @@ class Step:
     def loss(self) -> Any:
         return (self.module(self.x) ** 2).mean()
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         self.optimizer.zero_grad()
         loss = self.loss()
         loss.backward()
@@ -124,7 +124,7 @@ def simple(module: Callable[[], Any], *shape: int, **options: Any) -> Callable[[
     return lambda: Step(module(), data(*shape), **options)
 
 
-class Shared(nn.Module):
+class SharedRun(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c, self.relu = nn.Linear(4, 16), nn.Linear(16, 8), nn.Linear(8, 1), nn.ReLU()
@@ -171,7 +171,7 @@ class Gan:
         self.module = nn.ModuleDict({"g": mlp(), "d": nn.Sequential(nn.Linear(1, 6), nn.LeakyReLU(), nn.Linear(6, 1))})
         self.optimizers = [torch.optim.Adam(one.parameters(), lr=0.01) for one in self.module.values()]
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         g, d = self.module["g"], self.module["d"]
         fake, real = g(data(8, 4, seed=epoch)), data(8, 1, seed=epoch)
         self.optimizers[1].zero_grad()
@@ -190,7 +190,7 @@ class Scaled(Step):
         super().__init__(mlp(), data(8, 4))
         self.scaler = torch.amp.GradScaler("cpu", init_scale=65536.0)
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         self.optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = self.loss()
@@ -202,7 +202,7 @@ class Scaled(Step):
 
 
 class Accumulated(Step):
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         self.optimizer.zero_grad()
         for part in self.x.split(4):
             loss = (self.module(part) ** 2).mean() / 2
@@ -214,7 +214,7 @@ class Accumulated(Step):
 
 
 class Closure(Step):
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         def closure() -> Any:
             self.optimizer.zero_grad()
             loss = self.loss()
@@ -227,7 +227,7 @@ class Closure(Step):
 
 
 class ByHand(Step):
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         self.module.zero_grad()
         loss = self.loss()
         loss.backward()
@@ -241,7 +241,7 @@ class ByHand(Step):
 class Saving(Step):
     """What people do with a module in the midst of an epoch."""
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         self.optimizer.zero_grad()
         loss = self.loss()
         loss.backward()
@@ -266,7 +266,7 @@ class Saving(Step):
 class PerExample(Step):
     """Gradients of every example, by torch.func."""
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         parameters = {name: one.detach() for name, one in self.module.named_parameters()}
 
         def loss(parameters: dict, x: Any) -> Any:
@@ -282,7 +282,7 @@ class PerExample(Step):
 
 class Compiled(Step):
     def __init__(self, compile_it: Callable[[Any], Any]) -> None:
-        super().__init__(Shared(), data(8, 4))
+        super().__init__(SharedRun(), data(8, 4))
         torch.compiler.reset()
         self.called = compile_it(self.module)
 
@@ -313,7 +313,7 @@ class Lazy(Step):
     def __init__(self) -> None:
         self.module, self.x, self.optimizer = lazy(), data(8, 4), None
 
-    def __call__(self, epoch: int, lab: Lab | None) -> None:
+    def __call__(self, epoch: int, lab: Logger | None) -> None:
         if self.optimizer is None:
             self.module(self.x)
             self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.05)
@@ -334,7 +334,7 @@ TRAININGS: dict[str, Callable[[], Any]] = {
     "a transformer": simple(Attentive, 3, 5, 8),
     "a GAN": Gan,
     "lazy layers": Lazy,
-    "one ReLU for two widths, a scalar gate": simple(Shared, 8, 4),
+    "one ReLU for two widths, a scalar gate": simple(SharedRun, 8, 4),
     "weight norm and tied weights": simple(Bare, 8, 4),
     "bfloat16": lambda: Step(mlp().bfloat16(), data(8, 4).bfloat16()),
     "DataParallel": simple(lambda: nn.DataParallel(mlp()), 8, 4),
@@ -374,7 +374,7 @@ def test_a_training_that_is_watched_gives_bit_for_bit_the_weights_that_it_gives_
     assert plain.keys() == shown.keys()
     for one in plain:
         assert torch.equal(plain[one], shown[one]), one
-    told = Told(key)
+    told = LoggedHistory(key)
     assert sorted(told.loss) == list(range(EPOCHS))
     assert np.isfinite(list(told.loss.values())).all()
     assert len(told.gradients) >= EPOCHS - 1, "gradients of every epoch but perhaps the last"
@@ -392,7 +392,7 @@ def test_warnings_as_errors_lose_no_epoch(name):
         for epoch in range(EPOCHS):
             training(epoch, lab)
         lab.close()
-    assert sorted(Told(lab.id).loss) == list(range(EPOCHS))
+    assert sorted(LoggedHistory(lab.id).loss) == list(range(EPOCHS))
 
 
 def norms_of(module: Any) -> dict[str, float]:
@@ -416,7 +416,7 @@ def test_norms_are_pytorchs_own_at_every_epoch(name):
         for epoch in range(EPOCHS):
             training(epoch, lab)
             norms.append(norms_of(training.module))
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     for epoch in range(EPOCHS):
         assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
     assert told.batches[1] == [1, 1]
@@ -433,7 +433,7 @@ def test_a_gradient_is_that_of_its_epoch_also_where_it_is_told_before_the_step()
             norms.append(norms_of(module))
             lab.log(epoch, loss)
             optimizer.step()
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     for epoch in range(EPOCHS):
         assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
     assert not told.said
@@ -455,7 +455,7 @@ def test_scaled_gradients_are_told_as_the_optimizer_sees_them(early):
             norms.append(norms_of(module))
             if not early:
                 lab.log(epoch, loss)
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     for epoch in range(4):
         assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-6), epoch
 
@@ -471,7 +471,7 @@ def test_a_step_that_a_scaler_leaves_out_has_no_gradient():
             scaler.step(optimizer)
             scaler.update()
             lab.log(epoch, loss)
-    assert all(np.isfinite(list(one.values())).all() for one in Told(lab.id).gradients.values())
+    assert all(np.isfinite(list(one.values())).all() for one in LoggedHistory(lab.id).gradients.values())
 
 
 def test_what_has_no_gradient_is_not_known_and_not_nought():
@@ -485,7 +485,7 @@ def test_what_has_no_gradient_is_not_known_and_not_nought():
             loss.backward()
             optimizer.step()
             lab.log(epoch, loss)
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     assert {name for one in told.gradients.values() for name in one} == {"2"}
 
 
@@ -509,7 +509,7 @@ def test_units_lie_along_their_own_axis():
     with watch("turned", module=module) as lab:
         module(data(8, 2, 5)).sum().backward()
         lab.log(0, 1.0)
-    means = Told(lab.id).means[0]
+    means = LoggedHistory(lab.id).means[0]
     assert means["relu"] == pytest.approx(module.seen.detach().double().mean((0, 1)).numpy(), rel=1e-6)
     assert means["soft"] == pytest.approx(module.soft_seen.detach().double().mean((0, 1)).numpy(), rel=1e-6)
     assert means["gate"] == pytest.approx([float(module.out.detach().double().mean())], rel=1e-6)
@@ -523,18 +523,18 @@ def test_a_convolution_of_one_example_has_channels_and_no_places_for_units():
             module(x).sum().backward()
             lab.log(epoch, 1.0)
             seen = module[1](module[0](x)).detach().double().mean(1).numpy()
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     assert {len(one["1"]) for one in told.means.values()} == {5}
     assert told.means[2]["1"] == pytest.approx(seen, rel=1e-6)
 
 
 def test_one_relu_for_two_widths_is_told_call_by_call():
     torch.manual_seed(0)
-    module = Shared()
+    module = SharedRun()
     with watch("shared", module=module) as lab:
         module(data(32, 4)).mean().backward()
         lab.log(0, 1.0)
-    means = Told(lab.id).means[0]
+    means = LoggedHistory(lab.id).means[0]
     assert {name: len(one) for name, one in means.items()} == {"relu": 16, "relu (call 2)": 8, "sig": 1}
     assert means["sig"].tolist() == [0.5]
 
@@ -549,14 +549,14 @@ def test_layers_are_measured_or_left_out_with_the_reason():
             {"layer.norm1", "layer.norm2"},
         ),
         (Bare(), {"a", "b"}, {"tied.weight"}),
-        (Shared(), {"a", "b", "c"}, {"Shared"}),
+        (SharedRun(), {"a", "b", "c"}, {"SharedRun"}),
     ):
         name = type(module).__name__
         x = {"Recurrent": data(3, 6), "Attentive": data(3, 5, 8)}.get(name, data(8, 4))
         with watch(name, module=module) as lab:
             (module(x) ** 2).mean().backward()
             lab.log(0, 1.0)
-        told = Told(lab.id)
+        told = LoggedHistory(lab.id)
         assert set(told.gradients[0]) == layers, name
         assert out <= set(told.left_out), name
         assert all(told.left_out.values())
@@ -572,7 +572,7 @@ def test_what_is_compiled_is_told_as_left_out_and_compiled_once():
         for epoch in range(4):
             training(epoch, lab)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     assert {"activations of relu", "activations of sig"} <= set(told.left_out)
     assert len(told.gradients) == 4
 
@@ -596,7 +596,7 @@ def test_arguments_that_cannot_be_measured_leave_the_rest():
             },
             parameters=[torch.ones(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.float8_e4m3fn)],
         )
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     assert told.loss == {0: 2.0}
     assert told.gradients[0] == pytest.approx({"bf16": 2.0, "sparse": expected[1], "line": expected[0], "complex": 5.0})
     assert "meta" in told.left_out
@@ -619,12 +619,12 @@ def test_a_saved_module_that_holds_its_lab_needs_nothing_of_ours(tmp_path):
 
 def test_what_is_raised_where_it_is_heard_is_not_raised_in_the_training(monkeypatch):
     training = TRAININGS["a network"]()
-    for name in ("heard", "steps", "stepped"):
+    for name in ("received", "steps", "stepped"):
         monkeypatch.setattr(f"dashboard.tracking.torch_adapter.Probe.{name}", lambda *_: 1 / 0)
     with watch("broken", module=training.module) as lab:
         for epoch in range(3):
             training(epoch, lab)
-    assert sorted(Told(lab.id).loss) == [0, 1, 2]
+    assert sorted(LoggedHistory(lab.id).loss) == [0, 1, 2]
 
 
 def test_another_model_in_training_meanwhile_is_not_heard():
@@ -633,7 +633,7 @@ def test_another_model_in_training_meanwhile_is_not_heard():
         for epoch in range(3):
             other(epoch, None)
             one(epoch, lab)
-    told = Told(lab.id)
+    told = LoggedHistory(lab.id)
     assert set(told.gradients[2]) == {"0", "2"}
     assert {len(each) for means in told.means.values() for each in means.values()} == {8}
-    assert len(list(feeds())) == 1
+    assert len(list(run_logs())) == 1

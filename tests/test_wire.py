@@ -33,7 +33,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_
 
 from dashboard.server.bokeh_defaults import remember_defaults
 from dashboard.server.current_document import keep_apart
-from dashboard.server.inbound import _is_about_looks, put_right
+from dashboard.server.inbound import _is_about_looks, drop_echoes
 from dashboard.server.outbound import fail_where_awaited, send
 
 
@@ -87,10 +87,10 @@ def test_what_a_page_says_of_what_only_we_change_is_taken_out_and_told_once_more
     (model, _), *_ = button._models.values()
     mixed_up, moved = changed(model.data, "label", "Pause"), changed(model.data, "clicks", 1)
     events = [mixed_up, moved]
-    (again,) = put_right(document, events)
+    (again,) = drop_echoes(document, events)
     assert events == [moved]
     assert (again.model, again.attr, again.new) == (model.data, "label", "Play")
-    assert put_right(document, events) == []
+    assert drop_echoes(document, events) == []
 
 
 def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others():

@@ -47,21 +47,21 @@ class Track:
     latest: tuple[str, list[bytes], list[int]] = ("", [], [])
 
 
-class Film:
+class Animation:
     """The tracks of all that was shot, frame by frame; `size` is how many bytes its arrays come to."""
 
     def __init__(self) -> None:
         self.frames, self.size = 0, 0
-        self._tracks: dict[Name, Track] = {}
+        self._history: dict[Name, Track] = {}
         self._pieces: list[Piece] = []
 
     def begin(self, name: Name, model: Any) -> None:
         """Say what a value, of which there is no track yet, was from the first frame on."""
-        if name not in self._tracks:
+        if name not in self._history:
             encoded = Serializer().serialize(model)
             self._add(name, encoded.content, encoded.buffers, frame=0)
 
-    def shoot(self, models: Mapping[Name, Any], words: Mapping[Name, Any]) -> None:
+    def capture(self, models: Mapping[Name, Any], words: Mapping[Name, Any]) -> None:
         """Add a frame: all values that may be others than in the frame before, by the names of their tracks.
 
         models   are encoded as Bokeh does it, with arrays
@@ -76,14 +76,14 @@ class Film:
 
     def packed(self) -> bytes:
         """All of it, compressed: the length of a text, the text (JSON), and the bytes of all pieces."""
-        tracks = ",".join(map(_in_json, self._tracks, self._tracks.values()))
+        tracks = ",".join(map(_in_json, self._history, self._history.values()))
         pieces = json.dumps([[piece.before, piece.kept, len(piece.new)] for piece in self._pieces])
         text = f'{{"frames":{self.frames},"tracks":[{tracks}],"pieces":{pieces}}}'.encode()
         parts = [struct.pack("<I", len(text)), text, *(piece.new for piece in self._pieces)]
         return gzip.compress(b"".join(parts), 6, mtime=0)
 
     def _add(self, name: Name, value: Any, buffers: Sequence[Buffer], frame: int) -> None:
-        track = self._tracks.setdefault(name, Track())
+        track = self._history.setdefault(name, Track())
         text, arrays = _dumped(value, {}), [buffer.to_bytes() for buffer in buffers]
         text_before, arrays_before, places_before = track.latest
         if text == text_before and arrays == arrays_before:

@@ -11,15 +11,15 @@ from bokeh.model import Model
 from bokeh.models import ColumnDataSource, Div
 from panel.custom import JSComponent
 
-from dashboard.export.animation import Film
-from dashboard.instruments.equal_aspect import EqualScales
+from dashboard.export.animation import Animation
+from dashboard.instruments.equal_aspect import EqualAspect
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.page import Page
 from dashboard.state.store import Store
 from dashboard.widgets.plain_text import html
 
 
-class Scene:
+class PageSnapshot:
     """A page of its own, which nobody sees, on a store of its own.
 
     cards    what a browser needs to build each picture: a tree of boxes, figures, sheets (of HTML) and components
@@ -43,8 +43,8 @@ class Scene:
     @property
     def shares(self) -> list[tuple[type[Instrument], str]]:
         """The kind of each, and its share of the width."""
-        slots = [slot for slot in self.page.slots if slot.instrument]
-        return [(type(slot.instrument), slot.view.css_classes[0]) for slot in slots]
+        cards = [card for card in self.page.cards if card.instrument]
+        return [(type(card.instrument), card.view.css_classes[0]) for card in cards]
 
     def draw(self) -> Iterator[None]:
         """Bring all pictures to the store's frame, in pieces."""
@@ -55,13 +55,13 @@ class Scene:
     def open(self) -> None:
         """Look at the pictures as they are declared now, and from now on listen to what changes in them."""
         self.cards = [
-            {**self._built(instrument), "equal": isinstance(instrument, EqualScales)} for instrument in self.instruments
+            {**self._built(instrument), "equal": isinstance(instrument, EqualAspect)} for instrument in self.instruments
         ]
         self._document.on_change(self._hear)
 
-    def shoot(self, film: Film) -> None:
+    def capture(self, animation: Animation) -> None:
         """Add what is to be seen now to a film. The first time, that is everything."""
-        if not film.frames:
+        if not animation.frames:
             self.figures = self._document.to_json(deferred=False)
             models = self._document.models
             self._first = {model: model.properties_with_values(include_defaults=False) for model in models}
@@ -72,9 +72,9 @@ class Scene:
                 models |= {("column", model.id, name): column for name, column in model.data.items()}
             else:
                 models["attribute", model.id, attribute] = getattr(model, attribute)
-                film.begin(("attribute", model.id, attribute), self._value_at_first(model, attribute))
+                animation.begin(("attribute", model.id, attribute), self._value_at_first(model, attribute))
         self._changed = set()
-        film.shoot(models, self._words())
+        animation.capture(models, self._words())
 
     def _value_at_first(self, model: Model, attribute: str) -> Any:
         """What an attribute was at the first frame; models that came later have been as they are."""

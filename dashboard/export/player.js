@@ -347,7 +347,7 @@ async function begin() {
   const models = new Set(plots.roots().flatMap((root) => [...root.references()]))
   themes((dark) => dress(models, dark))
   await Bokeh.embed.add_document_standalone(plots, document.body, places)
-  player(await unpacked(by("film").textContent), plots)
+  player(await unpacked(by("animation").textContent), plots)
   offer_recording()
   document.documentElement.dataset.ready = ""
 }

@@ -1,8 +1,8 @@
 """Static page: a page with its pictures at many recorded epochs, as one HTML file that needs no laboratory.
 
 Nothing in the file is loaded from elsewhere. BokehJS, which is in it, draws the pictures as on the page; what the
-instruments wrote into their sources, epoch by epoch, is a `Film` that `player.js` plays. The file's security policy
-names its scripts by their hashes: a browser runs no other, whatever a text of a user may look like.
+instruments wrote into their sources, epoch by epoch, is an `Animation` that `player.js` plays. The file's security
+policy names its scripts by their hashes: a browser runs no other, whatever a text of a user may look like.
 """
 
 import json
@@ -21,8 +21,8 @@ import numpy as np
 from bokeh.resources import Resources
 from latex2mathml.converter import convert
 
-from dashboard.export.animation import Film
-from dashboard.export.page_snapshot import Scene
+from dashboard.export.animation import Animation
+from dashboard.export.page_snapshot import PageSnapshot
 from dashboard.pages.page import Page
 from dashboard.state.choices import Choices
 from dashboard.state.settings import COMMON, FAMILIES, OPTIONS, Settings
@@ -64,7 +64,7 @@ DOCUMENT = """\
 <body>
 {body}
 <script type="application/json" id="page">{page}</script>
-<script type="text/plain" id="film">{film}</script>
+<script type="text/plain" id="animation">{animation}</script>
 <script type="text/plain" id="recording">{recording}</script>
 <script>{bokeh}</script>
 <script type="module">{player}</script>
@@ -155,57 +155,57 @@ class StaticPage:
     def pieces(self) -> Iterator[None]:
         """Make it."""
         try:
-            scene = Scene(self._kind(self._store), self._store)
-            yield from self._declare(scene)
-            yield from self._compute(scene)
-            yield from self._shoot(scene)
+            snapshot = PageSnapshot(self._kind(self._store), self._store)
+            yield from self._declare(snapshot)
+            yield from self._compute(snapshot)
+            yield from self._capture(snapshot)
         finally:
             self._store.close()
 
-    def _declare(self, scene: Scene) -> Iterator[None]:
+    def _declare(self, snapshot: PageSnapshot) -> Iterator[None]:
         """Have all pictures made, with what was chosen in their cards."""
-        for _ in scene.draw():
+        for _ in snapshot.draw():
             self.progress = min(MADE, self.progress + 0.02)
             yield
-        for instrument in scene.instruments:
+        for instrument in snapshot.instruments:
             instrument.param.update(**self._pictures.get(type(instrument).__name__, {}))
             yield
 
-    def _compute(self, scene: Scene) -> Iterator[None]:
+    def _compute(self, snapshot: PageSnapshot) -> Iterator[None]:
         """Have them compute what they show of the newest epoch, as long as there is time."""
-        until, instruments = time.monotonic() + self._seconds, scene.instruments
+        until, instruments = time.monotonic() + self._seconds, snapshot.instruments
         for place, instrument in enumerate(instruments):
             for _ in instrument.work(self._store.frame()) or ():
                 if time.monotonic() > until:
                     break
                 yield
             self.progress = MADE + (COMPUTED - MADE) * (place + 1) / len(instruments)
-        yield from scene.draw()
+        yield from snapshot.draw()
 
-    def _shoot(self, scene: Scene) -> Iterator[None]:
+    def _capture(self, snapshot: PageSnapshot) -> Iterator[None]:
         """Have them draw every frame; once more with half as many where that is too much for one file."""
-        scene.open()
+        snapshot.open()
         epochs, file = _evenly(self._store, self.frames), b""
         while not file or (len(file) > LARGEST and len(epochs) > FEWEST):
             epochs = [*epochs[:-1:2], epochs[-1]] if file else epochs
-            film = Film()
+            animation = Animation()
             for place, epoch in enumerate(epochs):
-                yield from self._shoot_frame(scene, film, epoch)
+                yield from self._capture_frame(snapshot, animation, epoch)
                 self.progress = COMPUTED + (SHOT - COMPUTED) * (place + 1) / len(epochs)
-            file = self._written(scene, film, epochs)
+            file = self._written(snapshot, animation, epochs)
             yield
         self.file, self.frames, self.progress = file, len(epochs), 1.0
 
-    def _shoot_frame(self, scene: Scene, film: Film, epoch: int) -> Iterator[None]:
+    def _capture_frame(self, snapshot: PageSnapshot, animation: Animation, epoch: int) -> Iterator[None]:
         self._store.look_at(epoch)
-        yield from scene.draw()
-        scene.shoot(film)
+        yield from snapshot.draw()
+        snapshot.capture(animation)
         yield
 
-    def _written(self, scene: Scene, film: Film, epochs: list[int]) -> bytes:
+    def _written(self, snapshot: PageSnapshot, animation: Animation, epochs: list[int]) -> bytes:
         """The file."""
-        page = {"epochs": epochs, "epoch": epochs[-1], "cards": scene.cards, "figures": scene.figures}
-        renders = ",".join(f"(() => {{{module};return render}})()" for module in scene.modules)
+        page = {"epochs": epochs, "epoch": epochs[-1], "cards": snapshot.cards, "figures": snapshot.figures}
+        renders = ",".join(f"(() => {{{module};return render}})()" for module in snapshot.modules)
         bokeh, player = _bokeh(), _script(f"const RENDERS = [{renders}]\n{(HERE / 'player.js').read_text('utf-8')}")
         recording = packed(self._recording)
         recording = recording if len(recording) <= WITH_RECORDING else b""
@@ -213,15 +213,15 @@ class StaticPage:
             policy=POLICY.format(scripts=" ".join(map(_hash, (bokeh, player)))),
             title=escape(f"{self.title} – Descent Lab"),
             style=(HERE / "player.css").read_text("utf-8"),
-            body=self._body(scene, len(epochs), bool(recording)),
+            body=self._body(snapshot, len(epochs), bool(recording)),
             page=_script(json.dumps(page, separators=(",", ":"))),
-            film=b64encode(film.packed()).decode(),
+            animation=b64encode(animation.packed()).decode(),
             recording=b64encode(recording).decode(),
             bokeh=bokeh,
             player=player,
         ).encode()
 
-    def _body(self, scene: Scene, frames: int, with_recording: bool) -> str:
+    def _body(self, snapshot: PageSnapshot, frames: int, with_recording: bool) -> str:
         kind = self._kind
         trap = f'<p class="trap"><b>What textbooks get wrong.</b> {kind.trap}</p>' if kind.trap else ""
         return BODY.format(
@@ -233,7 +233,7 @@ class StaticPage:
             formulas="".join(convert(formula, display="block") for formula in kind.formulas),
             buttons="".join(_button(name, *button) for name, button in BUTTONS.items()),
             last=frames - 1,
-            cards="\n".join(_card(place, *part) for place, part in enumerate(scene.shares)),
+            cards="\n".join(_card(place, *part) for place, part in enumerate(snapshot.shares)),
             settings="".join(_pair(*pair) for pair in self._choices()),
             foot="".join(f"<p>{line}</p>" for line in self._foot(frames, with_recording)),
         )

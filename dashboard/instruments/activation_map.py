@@ -9,7 +9,7 @@ from bokeh.models import HoverTool
 
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers, shortened
 from dashboard.instruments.sample_grid import by_epoch, epoch_at, epoch_reader, snap_readers
-from dashboard.state.analyses.unit_health import UnitHistory, place_of, unit_at
+from dashboard.state.analyses.unit_health import UnitHealth, place_of, unit_at
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from engine.measures import FATES, OwnMeans
@@ -115,7 +115,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
 
     def _fates(self, frame: Frame) -> dict[str, Columns]:
         frame = frame.measured("parameters")
-        fates = UnitHistory.of(frame).now(frame)
+        fates = UnitHealth.of(frame).now(frame)
         dead, dim = fates == FATES.index("dead"), fates == FATES.index("dim")
         self._dead, self._dim = int(dead.sum()), int(dim.sum())
         edge = 1.015 * max(20, frame.cursor + 1)

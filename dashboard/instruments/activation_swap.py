@@ -19,7 +19,7 @@ RECTIFIERS = (*OTHERS, "silu", "softplus")
 AHEAD, EVERY = 300, 5
 
 
-class Revival(Instrument):
+class ActivationSwap(Instrument):
     """From this moment on, with these weights: how many units fire on some example if the activation is switched."""
 
     title = "What if it were switched here?"

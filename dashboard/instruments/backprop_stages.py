@@ -13,7 +13,7 @@ from dashboard.instruments.stage_arithmetic import proper, spelled, table
 from dashboard.state.run import Frame
 from dashboard.state.store import Store
 from dashboard.widgets import style
-from dashboard.widgets.array_table import NumberSheet
+from dashboard.widgets.array_table import ArrayTable
 from dashboard.widgets.plain_text import APART, bold, phrase
 from engine.backpropagation import Backpropagation, Stage
 from engine.network import Network
@@ -54,7 +54,7 @@ MEANING = {
 """What a stage is, by its name without the number of the layer."""
 
 
-class Passes(Examined, Instrument):
+class BackpropStages(Examined, Instrument):
     """What is known so far in a picture of the network, for one example, and every array in numbers."""
 
     title = "Forward and back, stage by stage"
@@ -67,7 +67,7 @@ class Passes(Examined, Instrument):
     height = 330
 
     def __init__(self, run: Store, **params: Any) -> None:
-        self._sheet = NumberSheet(self._hear, css_classes=["sheet"], margin=(0, 0, 0, 12), sizing_mode="stretch_width")
+        self._sheet = ArrayTable(self._hear, css_classes=["sheet"], margin=(0, 0, 0, 12), sizing_mode="stretch_width")
         super().__init__(run, **params)
 
     def __panel__(self) -> pn.viewable.Viewable:

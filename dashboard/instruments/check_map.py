@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard.instruments.gradient_audit import Checkup, Examined, passed
+from dashboard.instruments.gradient_audit import Examined, GradientAudit, passed
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
 from dashboard.instruments.stage_arithmetic import in_words
@@ -76,7 +76,7 @@ class CheckMap(Examined, Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         subject = self.subject(frame)
-        known = Checkup.of(self.run).check(self.run, frame, subject, self.epsilon)
+        known = GradientAudit.of(self.run).check(self.run, frame, subject, self.epsilon)
         self._checked, self._epoch = known or (None, frame.epoch.index)
         left, bottom = self._cells.T
         layers = {
@@ -110,7 +110,7 @@ class CheckMap(Examined, Instrument):
         return phrase(phrase(self._dot(), words), aside, late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return Checkup.of(self.run).work_at(self.run, frame, self.epsilon)
+        return GradientAudit.of(self.run).work_at(self.run, frame, self.epsilon)
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the parameter that was clicked."""

@@ -15,12 +15,12 @@ from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.sample_grid import measured_at
-from dashboard.state.analyses.point_editor import Drawing
+from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Frame
 from dashboard.state.store import Store
 from dashboard.storage.tables import MOST_CLASSES
 from dashboard.widgets import style
-from dashboard.widgets.pen_toolbar import PenBar
+from dashboard.widgets.pen_toolbar import PenToolbar
 from engine.chance import stream
 from engine.datasets import Dataset
 
@@ -66,8 +66,8 @@ class DecisionMap(Instrument):
         default=PICK, objects=[PICK, *PENS, ERASE], doc="What a click does: pick an example, add one or erase one."
     )
 
-    _bar: PenBar | None = None
-    _drawing: Drawing | None = None
+    _bar: PenToolbar | None = None
+    _drawing: PointEditor | None = None
     _plane: np.ndarray | None = None
     _stale = False
 
@@ -163,8 +163,8 @@ class DecisionMap(Instrument):
     def _take_pen(self) -> None:
         """Make ready for what a click does from now on."""
         if self._draws and self._drawing is None:
-            self._drawing = Drawing(self.run.settings)
-            self._bar = PenBar(self._answer)
+            self._drawing = PointEditor(self.run.settings)
+            self._bar = PenToolbar(self._answer)
         if not self._draws:
             self._plane = None
         self._refresh()
@@ -198,8 +198,8 @@ class DecisionMap(Instrument):
 
     def _hear_strokes(self) -> None:
         """Have the browser tell of drags, long clicks and the second of two quick ones, while somebody draws."""
-        strokes, heard = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
-        self.figure.subscribed_events = heard | strokes if self._draws else heard - strokes
+        strokes, received = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
+        self.figure.subscribed_events = received | strokes if self._draws else received - strokes
 
     def _answer(self, asked: str) -> None:
         """Do what the bar asks for."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, ratio
-from dashboard.instruments.study_picture import Compared, in_digits, ranked
+from dashboard.instruments.study_picture import StudyPicture, in_digits, ranked
 from dashboard.state.store import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART
@@ -28,7 +28,7 @@ class Group(NamedTuple):
     first: np.ndarray
 
 
-class DepthBars(Compared, Instrument):
+class DepthBars(StudyPicture, Instrument):
     """Medians over the seeds of each layer's gradient norm, for networks of all depths under the one time cursor."""
 
     title = "Gradient of every layer, at every depth"

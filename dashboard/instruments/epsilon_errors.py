@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator
 import holoviews as hv
 import numpy as np
 
-from dashboard.instruments.gradient_audit import EPSILONS, EXPONENTS, Checkup, Examined, Findings
+from dashboard.instruments.gradient_audit import EPSILONS, EXPONENTS, Examined, Findings, GradientAudit
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
 from dashboard.state.run import Frame
@@ -73,7 +73,7 @@ class EpsilonErrors(Examined, Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        self._found = found = Checkup.of(self.run).findings(self.run, frame)
+        self._found = found = GradientAudit.of(self.run).findings(self.run, frame)
         cursor = {"x0": [self.epsilon], "x1": [self.epsilon], "y0": [LOWEST], "y1": [HIGHEST]}
         seen = (found, len(found.checks), found.complete) if found else None
         if after >= 0 and seen == self._seen:
@@ -93,7 +93,7 @@ class EpsilonErrors(Examined, Instrument):
         return phrase(dots, f"best at {best:.0e}: {powers(known.get(best, np.nan))}", late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return Checkup.of(self.run).work(self.run, frame)
+        return GradientAudit.of(self.run).work(self.run, frame)
 
     def tapped(self, x: float, y: float) -> None:
         """Choose the epsilon next to where it was clicked."""

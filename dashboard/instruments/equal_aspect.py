@@ -7,7 +7,7 @@ from bokeh.models import Plot
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 
 
-class EqualScales:
+class EqualAspect:
     """Mixed into an instrument whose two axes have one scale. The browser says how large its picture has become."""
 
     aspect: float = 1.7

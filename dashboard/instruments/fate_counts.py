@@ -10,7 +10,7 @@ from bokeh.models import CustomJSHover, HoverTool
 
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.sample_grid import by_epoch, epoch_at, epoch_reader, snap_readers
-from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHistory, place_of, revivals, since, unit_at
+from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHealth, place_of, revivals, since, unit_at
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
@@ -67,7 +67,7 @@ class FateCounts(OfHiddenLayers, Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        history, stride = UnitHistory.of(frame), self.stride(frame)
+        history, stride = UnitHealth.of(frame), self.stride(frame)
         index, codes = history.until(frame, stride)
         self._now, self._revivals = history.now(frame), int(revivals(codes).sum())
         self._deaths = np.where(self._now == DEAD, since(index, codes), -1)

@@ -9,8 +9,8 @@ import param
 from bokeh.models import AllLabels
 
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
-from dashboard.instruments.study_picture import Compared
-from dashboard.state.analyses.unit_health import UnitHistory, fates_of
+from dashboard.instruments.study_picture import StudyPicture
+from dashboard.state.analyses.unit_health import UnitHealth, fates_of
 from dashboard.state.run import Frame, Setup
 from dashboard.state.settings import Settings
 from dashboard.state.study import Result
@@ -24,7 +24,7 @@ Shares = np.ndarray
 """(layers, fates): for the first and the last hidden layer, the share of its units with each fate."""
 
 
-class FatesByStart(Compared, OfHiddenLayers, Instrument):
+class FatesByStart(StudyPicture, OfHiddenLayers, Instrument):
     """For every start, over all seeds, how the units of the first and the last layer divide into fates."""
 
     title = "Fates by start"
@@ -90,7 +90,7 @@ class FatesByStart(Compared, OfHiddenLayers, Instrument):
         return {"bars": self._bars(), "words": self._words(), **when}
 
     def describe(self, frame: Frame) -> str:
-        fates = UnitHistory.of(frame).now(frame)
+        fates = UnitHealth.of(frame).now(frame)
         dead, dim = (int((fates == FATES.index(fate)).sum()) for fate in ("dead", "dim"))
         when = "trained" if self.trained else "as they start"
         rest = f"starts: {when}, {len(next(iter(self._known.values())))} seeds each" if self._known else ""

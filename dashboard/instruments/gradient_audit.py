@@ -162,7 +162,7 @@ class Findings:
     complete: bool = False
 
 
-class Checkup:
+class GradientAudit:
     """The gradient checks of one run's frames at every epsilon, made once for all its pictures.
 
     While the run plays the last complete findings stay until the next are complete; for another question, that is

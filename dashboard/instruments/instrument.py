@@ -19,7 +19,7 @@ from holoviews.plotting.bokeh.element import ElementPlot
 from dashboard.instruments import standalone
 from dashboard.instruments.numerals import have_read
 from dashboard.state.run import Frame as RunFrame
-from dashboard.state.store import Frame, Guest, Store
+from dashboard.state.store import ComparedRun, Frame, Store
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, as_written, phrase
 from engine.recording import first_in_stride
@@ -36,8 +36,8 @@ class Instrument(pn.viewable.Viewer):
     label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
     by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head,
     of which `tools` change the run itself, `heavy` says that pieces of its `work` may take long; of its `height`,
-    `below` is not the plot's. One that draws the guests of its run into its own figure, its `company`,
-    `overlays_guests`; of the others a page shows one for each guest.
+    `below` is not the plot's. One that draws the guests of its run into its own figure, its `drawn_with`,
+    `overlays_compared`; of the others a page shows one for each guest.
 
     `needs` is the column of `Epochs` that is drawn: where it was not measured at an epoch, the picture is of the last
     one before, and its caption says so.
@@ -56,7 +56,7 @@ class Instrument(pn.viewable.Viewer):
     controls: ClassVar[tuple[str, ...]] = ()
     tools: ClassVar[tuple[str, ...]] = ()
     heavy: ClassVar[bool] = False
-    overlays_guests: ClassVar[bool] = False
+    overlays_compared: ClassVar[bool] = False
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
@@ -116,7 +116,7 @@ class Instrument(pn.viewable.Viewer):
 
         A layer of the first guest is labelled "guest 1: ", and what it shows; here it gets the guest's name.
         """
-        names = {f"guest {place}": guest.name for place, guest in enumerate(self.company, 1)}
+        names = {f"guest {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
         return {_named(label, names): source.data for label, source in self._sources.items()}
 
     @property
@@ -125,22 +125,28 @@ class Instrument(pn.viewable.Viewer):
         return self._drawn
 
     @classmethod
-    def why_not(cls, guest: Guest, run: Store) -> str:
+    def why_not(cls, compared: ComparedRun, run: Store) -> str:
         """Why a guest of a run cannot be shown in such a picture, as the end of a sentence; empty where it can be."""
-        frame = guest.store.frame()
+        frame = compared.store.frame()
         if type(frame) is not type(run.frame()):
             return "it is a run of another kind."
         return "" if cls.suits(frame) else cls.missing
 
     @property
-    def company(self) -> list[Guest]:
+    def drawn_with(self) -> list[ComparedRun]:
         """The guests to draw into this picture, if it does so."""
-        return [guest for guest in self._guests if self.overlays_guests and not self.why_not(guest, self.run)]
+        return [
+            compared
+            for compared in self._compared_runs
+            if self.overlays_compared and not self.why_not(compared, self.run)
+        ]
 
     def draw(self, frame: Frame) -> None:
         """Bring the picture to a frame."""
         frame = self.known(frame)
-        if frame.setup is not self._setup or (self.overlays_guests and self.run.guests is not self._guests):
+        if frame.setup is not self._setup or (
+            self.overlays_compared and self.run.compared_runs is not self._compared_runs
+        ):
             self._begin(frame)
         elif self._is_another(frame):
             self._write(frame, -1)
@@ -154,7 +160,7 @@ class Instrument(pn.viewable.Viewer):
     def _is_another(self, frame: Frame) -> bool:
         """Whether what was drawn is not just to be gone on with."""
         before = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
-        return before or tunings_of(frame) != self._tuned or _is_sparse(frame)
+        return before or hyperparameters_of(frame) != self._tuned or _is_sparse(frame)
 
     def forget(self) -> None:
         """Write all of the picture at the next frame: what the page shows is not known any more."""
@@ -197,7 +203,7 @@ class Instrument(pn.viewable.Viewer):
 
     def _begin(self, frame: Frame) -> None:
         frame = self.known(frame)
-        self._setup, self._guests, self._trouble = frame.setup, self.run.guests, ""
+        self._setup, self._compared_runs, self._trouble = frame.setup, self.run.compared_runs, ""
         self.begin(frame)
         outline = self.outline(frame)
         declared = outline != self._outline
@@ -253,7 +259,7 @@ class Instrument(pn.viewable.Viewer):
                 source.data = _plain(columns)
         for axis, (low, high) in self.ranges(frame).items():
             self._write_range(axis, low, high)
-        self._drawn, self._stride, self._tuned = _cursor(frame), self.stride(frame), tunings_of(frame)
+        self._drawn, self._stride, self._tuned = _cursor(frame), self.stride(frame), hyperparameters_of(frame)
         self.caption = self._trouble or phrase(self.describe(frame), _measured_when(frame), between=APART)
 
     def _write_image(self, label: str, source: ColumnDataSource, columns: Columns) -> None:
@@ -330,12 +336,12 @@ def _measured_when(frame: Frame) -> str:
     return f"measured at epoch {shown:,}" if shown < asked else f"not measured before epoch {shown:,}"
 
 
-def tunings_of(frame: Frame) -> list[Any]:
+def hyperparameters_of(frame: Frame) -> list[Any]:
     """How the run was tuned up to the frame's epoch and is for the next update; nothing where that is not known.
 
     A change at an epoch that is drawn already changes what is known of it.
     """
-    return [*(getattr(frame, "tunings", None) or ()), getattr(frame, "tuning", None)]
+    return [*(getattr(frame, "hyperparameters", None) or ()), getattr(frame, "tuning", None)]
 
 
 def _only(kind: type[Model], parts: Sequence[Model]) -> list[Any]:
@@ -351,8 +357,8 @@ def _sources(plot: Any) -> dict[str, ColumnDataSource]:
 
 def _named(label: str, names: Mapping[str, str]) -> str:
     """A layer's label with the name of the guest it shows, if it shows one."""
-    guest, _, what = label.partition(": ")
-    return f"{guest}: {names[guest]}, {what}" if guest in names else label
+    compared, _, what = label.partition(": ")
+    return f"{compared}: {names[compared]}, {what}" if compared in names else label
 
 
 def lines_as_columns(lines: Sequence[np.ndarray]) -> Columns:

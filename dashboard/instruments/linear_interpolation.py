@@ -27,7 +27,7 @@ SWEEPS = 20
 START: Key = ("its own start", -1)
 
 
-class LineBetween(OtherRuns, Instrument):
+class LinearInterpolation(OtherRuns, Instrument):
     """The loss along straight lines through the space of all parameters, each of which ends at this run."""
 
     title = "Lines to this run"

@@ -8,7 +8,7 @@ from dashboard.state.run import Frame
 from engine.measures import DIM
 
 
-class ToldActivations(ActivationMap):
+class LoggedActivations(ActivationMap):
     """The activation map of a training elsewhere: what is dead or dim is seen by the means alone."""
 
     reading = (

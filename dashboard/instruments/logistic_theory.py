@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import param
 
-from dashboard.instruments.instrument import Columns, tunings_of
+from dashboard.instruments.instrument import Columns, hyperparameters_of
 from dashboard.instruments.study_curves import BEFORE_ONE, StudyCurves
 from dashboard.state.run import EARLY, Frame, Setup
 from engine.activations import softplus
@@ -15,7 +15,7 @@ from engine.measures import weight_norms
 from engine.optimizers import OPTIMIZERS
 from engine.training import Training
 
-__all__ = ["EARLY", "Forecast", "Forecasting"]
+__all__ = ["EARLY", "Forecasting", "LogisticTheory"]
 
 STEPS = 40
 """Newton's steps to the optimum; from 0 about ten are enough."""
@@ -27,7 +27,7 @@ FROM_ZERO = 0.1
 """The largest weights at the start that count as none."""
 
 
-class Forecast:
+class LogisticTheory:
     """Of one setup: whether a line separates the classes, where a penalty makes the weights stop, and how they grow."""
 
     def __init__(self, setup: Setup) -> None:
@@ -36,7 +36,7 @@ class Forecast:
         self.best = cache(self._best)
 
     @classmethod
-    def of(cls, setup: Setup) -> "Forecast | None":
+    def of(cls, setup: Setup) -> "LogisticTheory | None":
         """The forecast of a line trained with cross-entropy; None of anything else."""
         is_line = not setup.network.widths and setup.network.output == "sigmoid"
         return cls(setup) if is_line and setup.loss == "binary cross-entropy" else None
@@ -88,13 +88,13 @@ class Forecasting(StudyCurves):
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self._forecast = Forecast.of(frame.setup)
+        self._forecast = LogisticTheory.of(frame.setup)
         self._wanted: Hashable = None
-        self._tunings = frame.tunings
+        self._hyperparameters = frame.hyperparameters
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        self._tunings = frame.tunings.then(frame.epoch.index, frame.tuning)
-        wanted = frame.l1, frame.l2, tunings_of(frame), self.run.settings.optimizer, self._last
+        self._hyperparameters = frame.hyperparameters.then(frame.epoch.index, frame.tuning)
+        wanted = frame.l1, frame.l2, hyperparameters_of(frame), self.run.settings.optimizer, self._last
         if wanted != self._wanted:
             self._wanted, self._shown = wanted, None
         return super().columns(frame, after)
@@ -118,7 +118,7 @@ class Forecasting(StudyCurves):
 
     def points_at(self, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """|w| and loss (k,) there if each class were one point, at the learning rates that the run had and has."""
-        return self._forecast.as_points(1.0, self._tunings.travelled(epochs))
+        return self._forecast.as_points(1.0, self._hyperparameters.travelled(epochs))
 
     @property
     def _last(self) -> int:

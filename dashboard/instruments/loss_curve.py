@@ -12,7 +12,7 @@ from markupsafe import Markup
 from dashboard.instruments.instrument import Columns, Instrument, lone, with_gaps
 from dashboard.instruments.numerals import digits
 from dashboard.state.run import Frame
-from dashboard.state.store import Guest
+from dashboard.state.store import ComparedRun
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, BREAK, dot, phrase
 from engine.recording import first_in_stride
@@ -32,11 +32,11 @@ class Line(NamedTuple):
     label: str
     color: str
     held_out: bool
-    guest: Guest | None = None
+    compared: ComparedRun | None = None
 
     def drawn(self) -> hv.Curve:
         """The declaration of its layer."""
-        look = {"line_width": 1.3, "line_dash": "dashed" if self.held_out else "solid"} if self.guest else {}
+        look = {"line_width": 1.3, "line_dash": "dashed" if self.held_out else "solid"} if self.compared else {}
         curve = hv.Curve([], "epoch", "loss", label=self.label)
         return curve.opts(**{"color": self.color, "line_width": 2, "line_join": "round", **look})
 
@@ -62,7 +62,7 @@ class LossCurve(Instrument):
     missing = "no loss was told."
     needs = ""
     controls = ("log",)
-    overlays_guests = True
+    overlays_compared = True
 
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
@@ -73,7 +73,10 @@ class LossCurve(Instrument):
     def begin(self, frame: Frame) -> None:
         self._is_told = frame.is_told
         self._low, self._high = math.inf, -math.inf
-        self._lines = [*_own(frame), *(line for place, guest in enumerate(self.company) for line in _of(guest, place))]
+        self._lines = [
+            *_own(frame),
+            *(line for place, compared in enumerate(self.drawn_with) for line in _of(compared, place)),
+        ]
         self.growing = tuple(line.label for line in self._lines)
 
     def outline(self, frame: Frame) -> Hashable:
@@ -85,11 +88,13 @@ class LossCurve(Instrument):
             color="color", size=8, show_legend=False
         )
         scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
-        guests, own = ([line.drawn() for line in self._lines if bool(line.guest) == far] for far in (True, False))
+        compared_runs, own = (
+            [line.drawn() for line in self._lines if bool(line.compared) == far] for far in (True, False)
+        )
         dots = hv.Points([(0, 1, color) for color in TWO], ["epoch", "loss"], "color", label="measured").opts(
             color="color", size=4, show_legend=False
         )
-        return hv.Overlay([*guests, *own, tips, *([dots] if self._is_told else [])]).opts(
+        return hv.Overlay([*compared_runs, *own, tips, *([dots] if self._is_told else [])]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -101,7 +106,7 @@ class LossCurve(Instrument):
         frames = self._frames(frame)
         layers, tips, dots = {}, [], []
         for line in self._lines:
-            shown = frames[line.guest].measured(line.column)
+            shown = frames[line.compared].measured(line.column)
             rows, now = self._rows(frame, shown, after), shown.epoch
             index, losses = with_gaps(rows.index, line.of(rows), shown.unmeasured(self.stride(frame)))
             newest = line.of(now) if now.index <= shown.cursor else math.nan
@@ -123,11 +128,13 @@ class LossCurve(Instrument):
         return {"x": (0, max(20, frame.epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:
-        own = [_word(line.label, frame, line.column, line.color) for line in self._lines if not line.guest]
-        guests = [
-            _word(guest.name, shown, "loss", guest.color) for guest, shown in self._frames(frame).items() if guest
+        own = [_word(line.label, frame, line.column, line.color) for line in self._lines if not line.compared]
+        compared_runs = [
+            _word(compared.name, shown, "loss", compared.color)
+            for compared, shown in self._frames(frame).items()
+            if compared
         ]
-        return phrase(*(phrase(*words, between=APART) for words in (own, guests)), between=BREAK)
+        return phrase(*(phrase(*words, between=APART) for words in (own, compared_runs)), between=BREAK)
 
     def tapped(self, x: float, y: float) -> None:
         newest = self.run.history[-1].index
@@ -137,12 +144,12 @@ class LossCurve(Instrument):
     def _change_axis(self) -> None:
         self.redraw()
 
-    def _frames(self, frame: Frame) -> Mapping[Guest | None, Frame]:
+    def _frames(self, frame: Frame) -> Mapping[ComparedRun | None, Frame]:
         """The run's frame, under None, and each guest's at the same epoch, or at its last if that comes before."""
-        frames: dict[Guest | None, Frame] = {None: frame}
-        for guest in self.company:
-            guest.store.look_at(frame.epoch.index)
-            frames[guest] = guest.store.frame()
+        frames: dict[ComparedRun | None, Frame] = {None: frame}
+        for compared in self.drawn_with:
+            compared.store.look_at(frame.epoch.index)
+            frames[compared] = compared.store.frame()
         return frames
 
     def _rows(self, frame: Frame, shown: Frame, after: int) -> Epochs:
@@ -166,10 +173,10 @@ def _own(frame: Frame) -> list[Line]:
     return lines if frame.setup.validation is not None else lines[:1]
 
 
-def _of(guest: Guest, place: int) -> list[Line]:
+def _of(compared: ComparedRun, place: int) -> list[Line]:
     """The lines of a guest."""
-    held_out = (False, True)[: 1 + (guest.store.frame().setup.validation is not None)]
-    return [Line(f"guest {place + 1}: {_kind(which)}", guest.color, which, guest) for which in held_out]
+    held_out = (False, True)[: 1 + (compared.store.frame().setup.validation is not None)]
+    return [Line(f"guest {place + 1}: {_kind(which)}", compared.color, which, compared) for which in held_out]
 
 
 def _kind(held_out: bool) -> str:

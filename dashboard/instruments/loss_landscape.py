@@ -13,7 +13,7 @@ import param
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.sample_grid import measured_at
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
@@ -150,7 +150,7 @@ class LossLandscape(Instrument):
             alpha=0.9,
         )
         contours = hv.Contours([], label="contours").opts(color="white", alpha=0.35, line_width=1, show_legend=False)
-        trail = hv.Curve([], "a", "b", label="trail").opts(color=style.GHOST, line_width=1.5, line_join="round")
+        checkpoints = hv.Curve([], "a", "b", label="trail").opts(color=style.GHOST, line_width=1.5, line_join="round")
         start = (0, 0, frame.epoch.index, frame.epoch.loss, 0, 1)
         path = hv.Points([start], ["a", "b"], ["epoch", "loss", "distance", "nearness"], label="path").opts(
             color="loss",
@@ -177,7 +177,7 @@ class LossLandscape(Instrument):
             hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{measured}")],
         )
         across, up = self.axis_labels(frame)
-        return hv.Overlay([surface, contours, trail, path, here]).opts(
+        return hv.Overlay([surface, contours, checkpoints, path, here]).opts(
             xlim=(-1, 1),
             ylim=(-1, 1),
             xlabel=across,
@@ -217,7 +217,7 @@ class LossLandscape(Instrument):
         subject = self.subject(frame)
         if relief and (relief.epoch, relief.subject) == (frame.epoch.index, subject):
             return None
-        if not isinstance(self.run, Onlooker):
+        if not isinstance(self.run, ReadOnly):
             return self._survey(frame, Survey())
         surveys = SURVEYS.setdefault(frame.history, {})
         survey = surveys.get(key := (type(self), subject))

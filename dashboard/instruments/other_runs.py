@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dashboard.instruments.study_picture import Compared
+from dashboard.instruments.study_picture import StudyPicture
 from dashboard.state.run import Frame
 from engine.network import Network
 
 Key = tuple[str, int]
 
 
-class OtherRuns(Compared):
+class OtherRuns(StudyPicture):
     """Mixed into an instrument of a page whose study trains the same network from other seeds."""
 
     def others(self, frame: Frame) -> Mapping[Key, np.ndarray]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from dashboard.instruments.decision_map import Box, DecisionMap, box_around
-from dashboard.state.checkpoints import Tuning
+from dashboard.state.checkpoints import LiveHyperparameters
 from dashboard.state.run import BLOCK, Frame, Run, Setup
 from dashboard.state.settings import Settings
 from dashboard.widgets.plain_text import APART
@@ -57,7 +57,7 @@ class OutlierTwin(DecisionMap):
     def _begin(self, frame: Frame) -> None:
         if frame.setup is not self._first:
             self._first = frame.setup
-            self._twin = Run(Settings(**{**self.run.settings.values(), **frame.tunings[0][1].values, **ALONE}))
+            self._twin = Run(Settings(**{**self.run.settings.values(), **frame.hyperparameters[0][1].values, **ALONE}))
         super()._begin(self._of_twin(frame))
 
     def _of_twin(self, frame: Frame) -> Frame:
@@ -68,16 +68,16 @@ class OutlierTwin(DecisionMap):
 
     def _follow(self, frame: Frame) -> None:
         """Go a few epochs towards the frame's, each tuned as it was in the run."""
-        here, tunings = self._twin.history[-1].index, frame.tunings
+        here, hyperparameters = self._twin.history[-1].index, frame.hyperparameters
         if self._behind(frame):
-            self._tune(tunings.after(here))
+            self._tune(hyperparameters.after(here))
             self._twin.advance(
-                min([BLOCK, self._behind(frame), *(epoch - here for epoch in tunings.changes(here)[:1])])
+                min([BLOCK, self._behind(frame), *(epoch - here for epoch in hyperparameters.changes(here)[:1])])
             )
         if self._twin.history[-1].index == frame.epoch.index:
             self._tune(frame.tuning)
 
-    def _tune(self, tuning: Tuning) -> None:
+    def _tune(self, tuning: LiveHyperparameters) -> None:
         """Have the twin's next update tuned like that of the run."""
         tuned = {name: value for name, value in tuning.values.items() if name not in ALONE}
         if any(getattr(self._twin.settings, name) != value for name, value in tuned.items()):

@@ -13,7 +13,7 @@ LEAST = 0.05
 """How far the plane goes to each side of the path at least, as a share of the length of all parameters."""
 
 
-class PathPlane(LossLandscape):
+class PcaLandscape(LossLandscape):
     """The loss on the plane of the path's two principal components, through the weights at the time cursor."""
 
     title = "Plane of the path"

@@ -9,11 +9,11 @@ import numpy as np
 import panel as pn
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.race_picture import TWO, Racing, first_lane
+from dashboard.instruments.race_picture import TWO, RacePicture, first_color
 from dashboard.state.race import RaceFrame
-from dashboard.state.race_setup import GOAL, LANES
+from dashboard.state.race_setup import COLORS, GOAL
 from dashboard.widgets import style
-from dashboard.widgets.legend import Chips
+from dashboard.widgets.legend import Legend
 from dashboard.widgets.plain_text import dot, phrase
 
 LOWEST, HIGHEST = 1e-16, 1e12
@@ -32,7 +32,7 @@ def forecast(place: int) -> str:
     return f"forecast {place}"
 
 
-class RaceLosses(Racing, Instrument):
+class RaceLosses(RacePicture, Instrument):
     """Every racer's loss above the lowest on a logarithmic axis, over what is predicted for gradient descent."""
 
     title = "Loss above the lowest"
@@ -45,7 +45,7 @@ class RaceLosses(Racing, Instrument):
         "step; the names above hide and show."
     )
     multiplied = ("forecast", "lane")
-    growing = tuple(f"lane {i}" for i in range(LANES))
+    growing = tuple(f"lane {i}" for i in range(COLORS))
     points = 400
     height = 350
 
@@ -65,7 +65,7 @@ class RaceLosses(Racing, Instrument):
             tools=["hover"],
             hover_tooltips=[("", "@name: @height{measured}")],
         )
-        return hv.Overlay([goal, predicted, first_lane("step", "height"), cursor, tips]).opts(
+        return hv.Overlay([goal, predicted, first_color("step", "height"), cursor, tips]).opts(
             logy=True,
             xlim=(0, AHEAD),
             ylim=(1e-9, 1),
@@ -81,7 +81,7 @@ class RaceLosses(Racing, Instrument):
         steps, until = self.steps(frame, after), self._until(frame)
         here = [place for place in places if not np.isnan(now[place])]
         layers = {
-            **self.lanes(frame, np.tile(steps[:, None], heights.shape[1]), heights, ("step", "height"), after),
+            **self.color_indices(frame, np.tile(steps[:, None], heights.shape[1]), heights, ("step", "height"), after),
             "goal": {"x0": [0], "x1": [10 * until], "y0": [GOAL], "y1": [GOAL]},
             "cursor": {"x0": [frame.epoch.index], "x1": [frame.epoch.index], "y0": [LOWEST], "y1": [HIGHEST]},
             "now": {
@@ -124,8 +124,8 @@ class RaceLosses(Racing, Instrument):
         return pn.Column(self._chips, self.pane, margin=0, sizing_mode="stretch_width")
 
     @cached_property
-    def _chips(self) -> Chips:
-        return Chips(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
+    def _chips(self) -> Legend:
+        return Legend(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
 
     def _item(self, frame: RaceFrame, place: int, settled: float) -> dict[str, Any]:
         label, height = frame.setup.racers[place].label, frame.heights[place]
@@ -156,13 +156,13 @@ class RaceLosses(Racing, Instrument):
     def _forecasts(self, frame: RaceFrame, until: int) -> dict[str, Columns]:
         self._predicted = until
         steps = np.unique(np.linspace(0, until, 121).astype(int))
-        layers = {forecast(i): {"step": [], "height": []} for i in range(LANES)}
+        layers = {forecast(i): {"step": [], "height": []} for i in range(COLORS)}
         for place in self.places(frame):
             racer = frame.setup.racers[place]
             heights = frame.setup.predicted_heights(racer, steps)
             shown = (heights >= LOWEST) & (heights <= HIGHEST)
             columns = {"step": steps[shown].tolist(), "height": [float(f"{one:.4g}") for one in heights[shown]]}
-            layers[forecast(racer.lane)] = columns
+            layers[forecast(racer.color_index)] = columns
         return layers
 
     def _widen(self, heights: np.ndarray) -> None:

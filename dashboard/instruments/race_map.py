@@ -8,12 +8,12 @@ import numpy as np
 from bokeh.events import Pan, PanEnd, PanStart
 from bokeh.models import Plot
 
-from dashboard.instruments.equal_aspect import Bounds, EqualScales
+from dashboard.instruments.equal_aspect import Bounds, EqualAspect
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
-from dashboard.instruments.race_picture import TWO, Racing, first_lane, number
+from dashboard.instruments.race_picture import TWO, RacePicture, first_color, number
 from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.race import RaceFrame
-from dashboard.state.race_setup import LANES
+from dashboard.state.race_setup import COLORS
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
 from engine.surfaces import Surface
@@ -42,7 +42,7 @@ MARKS = ["color", "name", "height", "size"]
 CIRCLE = np.linspace(0, 2 * np.pi, 33)
 
 
-class RaceMap(EqualScales, Racing, Instrument):
+class RaceMap(EqualAspect, RacePicture, Instrument):
     """The surface as filled contours with downhill arrows, the line of steepest descent, and every racer's path."""
 
     title = "Surface"
@@ -55,7 +55,7 @@ class RaceMap(EqualScales, Racing, Instrument):
         "a racer."
     )
     multiplied = ("lane",)
-    growing = tuple(f"lane {i}" for i in range(LANES))
+    growing = tuple(f"lane {i}" for i in range(COLORS))
     points = 400
     height = 380
 
@@ -77,7 +77,7 @@ class RaceMap(EqualScales, Racing, Instrument):
             hv.Segments([], label="downhill").opts(color=style.GHOST, alpha=0.9, line_width=1.2),
             hv.Curve([], label="flow").opts(color=style.GHOST, line_width=2, line_dash="dashed", show_legend=False),
             hv.Points([], label="minima").opts(marker="x", color="white", size=11, line_width=3),
-            first_lane("x", "y"),
+            first_color("x", "y"),
             hv.Segments([], label="eigenvectors").opts(color="white", line_width=2.5, alpha=0.9),
             hv.Contours(
                 [{"x": [0, 1], "y": [0, 1], "color": color} for color in TWO], vdims="color", label="scales"
@@ -107,7 +107,7 @@ class RaceMap(EqualScales, Racing, Instrument):
     def columns(self, frame: RaceFrame, after: int) -> dict[str, Columns]:
         tracks = np.round(frame.history.points(self.rows(frame, after)), 5)
         layers = {
-            **self.lanes(frame, tracks[..., 0], tracks[..., 1], ("x", "y"), after),
+            **self.color_indices(frame, tracks[..., 0], tracks[..., 1], ("x", "y"), after),
             **self._signs(frame),
             "here": self._here(frame),
         }

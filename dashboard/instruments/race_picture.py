@@ -11,7 +11,7 @@ from dashboard.instruments import numerals
 from dashboard.instruments.instrument import Columns
 from dashboard.state.race import Race, RaceFrame
 from dashboard.state.race_settings import RaceView
-from dashboard.state.race_setup import LANES, Course
+from dashboard.state.race_setup import COLORS, RaceSetup
 from dashboard.state.store import Frame
 from dashboard.widgets import style
 
@@ -19,7 +19,7 @@ TWO = (style.GHOST, style.CURSOR)
 """Colors for the rows that a layer is declared with: of a single one HoloViews would make a constant."""
 
 
-class Racing:
+class RacePicture:
     """Mixed into an instrument that draws a race. Every racer has a lane, and every lane a layer of its own.
 
     The lanes are declared once, so that other racers cost no new picture. `multiplied` names the layers that there are
@@ -42,7 +42,7 @@ class Racing:
     @classmethod
     def suits(cls, frame: Frame) -> bool:
         """Races only."""
-        return isinstance(frame.setup, Course)
+        return isinstance(frame.setup, RaceSetup)
 
     def stride(self, frame: RaceFrame) -> int:
         """A power of three: of a zigzag, every other step that is drawn is on the other side."""
@@ -63,7 +63,7 @@ class Racing:
         """
         layers = list(self.figure.renderers)
         place = next(i for i, layer in enumerate(layers) if layer.data_source is self._sources[f"{name} 0"])
-        for i in range(1, LANES):
+        for i in range(1, COLORS):
             source, glyph = ColumnDataSource(layers[place].data_source.data), layers[place].glyph.clone()
             if glyph.line_color == style.variant_color(0):
                 glyph.line_color = style.variant_color(i)
@@ -89,7 +89,7 @@ class Racing:
 
     def color(self, frame: RaceFrame, place: int) -> str:
         """A racer's color, the same in all pictures."""
-        return style.variant_color(frame.setup.racers[place].lane)
+        return style.variant_color(frame.setup.racers[place].color_index)
 
     def colors(self, frame: RaceFrame, places: Sequence[int]) -> list[str]:
         """The colors of several racers."""
@@ -105,25 +105,25 @@ class Racing:
         stride = self.stride(frame)
         return slice((after // stride + 1) * stride, frame.epoch.index + 1, stride)
 
-    def lanes(self, frame: RaceFrame, x: np.ndarray, y: np.ndarray, names: Sequence[str], after: int) -> dict:
+    def color_indices(self, frame: RaceFrame, x: np.ndarray, y: np.ndarray, names: Sequence[str], after: int) -> dict:
         """The layers of all lanes: x and y are (k, racers). Lanes without a racer are emptied when all is written."""
         layers: dict[str, Columns] = {}
         if after < 0:
-            layers = {lane(i): {names[0]: [], names[1]: []} for i in range(LANES)}
+            layers = {color_index(i): {names[0]: [], names[1]: []} for i in range(COLORS)}
         for place in self.places(frame) if len(x) else ():
             columns = {names[0]: x[:, place], names[1]: y[:, place]}
-            layers[lane(frame.setup.racers[place].lane)] = columns
+            layers[color_index(frame.setup.racers[place].color_index)] = columns
         return layers
 
 
-def lane(place: int) -> str:
+def color_index(place: int) -> str:
     """The label of a lane's layer."""
     return f"lane {place}"
 
 
-def first_lane(x: str, y: str) -> hv.Curve:
+def first_color(x: str, y: str) -> hv.Curve:
     """The layer of lane 0."""
-    return hv.Curve([], x, y, label=lane(0)).opts(
+    return hv.Curve([], x, y, label=color_index(0)).opts(
         color=style.variant_color(0), line_width=2, line_join="round", show_legend=False
     )
 

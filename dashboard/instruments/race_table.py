@@ -4,7 +4,7 @@ import numpy as np
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.race_picture import Racing, number
+from dashboard.instruments.race_picture import RacePicture, number
 from dashboard.state.race import RaceFrame
 from dashboard.widgets.plain_text import dot, element, phrase, sheet, write
 
@@ -21,7 +21,7 @@ tr.hidden td { opacity: .4; }
 HEADS = ("", "rate", "predicted", "steps", "above", "cosine")
 
 
-class RaceTable(Racing, Instrument):
+class RaceTable(RacePicture, Instrument):
     """A row for every racer. Steps count until the loss is within 1e-6 of the lowest, for good as far as is known."""
 
     title = "Results"

@@ -7,7 +7,7 @@ import numpy as np
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.race_picture import TWO, Racing, number
+from dashboard.instruments.race_picture import TWO, RacePicture, number
 from dashboard.state.race import MOST_STEPS, RaceFrame
 from dashboard.state.race_setup import HAVE_LIMITS
 from dashboard.widgets import style
@@ -20,7 +20,7 @@ LINE = 160
 """Learning rates at which a line is computed."""
 
 
-class RateLimits(Racing, Instrument):
+class RateLimits(RacePicture, Instrument):
     """Steps until settled against the learning rate: predicted as lines, counted as discs that climb as they run."""
 
     title = "Learning rates"

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import fixed, share
 from dashboard.state.run import Frame
-from dashboard.state.store import Guest
+from dashboard.state.store import ComparedRun
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, BREAK, dot, phrase
 from engine.activations import ACTIVATIONS
@@ -33,7 +33,7 @@ class RocCurve(Instrument):
         "sets the threshold."
     )
     missing = "the output is not one probability."
-    overlays_guests = True
+    overlays_compared = True
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
@@ -42,10 +42,10 @@ class RocCurve(Instrument):
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
         self._parts = parts(frame)
-        self._others = {f"guest {i}: training": guest for i, guest in enumerate(self.company, 1)}
+        self._others = {f"guest {i}: training": compared for i, compared in enumerate(self.drawn_with, 1)}
 
     def outline(self, frame: Frame) -> Hashable:
-        return tuple(self._parts), tuple((name, guest.color) for name, guest in self._others.items())
+        return tuple(self._parts), tuple((name, compared.color) for name, compared in self._others.items())
 
     def picture(self, frame: Frame) -> hv.Overlay:
         axes = ["cost", "found"]
@@ -56,8 +56,8 @@ class RocCurve(Instrument):
         now = hv.Points([], axes, label="threshold").opts(color=style.CURSOR, size=11, line_color="white")
         picked = hv.Points([], axes, label="picked").opts(color=style.CURSOR, fill_alpha=0, size=16, line_width=2.5)
         others = [
-            hv.Curve([], *axes, label=name).opts(color=guest.color, line_width=1.3)
-            for name, guest in self._others.items()
+            hv.Curve([], *axes, label=name).opts(color=compared.color, line_width=1.3)
+            for name, compared in self._others.items()
         ]
         return hv.Overlay([chance, *others, *reversed(curves), now, picked]).opts(
             xlim=(-0.03, 1.03),
@@ -71,7 +71,7 @@ class RocCurve(Instrument):
         self._logits = {name: logits(self._network, data) for name, data in self._parts.items()}
         threshold = self.run.view.threshold
         layers = {name: _curve(data.y, self._logits[name]) for name, data in self._parts.items()}
-        layers |= {name: _curve(*self._answers(guest, frame)) for name, guest in self._others.items()}
+        layers |= {name: _curve(*self._answers(compared, frame)) for name, compared in self._others.items()}
         now = [rates(data.y, answers(self._logits[name], threshold)) for name, data in self._parts.items()]
         return {**layers, "threshold": _points(now), "picked": _points(self._picked(frame.setup.train))}
 
@@ -81,7 +81,7 @@ class RocCurve(Instrument):
         ]
         cost, found = rates(frame.setup.train.y, answers(self._logits["training"], self.run.view.threshold))
         own = phrase(phrase("AUC", *areas), f"finds {share(found)}, false alarms {share(cost)}", between=APART)
-        others = [_word(guest, auc(*self._answers(guest, frame))) for guest in self._others.values()]
+        others = [_word(compared, auc(*self._answers(compared, frame))) for compared in self._others.values()]
         return phrase(own, phrase(*others, between=APART), between=BREAK)
 
     def tapped(self, x: float, y: float) -> None:
@@ -93,10 +93,10 @@ class RocCurve(Instrument):
             nearest = int(np.nanargmin(away))
             self.run.view.threshold = between(probabilities(thresholds), nearest)
 
-    def _answers(self, guest: Guest, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    def _answers(self, compared: ComparedRun, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
         """The labels of a guest's training examples and what it believes of them, at the same epoch."""
-        guest.store.look_at(frame.epoch.index)
-        shown = guest.store.frame()
+        compared.store.look_at(frame.epoch.index)
+        shown = compared.store.frame()
         return shown.setup.train.y, logits(shown.network(), shown.setup.train)
 
     def _picked(self, data: Dataset) -> list[tuple[float, float]]:
@@ -148,8 +148,8 @@ def between(thresholds: np.ndarray, place: int) -> float:
     return min(max(high, 0.0), 1.0)
 
 
-def _word(guest: Guest, area: float) -> Markup:
-    return phrase(dot(guest.color), guest.name, fixed(area))
+def _word(compared: ComparedRun, area: float) -> Markup:
+    return phrase(dot(compared.color), compared.name, fixed(area))
 
 
 def _curve(labels: np.ndarray, scores: np.ndarray) -> Columns:

@@ -55,7 +55,7 @@ class SharpestDirection(Instrument):
     def picture(self, frame: Frame) -> hv.Overlay:
         parabola = hv.Curve([], "t", "loss", label="parabola").opts(color=style.GHOST, line_width=2, line_dash="dashed")
         wall = hv.Curve([], "t", "loss", label="wall").opts(color=style.TRAIN, line_width=2.5)
-        trail = hv.Curve([], "t", "loss", label="trail").opts(color=style.CURSOR, line_width=1, alpha=0.35)
+        checkpoints = hv.Curve([], "t", "loss", label="trail").opts(color=style.CURSOR, line_width=1, alpha=0.35)
         steps = hv.Points([(0.0, 1.0, 0, 1.0)], ["t", "loss"], ["epoch", "recency"], label="steps").opts(
             color=style.CURSOR,
             size=7,
@@ -64,7 +64,7 @@ class SharpestDirection(Instrument):
             tools=["hover"],
             hover_tooltips=[("epoch", "@epoch"), ("true loss", "@loss{measured}")],
         )
-        return hv.Overlay([parabola, wall, trail, steps]).opts(
+        return hv.Overlay([parabola, wall, checkpoints, steps]).opts(
             xlim=(-1, 1),
             ylim=(0, 1),
             xlabel="along the sharpest direction",

@@ -67,7 +67,7 @@ class SharpnessStudy(StudyCurves):
 
     def of_result(self, result: Result) -> np.ndarray:
         """(runs, k) the shares that have been measured; without an edge, the sharpnesses."""
-        measured = np.array([one.measured[: len(result.index)] for one in self._tracks[result.label]])
+        measured = np.array([one.measured[: len(result.index)] for one in self._history[result.label]])
         return measured[..., 1 if self._has_edge else 0]
 
     def of_run(self, epochs: Epochs) -> None:
@@ -95,7 +95,7 @@ class SharpnessStudy(StudyCurves):
         return {}
 
     @cached_property
-    def _tracks(self) -> dict[str, list["_Measured"]]:
+    def _history(self) -> dict[str, list["_Measured"]]:
         """The runs of every variant; they outlive a fresh start of the page's own run."""
         return {}
 
@@ -118,10 +118,10 @@ class SharpnessStudy(StudyCurves):
 
     def _runs(self, label: str, result: Result) -> list["_Measured"]:
         """All runs of a variant, from their beginning if they are other ones than before."""
-        tracks = self._tracks.get(label)
+        tracks = self._history.get(label)
         if not tracks or tracks[0].of is not result.settings:
             tracks = [_Measured(result.settings, seed) for seed in range(result.runs)]
-            self._tracks[label] = tracks
+            self._history[label] = tracks
         return tracks
 
     def _cut(self) -> None:

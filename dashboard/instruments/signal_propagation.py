@@ -21,7 +21,7 @@ SHARES = SHARES / SHARES.sum()
 """Where a standard normal variable is looked at, and how much each place counts."""
 
 
-class SignalSizes(Instrument):
+class SignalPropagation(Instrument):
     """The root mean square of each layer's pre-activations, beside what the size of the weights says of it.
 
     The prediction takes the weighted sums of a layer, example by example, for normally distributed around the biases

@@ -9,7 +9,7 @@ from bokeh.model import Model
 from panel.io.notebook import Comm
 
 from dashboard.server.host import host
-from dashboard.state.job import Job
+from dashboard.state.job import ThreadTask
 from dashboard.state.store import Store
 from dashboard.widgets.plain_text import HTML, element
 
@@ -25,13 +25,13 @@ PATIENCE = 1.0
 """Seconds that an image of a picture waits for what takes long to compute."""
 
 
-class Alone:
+class Standalone:
     """A picture in a cell that no page leads: it follows its run, and has its heavy work done, by itself."""
 
     def __init__(self, instrument: Any) -> None:
         self._instrument = instrument
         self._version = -1
-        self._job: Job | None = None
+        self._job: ThreadTask | None = None
 
     def catch_up(self) -> None:
         """Draw what is new in the run."""
@@ -44,7 +44,7 @@ class Alone:
             instrument.draw(frame)
         if self._job is None or not self._job.busy:
             work = instrument.work(instrument.run.frame())
-            self._job = Job(work, in_turn=True) if work else None
+            self._job = ThreadTask(work, in_turn=True) if work else None
 
     def leave(self) -> None:
         """Leave its work undone."""
@@ -74,7 +74,7 @@ class Picture(pn.pane.Bokeh):
         host()
         super().__init__(**params)
         self._instrument = instrument
-        self._alone: Alone | None = None
+        self._alone: Standalone | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -86,7 +86,7 @@ class Picture(pn.pane.Bokeh):
     ) -> Model:
         model = super()._get_model(doc, root, parent, comm)
         if host().is_live(comm):
-            self._alone = self._alone or Alone(self._instrument)
+            self._alone = self._alone or Standalone(self._instrument)
             host().show(root or model, self._alone)
             host().attend(self._instrument.run)
         return model

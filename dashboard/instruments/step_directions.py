@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import holoviews as hv
 import numpy as np
 
-from dashboard.instruments.equal_aspect import EqualScales
+from dashboard.instruments.equal_aspect import EqualAspect
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.race_map import CIRCLE, scales, velocity
-from dashboard.instruments.race_picture import TWO, Racing, number
+from dashboard.instruments.race_picture import TWO, RacePicture, number
 from dashboard.state.race import RaceFrame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
@@ -23,7 +23,7 @@ DOWNHILL, MEMORY, NEXT = "downhill", "memory", "next step"
 RING = np.stack([np.cos(CIRCLE), np.sin(CIRCLE)], axis=1)
 
 
-class Compass(EqualScales, Racing, Instrument):
+class StepDirections(EqualAspect, RacePicture, Instrument):
     """All directions at the picked racer's place, each of length 1, over the shape of the surface there."""
 
     title = "The selected optimizer"

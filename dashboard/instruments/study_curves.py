@@ -10,7 +10,7 @@ import param
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.study_picture import Compared, alone, in_digits, ranked
+from dashboard.instruments.study_picture import StudyPicture, alone, in_digits, ranked
 from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.widgets import style
@@ -51,7 +51,7 @@ class Curve(NamedTuple):
     runs: np.ndarray
 
 
-class StudyCurves(Compared, Instrument):
+class StudyCurves(StudyPicture, Instrument):
     """The median of every variant over its seeds, with the middle half of the runs as a band, and this run over them.
 
     A subclass names another `quantity`, how it comes from a study's result and from the run's epochs, and what theory

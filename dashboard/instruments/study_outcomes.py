@@ -10,7 +10,7 @@ import param
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.study_picture import Compared, alone, in_digits, ranked
+from dashboard.instruments.study_picture import StudyPicture, alone, in_digits, ranked
 from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.widgets import style
@@ -26,7 +26,7 @@ FOR_WORDS = 0.17
 """The share of the width that is left to the words at the right."""
 
 
-class StudyOutcomes(Compared, Instrument):
+class StudyOutcomes(StudyPicture, Instrument):
     """One dot a run, one row a variant: a distribution, where a single run would be an anecdote.
 
     A subclass names another `quantity`, how it is had from results and from the page's run, and which runs have

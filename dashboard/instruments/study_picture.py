@@ -12,7 +12,7 @@ from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.state.view import View
 from dashboard.widgets import style
-from dashboard.widgets.legend import Chips
+from dashboard.widgets.legend import Legend
 from engine.training import Epoch, Epochs
 
 
@@ -28,7 +28,7 @@ class StudyView(View):
     picked = param.List(default=[], doc="The single run that is picked, as [label, seed]; [] for none.")
 
 
-class Compared:
+class StudyPicture:
     """Mixed into an instrument that draws a page's study. Without a study there is nothing to compare.
 
     legend   whether chips above this picture hide and show the variants; one set on a page is enough
@@ -89,8 +89,8 @@ class Compared:
         return ""
 
     @cached_property
-    def _chips(self) -> Chips:
-        return Chips(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
+    def _chips(self) -> Legend:
+        return Legend(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
 
     def __panel__(self) -> pn.viewable.Viewable:
         if not (self.legend and self.labels):

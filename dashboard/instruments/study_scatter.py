@@ -10,7 +10,7 @@ import param
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.study_picture import Compared, alone
+from dashboard.instruments.study_picture import StudyPicture, alone
 from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.widgets import style
@@ -21,7 +21,7 @@ NEAR = 0.05
 """How far from a dot a click still means it, as a share of the picture."""
 
 
-class StudyScatter(Compared, Instrument):
+class StudyScatter(StudyPicture, Instrument):
     """One dot a run: the norm of its whole gradient against its loss, with this run's way through the same plane.
 
     A subclass names two other quantities, `across` and `up`, and how they are had.

@@ -9,7 +9,7 @@ import numpy as np
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.sample_grid import measured_at
-from dashboard.state.analyses.unit_health import DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.state.analyses.unit_health import DRAWN, UnitHealth, place_of, since, unit_at, unit_in_words
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import bold, phrase
@@ -73,7 +73,7 @@ class UnitPlane(Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         self._network.parameters[:] = frame.epoch.parameters
-        widths, history = self._network.widths, UnitHistory.of(frame)
+        widths, history = self._network.widths, UnitHealth.of(frame)
         self._place = place_of(self.run.view.unit, widths) or 0
         layer, unit = unit_at(self._place, widths)
         self._fate = FATES[history.now(frame)[self._place]]

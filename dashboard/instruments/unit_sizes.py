@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.numerals import digits
-from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHistory, place_of, since, unit_at, unit_in_words
+from dashboard.state.analyses.unit_health import DEAD, DRAWN, UnitHealth, place_of, since, unit_at, unit_in_words
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART
@@ -76,7 +76,7 @@ class UnitSizes(OfHiddenLayers, Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        history = UnitHistory.of(frame)
+        history = UnitHealth.of(frame)
         self._codes, self._since = history.now(frame), since(*history.until(frame, self.stride(frame)))
         self._network.parameters[:] = frame.epoch.parameters
         trace = self._network.trace(frame.setup.train.x)

@@ -7,15 +7,15 @@ from typing import Any
 from dashboard.jupyter_ui import kernel
 from dashboard.shell.app import App
 from dashboard.tracking import logger
-from dashboard.tracking.logger import Lab
-from dashboard.tracking.tracked_run import Watched, WatchSettings
+from dashboard.tracking.logger import Logger
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 
 
-def show(told: Lab) -> bool:
+def show(told: Logger) -> bool:
     """Show what a program tells of its training below the cell; False where there is no notebook."""
     if kernel.KERNEL is None:
         return False
-    kernel.KERNEL.display(App(Watched(WatchSettings(feed=told.id)), page="watch", lazy=True))
+    kernel.KERNEL.display(App(TrackedRun(WatchSettings(feed=told.id)), page="watch", lazy=True))
     told.log, told.log_epoch = _drawing(told.log), _drawing(told.log_epoch)
     told.close = _drawing_the_end(told.close)
     return True

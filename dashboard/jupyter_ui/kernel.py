@@ -28,7 +28,7 @@ from panel.io.state import state
 
 from dashboard.jupyter_ui import page_assets, still_page
 from dashboard.server.host import Live
-from dashboard.server.inbound import put_right
+from dashboard.server.inbound import drop_echoes
 from dashboard.state.store import Store
 from dashboard.widgets.plain_text import phrase
 
@@ -198,7 +198,7 @@ class Kernel:
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        _put_right(told)
+                        _drop_echoes(told)
                         for part in _parts(told):
                             self._on_msg(part)
                     except Exception as error:
@@ -217,11 +217,11 @@ class Kernel:
         return LockedComm
 
 
-def _put_right(message: dict[str, Any]) -> None:
+def _drop_echoes(message: dict[str, Any]) -> None:
     """Have the next tick tell the page once more of what it has mixed up."""
     events = message.get("content", {}).get("events", [])
     for _, _, document, _ in state._views.values():
-        for change in put_right(document, events):
+        for change in drop_echoes(document, events):
             document.callbacks.trigger_on_change(change)
 
 

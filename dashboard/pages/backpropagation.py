@@ -1,6 +1,6 @@
 """Backpropagation: the gradient stage by stage, and how to know that it is right."""
 
-from dashboard.instruments.backprop_stages import Passes
+from dashboard.instruments.backprop_stages import BackpropStages
 from dashboard.instruments.bug_descent import BugDescent
 from dashboard.instruments.check_map import CheckMap
 from dashboard.instruments.decision_map import DecisionMap
@@ -112,7 +112,7 @@ class Backpropagation(Page):
         "epochs",
     )
     instruments = (
-        (Passes,),
+        (BackpropStages,),
         (ParameterWalk,),
         (EpsilonErrors,),
         (CheckMap,),

@@ -9,9 +9,9 @@ import param
 from bokeh.models import Plot
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.pages.compared_card import OWN, GuestPicture, among_guests
-from dashboard.state.read_only import Onlooker
-from dashboard.state.store import Frame, Guest, Store
+from dashboard.pages.compared_card import OWN, ComparedPicture, with_own_name
+from dashboard.state.read_only import ReadOnly
+from dashboard.state.store import ComparedRun, Frame, Store
 from dashboard.widgets import style
 from dashboard.widgets.browser import InView
 from dashboard.widgets.plain_text import HTML, Words, element, sheet, write
@@ -35,7 +35,7 @@ PICTURES = """
 """
 
 
-class Slot(pn.viewable.Viewer):
+class Card(pn.viewable.Viewer):
     """A card for one instrument: its title, how to read it, the picture, its caption, and the same of every guest.
 
     page   the slug of the page, for the names of files
@@ -46,8 +46,8 @@ class Slot(pn.viewable.Viewer):
         self._run, self._choices, self.page = run, choices, page
         self._kind: type[Instrument] | None = choices[0]
         self.instrument: Instrument | None = None
-        self.beside: list[GuestPicture] = []
-        self._guests: tuple[Guest, ...] = ()
+        self.beside: list[ComparedPicture] = []
+        self._compared_runs: tuple[ComparedRun, ...] = ()
         self.made, self.version = False, -1
         self._heading = HTML(stylesheets=[HEADING, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width")
         self._switches = pn.Row(margin=0)
@@ -66,13 +66,21 @@ class Slot(pn.viewable.Viewer):
     @property
     def unmade(self) -> bool:
         """Whether a picture of the card was never drawn, which takes longer."""
-        return not self.made or self._run.guests is not self._guests or not all(one.made for one in self.beside)
+        return (
+            not self.made
+            or self._run.compared_runs is not self._compared_runs
+            or not all(one.made for one in self.beside)
+        )
 
     @property
     def is_usual(self) -> bool:
         """Whether it shows what it shows everybody: nothing else was chosen, and no guests are there."""
         own = self.instrument
-        return self.made and not self._guests and all(getattr(own, n) == own.param[n].default for n in self._picks())
+        return (
+            self.made
+            and not self._compared_runs
+            and all(getattr(own, n) == own.param[n].default for n in self._picks())
+        )
 
     def forget(self) -> None:
         """Bring all of it to the next frame: what the page shows is not known any more."""
@@ -92,8 +100,8 @@ class Slot(pn.viewable.Viewer):
         if self.version != version:
             self._draw_own(frame)
             self.version = version
-        if self._run.guests is not self._guests:
-            self._seat()
+        if self._run.compared_runs is not self._compared_runs:
+            self._subscriber()
         unmade = [one for one in self.beside if not one.made]
         for one in self.beside:
             if one not in unmade[int(make) :]:
@@ -127,7 +135,7 @@ class Slot(pn.viewable.Viewer):
         self._name(kind)
         self._switches.objects = [_choice(self.instrument, name) for name in self._controls(kind)]
         self._save.kinds = _kinds(self.instrument)
-        self._seat()
+        self._subscriber()
 
     def _picks(self) -> Sequence[str]:
         """The names of what a visitor may choose in the card."""
@@ -135,21 +143,21 @@ class Slot(pn.viewable.Viewer):
 
     def _controls(self, kind: type[Instrument] | None) -> list[str]:
         """What a visitor may choose in the card: not what changes a run that is only looked at."""
-        taken = kind.tools if kind and isinstance(self._run, Onlooker) else ()
+        taken = kind.tools if kind and isinstance(self._run, ReadOnly) else ()
         return [name for name in kind.controls if name not in taken] if kind else []
 
-    def _seat(self) -> None:
+    def _subscriber(self) -> None:
         """Have a picture of each guest beside that of the run, unless it draws them itself."""
-        self._guests, before = self._run.guests, self.beside
-        known = {one.guest: one for one in before if one.own is self.instrument}
-        apart = self.instrument is not None and not self.instrument.overlays_guests
-        guests = self._guests if apart else ()
-        self.beside = [known.get(guest) or GuestPicture(guest, self.instrument) for guest in guests]
+        self._compared_runs, before = self._run.compared_runs, self.beside
+        known = {one.compared: one for one in before if one.own is self.instrument}
+        apart = self.instrument is not None and not self.instrument.overlays_compared
+        compared_runs = self._compared_runs if apart else ()
+        self.beside = [known.get(compared) or ComparedPicture(compared, self.instrument) for compared in compared_runs]
         for one in before:
             if one not in self.beside:
                 one.leave()
         own = self.instrument or _nothing(self._choices[0])
-        objects = [among_guests(own) if self.beside else own, *self.beside]
+        objects = [with_own_name(own) if self.beside else own, *self.beside]
         self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.beside else [])
 
     def _file(self, kind: str) -> Mapping[str, Any]:
@@ -159,7 +167,9 @@ class Slot(pn.viewable.Viewer):
         if kind == "csv":
             return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
         own = {"id": self.instrument.figure.id, "name": OWN, "color": style.NEUTRAL}
-        others = [{"id": one.instrument.figure.id, "name": one.guest.name, "color": one.guest.color} for one in shown]
+        others = [
+            {"id": one.instrument.figure.id, "name": one.compared.name, "color": one.compared.color} for one in shown
+        ]
         return {"name": name, "figures": [own, *others]}
 
     def _kind_for(self, frame: Frame) -> type[Instrument] | None:
@@ -191,9 +201,9 @@ def _kinds(instrument: Instrument | None) -> list[str]:
     return [*drawn, "csv"] if instrument.table() else drawn
 
 
-def _tables(shown: Sequence[GuestPicture]) -> dict[str, dict[str, Columns]]:
+def _tables(shown: Sequence[ComparedPicture]) -> dict[str, dict[str, Columns]]:
     """What the guests' pictures show, by names that differ even if those of the guests do not."""
-    return {f"guest {i}: {one.guest.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
+    return {f"guest {i}: {one.compared.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:

@@ -9,7 +9,7 @@ from bokeh.models import Div
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Instrument
-from dashboard.state.store import Frame, Guest
+from dashboard.state.store import ComparedRun, Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import element, sheet, write
 
@@ -30,18 +30,18 @@ OWN = "this run"
 """What the page's own run is called among its guests."""
 
 
-class GuestPicture(pn.viewable.Viewer):
+class ComparedPicture(pn.viewable.Viewer):
     """The same instrument on a guest's store, under the guest's name, or a line that says why there is none.
 
     The page has taken the guest to its own epoch. What is chosen in the card's head holds for this picture too. It is
     made when it is first drawn.
     """
 
-    def __init__(self, guest: Guest, own: Instrument) -> None:
+    def __init__(self, compared: ComparedRun, own: Instrument) -> None:
         super().__init__()
-        self.guest, self.own = guest, own
+        self.compared, self.own = compared, own
         self.instrument: Instrument | None = None
-        self.why_not = own.why_not(guest, own.run)
+        self.why_not = own.why_not(compared, own.run)
         self.made = bool(self.why_not)
         look = [WORDS, style.WHOLE_WHERE_NARROW]
         self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
@@ -56,14 +56,14 @@ class GuestPicture(pn.viewable.Viewer):
 
     def behind(self, version: int) -> bool:
         """Whether it does not show the guest as it is now, beside that version of the page's run."""
-        return not self.why_not and self._drawn != (version, self.guest.store.version)
+        return not self.why_not and self._drawn != (version, self.compared.store.version)
 
     def draw(self, version: int) -> None:
         """Bring the picture to where the guest stands now, unless it has just been drawn."""
         if not self.behind(version) or time.perf_counter() - self._drawn_at < EVERY:
             return
-        self._drawn = version, self.guest.store.version
-        frame = self.guest.store.frame()
+        self._drawn = version, self.compared.store.version
+        frame = self.compared.store.frame()
         self.instrument.draw(frame) if self.instrument else self._make()
         last = frame.epoch.index < self.own.shown
         write(self._name, self._named(self._stands(frame) if last else ""))
@@ -77,7 +77,7 @@ class GuestPicture(pn.viewable.Viewer):
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         """The work of the instrument where the guest stands, whatever the page's frame."""
-        return self.instrument.work(self.guest.store.frame())
+        return self.instrument.work(self.compared.store.frame())
 
     def give_up(self, error: Exception) -> None:
         """Say that the work was stopped by an error."""
@@ -91,7 +91,7 @@ class GuestPicture(pn.viewable.Viewer):
 
     def _make(self) -> None:
         chosen = {name: getattr(self.own, name) for name in self._controls}
-        self.instrument, self.made = type(self.own)(self.guest.store, **chosen), True
+        self.instrument, self.made = type(self.own)(self.compared.store, **chosen), True
         self._view.objects = [_words(self._name), self.instrument, _words(self._caption)]
 
     def _follow(self, *events: param.parameterized.Event) -> None:
@@ -100,22 +100,22 @@ class GuestPicture(pn.viewable.Viewer):
             self.instrument.param.update(**{event.name: event.new for event in events})
 
     def _named(self, words: str) -> Markup:
-        name = f"{self.guest.name}: {words}" if words else self.guest.name
-        return element("p", chip(self.guest), name, kind="name")
+        name = f"{self.compared.name}: {words}" if words else self.compared.name
+        return element("p", chip(self.compared), name, kind="name")
 
     def _stands(self, frame: Frame) -> str:
         return f"ends at epoch {frame.epoch.index:,}"
 
 
-def among_guests(own: Instrument) -> pn.viewable.Viewable:
+def with_own_name(own: Instrument) -> pn.viewable.Viewable:
     """The picture of the page's own run, under a line like those of its guests."""
     name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
     return pn.Column(_words(name), own, margin=0, styles=SHARE)
 
 
-def chip(guest: Guest) -> Markup:
+def chip(compared: ComparedRun) -> Markup:
     """The guest's color, as HTML."""
-    return Markup('<i style="background: {}"></i>').format(guest.color)
+    return Markup('<i style="background: {}"></i>').format(compared.color)
 
 
 def _words(div: Div) -> pn.viewable.Viewable:

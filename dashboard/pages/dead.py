@@ -1,7 +1,7 @@
 """Dead neurons: units that never fire, units that say next to nothing, and what wakes them."""
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.activation_swap import Revival
+from dashboard.instruments.activation_swap import ActivationSwap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.loss_curve import LossCurve
@@ -74,7 +74,7 @@ class Dead(Page):
         (LossCurve,),
         (StudyCurves,),
         (FatesByStart,),
-        (Revival,),
+        (ActivationSwap,),
     )
     plan = Plan(
         {

@@ -4,7 +4,7 @@ from dashboard.instruments.race_losses import RaceLosses
 from dashboard.instruments.race_map import RaceMap
 from dashboard.instruments.race_table import RaceTable
 from dashboard.instruments.rate_limits import RateLimits
-from dashboard.instruments.step_directions import Compass
+from dashboard.instruments.step_directions import StepDirections
 from dashboard.pages.page import Page, Preset
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings, RaceView
@@ -107,7 +107,7 @@ class Geometry(Page):
         "momentum",
     )
     shares = ("half", "half", "third", "third", "third")
-    instruments = ((RaceMap,), (RaceLosses,), (RateLimits,), (Compass,), (RaceTable,))
+    instruments = ((RaceMap,), (RaceLosses,), (RateLimits,), (StepDirections,), (RaceTable,))
     settings = RaceSettings
     store = Race
     view = RaceView

@@ -9,7 +9,7 @@ import param
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
-from dashboard.instruments.signal_propagation import SignalSizes
+from dashboard.instruments.signal_propagation import SignalPropagation
 from dashboard.instruments.study_curves import Prediction, StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
 from dashboard.instruments.study_picture import StudyView
@@ -119,7 +119,7 @@ class Initialization(Page):
         ),
     )
     controls = ("seeds", "epochs", "initializer", "learning_rate", "dataset", "hidden", "activation")
-    instruments = ((Losses,), (StudyOutcomes,), (SignalSizes,), (StudyScatter,), (GradientBars,), (DecisionMap,))
+    instruments = ((Losses,), (StudyOutcomes,), (SignalPropagation,), (StudyScatter,), (GradientBars,), (DecisionMap,))
     plan = Plan(variants=STARTS, seeds=16, epochs=2000)
     view = StartsView
     shares = ("half",) * 6

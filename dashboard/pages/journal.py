@@ -17,7 +17,7 @@ from dashboard.state.store import Frame, Store
 from dashboard.state.view import View
 from dashboard.storage.journal import ID, Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import BEGUN, Entry, Pin
-from dashboard.storage.run_archive import Kept, Shelf
+from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.storage.unique_names import told_apart
 from dashboard.widgets.journal_editor import EntryEditor, EntryList, PinnedRuns
 from dashboard.widgets.plain_text import HTML, Words
@@ -72,7 +72,7 @@ class Notebook(Page):
 
     def __init__(self, run: Store) -> None:
         super().__init__(run)
-        self._journal, self._shelf = Journal(), Shelf()
+        self._journal, self._archive = Journal(), RunArchive()
         self._search, self._deleted, self._lost = "", "", False
         self._entry: Entry | None = None
         self._known: dict[str, Entry] = {}
@@ -142,7 +142,7 @@ class Notebook(Page):
     def _refresh(self) -> None:
         """Show what is in the folder now, and while it cannot be read what was; what is being typed stays."""
         self._seen = self._marks()
-        kept = self._shelf.kept()
+        kept = self._archive.kept()
         try:
             found, self._entry = self._journal.entries(self._search), self._chosen()
         except JournalError as error:
@@ -167,7 +167,7 @@ class Notebook(Page):
             self._known[entry.id] = entry
             self._show_around(entry, kept)
 
-    def _show_around(self, entry: Entry, kept: list[Kept]) -> None:
+    def _show_around(self, entry: Entry, kept: list[ArchivedRun]) -> None:
         """Show what belongs to an entry besides its fields."""
         called = told_apart(kept)
         self._pins.param.update(
@@ -195,7 +195,7 @@ class Notebook(Page):
     def _marks(self) -> tuple:
         """What is different after anybody has changed an entry or kept a run."""
         try:
-            return self._journal.stamp(), self._shelf.stamp()
+            return self._journal.stamp(), self._archive.stamp()
         except JournalError as error:
             return (str(error),)
 
@@ -255,7 +255,7 @@ class Notebook(Page):
             self._say(str(error), bad=True)
 
     def _pin(self, run: str) -> None:
-        kept = next((one for one in self._shelf.kept() if one.id == run), None)
+        kept = next((one for one in self._archive.kept() if one.id == run), None)
         if kept and self._entry:
             pin = Pin(kept.id, kept.name, kept.epoch)
             self._repin(lambda pins: (*pins, pin) if pin.run not in {one.run for one in pins} else pins)
@@ -332,7 +332,7 @@ def _label(pin: Pin, called: Mapping[str, str]) -> str:
     return f"{called.get(pin.run) or pin.name or pin.run}, epoch {pin.epoch:,}"
 
 
-def _described(kept: Kept, called: str) -> str:
+def _described(kept: ArchivedRun, called: str) -> str:
     return f"{called}, epoch {kept.epoch:,}, loss {kept.loss:.3g}"
 
 

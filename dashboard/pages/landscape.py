@@ -4,9 +4,9 @@ import param
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
-from dashboard.instruments.linear_interpolation import LineBetween
+from dashboard.instruments.linear_interpolation import LinearInterpolation
 from dashboard.instruments.loss_landscape import REACHES, LossLandscape
-from dashboard.instruments.pca_landscape import PathPlane
+from dashboard.instruments.pca_landscape import PcaLandscape
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.page import Page, Preset
@@ -73,9 +73,9 @@ class Landscape(Page):
     instruments = (
         (WeightSlice,),
         (RandomPlane,),
-        (PathPlane,),
+        (PcaLandscape,),
         (SurfaceErrors,),
-        (LineBetween,),
+        (LinearInterpolation,),
         (DecisionMap, FittedCurve),
     )
     plan = Plan({"other starts": {}}, seeds=8, epochs=1000)

@@ -9,12 +9,12 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Instrument
-from dashboard.pages.card import Slot
-from dashboard.pages.compared_card import GuestPicture
+from dashboard.pages.card import Card
+from dashboard.pages.compared_card import ComparedPicture
 from dashboard.state.choices import Choices
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import Frame, Guest, Store
+from dashboard.state.store import ComparedRun, Frame, Store
 from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
 from dashboard.widgets.plain_text import HTML, Words, bold, element, formula, phrase
@@ -108,13 +108,13 @@ class Page(pn.viewable.Viewer):
         self.play: Callable[[], None] = lambda: None
         self.open: Callable[[str], None] = lambda slug: None
         self.open_run: Callable[[str], None] = lambda key: None
-        self._slots = [Slot(run, choices) for choices in self.instruments]
+        self._cards = [Card(run, choices) for choices in self.instruments]
         self._share_out()
         self._study_bar = StudyBar(run) if run.study else None
-        self._led: dict[Guest, int] = {}
+        self._led: dict[ComparedRun, int] = {}
         self.heading = self._heading()
         self._layout = pn.Column(
-            *(slot.view for slot in self._slots), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
+            *(card.view for card in self._cards), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
         )
 
     @classmethod
@@ -168,8 +168,8 @@ class Page(pn.viewable.Viewer):
 
     def _share_out(self) -> None:
         """Give every slot its share of the width, and the page's name for its files."""
-        for slot, share in zip(self._slots, self.shares or _shares(len(self._slots)), strict=True):
-            slot.view.css_classes, slot.page = [share], self.slug
+        for card, share in zip(self._cards, self.shares or _shares(len(self._cards)), strict=True):
+            card.view.css_classes, card.page = [share], self.slug
 
     def _heading(self) -> pn.viewable.Viewable:
         trap = phrase(bold("What textbooks get wrong."), Markup(self.trap))
@@ -203,62 +203,62 @@ class Page(pn.viewable.Viewer):
         )
 
     @property
-    def slots(self) -> Sequence[Slot]:
+    def cards(self) -> Sequence[Card]:
         """The cards of the page, in their order."""
-        return self._slots
+        return self._cards
 
     @property
     def shown(self) -> list[Instrument]:
         """The instruments that suit the run at present."""
-        return [slot.instrument for slot in self._slots if slot.instrument]
+        return [card.instrument for card in self._cards if card.instrument]
 
     @property
-    def in_view(self) -> list[Instrument | GuestPicture]:
+    def in_view(self) -> list[Instrument | ComparedPicture]:
         """Those of them that are on the visitor's screen, and the guests' pictures in the same cards."""
-        near = [slot for slot in self._slots if slot.instrument and slot.view.near]
-        guests = [one for slot in near for one in slot.beside if one.instrument]
-        return [*(slot.instrument for slot in near), *guests]
+        near = [card for card in self._cards if card.instrument and card.view.near]
+        compared_runs = [one for card in near for one in card.beside if one.instrument]
+        return [*(card.instrument for card in near), *compared_runs]
 
     def draw(self, frame: Frame, version: int) -> None:
         """Bring every picture in view to a frame, which is that of the run's `version`.
 
         Pictures not seen before are made one at a time, so that no visitor waits long for another's page.
         """
-        self._lead_guests(frame)
-        in_view = [slot for slot in self._slots if slot.view.near]
-        unmade = [slot for slot in in_view if slot.unmade]
-        for slot in in_view:
-            if slot.made or slot in unmade[:1]:
-                slot.draw(frame, version, make=slot in unmade[:1])
+        self._lead_compared(frame)
+        in_view = [card for card in self._cards if card.view.near]
+        unmade = [card for card in in_view if card.unmade]
+        for card in in_view:
+            if card.made or card in unmade[:1]:
+                card.draw(frame, version, make=card in unmade[:1])
         if self._study_bar:
             self._study_bar.draw()
 
     def forget(self) -> None:
         """Write all of every picture at the next frame: what the page shows is not known any more."""
-        for slot in self._slots:
-            slot.forget()
+        for card in self._cards:
+            card.forget()
 
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet, or a click in a guest's waits."""
-        return any(slot.view.near and slot.behind(version) for slot in self._slots) or any(map(self._asks, self._led))
+        return any(card.view.near and card.behind(version) for card in self._cards) or any(map(self._asks, self._led))
 
-    def _lead_guests(self, frame: Frame) -> None:
+    def _lead_compared(self, frame: Frame) -> None:
         """Take the guests to the frame's epoch, with what is picked on the page.
 
         A click in a guest's picture is one in the page's own: what it picks is picked for all, and an epoch that it
         asks for is where all go.
         """
-        for guest in filter(self._asks, list(self._led)):
-            wanted, newest = guest.store.looked_at, self.run.history[-1].index
+        for compared in filter(self._asks, list(self._led)):
+            wanted, newest = compared.store.looked_at, self.run.history[-1].index
             self.run.look_at(None if wanted is None or wanted >= newest else wanted)
-        self._led = dict.fromkeys(self.run.guests, frame.epoch.index)
-        for guest in self.run.guests:
-            guest.store.view = self.run.view
-            guest.store.look_at(frame.epoch.index)
+        self._led = dict.fromkeys(self.run.compared_runs, frame.epoch.index)
+        for compared in self.run.compared_runs:
+            compared.store.view = self.run.view
+            compared.store.look_at(frame.epoch.index)
 
-    def _asks(self, guest: Guest) -> bool:
+    def _asks(self, compared: ComparedRun) -> bool:
         """Whether a guest was taken to another epoch by a click in one of its pictures."""
-        return guest.store.looked_at != self._led[guest]
+        return compared.store.looked_at != self._led[compared]
 
 
 def _texts(query: Any) -> dict[str, str]:
@@ -271,7 +271,7 @@ def pages() -> dict[str, type[Page]]:
     return {page.slug: page for page in sorted(Page.__subclasses__(), key=lambda page: (page.place, page.slug))}
 
 
-def _shares(slots: int) -> list[str]:
+def _shares(cards: int) -> list[str]:
     """Each slot's share of the width: rows of three, and a last row that fills it."""
-    rest = slots % 3
-    return ["third"] * (slots - rest) + {0: [], 1: ["whole"], 2: ["half", "half"]}[rest]
+    rest = cards % 3
+    return ["third"] * (cards - rest) + {0: [], 1: ["whole"], 2: ["half", "half"]}[rest]

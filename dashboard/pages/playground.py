@@ -17,14 +17,14 @@ from dashboard.instruments.roc_curve import RocCurve
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.update_ratios import UpdateRatios
-from dashboard.pages.card import Slot
+from dashboard.pages.card import Card
 from dashboard.pages.page import Page, Preset
 from dashboard.state.run import Frame, Run
 from dashboard.state.view import View
 
 SLOTS: dict[str, tuple[type[Instrument], ...]] = {
-    slot[0].title: slot
-    for slot in (
+    card[0].title: card
+    for card in (
         (DecisionMap, FittedCurve),
         (LossCurve,),
         (LossLandscape,),
@@ -112,7 +112,7 @@ class Playground(Page):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        self._known = dict(zip(PlaygroundView.param.pictures.default, self._slots, strict=True))
+        self._known = dict(zip(PlaygroundView.param.pictures.default, self._cards, strict=True))
         self._arrange()
 
     def draw(self, frame: Frame, version: int) -> None:
@@ -131,7 +131,7 @@ class Playground(Page):
         self._titles = self._chosen
         for title in self._titles:
             if title not in self._known:
-                self._known[title] = Slot(self.run, SLOTS[title])
-        self._slots = [self._known[title] for title in SLOTS if title in self._titles]
+                self._known[title] = Card(self.run, SLOTS[title])
+        self._cards = [self._known[title] for title in SLOTS if title in self._titles]
         self._share_out()
-        self._layout.objects = [slot.view for slot in self._slots]
+        self._layout.objects = [card.view for card in self._cards]

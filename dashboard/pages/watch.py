@@ -11,7 +11,7 @@ from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.layer_curves import LayerCurves
-from dashboard.instruments.logged_activations import ToldActivations
+from dashboard.instruments.logged_activations import LoggedActivations
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.update_ratios import UpdateRatios
@@ -20,8 +20,8 @@ from dashboard.state.run import Frame
 from dashboard.storage.unique_names import told_apart
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
-from dashboard.tracking.tracked_run import Watched, WatchSettings, note_the_look
-from dashboard.widgets.tracked_list import FeedList
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_the_look
+from dashboard.widgets.tracked_list import TrackedList
 
 WORDS = {
     run_log.LIVE: "running",
@@ -45,22 +45,22 @@ class Watch(Page):
         "program and goes on whatever is done here: the slider looks back, Play follows the newest epoch."
     )
     settings = WatchSettings
-    store = Watched
+    store = TrackedRun
     instruments = (
         (LossCurve,),
         (GradientBars,),
-        (ToldActivations, ActivationMap),
+        (LoggedActivations, ActivationMap),
         (LayerCurves,),
         (UpdateRatios,),
         (DecisionMap, FittedCurve),
         (LossLandscape,),
     )
 
-    def __init__(self, run: Watched) -> None:
+    def __init__(self, run: TrackedRun) -> None:
         super().__init__(run)
-        self._list = FeedList(self._pick, sizing_mode="stretch_width", margin=(0, 4, 12, 4))
-        self._all, self._listed = list(zip(self.instruments, self._slots, strict=True)), None
-        self._slots = []
+        self._list = TrackedList(self._pick, sizing_mode="stretch_width", margin=(0, 4, 12, 4))
+        self._all, self._listed = list(zip(self.instruments, self._cards, strict=True)), None
+        self._cards = []
         self._layout.objects = []
         self._arrange(run.frame())
         self._tell()
@@ -81,11 +81,11 @@ class Watch(Page):
 
     def _arrange(self, frame: Frame) -> None:
         """Have the cards on the page that have something to show."""
-        fitting = [] if self.run.is_empty else [slot for choices, slot in self._all if _fits(choices, frame)]
-        if fitting != self._slots:
-            self._slots = fitting
+        fitting = [] if self.run.is_empty else [card for choices, card in self._all if _fits(choices, frame)]
+        if fitting != self._cards:
+            self._cards = fitting
             self._share_out()
-            self._layout.objects = [slot.view for slot in fitting]
+            self._layout.objects = [card.view for card in fitting]
 
     def _tell(self) -> None:
         """Bring the list up to date."""

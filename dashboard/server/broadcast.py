@@ -16,9 +16,9 @@ from bokeh.model import Model
 from bokeh.model.util import collect_models
 from panel.io.state import set_curdoc, state
 
-from dashboard.server.frame_rate import BUDGET
+from dashboard.server.frame_rate import FRAME_RATE
 from dashboard.server.outbound import anew, collected, plain
-from dashboard.state.clock import CONDUCTOR
+from dashboard.state.clock import SCHEDULER
 
 KEPT = 16
 """Frames that a page may be late by."""
@@ -26,7 +26,7 @@ KEPT = 16
 Groups = Sequence[Sequence[Model]]
 
 
-class Lead(Protocol):
+class Renderer(Protocol):
     """The page that is drawn, which nobody looks at."""
 
     body: Any
@@ -54,12 +54,12 @@ class Part:
     text: str
 
 
-class Convoy:
+class Broadcast:
     """A lead's page in a document of its own, and what has changed there, frame by frame."""
 
-    def __init__(self, lead: Callable[[], Lead]) -> None:
+    def __init__(self, lead: Callable[[], Renderer]) -> None:
         """lead: makes the page."""
-        self.seats: WeakSet[Seat] = WeakSet()
+        self.subscribers: WeakSet[Subscriber] = WeakSet()
         self.number = 0
         self._due = 0.0
         self._frames: deque[list[Part]] = deque(maxlen=KEPT)
@@ -67,8 +67,8 @@ class Convoy:
         self._whole: tuple[int, list[Part]] = (-1, [])
         self._document = Document()
         with set_curdoc(self._document):
-            self._lead = lead()
-            self._document.add_root(self._lead.body.get_root(self._document))
+            self._renderer = lead()
+            self._document.add_root(self._renderer.body.get_root(self._document))
         self._find()
 
     @property
@@ -79,14 +79,14 @@ class Convoy:
     def advance(self, period: float = 0.0, at_once: bool = False) -> None:
         """Draw the newest frame, if it is time for one; period: seconds from one frame to the next where it is told."""
         began = time.perf_counter()
-        if not self._lead.is_behind() or (began < self._due and not at_once):
+        if not self._renderer.is_behind() or (began < self._due and not at_once):
             return
-        self._due = began + 0.9 * max(period, BUDGET.period(id(self)))
-        with CONDUCTOR.still(), set_curdoc(self._document), collected(self._document) as changes:
-            self._lead.draw()
+        self._due = began + 0.9 * max(period, FRAME_RATE.period(id(self)))
+        with SCHEDULER.still(), set_curdoc(self._document), collected(self._document) as changes:
+            self._renderer.draw()
         self._take(changes)
-        BUDGET.spent(id(self), time.perf_counter() - began, viewers=max(1, len(self.seats)))
-        self._lead.end_beat()
+        FRAME_RATE.spent(id(self), time.perf_counter() - began, viewers=max(1, len(self.subscribers)))
+        self._renderer.end_beat()
 
     def since(self, number: int) -> list[Part] | None:
         """What has changed since that frame; None where it is not known any more."""
@@ -106,7 +106,7 @@ class Convoy:
 
     def end(self) -> None:
         """Let go of the page."""
-        self._lead.end()
+        self._renderer.end()
         for root in self._document.roots:
             state._views.pop(root.ref["id"], None)
         self._document.clear()
@@ -133,44 +133,44 @@ class Convoy:
         return None if any(None in one for one in found) else [Part(*place, text) for place, text in found]
 
     def _find(self) -> None:
-        self._groups = groups_of(self._lead)
+        self._groups = groups_of(self._renderer)
         self._places = {model: (i, j) for i, models in enumerate(self._groups) for j, model in enumerate(models)}
 
 
-class Seat:
+class Subscriber:
     """A page's place in a convoy, by the models that it is made of; shown: the groups that are in view there."""
 
-    def __init__(self, convoy: Convoy, groups: Groups, shown: Sequence[int]) -> None:
-        self.convoy = convoy
+    def __init__(self, broadcast: Broadcast, groups: Groups, shown: Sequence[int]) -> None:
+        self.broadcast = broadcast
         self._groups, self._shown = groups, frozenset(shown)
-        self._number, self._parts = convoy.number, convoy.whole()
-        convoy.seats.add(self)
+        self._number, self._parts = broadcast.number, broadcast.whole()
+        broadcast.subscribers.add(self)
 
     def news(self, period: float) -> list[str] | None:
         """The events to be told now, as JSON; None where the page is too late, or not made as the convoy's any more.
 
         period: seconds from one frame of the page to its next
         """
-        self.convoy.advance(period)
-        since = self.convoy.since(self._number)
+        self.broadcast.advance(period)
+        since = self.broadcast.since(self._number)
         if since is None:
             return None
-        parts, self._parts, self._number = [*self._parts, *since], [], self.convoy.number
+        parts, self._parts, self._number = [*self._parts, *since], [], self.broadcast.number
         return [self._about_mine(part) for part in parts if part.group in self._shown]
 
     def leave(self) -> list[tuple[Model, str]]:
         """Be told no more; the attributes that may be another on the page than here."""
-        self.convoy.seats.discard(self)
-        return [(self._groups[i][j], name) for i, j, name in self.convoy.touched if i in self._shown]
+        self.broadcast.subscribers.discard(self)
+        return [(self._groups[i][j], name) for i, j, name in self.broadcast.touched if i in self._shown]
 
     def _about_mine(self, part: Part) -> str:
         return f'{{"model":{{"id":"{self._groups[part.group][part.place].id}"}},{part.text[1:]}'
 
 
-def groups_of(page: Lead) -> list[list[Model]]:
+def groups_of(page: Renderer) -> list[list[Model]]:
     """The models of a page's transport, and of each of its cards; their order is the same on all pages of a kind."""
-    _, transport, *_ = _model(page.body).children
-    return [collect_models(part) for part in (transport, *(_model(slot.view) for slot in page.shown.slots))]
+    _, playback_bar, *_ = _model(page.body).children
+    return [collect_models(part) for part in (playback_bar, *(_model(card.view) for card in page.shown.cards))]
 
 
 def _model(shown: Any) -> Model:

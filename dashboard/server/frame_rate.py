@@ -27,7 +27,7 @@ class Drawn(NamedTuple):
         return self.cost / self.viewers
 
 
-class Budget:
+class FrameRate:
     """Divides the time for frames fairly: no session gets less of it than another, unless it asks for less.
 
     Sessions with frames of the same cost get equally many. One whose frames are dear, because its network or its data
@@ -73,4 +73,4 @@ def _largest_share(drawn: list[Drawn]) -> float:
     return 1.0
 
 
-BUDGET = Budget()
+FRAME_RATE = FrameRate()

@@ -32,7 +32,7 @@ def listen() -> None:
         if message.msgtype == "PATCH-DOC":
             if _hear(message, document) or _is_about_looks(message, document):
                 return None
-            again = put_right(document, message.content["events"])
+            again = drop_echoes(document, message.content["events"])
             if again:
                 document.add_next_tick_callback(partial(send, document, again, nullcontext))
             if not message.content["events"]:
@@ -52,7 +52,7 @@ OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled
 """What no visitor changes in a component."""
 
 
-def put_right(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
+def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
     """Take out of a page's events what it says of what only we change; how that is, to be told once more.
 
     A React component of Panel's writes back what it was told, a moment later: where two changes come fast one after the
@@ -93,8 +93,8 @@ def _hear(message: Message, document: Document) -> bool:
     events = message.content.get("events", ()) if listeners else ()
     if len(events) != 1 or events[0].get("kind") != "ModelChanged":
         return False
-    heard = listeners.get(events[0]["model"]["id"])
-    listener = heard and heard()
+    received = listeners.get(events[0]["model"]["id"])
+    listener = received and received()
     return bool(listener and listener(events[0]["attr"], events[0]["new"]))
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from weakref import WeakSet
 
-from dashboard.state.clock import Chore
-from dashboard.state.job import Job
+from dashboard.state.clock import CooperativeTask
+from dashboard.state.job import ThreadTask
 from dashboard.state.store import Frame
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Worker(Protocol):
         """Hear that the work was stopped by an error, which has been logged."""
 
 
-class Rounds:
+class WorkQueue:
     """Has heavy work done, one piece of work at a time.
 
     A round, begun once a second and at a fresh start of the run, gives every picture in view its turn. Others, whose
@@ -38,11 +38,11 @@ class Rounds:
     def __init__(self, in_view: Callable[[], Sequence[Worker]], others: Sequence[Worker] = ()) -> None:
         """in_view: the pictures that are in view now. others: who has work besides them."""
         self._in_view, self._others = in_view, others
-        self._beside: dict[Worker, Chore | Job] = {}
+        self._beside: dict[Worker, CooperativeTask | ThreadTask] = {}
         self._waiting: list[Worker] = []
         self._slow: WeakSet[Worker] = WeakSet()
         self._failed: WeakSet[Worker] = WeakSet()
-        self._chore: Chore | Job | None = None
+        self._task: CooperativeTask | ThreadTask | None = None
         self._setup, self._began = None, 0.0
 
     @property
@@ -62,16 +62,16 @@ class Rounds:
             worker = self._waiting.pop(0)
             work = None if worker in self._failed else worker.work(frame)
             if work:
-                if self._chore:
-                    self._chore.drop()
-                self._chore = self._begun(worker, work)
+                if self._task:
+                    self._task.drop()
+                self._task = self._begun(worker, work)
                 return
 
     def drop(self) -> None:
         """Leave the work in hand undone."""
-        for chore in (self._chore, *self._beside.values()):
-            if chore:
-                chore.drop()
+        for task in (self._task, *self._beside.values()):
+            if task:
+                task.drop()
         self._beside = {}
 
     def _go_on_beside(self, frame: Frame) -> None:
@@ -84,14 +84,14 @@ class Rounds:
 
     @property
     def _is_busy(self) -> bool:
-        return self._chore is not None and self._chore.busy
+        return self._task is not None and self._task.busy
 
-    def _begun(self, worker: Worker, work: Iterator[object]) -> Chore | Job:
+    def _begun(self, worker: Worker, work: Iterator[object]) -> CooperativeTask | ThreadTask:
         """The work under way, where those whose pieces take long do not keep the runs waiting."""
         work = self._guarded(worker, work)
         if worker.heavy or worker in self._slow:
-            return Job(work, in_turn=True)
-        return Chore(work, too_long=lambda: self._slow.add(worker))
+            return ThreadTask(work, in_turn=True)
+        return CooperativeTask(work, too_long=lambda: self._slow.add(worker))
 
     def _guarded(self, worker: Worker, work: Iterator[object]) -> Iterator[object]:
         """The work; what fails is logged, said by its picture, and not tried again before a fresh start."""

@@ -17,32 +17,32 @@ from panel.util import edit_readonly
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
 from dashboard.server.bokeh_defaults import remember_defaults
-from dashboard.server.frame_rate import BUDGET, PERIOD
+from dashboard.server.frame_rate import FRAME_RATE, PERIOD
 from dashboard.server.host import host
 from dashboard.server.inbound import ATTENTIVE
 from dashboard.server.outbound import collected, send
-from dashboard.server.subscription import Ride
-from dashboard.server.work_queue import Rounds
-from dashboard.shell.recent_runs import LeftRuns
-from dashboard.shell.runs_drawer import KeptRuns
-from dashboard.shell.share_dialog import Share
-from dashboard.state.analyses.sharpness import Lookout
-from dashboard.state.clock import CONDUCTOR
-from dashboard.state.followed import Follower, Shared
+from dashboard.server.subscription import Subscription
+from dashboard.server.work_queue import WorkQueue
+from dashboard.shell.recent_runs import RecentRuns
+from dashboard.shell.runs_drawer import RunsDrawer
+from dashboard.shell.share_dialog import ShareDialog
+from dashboard.state.analyses.sharpness import StabilityMonitor
+from dashboard.state.clock import SCHEDULER
+from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.run import Run
 from dashboard.state.store import Store
 from dashboard.storage.journal import Journal
-from dashboard.storage.run_archive import Kept, Shelf
+from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.widgets import style
-from dashboard.widgets.address_bar import Address
+from dashboard.widgets.address_bar import AddressBar
 from dashboard.widgets.browser import Browser
 from dashboard.widgets.controls import Controls, Watchers
 from dashboard.widgets.gallery import Gallery
 from dashboard.widgets.heartbeat import Heartbeat
 from dashboard.widgets.plain_text import Alert
-from dashboard.widgets.playback_bar import Transport
+from dashboard.widgets.playback_bar import PlaybackBar
 from engine.recording import Recording
 
 IDLE, CALM = 0.4, 1.0
@@ -88,11 +88,11 @@ class App(pn.viewable.Viewer):
         remember_defaults()
         self._lazy, self._document = lazy, None
         self._left: dict[str, dict[str, str]] = {}
-        self._left_runs, self._visits = LeftRuns(), 0
+        self._recent_runs, self._visits = RecentRuns(), 0
         self._asked: Callable[[], None] | None = None
-        self._ride: Ride | None = None
-        self.shelf = Shelf()
-        self.shared: Shared | None = None
+        self._subscription: Subscription | None = None
+        self.archive = RunArchive()
+        self.shared: SharedRun | None = None
         self._kept: tuple[str, object] = ("", None)
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self.body.sizing_mode = "stretch_width"
@@ -100,7 +100,7 @@ class App(pn.viewable.Viewer):
             severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
         )
         self.browser = Browser(self._press, live=self)
-        self.address = Address(self._travel, self._open_link)
+        self.address = AddressBar(self._travel, self._open_link)
         self._read = reads or _opened
         self._pages = pmui.Dialog(
             title="Experiments", width_option="lg", title_variant="h6", close_on_click=True, show_close_button=True
@@ -160,27 +160,27 @@ class App(pn.viewable.Viewer):
 
         Raises ValueError when it cannot be opened here.
         """
-        self.reopen(self.shelf.load(key), key)
+        self.reopen(self.archive.load(key), key)
 
-    def keep(self, name: str = "") -> Kept:
+    def keep(self, name: str = "") -> ArchivedRun:
         """Keep the run as it is now.
 
         Raises ShelfError when that is not possible.
         """
-        kept = self.shelf.keep(self.shown.recording(name))
+        kept = self.archive.keep(self.shown.recording(name))
         self._kept, self._link_is_old = (kept.id, self._moment), True
         return kept
 
     def query(self) -> dict[str, str]:
         """What a link to all this says."""
-        if isinstance(self.run, Follower):
+        if isinstance(self.run, FollowedRun):
             return {"follow": self.run.shared.id}
         kept = {"run": self._kept[0]} if self._kept[0] else {}
         return {**self.shown.query(), **kept}
 
-    def let_follow(self) -> Shared:
+    def let_follow(self) -> SharedRun:
         """Let others follow whatever is shown here, from now on; the same for all who are asked."""
-        self.shared = self.shared or Shared(self.run, self.shown.slug)
+        self.shared = self.shared or SharedRun(self.run, self.shown.slug)
         return self.shared
 
     def stop_following(self) -> None:
@@ -201,8 +201,8 @@ class App(pn.viewable.Viewer):
         self._link_is_old = True
         if query == self.query():
             return
-        here = not isinstance(self.run, Follower) and not {"run", "follow"} & query.keys()
-        if here and query.get("page") == self.shown.slug and query not in self._left_runs:
+        here = not isinstance(self.run, FollowedRun) and not {"run", "follow"} & query.keys()
+        if here and query.get("page") == self.shown.slug and query not in self._recent_runs:
             self._set(query)
         else:
             self._swap(lambda: self._as_left(query), by_history=True)
@@ -216,7 +216,7 @@ class App(pn.viewable.Viewer):
 
     def _as_left(self, query: Mapping[str, str]) -> Opened:
         """What a link leads to, as it was left, if it is one of the last that were."""
-        store, key = self._left_runs.take(query), query.get("run", "")
+        store, key = self._recent_runs.take(query), query.get("run", "")
         if store is None:
             return self._read(query)
         return PAGES[query["page"]], store, [], key
@@ -250,7 +250,7 @@ class App(pn.viewable.Viewer):
             self._left[self.shown.slug] = query if lasts else self.shown.query()
             self._leave(lasts)
             if lasts:
-                self._left_runs.put(query, left)
+                self._recent_runs.put(query, left)
             self._show(*shown)
             self._kept = key, self._moment
 
@@ -263,7 +263,7 @@ class App(pn.viewable.Viewer):
     @property
     def _lasts(self) -> bool:
         """Whether what is shown can be come back to as it is."""
-        return not (self.shown.timeless or isinstance(self.run, Onlooker))
+        return not (self.shown.timeless or isinstance(self.run, ReadOnly))
 
     @property
     def is_served(self) -> bool:
@@ -298,7 +298,7 @@ class App(pn.viewable.Viewer):
 
     def start(self, document: Document, epoch: int = 0) -> None:
         """Draw frames into a document as long as its session lives; train up to an epoch at once."""
-        self._document, self._ride = document, Ride(self, document)
+        self._document, self._subscription = document, Subscription(self, document)
         ATTENTIVE[document] = WeakMethod(self.rouse)
         self.clock.go_to(epoch)
         self._write_link()
@@ -307,7 +307,7 @@ class App(pn.viewable.Viewer):
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""
         self.clock.pause()
-        self._rounds.drop()
+        self._work_queue.drop()
         self._watchers.close()
 
     def end(self) -> None:
@@ -316,15 +316,15 @@ class App(pn.viewable.Viewer):
         if self._sharing.objects:
             self._share.close()
         self._leave()
-        self._left_runs.close()
+        self._recent_runs.close()
 
     def _leave(self, for_a_while: bool = False) -> None:
         """Let go of the page that is shown; for a while, of all but what it shows."""
         self.close()
         if not for_a_while:
             self.run.close()
-        if self._ride:
-            self._ride.end()
+        if self._subscription:
+            self._subscription.end()
 
     def _show(self, kind: type[Page], run: Store, problems: Sequence[str]) -> None:
         """Show a page of this kind on a run."""
@@ -334,15 +334,15 @@ class App(pn.viewable.Viewer):
             page = self.shown = kind(run)
             others = [run.view, run.study] if run.study else [run.view]
             self.controls = Controls(run.settings, others, kind.controls, self._watchers, self.say)
-            self.transport = Transport(self.clock)
+            self.playback_bar = PlaybackBar(self.clock)
             for choices in (run.settings, *others):
                 choices.param.watch(self._age_link, choices.names())
         self.shown.play, self.shown.open, self.shown.open_run = self.clock.play, self.open, self.open_run
         self._link_is_old, self._drawn, self._visits = True, -1, self._visits + 1
-        self._rounds = Rounds(lambda: page.in_view, [Lookout(run)] if isinstance(run, Run) else [])
-        self._side.objects = [] if kind.timeless or isinstance(run, Onlooker) else [self.controls]
+        self._work_queue = WorkQueue(lambda: page.in_view, [StabilityMonitor(run)] if isinstance(run, Run) else [])
+        self._side.objects = [] if kind.timeless or isinstance(run, ReadOnly) else [self.controls]
         self._draw_aside()
-        self.body.objects = [self.shown.heading, *([] if kind.timeless else [self.transport]), self.shown]
+        self.body.objects = [self.shown.heading, *([] if kind.timeless else [self.playback_bar]), self.shown]
         if self.shared:
             self.shared.show(run, kind.slug)
         if problems:
@@ -415,15 +415,15 @@ class App(pn.viewable.Viewer):
     def _open_runs(self, _: object) -> None:
         """Show the kept runs; the list is made when it is first asked for."""
         if not self._runs.objects:
-            self._kept_runs = KeptRuns(self.shelf, self, close=lambda: self._runs.param.update(open=False))
-            self._runs.objects = [self._kept_runs]
-        self._kept_runs.refresh()
+            self._runs_drawer = RunsDrawer(self.archive, self, close=lambda: self._runs.param.update(open=False))
+            self._runs.objects = [self._runs_drawer]
+        self._runs_drawer.refresh()
         self._runs.open = True
 
     def _open_sharing(self, _: object) -> None:
         """Show the ways to hand on what is shown; a page that is being made goes on while they are put away."""
         if not self._sharing.objects:
-            self._share = Share(self)
+            self._share = ShareDialog(self)
             self._sharing.objects = [self._share]
         self._share.refresh()
         self._sharing.open = True
@@ -441,15 +441,15 @@ class App(pn.viewable.Viewer):
 
     def _press(self, key: str) -> None:
         if not self.shown.timeless:
-            self.transport.press(key)
+            self.playback_bar.press(key)
 
     async def _tick(self, turn: int) -> None:
         """One beat of the session when a frame is due, or before, when the visitor has wished for something."""
         if turn != self._turn:
             return
-        began, period = time.perf_counter(), BUDGET.period(id(self))
+        began, period = time.perf_counter(), FRAME_RATE.period(id(self))
         try:
-            if began >= self._due or self._wish != self._wished:
+            if began >= self._due or self._request != self._wished:
                 self._due = began + period
                 with set_curdoc(self._document):  # else Panel puts off what it is told
                     await self._beat()
@@ -464,49 +464,49 @@ class App(pn.viewable.Viewer):
 
     def _is_idle(self) -> bool:
         """Whether nothing has happened for a while, and nothing is on its way."""
-        under_way = self._rounds.under_way or self.browser.behind or not self.is_calm or self.is_behind()
+        under_way = self._work_queue.under_way or self.browser.behind or not self.is_calm or self.is_behind()
         return not under_way and time.perf_counter() > self._stirred + CALM
 
     def rouse(self) -> None:
         """The visitor does something: have the page's own models as they should be, and soon see what comes of it."""
-        self._ride.leave()
+        self._subscription.leave()
         self._stirred = time.perf_counter()
         self._tick_in(0)
 
     @property
-    def _wish(self) -> object:
+    def _request(self) -> object:
         """What only the visitor changes."""
         return self._asked, self._link_is_old, self.clock.playing, self.run.looked_at, self.run.refusals
 
     async def _beat(self) -> None:
         """Draw what is new, unless the browser is behind."""
         self._ticks += 1
-        if isinstance(self.run, Follower) and self.run.outdated and not self._asked:
-            self._swap(lambda shared=self.run.shared: (PAGES[shared.page], Follower(shared), [], ""))
+        if isinstance(self.run, FollowedRun) and self.run.outdated and not self._asked:
+            self._swap(lambda shared=self.run.shared: (PAGES[shared.page], FollowedRun(shared), [], ""))
         if self._asked:
             swap, self._asked = self._asked, None
-            with CONDUCTOR.still(), collected(self._document) as changes:
+            with SCHEDULER.still(), collected(self._document) as changes:
                 swap()
-            await send(self._document, changes, CONDUCTOR.still)
+            await send(self._document, changes, SCHEDULER.still)
             return
         self._stand_where_looked_at()
         if self.browser.behind > FRAMES_AHEAD:
             return
-        told = self._ride.news()
+        told = self._subscription.news()
         began = time.perf_counter()
-        if self._ride.is_on:
+        if self._subscription.is_on:
             await self._pass_on(told, began)
             return
-        if self.is_behind() or self._ride.owes:
-            with CONDUCTOR.still(), collected(self._document) as changes:
+        if self.is_behind() or self._subscription.owes:
+            with SCHEDULER.still(), collected(self._document) as changes:
                 self.draw()
                 self.browser.tell(frame=self.browser.frame + 1)
-            await self._send([*changes, *self._ride.owed()], began)
+            await self._send([*changes, *self._subscription.owed()], began)
         self.end_beat()
 
     async def _pass_on(self, told: Sequence[str], began: float) -> None:
         """Tell the page what its convoy tells, and what is its own."""
-        changes = self._ride.owed()
+        changes = self._subscription.owed()
         if self.run.differs:
             with collected(self._document) as mirrored:
                 self.run.mirror()
@@ -515,10 +515,10 @@ class App(pn.viewable.Viewer):
 
     async def _send(self, changes: Sequence[DocumentPatchedEvent], began: float, told: Sequence[str] = ()) -> None:
         """Send what was made since then."""
-        self._wished, making = self._wish, time.perf_counter() - began
+        self._wished, making = self._request, time.perf_counter() - began
         if changes or told:
             self._stirred = began
-            BUDGET.spent(id(self), making + await send(self._document, changes, CONDUCTOR.still, told), bool(told))
+            FRAME_RATE.spent(id(self), making + await send(self._document, changes, SCHEDULER.still, told), bool(told))
 
     def catch_up(self) -> None:
         """One beat in a notebook, which sends what was drawn."""
@@ -527,7 +527,7 @@ class App(pn.viewable.Viewer):
         if self.browser.behind > FRAMES_AHEAD:
             return
         if self.is_behind():
-            with CONDUCTOR.still():
+            with SCHEDULER.still():
                 self.draw()
                 self.browser.tell(frame=self.browser.frame + 1)
         self.end_beat()
@@ -543,8 +543,8 @@ class App(pn.viewable.Viewer):
         while time.perf_counter() < until:
             if self.is_behind():
                 self.draw()
-            self._rounds.go_on(self.run.frame())
-            if not (self._rounds.under_way or self.is_behind()):
+            self._work_queue.go_on(self.run.frame())
+            if not (self._work_queue.under_way or self.is_behind()):
                 break
             time.sleep(0.01)
         return self.run, [] if self.shown.timeless else self.shown.shown, self.shown.title
@@ -552,7 +552,7 @@ class App(pn.viewable.Viewer):
     def lead(self) -> "App":
         """A page that shows a follower the same, for many who see it."""
         view = self.run.view
-        return App(Follower(self.run.shared, type(view)(**view.values()), counts=False), self.shown.slug)
+        return App(FollowedRun(self.run.shared, type(view)(**view.values()), counts=False), self.shown.slug)
 
     @property
     def is_calm(self) -> bool:
@@ -562,7 +562,7 @@ class App(pn.viewable.Viewer):
     def leave(self) -> None:
         """The cell that has shown it is gone."""
         self.clock.pause()
-        self._rounds.drop()
+        self._work_queue.drop()
 
     def _stand_where_looked_at(self) -> None:
         if self.run.looked_at is not None and self.clock.playing:
@@ -570,9 +570,9 @@ class App(pn.viewable.Viewer):
 
     def end_beat(self) -> None:
         """Have work done, and see what else has been kept."""
-        self._rounds.go_on(self.run.frame())
+        self._work_queue.go_on(self.run.frame())
         if self._runs.open and self._ticks % REFRESH == 0:
-            self._kept_runs.refresh()
+            self._runs_drawer.refresh()
 
     def is_behind(self) -> bool:
         return self.run.version != self._drawn or self.shown.behind(self._drawn)
@@ -581,7 +581,7 @@ class App(pn.viewable.Viewer):
         self._drawn = self.run.version
         frame = self.run.frame()
         self.shown.draw(frame, self._drawn)
-        self.transport.draw(frame)
+        self.playback_bar.draw(frame)
         self._say()
         if self._kept[0] and self._moment != self._kept[1]:
             self._kept, self._link_is_old = ("", None), True

@@ -6,7 +6,7 @@ from typing import Any
 from dashboard.state.store import Store
 
 
-class LeftRuns:
+class RecentRuns:
     """The last few stores that were left, by the links to them; those before are closed.
 
     A store in here computes nothing.

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from dashboard.pages.compared_card import chip
 from dashboard.state.choices import Choices
 from dashboard.state.run_comparison import differences
-from dashboard.state.store import Guest, Store
-from dashboard.storage.run_archive import ENDING, LARGEST, Kept, Shelf, described
+from dashboard.state.store import ComparedRun, Store
+from dashboard.storage.run_archive import ENDING, LARGEST, ArchivedRun, RunArchive, described
 from dashboard.storage.unique_names import told_apart
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
@@ -21,7 +21,7 @@ from dashboard.widgets.plain_text import HTML, element, phrase
 from dashboard.widgets.run_list import KeepForm, RunList
 from engine.recording import Recording
 
-MOST_BESIDE = 3
+MOST_COMPARED = 3
 PLACES = (2, 3, 6)
 """Among the colors of what is compared, those that are neither like a training's nor like a validation's."""
 
@@ -44,7 +44,7 @@ class Host(Protocol):
 
     run: Store
 
-    def keep(self, name: str = "") -> Kept:
+    def keep(self, name: str = "") -> ArchivedRun:
         """Keep the run on the page."""
 
     def reopen(self, recording: Recording, key: str = "") -> None:
@@ -54,16 +54,16 @@ class Host(Protocol):
         """The store that a recording was made of."""
 
 
-class KeptRuns(pn.viewable.Viewer):
+class RunsDrawer(pn.viewable.Viewer):
     """Everything that can be done with kept runs, beside a page.
 
-    What is shown beside the page's run is among that run's `guests`; this panel follows them, and the folder.
+    What is shown beside the page's run is among that run's `compared_runs`; this panel follows them, and the folder.
     """
 
-    def __init__(self, shelf: Shelf, host: Host, close: Callable[[], None] | None = None) -> None:
+    def __init__(self, archive: RunArchive, host: Host, close: Callable[[], None] | None = None) -> None:
         """close: puts the panel away; without it there is no button for that."""
         super().__init__()
-        self._shelf, self._host = shelf, host
+        self._archive, self._host = archive, host
         self._seen: Hashable = None
         self._handed: BinaryIO | None = None
         self._close = close or (lambda: None)
@@ -84,12 +84,12 @@ class KeptRuns(pn.viewable.Viewer):
         """Follow what others have changed in the folder, and what is on the page; it costs little if nothing has."""
         run = self._host.run
         settings = run.settings.values()
-        now = self._shelf.stamp(), run.guests, repr(settings)
+        now = self._archive.stamp(), run.compared_runs, repr(settings)
         if now != self._seen:
             self._seen = now
             self._fill(settings)
 
-    def _do(self, wish: Mapping[str, Any]) -> None:
+    def _do(self, request: Mapping[str, Any]) -> None:
         """Do what was asked for, and say what came of it."""
         acts = {
             "keep": self._keep,
@@ -97,69 +97,69 @@ class KeptRuns(pn.viewable.Viewer):
             "rename": self._rename,
             "delete": self._delete,
             "restore": self._restore,
-            "beside": self._place_beside,
+            "beside": self._compare,
             "download": self._hand_out,
             "close": lambda _: self._close(),
         }
         try:
-            acts[wish["do"]](wish)
+            acts[request["do"]](request)
         except (ValueError, OSError) as error:
             self._fail(_sentence(error))
         self.refresh()
-        self._list.answered = wish.get("number", self._list.answered)
+        self._list.answered = request.get("number", self._list.answered)
 
-    def _keep(self, wish: Mapping[str, Any]) -> None:
-        kept = self._host.keep(str(wish["name"]))
+    def _keep(self, request: Mapping[str, Any]) -> None:
+        kept = self._host.keep(str(request["name"]))
         self._say(f"Kept as {self._called(kept)}, at epoch {kept.epoch:,}.")
 
-    def _open(self, wish: Mapping[str, Any]) -> None:
-        kept = self._shelf.about(wish["id"])
-        self._host.reopen(self._shelf.load(kept.id), kept.id)
+    def _open(self, request: Mapping[str, Any]) -> None:
+        kept = self._archive.about(request["id"])
+        self._host.reopen(self._archive.load(kept.id), kept.id)
         self._say(f"Opened {self._called(kept)}, at epoch {kept.epoch:,}.")
 
-    def _rename(self, wish: Mapping[str, Any]) -> None:
-        kept = self._shelf.rename(wish["id"], str(wish["name"]))
+    def _rename(self, request: Mapping[str, Any]) -> None:
+        kept = self._archive.rename(request["id"], str(request["name"]))
         self._say(f"Its name is now {_quoted(kept.name)}.")
 
-    def _delete(self, wish: Mapping[str, Any]) -> None:
-        kept = self._shelf.about(wish["id"])
+    def _delete(self, request: Mapping[str, Any]) -> None:
+        kept = self._archive.about(request["id"])
         called = self._called(kept)
-        self._shelf.delete(kept.id)
+        self._archive.delete(kept.id)
         self._say(f"Deleted {called}.", undo=kept.id)
 
-    def _restore(self, wish: Mapping[str, Any]) -> None:
-        self._say(f"{self._called(self._shelf.restore(wish['id']))} is back.")
+    def _restore(self, request: Mapping[str, Any]) -> None:
+        self._say(f"{self._called(self._archive.restore(request['id']))} is back.")
 
-    def _place_beside(self, wish: Mapping[str, Any]) -> None:
-        run, kept = self._host.run, self._shelf.about(wish["id"])
-        guests = [guest for guest in run.guests if guest.id != kept.id]
-        if wish["on"]:
-            guests.append(self._guest(kept, guests))
-        run.welcome(guests)
+    def _compare(self, request: Mapping[str, Any]) -> None:
+        run, kept = self._host.run, self._archive.about(request["id"])
+        compared_runs = [compared for compared in run.compared_runs if compared.id != kept.id]
+        if request["on"]:
+            compared_runs.append(self._compared(kept, compared_runs))
+        run.compare_with(compared_runs)
         self._say("")
 
-    def _guest(self, kept: Kept, others: Sequence[Guest]) -> Guest:
+    def _compared(self, kept: ArchivedRun, others: Sequence[ComparedRun]) -> ComparedRun:
         """A kept run to be shown beside the page's, in a color that no other has."""
-        if len(others) >= MOST_BESIDE:
-            raise ValueError(f"{MOST_BESIDE} runs are shown beside already: take one away first.")
-        store = self._host.reopened(self._shelf.load(kept.id))
+        if len(others) >= MOST_COMPARED:
+            raise ValueError(f"{MOST_COMPARED} runs are shown beside already: take one away first.")
+        store = self._host.reopened(self._archive.load(kept.id))
         if type(store) is not type(self._host.run):
             store.close()
             ours, theirs = (type(one).__name__.lower() for one in (self._host.run, store))
             raise ValueError(f"{_quoted(kept.name)} is a {theirs}, and this page shows a {ours}. Open it by itself.")
-        taken = {guest.color for guest in others}
+        taken = {compared.color for compared in others}
         color = next(color for color in map(style.variant_color, PLACES) if color not in taken)
-        return Guest(kept.id, told_apart(self._shelf.kept()).get(kept.id, kept.name), color, store)
+        return ComparedRun(kept.id, told_apart(self._archive.kept()).get(kept.id, kept.name), color, store)
 
-    def _hand_out(self, wish: Mapping[str, Any]) -> None:
+    def _hand_out(self, request: Mapping[str, Any]) -> None:
         """The next piece of a file; the browser asks for one after the other."""
         try:
-            if wish["start"] == 0 or self._handed is None:
+            if request["start"] == 0 or self._handed is None:
                 self._let_go()
-                self._handed = self._shelf.path(wish["id"]).open("rb")
-            self._handed.seek(int(wish["start"]))
+                self._handed = self._archive.path(request["id"]).open("rb")
+            self._handed.seek(int(request["start"]))
             piece, size = self._handed.read(RunList.PIECE), os.fstat(self._handed.fileno()).st_size
-            self._list.hand_out(self._filename(wish["id"]), piece, size)
+            self._list.hand_out(self._filename(request["id"]), piece, size)
             if self._handed.tell() >= size:
                 self._let_go()
         except (ValueError, OSError):
@@ -173,14 +173,14 @@ class KeptRuns(pn.viewable.Viewer):
 
     def _filename(self, key: str) -> str:
         """What the file of a run is called elsewhere: by its name, and by its id, under which it comes back."""
-        words = re.sub(r"[^\w.]+", "-", self._shelf.about(key).name).strip("-.")
+        words = re.sub(r"[^\w.]+", "-", self._archive.about(key).name).strip("-.")
         return f"{words[:60]}-{key}{ENDING}"
 
     def _add(self, filename: str, content: bytes) -> None:
         """Keep what a visitor has brought."""
-        before = {kept.id for kept in self._shelf.kept()}
+        before = {kept.id for kept in self._archive.kept()}
         try:
-            kept = self._shelf.add(content, filename)
+            kept = self._archive.add(content, filename)
         except ValueError as error:
             self._fail(_sentence(error))
         else:
@@ -188,9 +188,9 @@ class KeptRuns(pn.viewable.Viewer):
             self._say(f"{called} is here already." if kept.id in before else f"Added {called}.")
         self.refresh()
 
-    def _called(self, kept: Kept) -> str:
+    def _called(self, kept: ArchivedRun) -> str:
         """A run's name in a sentence, such that no other that is kept is called so."""
-        return _quoted(told_apart(self._shelf.kept()).get(kept.id, kept.name))
+        return _quoted(told_apart(self._archive.kept()).get(kept.id, kept.name))
 
     def _say(self, words: str, failed: bool = False, undo: str = "") -> None:
         self._form.param.update(said=words, failed=failed, undo=undo)
@@ -199,20 +199,22 @@ class KeptRuns(pn.viewable.Viewer):
         self._say(words, failed=True)
 
     def _fill(self, settings: Mapping[str, Any]) -> None:
-        kept, problems, run = self._shelf.kept(), self._shelf.problems, self._host.run
+        kept, problems, run = self._archive.kept(), self._archive.problems, self._host.run
         called = told_apart(kept)
-        guests = [_renamed(guest, called[guest.id]) for guest in run.guests if guest.id in called]
-        if guests != [*run.guests]:
-            run.welcome(guests)
-        colors = {guest.id: guest.color for guest in run.guests}
+        compared_runs = [
+            _renamed(compared, called[compared.id]) for compared in run.compared_runs if compared.id in called
+        ]
+        if compared_runs != [*run.compared_runs]:
+            run.compare_with(compared_runs)
+        colors = {compared.id: compared.color for compared in run.compared_runs}
         self._list.runs = [_row(one, called[one.id], colors.get(one.id, "")) for one in kept]
         self._form.suggested = described(settings) or "A name"
-        self._table.param.update(object=_comparison(run.settings, run.guests), visible=bool(run.guests))
-        lines = [f"Kept in {self._shelf.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
+        self._table.param.update(object=_comparison(run.settings, run.compared_runs), visible=bool(run.compared_runs))
+        lines = [f"Kept in {self._archive.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
         self._small.object = phrase(*(element("p", line) for line in lines), between="")
 
 
-def _row(kept: Kept, called: str, color: str) -> dict[str, Any]:
+def _row(kept: ArchivedRun, called: str, color: str) -> dict[str, Any]:
     """What the list shows of a run."""
     moment = datetime.fromisoformat(kept.created)
     year = "" if moment.year == datetime.now().year else f" {moment.year}"
@@ -224,14 +226,14 @@ def _row(kept: Kept, called: str, color: str) -> dict[str, Any]:
     return {**row, "beside": bool(color), "color": color}
 
 
-def _comparison(settings: Choices, guests: Sequence[Guest]) -> Markup:
+def _comparison(settings: Choices, compared_runs: Sequence[ComparedRun]) -> Markup:
     """A table of the settings in which the page's run and its guests differ, as HTML."""
-    if not guests:
+    if not compared_runs:
         return Markup("")
-    table = differences([settings.values(), *(guest.store.settings.values() for guest in guests)])
+    table = differences([settings.values(), *(compared.store.settings.values() for compared in compared_runs)])
     if not table:
         return Markup("<h3>Settings</h3><p>They have the same settings.</p>")
-    heads = (element("th", chip(guest), guest.name) for guest in guests)
+    heads = (element("th", chip(compared), compared.name) for compared in compared_runs)
     rows = (_line(_label(settings, name), values) for name, values in table.items())
     head = element("tr", element("th"), element("th", "On this page"), *heads)
     return element("h3", "Where the settings differ") + element("table", head, *rows)
@@ -273,8 +275,8 @@ def _sentence(error: Exception) -> str:
     return words[:1].upper() + words[1:] + "." * (words[-1:] not in ".…!?")
 
 
-def _renamed(guest: Guest, name: str) -> Guest:
-    return Guest(guest.id, name, guest.color, guest.store) if guest.name != name else guest
+def _renamed(compared: ComparedRun, name: str) -> ComparedRun:
+    return ComparedRun(compared.id, name, compared.color, compared.store) if compared.name != name else compared
 
 
 def _words(look: str) -> HTML:

@@ -15,9 +15,9 @@ from dashboard.server.inbound import listen
 from dashboard.server.outbound import fail_where_awaited
 from dashboard.server.page_policy import guard
 from dashboard.shell.app import App
-from dashboard.state.followed import Follower, Shared
+from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.store import Store
-from dashboard.storage.run_archive import Shelf
+from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import discovery
 
 FARTHEST = 1_000_000
@@ -61,15 +61,15 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
     page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
     if key:
         try:
-            recording = Shelf().load(key)
+            recording = RunArchive().load(key)
             kind = page_of(recording)
             return kind, kind.reopened(recording), problems, key
         except (OSError, ValueError) as error:
             problems.append(str(error))
     if "follow" in query:
         try:
-            shared = Shared.found(query["follow"])
-            return PAGES[shared.page], Follower(shared), problems, ""
+            shared = SharedRun.found(query["follow"])
+            return PAGES[shared.page], FollowedRun(shared), problems, ""
         except ValueError as error:
             problems.append(str(error))
     if page not in PAGES:

@@ -10,10 +10,10 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 
 from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
-from dashboard.state.followed import Follower
-from dashboard.state.job import Job
+from dashboard.state.followed import FollowedRun
+from dashboard.state.job import ThreadTask
 from dashboard.state.run import Setup
-from dashboard.widgets.export_card import Goods, Offer
+from dashboard.widgets.export_card import ExportCard, Payload
 from engine.source_code import as_numpy, as_torch
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ COUNTS = (30, 60, FRAMES, 240)
 """Epochs that a page may be asked to hold."""
 
 
-class Share(pn.viewable.Viewer):
+class ShareDialog(pn.viewable.Viewer):
     """Offers, each with its buttons. The host tells which page and run are shown whenever something is asked for.
 
     A page is made in a thread of its own and may be dropped at any time; it goes on when the dialog is closed.
@@ -35,10 +35,10 @@ class Share(pn.viewable.Viewer):
     def __init__(self, host: "App") -> None:
         super().__init__()
         self._host = host
-        self._job: Job | None = None
+        self._job: ThreadTask | None = None
         self._page: StaticPage | None = None
         self._document: Document | None = None
-        self._link = Offer(
+        self._link = ExportCard(
             {"link": self.link},
             title="Link",
             words="Opens this page with these settings and trains up to the epoch that is shown. On another kind of "
@@ -46,18 +46,18 @@ class Share(pn.viewable.Viewer):
             "changes made on the way are in these only.",
             acts=[_act("link", "copy", "Copy link")],
         )
-        self._following = Offer(
+        self._following = ExportCard(
             {"follow": self.follow, "stop": self.stop},
             title="Follow",
             words="Others who open this link see what you do here as you do it, each at an epoch of their own.",
         )
-        self._run = Offer(
+        self._run = ExportCard(
             {"run": self.recording},
             title="Run",
             words="All of it in one file: settings, epochs, and how to go on exactly. Open it again under Runs.",
             acts=[_act("run", "save", "Save run", "One .npz file, which NumPy reads too")],
         )
-        self._film = Offer(
+        self._animation = ExportCard(
             {"make": self.make, "cancel": self.cancel, "page": self.page},
             title="Page",
             words="One HTML file that shows this page and plays its epochs. It works offline, without this program.",
@@ -71,7 +71,7 @@ class Share(pn.viewable.Viewer):
             width=150,
             margin=(12, 0, 18, 0),
         )
-        self._code = Offer(
+        self._code = ExportCard(
             {"numpy": self.numpy, "torch": self.torch},
             title="Network",
             words="A Python file with the weights of the epoch that is shown, which runs without this laboratory.",
@@ -85,14 +85,14 @@ class Share(pn.viewable.Viewer):
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        offers = self._link, self._following, self._run, self._film, self._frames, self._code
+        offers = self._link, self._following, self._run, self._animation, self._frames, self._code
         return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
 
     def refresh(self) -> None:
         """Offer what the page that is open has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
         self._link.visible = self._host.is_served
-        self._following.visible = self._host.is_served and not isinstance(self._host.run, Follower)
+        self._following.visible = self._host.is_served and not isinstance(self._host.run, FollowedRun)
         self._tell_followers()
         self._follow()
 
@@ -102,11 +102,11 @@ class Share(pn.viewable.Viewer):
             self._job.drop()
         self._job = None
 
-    def link(self) -> Goods:
+    def link(self) -> Payload:
         """The query of a link to the page as it is now."""
         return _link({**self._host.query(), **_epoch(self._host)})
 
-    def follow(self) -> Goods:
+    def follow(self) -> Payload:
         """The query of a link to what is done here, from now on."""
         shared = self._host.let_follow()
         self._tell_followers()
@@ -117,18 +117,18 @@ class Share(pn.viewable.Viewer):
         self._host.stop_following()
         self._tell_followers()
 
-    def recording(self) -> Goods:
+    def recording(self) -> Payload:
         """The run as a file."""
         host = self._host
-        return Goods(packed(host.shown.recording(_title(host))), file_name(_title(host), "npz"))
+        return Payload(packed(host.shown.recording(_title(host))), file_name(_title(host), "npz"))
 
-    def numpy(self) -> Goods:
+    def numpy(self) -> Payload:
         """The network for NumPy."""
-        return Goods(self._written(as_numpy).encode(), file_name(f"{_title(self._host)} numpy", "py"))
+        return Payload(self._written(as_numpy).encode(), file_name(f"{_title(self._host)} numpy", "py"))
 
-    def torch(self) -> Goods:
+    def torch(self) -> Payload:
         """The network for PyTorch."""
-        return Goods(self._written(as_torch).encode(), file_name(f"{_title(self._host)} pytorch", "py"))
+        return Payload(self._written(as_torch).encode(), file_name(f"{_title(self._host)} pytorch", "py"))
 
     def make(self) -> None:
         """Begin to make a file of the page."""
@@ -147,7 +147,7 @@ class Share(pn.viewable.Viewer):
             self._page = None
             self._show_making(str(error))
             return
-        self._job = Job(self._pieces(self._page), self._fail, in_turn=True)
+        self._job = ThreadTask(self._pieces(self._page), self._fail, in_turn=True)
         self._follow()
 
     def cancel(self) -> None:
@@ -156,11 +156,11 @@ class Share(pn.viewable.Viewer):
         self._page = None
         self._follow()
 
-    def page(self) -> Goods:
+    def page(self) -> Payload:
         """The file that was made of the page."""
         if not self._page or not self._page.file:
             raise ValueError("the page is not made yet; press “Make the page” first")
-        return Goods(self._page.file, file_name(self._page.title, "html"))
+        return Payload(self._page.file, file_name(self._page.title, "html"))
 
     def _tell_followers(self) -> None:
         """Say how many follow, if anybody may."""
@@ -215,24 +215,24 @@ class Share(pn.viewable.Viewer):
         if page and page.file:
             size = f"Download {len(page.file) / 1e6:.1f} MB"
             acts = [_act("page", "save", size), _act("make", "ask", "Make it anew", "As the page is now")]
-            self._film.param.update(acts=acts, share=-1.0, state=f"{page.frames} epochs of “{page.title}”")
+            self._animation.param.update(acts=acts, share=-1.0, state=f"{page.frames} epochs of “{page.title}”")
         elif page and self._job:
             acts = [_act("cancel", "ask", "Cancel")]
-            acts = self._film.acts if self._film.acts == acts else acts
-            self._film.param.update(acts=acts, share=page.progress, state=f"{page.progress:.0%}")
+            acts = self._animation.acts if self._animation.acts == acts else acts
+            self._animation.param.update(acts=acts, share=page.progress, state=f"{page.progress:.0%}")
         else:
             self._show_making("")
 
     def _show_making(self, state: str) -> None:
-        self._film.param.update(acts=[_act("make", "ask", "Make the page")], share=-1.0, state=state)
+        self._animation.param.update(acts=[_act("make", "ask", "Make the page")], share=-1.0, state=state)
 
 
 def _act(act: str, does: str, label: str, title: str = "") -> dict[str, str]:
     return {"act": act, "does": does, "label": label, "title": title}
 
 
-def _link(query: Mapping[str, object]) -> Goods:
-    return Goods(f"?{urlencode(query)}".encode(), "?")
+def _link(query: Mapping[str, object]) -> Payload:
+    return Payload(f"?{urlencode(query)}".encode(), "?")
 
 
 def _title(host: "App") -> str:
@@ -242,10 +242,10 @@ def _title(host: "App") -> str:
 def _epoch(host: "App") -> dict[str, int | str]:
     """The epoch that is shown, as a link says it, and what came of it here; 0 needs no word."""
     epoch = host.run.frame().epoch.index
-    return {"epoch": epoch, **host.run.arrival()} if epoch and not isinstance(host.run, Follower) else {}
+    return {"epoch": epoch, **host.run.arrival()} if epoch and not isinstance(host.run, FollowedRun) else {}
 
 
-def _address(link: Goods) -> str:
+def _address(link: Payload) -> str:
     """A link in full, as the visitor's browser knows it; empty where there is no browser."""
     location = pn.state.location
     return location.href.split("?")[0].split("#")[0] + link.content.decode() if location and location.href else ""

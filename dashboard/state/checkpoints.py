@@ -20,7 +20,7 @@ BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Tuning:
+class LiveHyperparameters:
     """The numbers of a training that may change while it runs.
 
     values     as they stand in the settings, by name
@@ -39,7 +39,7 @@ class Tuning:
     examples: int
 
     @classmethod
-    def of(cls, settings: Settings, examples: int) -> "Tuning":
+    def of(cls, settings: Settings, examples: int) -> "LiveHyperparameters":
         """What the settings ask for, of a training on so many examples.
 
         Raises ValueError for batches that are larger.
@@ -86,7 +86,7 @@ class Tuning:
         training.l1, training.l2 = self.l1, self.l2
 
 
-class Tunings(Sequence[tuple[int, Tuning]]):
+class HyperparameterLog(Sequence[tuple[int, LiveHyperparameters]]):
     """How a training was tuned, from its beginning on: each tuning with the epoch after which it held.
 
     An epoch lies between two updates. What it was measured with, its loss say, goes with the update before it; what it
@@ -96,9 +96,9 @@ class Tunings(Sequence[tuple[int, Tuning]]):
 
     BEGINNING = -1
 
-    def __init__(self, tunings: Iterable[tuple[int, Tuning]]) -> None:
+    def __init__(self, hyperparameters: Iterable[tuple[int, LiveHyperparameters]]) -> None:
         """Raises ValueError where there are none."""
-        self._all = sorted(tunings, key=lambda one: one[0])
+        self._all = sorted(hyperparameters, key=lambda one: one[0])
         if not self._all:
             raise ValueError("a training is tuned from its beginning on; give at least one tuning")
         self._since = [since for since, _ in self._all]
@@ -106,14 +106,14 @@ class Tunings(Sequence[tuple[int, Tuning]]):
     def __len__(self) -> int:
         return len(self._all)
 
-    def __getitem__(self, i: int) -> tuple[int, Tuning]:
+    def __getitem__(self, i: int) -> tuple[int, LiveHyperparameters]:
         return self._all[i]
 
-    def before(self, epoch: int) -> Tuning:
+    def before(self, epoch: int) -> LiveHyperparameters:
         """That of the update that led to an epoch, with which its loss and gradients were measured."""
         return self._all[max(0, bisect_left(self._since, epoch) - 1)][1]
 
-    def after(self, epoch: int) -> Tuning:
+    def after(self, epoch: int) -> LiveHyperparameters:
         """That of the update that follows an epoch."""
         return self._all[max(0, bisect_right(self._since, epoch) - 1)][1]
 
@@ -121,17 +121,17 @@ class Tunings(Sequence[tuple[int, Tuning]]):
         """The later epochs after which another tuning held."""
         return self._since[bisect_right(self._since, after) :]
 
-    def then(self, epoch: int, tuning: Tuning) -> "Tunings":
+    def then(self, epoch: int, tuning: LiveHyperparameters) -> "HyperparameterLog":
         """The same, but for the updates that follow an epoch: these have this tuning."""
         if tuning.values == self.after(epoch).values and not self.changes(epoch):
             return self
-        return Tunings([*(one for one in self._all if one[0] < epoch), (epoch, tuning)])
+        return HyperparameterLog([*(one for one in self._all if one[0] < epoch), (epoch, tuning)])
 
-    def until(self, epoch: int) -> "Tunings":
+    def until(self, epoch: int) -> "HyperparameterLog":
         """Those that held up to an epoch, and of which it is not known whether they go on."""
-        return Tunings([self._all[0], *(one for one in self._all[1:] if one[0] < epoch)])
+        return HyperparameterLog([self._all[0], *(one for one in self._all[1:] if one[0] < epoch)])
 
-    def each(self, epochs: np.ndarray, number: Callable[[Tuning, np.ndarray], np.ndarray]) -> np.ndarray:
+    def each(self, epochs: np.ndarray, number: Callable[[LiveHyperparameters, np.ndarray], np.ndarray]) -> np.ndarray:
         """(k,) a number of the update that follows each epoch, made for all epochs (k,) of one tuning at once."""
         epochs, numbers = np.asarray(epochs), np.empty(len(epochs))
         which = np.searchsorted(self._since, epochs, side="right").clip(1) - 1
@@ -141,7 +141,7 @@ class Tunings(Sequence[tuple[int, Tuning]]):
 
     def learning_rates(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) of the update that follows each epoch."""
-        return self.each(epochs, Tuning.learning_rates)
+        return self.each(epochs, LiveHyperparameters.learning_rates)
 
     def updates(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) how many updates have led to each of the epochs."""
@@ -158,10 +158,10 @@ class Tunings(Sequence[tuple[int, Tuning]]):
 
     def edges(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) the edge of stability of the update that follows each epoch; nan where the optimizer has none."""
-        return self.each(epochs, Tuning.edges)
+        return self.each(epochs, LiveHyperparameters.edges)
 
 
-class Trail:
+class Checkpoints:
     """Checkpoints of a training, never more than fit, and all its tunings with the epochs from which they held.
 
     The checkpoints are spread evenly: where there are too many, every other one goes, and the next ones come at twice
@@ -170,17 +170,17 @@ class Trail:
 
     MOST = 64
 
-    def __init__(self, start: Checkpoint, tuning: Tuning) -> None:
+    def __init__(self, start: Checkpoint, tuning: LiveHyperparameters) -> None:
         self._checkpoints = [start]
-        self.tunings = Tunings([(Tunings.BEGINNING, tuning)])
+        self.hyperparameters = HyperparameterLog([(HyperparameterLog.BEGINNING, tuning)])
         self._apart = 1
         rows = 1 + len(start.optimizer_state) + 2  # an optimizer's arrays come with its first step
         self._room = max(4, min(self.MOST, BYTES // (rows * start.parameters.nbytes)))
 
-    def tune(self, epoch: int, tuning: Tuning) -> bool:
+    def tune(self, epoch: int, tuning: LiveHyperparameters) -> bool:
         """Remember that from the update after this epoch on a tuning holds; whether it is another."""
-        before, self.tunings = self.tunings, self.tunings.then(epoch, tuning)
-        return self.tunings is not before
+        before, self.hyperparameters = self.hyperparameters, self.hyperparameters.then(epoch, tuning)
+        return self.hyperparameters is not before
 
     def note(self, training: Training, epoch: int) -> None:
         """Remember where the training is, if it is time again."""
@@ -194,19 +194,21 @@ class Trail:
             self._apart = max(2 * self._apart, -(-checkpoint.index // (self._room // 2)))
             self._checkpoints = [self._checkpoints[0], *self._checkpoints[2::2]]
 
-    def tuned(self, tunings: list[tuple[int, Tuning]]) -> "Trail":
+    def tuned(self, hyperparameters: list[tuple[int, LiveHyperparameters]]) -> "Checkpoints":
         """The same start, with these tunings instead, if there are any."""
-        trail = Trail(self._checkpoints[0], self.tunings[0][1])
-        trail.tunings = Tunings(tunings) if tunings else trail.tunings
-        return trail
+        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameters[0][1])
+        checkpoints.hyperparameters = (
+            HyperparameterLog(hyperparameters) if hyperparameters else checkpoints.hyperparameters
+        )
+        return checkpoints
 
-    def until(self, epoch: int) -> "Trail":
+    def until(self, epoch: int) -> "Checkpoints":
         """The trail as it was at an epoch."""
-        trail = Trail(self._checkpoints[0], self.tunings[0][1])
-        trail._apart = self._apart
-        trail._checkpoints = [one for one in self._checkpoints if one.index <= epoch]
-        trail.tunings = self.tunings.until(epoch)
-        return trail
+        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameters[0][1])
+        checkpoints._apart = self._apart
+        checkpoints._checkpoints = [one for one in self._checkpoints if one.index <= epoch]
+        checkpoints.hyperparameters = self.hyperparameters.until(epoch)
+        return checkpoints
 
     def before(self, epoch: int) -> Checkpoint:
         """The newest checkpoint that is not after an epoch."""
@@ -214,8 +216,8 @@ class Trail:
 
     def changes(self, epoch: int) -> list[int]:
         """The epochs after this one at which the tuning changes."""
-        return self.tunings.changes(epoch)
+        return self.hyperparameters.changes(epoch)
 
-    def after(self, epoch: int) -> Tuning:
+    def after(self, epoch: int) -> LiveHyperparameters:
         """The tuning of the update after an epoch."""
-        return self.tunings.after(epoch)
+        return self.hyperparameters.after(epoch)

@@ -1,6 +1,6 @@
 """Clock: play, pause, step, reset. The only place where time passes.
 
-All runs that play in one process are advanced by a single thread, the `Conductor`, in short turns. That keeps the
+All runs that play in one process are advanced by a single thread, the `Scheduler`, in short turns. That keeps the
 server's loop free for controls and pictures: measured with ten runs playing, a slider is heard within 0.15 s, against
 1.3 s with training on the loop and 5.7 s with a thread for each run.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dashboard.state.job import Job
+from dashboard.state.job import ThreadTask
 from dashboard.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Player(Protocol):
         """Hear that a turn raised, and that no other will come."""
 
 
-class Conductor:
+class Scheduler:
     """One thread that gives every playing run of the process a short turn, one after the other.
 
     The thread starts with the first player and ends when the last has left. While frames are drawn it stands still:
@@ -66,7 +66,7 @@ class Conductor:
             if player not in self._players:
                 self._players = [*self._players, player]
             if self._thread is None:
-                self._thread = threading.Thread(target=self._conduct, name="conductor", daemon=True)
+                self._thread = threading.Thread(target=self._conduct, name="scheduler", daemon=True)
                 self._thread.start()
 
     def remove(self, player: Player) -> None:
@@ -106,16 +106,16 @@ class Conductor:
             return False
 
 
-CONDUCTOR = Conductor()
+SCHEDULER = Scheduler()
 
 
 class Clock:
     """Play, pause, step, look back and reset for one run, at the speed its settings ask for."""
 
-    def __init__(self, run: Store, conductor: Conductor = CONDUCTOR) -> None:
+    def __init__(self, run: Store, scheduler: Scheduler = SCHEDULER) -> None:
         self.run = run
         self.playing = False
-        self._conductor = conductor
+        self._scheduler = scheduler
         self._pace = Pace()
         self._hand = threading.RLock()
         self._goal: int | None = None
@@ -219,7 +219,7 @@ class Clock:
     def _set_playing(self, playing: bool) -> None:
         with self._hand:
             self.playing = playing
-            (self._conductor.add if playing else self._conductor.remove)(self)
+            (self._scheduler.add if playing else self._scheduler.remove)(self)
         self.run.touch()
 
 
@@ -258,7 +258,7 @@ class Pace:
         self._seconds_per_epoch += 0.3 * (seconds / max(1, epochs) - self._seconds_per_epoch)
 
 
-class Chore:
+class CooperativeTask:
     """Work in small pieces that the conductor does beside the training: a loss plane, say.
 
     Where a piece takes so long that the runs would wait for it, the rest goes on beside them, as a job.
@@ -270,14 +270,14 @@ class Chore:
     def __init__(
         self,
         pieces: Iterator[object],
-        conductor: Conductor = CONDUCTOR,
+        scheduler: Scheduler = SCHEDULER,
         too_long: Callable[[], None] = lambda: None,
     ) -> None:
         """too_long: hears that the pieces take too long for the conductor."""
         self._pieces, self._too_long = pieces, too_long
-        self._conductor = conductor
+        self._scheduler = scheduler
         self._waiting, self._job = True, None
-        self._conductor.add(self)
+        self._scheduler.add(self)
 
     @property
     def busy(self) -> bool:
@@ -305,13 +305,13 @@ class Chore:
     def drop(self) -> None:
         """Leave the rest undone."""
         self._waiting = False
-        self._conductor.remove(self)
+        self._scheduler.remove(self)
         if self._job:
             self._job.drop()
 
     def _hand_over(self) -> None:
-        self._conductor.remove(self)
+        self._scheduler.remove(self)
         self._too_long()
-        self._job = Job(self._pieces, in_turn=True)
+        self._job = ThreadTask(self._pieces, in_turn=True)
         if not self._waiting:
             self._job.drop()

@@ -1,7 +1,7 @@
 """Follower: what one session has started, shown to others in the same process. No Panel here.
 
-`Shared(run, page="playground")` is made by whoever has started it, `Follower(Shared.found(key))` by everybody with the
-link.
+`SharedRun(run, page="playground")` is made by whoever has started it, `FollowedRun(SharedRun.found(key))` by everybody
+with the link.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 import param
 
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.store import Frame, Store
 from dashboard.state.view import View
 from engine.recording import Recording
@@ -19,7 +19,7 @@ LAST = 20
 """After a store has heard of its settings, and all controls."""
 
 
-class Shared:
+class SharedRun:
     """A store that others may follow, under an id that cannot be guessed; `show` puts another one in its place.
 
     It knows its followers by weak references only, for their number.
@@ -33,7 +33,7 @@ class Shared:
         self.store, self.page = store, page
         self.left = False
         self.changes = 0
-        self.followers: WeakSet[Follower] = WeakSet()
+        self.followers: WeakSet[FollowedRun] = WeakSet()
         self._settings: tuple[object, dict[str, Any]] = (None, {})
         self._all[self.id] = self
 
@@ -69,7 +69,7 @@ class Shared:
         self.changes += 1
 
 
-class Follower(Onlooker):
+class FollowedRun(ReadOnly):
     """A look at a shared store, with a place and a view of its own. Its settings mirror those of the store.
 
     Whoever changes them here is told that this cannot be, and has them back.
@@ -77,7 +77,7 @@ class Follower(Onlooker):
 
     REFUSAL = "You are following: only whoever has shared this run can change it. Pictures and epochs are yours."
 
-    def __init__(self, shared: Shared, view: View | None = None, counts: bool = True) -> None:
+    def __init__(self, shared: SharedRun, view: View | None = None, counts: bool = True) -> None:
         """counts: whether somebody looks at it."""
         theirs = shared.store
         self._shared, self._seen, self._setup, self._mirroring = shared, theirs, theirs.frame().setup, True
@@ -91,7 +91,7 @@ class Follower(Onlooker):
             shared.followers.add(self)
 
     @property
-    def shared(self) -> Shared:
+    def shared(self) -> SharedRun:
         """What is followed."""
         return self._shared
 
@@ -135,7 +135,7 @@ class Follower(Onlooker):
         return self._seen.recording(name, **notes)
 
     @classmethod
-    def reopened(cls, recording: Recording, view: View | None = None, study: object = None) -> "Follower":
+    def reopened(cls, recording: Recording, view: View | None = None, study: object = None) -> "FollowedRun":
         """What a follower keeps is a run, and opened as one."""
         raise ValueError("a run that was followed is kept as a run; open it on its own page")
 

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 log = logging.getLogger(__name__)
 
 
-class Job:
+class ThreadTask:
     """Runs through an iterator, beside everything else, until it ends or is dropped.
 
     For pieces that wait, for other processes say, or that take long without holding the interpreter's lock, such as
-    large matrices. Short pieces of Python are better done as a `Chore` of the conductor.
+    large matrices. Short pieces of Python are better done as a `CooperativeTask` of the conductor.
     """
 
     _turn = threading.Lock()

@@ -1,14 +1,14 @@
 """Playback: the clock of what runs elsewhere. It moves nothing but the epoch that is looked at."""
 
 from dashboard.state.clock import Clock
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.store import Store
 
 
 class Playback(Clock):
     """Play follows the newest epoch, pause stays where it is; nothing is computed, and no turn is taken."""
 
-    run: Onlooker
+    run: ReadOnly
 
     @property
     def playing(self) -> bool:
@@ -49,4 +49,4 @@ class Playback(Clock):
 
 def clock_of(run: Store) -> Clock:
     """The clock that suits what is shown."""
-    return Playback(run) if isinstance(run, Onlooker) else Clock(run)
+    return Playback(run) if isinstance(run, ReadOnly) else Clock(run)

@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 import param
 
-from dashboard.state.race_history import Lap, Tracks
+from dashboard.state.race_history import RaceHistory, RaceStep
 from dashboard.state.race_settings import RaceSettings, RaceView
-from dashboard.state.race_setup import GOAL, Course
+from dashboard.state.race_setup import GOAL, RaceSetup
 from dashboard.state.store import Companion, Store
 from dashboard.state.view import View
 from engine.recording import Recording
@@ -38,10 +38,10 @@ ROUNDING = 1e-14
 class RaceFrame:
     """What one drawing of a race shows: its course, the tracks, and the step that all pictures agree on."""
 
-    setup: Course
-    history: Tracks
+    setup: RaceSetup
+    history: RaceHistory
     stride: int
-    epoch: Lap
+    epoch: RaceStep
 
     @property
     def heights(self) -> np.ndarray:
@@ -76,14 +76,14 @@ class Race(Store):
     ) -> None:
         super().__init__(settings or RaceSettings(), view or RaceView(), study)
         self._lock = threading.RLock()
-        self._start(Course.of(self.settings))
+        self._start(RaceSetup.of(self.settings))
         self._accepted = self.settings.values()
         watcher = self.settings.param.watch(self._follow, self.settings.names(), precedence=LAST)
         self._watchers.append((self.settings, watcher))
 
     @property
-    def history(self) -> Tracks:
-        return self._tracks
+    def history(self) -> RaceHistory:
+        return self._history
 
     @property
     def ended(self) -> str:
@@ -100,27 +100,27 @@ class Race(Store):
         return done
 
     def reset(self) -> None:
-        self._start(Course.of(self.settings))
+        self._start(RaceSetup.of(self.settings))
         self.message = ""
 
     def resume(self) -> None:
         """Go on although all have settled; there is nothing left to do for those that have blown up."""
-        if self._tracks.running.any() and len(self._tracks) <= MOST_STEPS:
+        if self._history.running.any() and len(self._history) <= MOST_STEPS:
             self._passed, self._ended = True, ""
 
     def fork(self) -> None:
         """Go on from the step that is looked at: the same way, as long as nothing is changed."""
         steps = self.frame().epoch.index
         self.look_at(None)
-        if steps < self._tracks[-1].index:
+        if steps < self._history[-1].index:
             self.reset()
             self.advance(steps)
 
     def recording(self, name: str = "", **notes: Any) -> Recording:
         """The race as it stands: its settings and how far it has come, which is all it takes to run it again."""
         with self._lock:
-            settings, lap = self._accepted, self._tracks[-1]
-        return Recording(_as_epochs(lap), settings=settings, name=name, notes={"kind": KIND, **notes})
+            settings, race_step = self._accepted, self._history[-1]
+        return Recording(_as_epochs(race_step), settings=settings, name=name, notes={"kind": KIND, **notes})
 
     @classmethod
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
@@ -130,19 +130,19 @@ class Race(Store):
         if steps > MOST_STEPS:
             raise ValueError(f"a race of {steps:,} steps is too long; the most is {MOST_STEPS:,}")
         race = cls(RaceSettings.of(recording.settings), view, study)
-        while race._tracks[-1].index < steps:
+        while race._history[-1].index < steps:
             race.resume()
-            if not race.advance(steps - race._tracks[-1].index):
+            if not race.advance(steps - race._history[-1].index):
                 break
-        if _as_epochs(race._tracks[-1]).parameters.tobytes() != recording.epochs.parameters.tobytes():
+        if _as_epochs(race._history[-1]).parameters.tobytes() != recording.epochs.parameters.tobytes():
             raise ValueError("the race does not come to where it had come; it was recorded by another version")
         return race
 
     def frame(self) -> RaceFrame:
         with self._lock:
-            tracks, index = self._tracks, self.looked_at
-            lap = tracks[-1] if index is None else tracks[min(index, len(tracks) - 1)]
-            return RaceFrame(self.setup, tracks, 1, lap)
+            tracks, index = self._history, self.looked_at
+            race_step = tracks[-1] if index is None else tracks[min(index, len(tracks) - 1)]
+            return RaceFrame(self.setup, tracks, 1, race_step)
 
     def readings(self, frame: RaceFrame) -> dict[str, str]:
         settled = int(np.isfinite(frame.history.settled(frame.epoch.index)).sum())
@@ -153,10 +153,10 @@ class Race(Store):
             **({"blown up": str(blown_up)} if blown_up else {}),
         }
 
-    def _start(self, course: Course) -> None:
-        tracks = Tracks(course)
+    def _start(self, race_setup: RaceSetup) -> None:
+        tracks = RaceHistory(race_setup)
         with self._lock:
-            self.setup, self._tracks = course, tracks
+            self.setup, self._history = race_setup, tracks
             self._looked_at = None
             self._passed, self._ended = False, ""
             self.version += 1
@@ -166,14 +166,14 @@ class Race(Store):
         with self._lock:
             if self._ended:
                 return False
-            self._tracks.extend()
+            self._history.extend()
             self._ended = self._verdict()
             self.version += 1
             return True
 
     def _verdict(self) -> str:
         """Why to stop here, empty to go on."""
-        tracks, last = self._tracks, len(self._tracks) - 1
+        tracks, last = self._history, len(self._history) - 1
         running = tracks.running
         if not running.any():
             return f"every racer has diverged by step {last:,}"
@@ -203,7 +203,7 @@ class Race(Store):
     def _begin(self) -> bool:
         """Start afresh, or say why that cannot be and take the change back."""
         try:
-            self._start(Course.of(self.settings))
+            self._start(RaceSetup.of(self.settings))
         except ValueError as error:
             self.refuse(str(error))
             self.settings.restore(self._accepted)
@@ -211,18 +211,18 @@ class Race(Store):
         return True
 
 
-def _as_epochs(lap: Lap) -> Epochs:
+def _as_epochs(race_step: RaceStep) -> Epochs:
     """One lap as what recordings are made of: its points take the parameters' place."""
     nothing = np.full(1, np.nan)
     return Epochs(
-        index=np.array([lap.index], dtype=np.int64),
-        loss=np.array([np.fmin.reduce(lap.values)]),
+        index=np.array([race_step.index], dtype=np.int64),
+        loss=np.array([np.fmin.reduce(race_step.values)]),
         accuracy=nothing,
         validation_loss=nothing,
         validation_accuracy=nothing,
         learning_rate=nothing,
         gradient_norms=np.empty((1, 0)),
         mean_activations=np.empty((1, 0)),
-        parameters=lap.points.reshape(1, -1).copy(),
+        parameters=race_step.points.reshape(1, -1).copy(),
         widths=(),
     )

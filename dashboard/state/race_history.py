@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.state.race_setup import GOAL, Course
+from dashboard.state.race_setup import GOAL, RaceSetup
 from engine.optimizers import State
 from engine.surfaces import descend
 
@@ -14,7 +14,7 @@ BLOWN_UP = 1e12
 
 
 @dataclass(frozen=True)
-class Lap:
+class RaceStep:
     """Where all racers stand after `index` steps; nan for those that have blown up.
 
     points   (racers, 2)
@@ -28,17 +28,17 @@ class Lap:
     states: tuple[State, ...]
 
 
-class Tracks(Sequence[Lap]):
+class RaceHistory(Sequence[RaceStep]):
     """Every step of all racers. One thread may extend it while others read."""
 
     FORGOTTEN = ("scratch", "hessian")
 
-    def __init__(self, course: Course) -> None:
-        self._course = course
-        self._runs = [descend(course.surface, course.start, racer.build()) for racer in course.racers]
-        racers = len(course.racers)
+    def __init__(self, race_setup: RaceSetup) -> None:
+        self._race_setup = race_setup
+        self._runs = [descend(race_setup.surface, race_setup.start, racer.build()) for racer in race_setup.racers]
+        racers = len(race_setup.racers)
         self._points, self._values = _Rows((racers, 2)), _Rows((racers,))
-        self._states: list[dict[str, _Rows]] = [{} for _ in course.racers]
+        self._states: list[dict[str, _Rows]] = [{} for _ in race_setup.racers]
         self._running = np.ones(racers, dtype=bool)
         self._size = 0
         self.extend()
@@ -46,12 +46,12 @@ class Tracks(Sequence[Lap]):
     def __len__(self) -> int:
         return self._size
 
-    def __getitem__(self, i: int) -> Lap:
+    def __getitem__(self, i: int) -> RaceStep:
         if not -self._size <= i < self._size:
             raise IndexError(f"lap {i} of {self._size}; positions go from {-self._size} to {self._size - 1}")
         i %= self._size
         states = tuple({name: rows[i].copy() for name, rows in state.items()} for state in self._states)
-        return Lap(i, self._points[i].copy(), self._values[i].copy(), states)
+        return RaceStep(i, self._points[i].copy(), self._values[i].copy(), states)
 
     @property
     def running(self) -> np.ndarray:
@@ -65,7 +65,7 @@ class Tracks(Sequence[Lap]):
             rows.write(row, np.nan)
         for i in np.flatnonzero(self._running):
             step = next(self._runs[i])
-            height = step.value - self._course.lowest
+            height = step.value - self._race_setup.lowest
             self._running[i] = np.isfinite(step.point).all() and height < BLOWN_UP
             if self._running[i]:
                 self._points[row][i], self._values[row][i] = step.point, step.value
@@ -80,7 +80,7 @@ class Tracks(Sequence[Lap]):
 
     def heights(self, rows: slice) -> np.ndarray:
         """(k, racers) losses at these steps above the lowest; what rounding takes below it counts as 0."""
-        return np.maximum(self._values[rows] - self._course.lowest, 0)
+        return np.maximum(self._values[rows] - self._race_setup.lowest, 0)
 
     def settled(self, index: int) -> np.ndarray:
         """(racers,) since which step each has been within 1e-6 of the lowest loss, as seen at a step; nan if not."""

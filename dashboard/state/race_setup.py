@@ -16,7 +16,7 @@ from engine.options import options
 from engine.surfaces import SURFACES, LocalCurvature, LogisticSurface, Surface
 
 MOST_RACERS = 8
-LANES = max(len(OPTIMIZERS), len(MULTIPLES), MOST_RACERS)
+COLORS = max(len(OPTIMIZERS), len(MULTIPLES), MOST_RACERS)
 
 GOAL = 1e-6
 """A racer has settled where its loss is this little above the lowest, and stays so."""
@@ -44,14 +44,14 @@ SHAPE = ("surface", "condition_number", "angle", "stretch", "standardize")
 
 @dataclass(frozen=True)
 class Racer:
-    """One optimizer at one learning rate. `lane` gives its color: an optimizer's, or a learning rate's, is its own."""
+    """One optimizer at one learning rate. `color_index` is the place of its color among all."""
 
     optimizer: str
     multiple: float
     learning_rate: float
     momentum: float
     label: str
-    lane: int
+    color_index: int
 
     def build(self) -> Optimizer:
         """The optimizer itself."""
@@ -59,7 +59,7 @@ class Racer:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class RaceSetup:
     """What is fixed from one fresh start to the next: the surface, the start, the racers.
 
     Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact for
@@ -73,15 +73,15 @@ class Course:
     momentum: float
 
     @classmethod
-    def of(cls, settings: RaceSettings) -> "Course":
+    def of(cls, settings: RaceSettings) -> "RaceSetup":
         """The race that the settings describe.
 
         Raises ValueError when nobody would race, or too many.
         """
         surface = _surface(*(getattr(settings, name) for name in SHAPE))
         start = np.array(settings.start if settings.start else surface.start, dtype=np.float64)
-        course = cls(surface, start, (), settings.momentum)
-        return replace(course, racers=tuple(_racers(course, settings)))
+        race_setup = cls(surface, start, (), settings.momentum)
+        return replace(race_setup, racers=tuple(_racers(race_setup, settings)))
 
     @cached_property
     def goal(self) -> np.ndarray:
@@ -236,7 +236,7 @@ def _surface(name: str, condition_number: float, angle: float, stretch: float, s
     return SURFACES[name](**{option: shape[option] for option in options(SURFACES[name])})
 
 
-def _racers(course: Course, settings: RaceSettings) -> Iterator[Racer]:
+def _racers(race_setup: RaceSetup, settings: RaceSettings) -> Iterator[Racer]:
     """Every chosen optimizer at every chosen learning rate, in the order of the menus."""
     optimizers = [name for name in OPTIMIZERS if name in settings.optimizers]
     multiples = [multiple for multiple in MULTIPLES if multiple in settings.multiples]
@@ -247,26 +247,26 @@ def _racers(course: Course, settings: RaceSettings) -> Iterator[Racer]:
             f"choose 1 to {MOST_RACERS}"
         )
     for place, (optimizer, multiple) in enumerate(pairs):
-        rate = multiple * _unit(course, optimizer, settings)
-        lane = place
+        rate = multiple * _unit(race_setup, optimizer, settings)
+        color_index = place
         if len(multiples) == 1:
-            lane = list(OPTIMIZERS).index(optimizer)
+            color_index = list(OPTIMIZERS).index(optimizer)
         elif len(optimizers) == 1:
-            lane = MULTIPLES.index(multiple)
+            color_index = MULTIPLES.index(multiple)
         counted = f"{multiple:g} / λ" if settings.counted_in == "curvature" else f"rate {rate:.3g}"
         words = [optimizer] * (len(optimizers) > 1) + [counted] * (len(multiples) > 1 or len(optimizers) == 1)
-        yield Racer(optimizer, multiple, rate, course.momentum, " ".join(words), lane)
+        yield Racer(optimizer, multiple, rate, race_setup.momentum, " ".join(words), color_index)
 
 
-def _unit(course: Course, optimizer: str, settings: RaceSettings) -> float:
+def _unit(race_setup: RaceSetup, optimizer: str, settings: RaceSettings) -> float:
     """The learning rate that an optimizer's multiples are counted in."""
     if settings.counted_in == "given":
         return settings.learning_rate
     if optimizer == OWN_SCALE:
         return 1.0
     if settings.counted_in == "best":
-        return _best_rate(course.surface, tuple(course.start), optimizer, course.momentum)
-    return 1 / course.steepest
+        return _best_rate(race_setup.surface, tuple(race_setup.start), optimizer, race_setup.momentum)
+    return 1 / race_setup.steepest
 
 
 @lru_cache(maxsize=256)

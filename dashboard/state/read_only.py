@@ -9,7 +9,7 @@ from dashboard.state.store import Frame, Store
 from engine.recording import History
 
 
-class Onlooker(Store):
+class ReadOnly(Store):
     """Shows a history that grows elsewhere, with a place and a view of its own: nothing here moves or ends it.
 
     Nobody is told of it and nothing calls it back: it looks when it is asked, so that it can be dropped at any time.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dashboard.state.checkpoints import Trail
+from dashboard.state.checkpoints import Checkpoints
 from engine.recording import History
 from engine.training import Epochs, Training
 
@@ -53,25 +53,25 @@ class Replay:
     next. The order of minibatches is the same everywhere.
     """
 
-    def __init__(self, trail: Trail, training: Training, history: History) -> None:
-        self._trail, self._training, self._history = trail, training, history
+    def __init__(self, checkpoints: Checkpoints, training: Training, history: History) -> None:
+        self._checkpoints, self._training, self._history = checkpoints, training, history
         self.deviation: Deviation | None = None
 
     def pieces(self, goal: int) -> Iterator[None]:
         """The work, in short pieces."""
-        training, start = self._training, self._trail.before(goal)
-        self._trail.after(start.index).apply(training)
+        training, start = self._training, self._checkpoints.before(goal)
+        self._checkpoints.after(start.index).apply(training)
         training.restore(start)
         self._hold(self._history.between(start.index - 1, start.index), start.parameters[None])
         here = start.index
         while here < goal:
-            there = min([goal, here + EPOCHS, *self._trail.changes(here)])
+            there = min([goal, here + EPOCHS, *self._checkpoints.changes(here)])
             kept = self._history.between(here, there)
             if self.deviation and len(kept):
                 kept = kept.rows(slice(1))
                 there = int(kept.index[0])
             before = training.checkpoint()
-            self._trail.after(here).apply(training)
+            self._checkpoints.after(here).apply(training)
             for done in training.pieces(there - here, updates=UPDATES):
                 epochs = done
                 yield

@@ -13,7 +13,7 @@ import param
 
 from dashboard.state.arrival import Arrival
 from dashboard.state.bookmarks import Bookmarks
-from dashboard.state.checkpoints import TUNED, Trail, Tuning, Tunings
+from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
 from dashboard.state.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
@@ -40,7 +40,7 @@ KIND = "run"
 BELOW = "below_edge"
 """Under which recordings note up to which epoch a run was seen below the edge of stability."""
 
-MOST_TUNINGS = 10_000
+MOST_CHANGES = 10_000
 
 EARLY, FEWER = 64, 16
 """How many of the first epochs are all kept, of a small network and of a large one."""
@@ -125,8 +125,8 @@ class Frame:
     epoch: Epoch
     l1: float
     l2: float
-    tunings: Tunings | None = field(default=None, kw_only=True)
-    tuning: Tuning | None = field(default=None, kw_only=True)
+    hyperparameters: HyperparameterLog | None = field(default=None, kw_only=True)
+    tuning: LiveHyperparameters | None = field(default=None, kw_only=True)
     early: Epochs | None = field(default=None, kw_only=True)
 
     def network(self) -> Network:
@@ -193,11 +193,11 @@ class Frame:
 
     def objective(self, epoch: int) -> tuple[float, float]:
         """The penalties, l1 and l2, with which an epoch was measured."""
-        return self.tunings.before(epoch).objective if self.tunings else (self.l1, self.l2)
+        return self.hyperparameters.before(epoch).objective if self.hyperparameters else (self.l1, self.l2)
 
     def edges(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) the edge of stability at each of the epochs up to the frame's; nan where there is none."""
-        return self.tunings.edges(epochs) if self.tunings else np.full(len(epochs), np.nan)
+        return self.hyperparameters.edges(epochs) if self.hyperparameters else np.full(len(epochs), np.nan)
 
     @property
     def edge(self) -> float:
@@ -216,7 +216,7 @@ class Attempt:
     def __init__(self, settings: Settings, setup: Setup) -> None:
         """Raises ValueError where the settings do not go with the data."""
         self.settings, self.setup = settings.values(), setup
-        self.tuning = Tuning.of(settings, len(setup.train))
+        self.tuning = LiveHyperparameters.of(settings, len(setup.train))
         self.training = setup.training(settings)
         self.history = History()
         self.bookmarks = Bookmarks(setup.network, setup.train.x)
@@ -225,7 +225,7 @@ class Attempt:
         self.untold = ""
         self.early: Epochs | None = None
         untrained = self.training.advance(1)
-        self.trail = Trail(self.training.checkpoint(), self.tuning)
+        self.checkpoints = Checkpoints(self.training.checkpoint(), self.tuning)
         self.add(untrained)
 
     @property
@@ -249,7 +249,7 @@ class Attempt:
             self._keep_early(block)
             self.bookmarks.read(block)
             if not self.diverged:
-                self.trail.note(self.training, int(block.index[-1]))
+                self.checkpoints.note(self.training, int(block.index[-1]))
 
     def _keep_early(self, block: Epochs) -> None:
         """Keep the first epochs, then every second, every fourth: about as many of every octave."""
@@ -261,13 +261,15 @@ class Attempt:
 
     def tune(self) -> None:
         """Take note of how the next update is tuned, also in what was recorded of the epoch before it."""
-        if self.trail.tune(self.newest, self.tuning):
+        if self.checkpoints.tune(self.newest, self.tuning):
             self._amend()
 
     def _amend(self) -> None:
         """Have every epoch at which the tuning was changed tell the learning rate of the update that followed it."""
-        changed = np.array([since for since, _ in self.trail.tunings if since >= 0], int)
-        for epoch, rate in zip(changed.tolist(), self.trail.tunings.learning_rates(changed).tolist(), strict=True):
+        changed = np.array([since for since, _ in self.checkpoints.hyperparameters if since >= 0], int)
+        for epoch, rate in zip(
+            changed.tolist(), self.checkpoints.hyperparameters.learning_rates(changed).tolist(), strict=True
+        ):
             rows = self.history.between(epoch - 1, epoch)
             rows.learning_rate[:] = rate
             self.history.amend(rows)
@@ -283,17 +285,17 @@ class Attempt:
         recording = Recording.of(self.history)
         other.history = replace(recording, epochs=recording.epochs.rows(recording.epochs.index <= epoch)).history()
         other.early = self.early.rows(self.early.index <= epoch) if self.early else None
-        other.trail, other.bookmarks = self.trail.until(epoch), self.bookmarks.until(epoch)
+        other.checkpoints, other.bookmarks = self.checkpoints.until(epoch), self.bookmarks.until(epoch)
         other.catch_up()
         other.resume(settings)
         return other
 
     def catch_up(self) -> None:
         """Have the training brought to the newest recorded epoch before it goes on."""
-        self.catching = self._retrace()
+        self.catching = self._replay()
 
-    def _retrace(self) -> Iterator[None]:
-        replay, goal = Replay(self.trail, self.training, self.history), self.newest
+    def _replay(self) -> Iterator[None]:
+        replay, goal = Replay(self.checkpoints, self.training, self.history), self.newest
         yield from replay.pieces(goal)
         if replay.deviation:
             self.untold = replay.deviation.told(goal)
@@ -302,10 +304,10 @@ class Attempt:
         """Train the epochs with after < index <= until once more, as they were trained; None between two pieces."""
         training, here = self.setup.training(Settings(**self.settings)), after
         if here >= 0:
-            yield from Replay(self.trail, training, self.history).pieces(here)
+            yield from Replay(self.checkpoints, training, self.history).pieces(here)
         while here < until:
-            there = min([until, here + EPOCHS, *self.trail.changes(here)[:1]])
-            self.trail.after(here).apply(training)
+            there = min([until, here + EPOCHS, *self.checkpoints.changes(here)[:1]])
+            self.checkpoints.after(here).apply(training)
             yield from training.pieces(there - here, updates=UPDATES)
             here = there
 
@@ -331,13 +333,13 @@ class Attempt:
         attempt.history = recording.history()
         attempt.early = None
         attempt._keep_early(attempt.history.epochs())
-        attempt.trail = attempt.trail.tuned(_tunings(settings, recording, len(attempt.setup.train)))
+        attempt.checkpoints = attempt.checkpoints.tuned(_hyperparameters(settings, recording, len(attempt.setup.train)))
         attempt._amend()
         attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []), recording.notes.get(BELOW))
         if recording.checkpoint is None:
             attempt.diverged, attempt.ended = True, f"diverged at epoch {attempt.newest + 1}"
         else:
-            attempt.trail.add(recording.checkpoint)
+            attempt.checkpoints.add(recording.checkpoint)
             attempt.catch_up()
         return attempt
 
@@ -392,13 +394,13 @@ class Run(Store):
     def frame(self) -> Frame:
         with self._lock:
             attempt, index = self._attempt, self.looked_at
-            history, tunings = attempt.history, attempt.trail.tunings
+            history, hyperparameters = attempt.history, attempt.checkpoints.hyperparameters
             epoch = history[-1] if index is None else history.at(index)
             to_come = epoch.index == attempt.newest and not self._unfinished(attempt)
-            tuning = attempt.tuning if to_come else tunings.after(epoch.index)
+            tuning = attempt.tuning if to_come else hyperparameters.after(epoch.index)
             epoch.learning_rate = float(tuning.learning_rates(np.array([epoch.index]))[0])
-            objective = tunings.before(epoch.index).objective
-            known = {"tunings": tunings, "tuning": tuning, "early": attempt.early}
+            objective = hyperparameters.before(epoch.index).objective
+            known = {"hyperparameters": hyperparameters, "tuning": tuning, "early": attempt.early}
             return Frame(attempt.setup, history, history.stride, epoch, *objective, **known)
 
     def readings(self, frame: Frame) -> dict[str, str]:
@@ -428,7 +430,7 @@ class Run(Store):
     def arrival(self) -> dict[str, str]:
         with self._lock:
             attempt, epoch = self._attempt, self.frame().epoch
-            ways = [tuning.values for since, tuning in attempt.trail.tunings if since < epoch.index]
+            ways = [tuning.values for since, tuning in attempt.checkpoints.hyperparameters if since < epoch.index]
             changed = any(values != attempt.tuning.values for values in ways)
             return {"weights": Arrival.at(epoch, changed).written} if epoch.index else {}
 
@@ -544,7 +546,7 @@ class Run(Store):
             about = {
                 "kind": KIND,
                 **own,
-                "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.trail.tunings],
+                "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.checkpoints.hyperparameters],
                 "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
                 BELOW: attempt.bookmarks.below_edge,
             }
@@ -657,7 +659,7 @@ class Run(Store):
 
     def _retune(self, changed: set[str]) -> None:
         settings, attempt = self.settings, self._attempt
-        tuning = Tuning.of(settings, len(attempt.setup.train))
+        tuning = LiveHyperparameters.of(settings, len(attempt.setup.train))
         with self._lock:
             if tuning.values != attempt.tuning.values:
                 self._arrival = None
@@ -667,14 +669,14 @@ class Run(Store):
             self.version += 1
 
 
-def _tunings(settings: Settings, recording: Recording, examples: int) -> list[tuple[int, Tuning]]:
+def _hyperparameters(settings: Settings, recording: Recording, examples: int) -> list[tuple[int, LiveHyperparameters]]:
     """How a recorded training was tuned, with the epochs from which that held."""
     scratch, found = Settings(**settings.values()), []
-    for epoch, values in recording.notes.get("tunings", [])[:MOST_TUNINGS]:
+    for epoch, values in recording.notes.get("tunings", [])[:MOST_CHANGES]:
         if type(epoch) is not int or not values.keys() <= set(TUNED):
             raise ValueError(f"a tuning at epoch {epoch!r} is not one")
         scratch.restore(values)
-        found.append((epoch, Tuning.of(scratch, examples)))
+        found.append((epoch, LiveHyperparameters.of(scratch, examples)))
     return found
 
 

@@ -46,7 +46,7 @@ class Companion(Choices):
 
 
 @dataclass(frozen=True, eq=False)
-class Guest:
+class ComparedRun:
     """Another run that is shown beside a page's own, at the same epoch; it stands still.
 
     id      under which it is kept
@@ -73,7 +73,7 @@ class Store(param.Parameterized):
         self.settings, self.view, self.study = settings, view or View(), study
         self.message, self.refusals = "", 0
         self.version = 0
-        self.guests: tuple[Guest, ...] = ()
+        self.compared_runs: tuple[ComparedRun, ...] = ()
         self._looked_at: int | None = None
         self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
         if study:
@@ -174,13 +174,13 @@ class Store(param.Parameterized):
             self._looked_at = index
             self.touch()
 
-    def welcome(self, guests: Iterable[Guest]) -> None:
+    def compare_with(self, compared_runs: Iterable[ComparedRun]) -> None:
         """Show these runs beside this one, and no others."""
-        before, self.guests = self.guests, tuple(guests)
-        stay = [guest.store for guest in self.guests]
-        for guest in before:
-            if guest.store not in stay:
-                guest.store.close()
+        before, self.compared_runs = self.compared_runs, tuple(compared_runs)
+        stay = [compared.store for compared in self.compared_runs]
+        for compared in before:
+            if compared.store not in stay:
+                compared.store.close()
         self.touch()
 
     def touch(self) -> None:
@@ -200,8 +200,8 @@ class Store(param.Parameterized):
         self._watchers = []
         if self.study:
             self.study.cancel()
-        for guest in self.guests:
-            guest.store.close()
+        for compared in self.compared_runs:
+            compared.store.close()
 
     def _look(self, *_: param.parameterized.Event) -> None:
         self.touch()

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import param
 
-from dashboard.state.job import Job
+from dashboard.state.job import ThreadTask
 from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Companion
@@ -90,7 +90,7 @@ class Study(Companion):
         self.results: dict[str, Result] = {}
         self.progress, self.message = 0.0, ""
         self.on_change: Callable[[], None] = lambda: None
-        self._job: Job | None = None
+        self._job: ThreadTask | None = None
         self._key: Hashable = None
 
     @property
@@ -108,7 +108,7 @@ class Study(Companion):
             self._finish(self._known[key])
             return
         self.results, self.progress = {}, 0.0
-        self._job = Job(self.pieces(settings, _workers()), self._fail)
+        self._job = ThreadTask(self.pieces(settings, _workers()), self._fail)
         self.on_change()
 
     def follow(self, settings: Settings) -> None:

@@ -61,12 +61,12 @@ REASONS = {
 }
 
 
-class ShelfError(ValueError):
+class ArchiveError(ValueError):
     """What could not be done with a kept run, why, and what to do: sentences for the page. Nothing was lost by it."""
 
 
 @dataclass(frozen=True)
-class Kept:
+class ArchivedRun:
     """A kept run, as a list shows it.
 
     created    when, in ISO 8601, in the local time zone
@@ -94,7 +94,7 @@ def home() -> Path:
     return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
 
 
-class Shelf:
+class RunArchive:
     """Kept runs in a folder. Any number of processes may use it at once.
 
     Its methods raise ShelfError, with a sentence for whoever asked, when the folder cannot be read or written to, and
@@ -107,7 +107,7 @@ class Shelf:
         self.folder = home() if folder is None else Path(folder)
         self._runs, self._trash = self.folder / "runs", self.folder / "trash"
 
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[ArchivedRun]:
         """All kept runs, the newest first. Files that have not changed are not opened again."""
         return sorted(self._contents()[0], key=lambda kept: (_moment(kept.created), kept.id), reverse=True)
 
@@ -123,24 +123,24 @@ class Shelf:
         except OSError as error:
             return error.errno
 
-    def keep(self, recording: Recording) -> Kept:
+    def keep(self, recording: Recording) -> ArchivedRun:
         """Write a recording into a file of its own; without a name it gets one from its settings."""
         now = datetime.now().astimezone()
         with self._written("The run was not kept"):
             return self._save(recording, self._new_id(now), now)
 
-    def add(self, content: bytes, filename: str) -> Kept:
+    def add(self, content: bytes, filename: str) -> ArchivedRun:
         """Keep what is in a file that was brought along, under the id that it has, if it has one.
 
         A run that is here already, by its final weights and settings, is not kept twice: what is returned is that one.
         """
         if len(content) > LARGEST:
             size, most = len(content) / 2**20, LARGEST // 2**20
-            raise ShelfError(f"“{filename}” is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
+            raise ArchiveError(f"“{filename}” is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
         try:
             recording = recording_in(content)
         except ValueError as error:
-            raise ShelfError(f"“{filename}” is not a kept run: {_cause(error)}.") from error
+            raise ArchiveError(f"“{filename}” is not a kept run: {_cause(error)}.") from error
         now = datetime.now().astimezone()
         with self._written(f"“{filename}” was not added"), self._alone():
             return self._twin(recording) or self._save(
@@ -151,15 +151,17 @@ class Shelf:
         """The file of a kept run."""
         path = self._place(self._runs, key)
         if not path.is_file():
-            raise ShelfError(f"The run {key} is not kept in {self.folder}; it was deleted, or kept on another machine.")
+            raise ArchiveError(
+                f"The run {key} is not kept in {self.folder}; it was deleted, or kept on another machine."
+            )
         return path
 
-    def about(self, key: str) -> Kept:
+    def about(self, key: str) -> ArchivedRun:
         """What the list says of one kept run."""
         path = self.path(key)
         found = _kept(path, _mark(path.stat()))
         if isinstance(found, str):
-            raise ShelfError(f"The run {key} cannot be read: {found}.")
+            raise ArchiveError(f"The run {key} cannot be read: {found}.")
         return found
 
     def load(self, key: str) -> Recording:
@@ -168,11 +170,11 @@ class Shelf:
         try:
             return load(path)
         except OSError as error:
-            raise ShelfError(f"The run {key} was not read: {_reason(error)}.") from error
+            raise ArchiveError(f"The run {key} was not read: {_reason(error)}.") from error
         except ValueError as error:
-            raise ShelfError(f"The run {key} cannot be opened: {_cause(error)}.") from error
+            raise ArchiveError(f"The run {key} cannot be opened: {_cause(error)}.") from error
 
-    def rename(self, key: str, name: str) -> Kept:
+    def rename(self, key: str, name: str) -> ArchivedRun:
         """Give a kept run another name; without letters, the one that says what it is."""
         with self._written("The run kept its old name"), self._alone():
             recording = self.load(key)
@@ -190,17 +192,19 @@ class Shelf:
             os.replace(path, self._place(self._trash, key))
             self._empty_trash()
 
-    def restore(self, key: str) -> Kept:
+    def restore(self, key: str) -> ArchivedRun:
         """Take a deleted run back."""
         with self._written("The run was not brought back"), self._alone():
             thrown, path = self._place(self._trash, key), self._place(self._runs, key)
             if not path.exists() and not thrown.exists():
-                raise ShelfError(f"The run {key} is no longer in the trash, which keeps the last {IN_TRASH} that came.")
+                raise ArchiveError(
+                    f"The run {key} is no longer in the trash, which keeps the last {IN_TRASH} that came."
+                )
             if not path.exists():
                 os.replace(thrown, path)
         return self.about(key)
 
-    def _save(self, recording: Recording, key: str, now: datetime, otherwise: str = "") -> Kept:
+    def _save(self, recording: Recording, key: str, now: datetime, otherwise: str = "") -> ArchivedRun:
         name = title(recording.name) or described(recording.settings) or title(otherwise) or "run"
         created = recording.created or now.isoformat(timespec="milliseconds")
         notes = {**recording.notes, "id": key}
@@ -208,7 +212,7 @@ class Shelf:
         self._sweep()
         return self.about(key)
 
-    def _contents(self) -> tuple[list[Kept], dict[str, str]]:
+    def _contents(self) -> tuple[list[ArchivedRun], dict[str, str]]:
         """What can be read of the folder, and why the rest cannot."""
         kept, problems = [], {}
         try:
@@ -222,7 +226,7 @@ class Shelf:
                 continue
             except OSError as error:
                 found = _reason(error)
-            if isinstance(found, Kept):
+            if isinstance(found, ArchivedRun):
                 kept.append(found)
             else:
                 problems[entry.name] = found
@@ -239,7 +243,7 @@ class Shelf:
     def _place(self, folder: Path, key: str) -> Path:
         """Where a run of that id would be."""
         if not _is_id(key):
-            raise ShelfError(f"{str(key)[:LONGEST]!r} is no kept run; an id looks like 20261123-190000-ab12cd.")
+            raise ArchiveError(f"{str(key)[:LONGEST]!r} is no kept run; an id looks like 20261123-190000-ab12cd.")
         return folder / f"{key}{ENDING}"
 
     def _new_id(self, now: datetime) -> str:
@@ -253,7 +257,7 @@ class Shelf:
         key = recording.notes.get("id")
         return key if _is_id(key) and not self._place(self._runs, key).exists() else self._new_id(now)
 
-    def _twin(self, recording: Recording) -> Kept | None:
+    def _twin(self, recording: Recording) -> ArchivedRun | None:
         """The kept run that ended alike and was to do the same."""
         wanted = recording.digest, recording.epochs[-1].index, _essence(recording.settings)
         return next(
@@ -280,7 +284,7 @@ class Shelf:
             self._runs.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as error:
-            raise ShelfError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
+            raise ArchiveError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -289,7 +293,7 @@ class Shelf:
         with (self._runs / ".lock").open("a") as lock:
             while not _locked(lock):
                 if time.monotonic() > until:
-                    raise ShelfError(
+                    raise ArchiveError(
                         f"Another process has been busy in {self._runs} for {PATIENCE} s; try again later."
                     )
                 time.sleep(0.01)
@@ -343,7 +347,7 @@ def _mark(found: os.stat_result) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=4096)
-def _kept(path: Path, mark: tuple[int, int, int]) -> Kept | str:
+def _kept(path: Path, mark: tuple[int, int, int]) -> ArchivedRun | str:
     """What a file of a kept run says, or why it says nothing. Raises OSError when it cannot be read."""
     if path.suffix != ENDING or not _is_id(path.stem):
         return "its name is not that of a kept run; to add it, drop it on the page"
@@ -353,7 +357,7 @@ def _kept(path: Path, mark: tuple[int, int, int]) -> Kept | str:
         found = summary(path)
     except ValueError as error:
         return _cause(error)
-    return Kept(
+    return ArchivedRun(
         id=path.stem,
         name=title(found.name) or described(found.settings) or "run",
         created=_local(found.created, mark[0]),

@@ -69,7 +69,7 @@ class Piece:
         return self.block.rows(slice(start, stop))
 
 
-Told = tuple[float, ...] | Telling | Epoch | Epochs
+LoggedHistory = tuple[float, ...] | Telling | Epoch | Epochs
 """What is written: index, given and numbers alone, a telling of arrays too, or epochs of the engine's."""
 
 
@@ -97,7 +97,7 @@ class Block:
     layout: Layout
 
     @classmethod
-    def of(cls, group: list[Told], layout: Layout) -> "Block":
+    def of(cls, group: list[LoggedHistory], layout: Layout) -> "Block":
         """The columns of these; layout: that of what was told before."""
         first = group[0]
         if isinstance(first, Epochs):
@@ -193,7 +193,7 @@ class Block:
         return Block(self.told.rows(places), parameters, self.layout)
 
 
-def groups(waiting: list[Told]) -> Iterator[tuple[int, int]]:
+def groups(waiting: list[LoggedHistory]) -> Iterator[tuple[int, int]]:
     """Where tellings of the same kind begin and end, about ROWS epochs together at most."""
     start = 0
     for kind, run in groupby([_kind(one) if type(one) is Telling else type(one) for one in waiting]):

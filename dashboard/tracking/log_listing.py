@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from dashboard.tracking.run_log import Feed, Status, feeds
+from dashboard.tracking.run_log import RunLog, Status, run_logs
 
 LISTED = 30
 EVERY = 0.5
@@ -57,7 +57,7 @@ class Listing:
         self.version = 0
         self.entries: tuple[Entry, ...] = ()
         self._folder, self._looked = folder, -EVERY
-        self._known: dict[str, tuple[Stamp, Feed | str, float]] = {}
+        self._known: dict[str, tuple[Stamp, RunLog | str, float]] = {}
         self._states: dict[str, tuple[Stamp, Status]] = {}
 
     @classmethod
@@ -86,7 +86,7 @@ class Listing:
     def _find(self) -> None:
         """Read what the feeds say of themselves, where that is new."""
         found = {}
-        for key in feeds(self._folder):
+        for key in run_logs(self._folder):
             stamp = _stamp(self._folder / "live" / key / "about.json")
             if stamp is None:
                 continue
@@ -94,15 +94,15 @@ class Listing:
             found[key] = known if known and known[0] == stamp else (stamp, *self._about(key, stamp))
         self._known = found
 
-    def _about(self, key: str, stamp: Stamp) -> tuple[Feed | str, float]:
+    def _about(self, key: str, stamp: Stamp) -> tuple[RunLog | str, float]:
         """A feed and when it began, or what is wrong with it and when it was written."""
         try:
-            source = Feed.found(key, self._folder)
+            source = RunLog.found(key, self._folder)
             return source, source.began
         except Exception as error:  # whatever it is, it concerns this feed alone
             return str(error), stamp[0] / 1e9
 
-    def _entry(self, key: str, source: Feed | str, began: float) -> Entry:
+    def _entry(self, key: str, source: RunLog | str, began: float) -> Entry:
         if isinstance(source, str):
             return Entry(key, key, began, DAMAGED, problem=source)
         stamp, known = source.stamp(), self._states.get(key)

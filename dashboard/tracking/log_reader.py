@@ -14,9 +14,9 @@ import numpy as np
 
 from dashboard.state.run import Setup
 from dashboard.tracking import run_log
-from dashboard.tracking.logged_history import LIGHT, Telling, Told, joined
+from dashboard.tracking.logged_history import LIGHT, LoggedHistory, Telling, joined
 from dashboard.tracking.non_finite import NotFinite
-from dashboard.tracking.run_log import HEAD, Feed, Layout
+from dashboard.tracking.run_log import HEAD, Layout, RunLog
 from engine.datasets import Dataset
 from engine.network import Network
 from engine.recording import History
@@ -78,7 +78,7 @@ class Sketch:
 NO_DATA = Dataset(np.empty((0, 0)), np.empty(0), "unknown", 0)
 
 
-class Tail:
+class LogReader:
     """A feed's history, setup and state. `poll` looks for more; `version` has grown where there was.
 
     `told` is in the order of the epochs, whatever the order in which they were told, and of every number the last word
@@ -91,7 +91,7 @@ class Tail:
 
     _all: ClassVar[WeakValueDictionary[str, Self]] = WeakValueDictionary()
 
-    def __init__(self, source: Feed) -> None:
+    def __init__(self, source: RunLog) -> None:
         self.feed = source
         self.version = 0
         self.status, self.state = source.status(), run_log.LIVE
@@ -105,14 +105,14 @@ class Tail:
         self._heavy: list[tuple[np.ndarray, np.ndarray]] = []
         self._odd = {name: NotFinite(what) for name, what in QUANTITIES.items()}
         self._data = _data_of(source)
-        self.told = Told()
+        self.told = LoggedHistory()
         self._begin()
         self.poll()
 
     @classmethod
     def of(cls, key: str) -> Self:
         """The reader of the feed with that id. Raises ValueError when there is none."""
-        source = Feed.found(key)
+        source = RunLog.found(key)
         name = str(source.folder)
         found = cls._all.get(name)
         if found is None:
@@ -338,7 +338,7 @@ def _moved(table: np.ndarray, old: Sequence[tuple[str, int]], new: Sequence[tupl
     return moved
 
 
-def _network_of(source: Feed, parameters: int) -> Network | None:
+def _network_of(source: RunLog, parameters: int) -> Network | None:
     """The network that a feed tells of, if it is one of ours and fits the parameters."""
     told = source.network
     try:
@@ -350,7 +350,7 @@ def _network_of(source: Feed, parameters: int) -> Network | None:
         return None
 
 
-def _data_of(source: Feed) -> tuple[Dataset, Dataset | None] | None:
+def _data_of(source: RunLog) -> tuple[Dataset, Dataset | None] | None:
     """The examples that a feed tells of; None where there are none, or they do not fit the network."""
     path = source.folder / "data.npz"
     if not source.network:
@@ -371,7 +371,7 @@ def _data_of(source: Feed) -> tuple[Dataset, Dataset | None] | None:
         return None
 
 
-def _dataset(source: Feed, x: np.ndarray, y: np.ndarray) -> Dataset:
+def _dataset(source: RunLog, x: np.ndarray, y: np.ndarray) -> Dataset:
     task, outputs = source.network["task"], int(source.network["sizes"][-1])
     fits = 0 < len(x) == len(y) and len(x) <= run_log.MOST_EXAMPLES
     if x.ndim != 2 or not fits or x.shape[1] != source.network["sizes"][0]:

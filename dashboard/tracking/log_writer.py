@@ -16,8 +16,8 @@ from dataclasses import replace
 import numpy as np
 
 from dashboard.tracking import run_log
-from dashboard.tracking.batching import Block, Piece, Telling, Told, groups, stacked
-from dashboard.tracking.run_log import Feed, Layout, Status
+from dashboard.tracking.batching import Block, LoggedHistory, Piece, Telling, groups, stacked
+from dashboard.tracking.run_log import Layout, RunLog, Status
 from engine.training import Epoch, Epochs
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Thinning:
         self._spent += size
 
 
-class Scribe:
+class LogWriter:
     """Takes epochs at any time from any thread, and writes them into a feed ten times a second and at the end.
 
     What was taken is written in its order, and nothing is lost: a training that tells faster than can be written writes
@@ -81,11 +81,11 @@ class Scribe:
     ending    asked at the end of the program, if it is open still: words and the class of an exception
     """
 
-    def __init__(self, told: Feed, limit: int = BYTES) -> None:
+    def __init__(self, told: RunLog, limit: int = BYTES) -> None:
         """Raises OSError where nothing can be written, RuntimeError where no thread can be had."""
         self.feed = told
         self.ending: Callable[[], tuple[str, str]] = lambda: (run_log.ENDED, "")
-        self._queue: deque[Told | Piece] = deque()
+        self._queue: deque[LoggedHistory | Piece] = deque()
         self._piece: Piece | None = None
         self._waiting, self._size = 0, 0
         self._layout: Layout | None = None
@@ -100,7 +100,7 @@ class Scribe:
         self._writing, self._wake = threading.Lock(), threading.Event()
         self.is_mine, self._refused = True, ""
         self._full_from, self._small_until = -1, 0.0
-        self._released: list[tuple[Scribe, str, str]] = []
+        self._released: list[tuple[LogWriter, str, str]] = []
         self._open()
         _OPEN.add(self)
         _close_at_the_end_of_a_child()
@@ -190,7 +190,7 @@ class Scribe:
                 with suppress(OSError):
                     (self.feed.folder / "reserve").write_bytes(os.urandom(RESERVE))
                 about = weakref.ref(self), self._wake, self._released
-                threading.Thread(target=_keep_writing, args=about, daemon=True, name="scribe").start()
+                threading.Thread(target=_keep_writing, args=about, daemon=True, name="log writer").start()
             except BaseException:
                 os.close(self._status_file)
                 raise
@@ -267,7 +267,7 @@ class Scribe:
             self._append(run_log.record(run_log.TOLD, run_log.packed_words(self._says[0])))
             self._says.popleft()
 
-    def _taken(self) -> list[Told]:
+    def _taken(self) -> list[LoggedHistory]:
         """What was taken since this was last asked for.
 
         The training may go on through the newest piece meanwhile; it comes again, in case that its end was missed.
@@ -279,7 +279,7 @@ class Scribe:
         told = [one.rows() if type(one) is Piece else one for one in taken]
         return [one for one in told if type(one) is not Epochs or len(one)]
 
-    def _write_some(self, group: list[Told], waiting: int) -> None:
+    def _write_some(self, group: list[LoggedHistory], waiting: int) -> None:
         """Write epochs of one kind; where that fails for another reason than the disk, their numbers alone."""
         try:
             self._write_group(Block.of(group, self._layout or Layout()), group[-1], waiting)
@@ -292,7 +292,7 @@ class Scribe:
                 bare = [one.bare if type(one) is Telling else one for one in group]
                 self._write_group(Block.of(bare, self._layout or Layout()).bare, bare[-1], waiting)
 
-    def _write_group(self, block: Block, newest: Told, waiting: int) -> None:
+    def _write_group(self, block: Block, newest: LoggedHistory, waiting: int) -> None:
         """Write a block, of so many epochs that wait: its parameters first, then all else."""
         self._tell_what_is_cut(block, newest)
         stride = self._whole.stride
@@ -308,7 +308,7 @@ class Scribe:
             self._status, epochs=epochs, epoch=index, loss=float(loss[-1]) if len(loss) else self._status.loss
         )
 
-    def _tell_what_is_cut(self, block: Block, newest: Told) -> None:
+    def _tell_what_is_cut(self, block: Block, newest: LoggedHistory) -> None:
         """Say what of a network of ours is beyond the limits of a feed."""
         if type(newest) not in (Epoch, Epochs):
             return
@@ -442,43 +442,43 @@ FULL_FROM = (
 MANY_LATE = "More epochs were told twice or late; each is shown in its place, as it was told last."
 MOST_SAID = 5
 
-_OPEN: "weakref.WeakSet[Scribe]" = weakref.WeakSet()
+_OPEN: "weakref.WeakSet[LogWriter]" = weakref.WeakSet()
 
 
 def _keep_writing(
-    reference: "weakref.ref[Scribe]", wake: threading.Event, released: list[tuple[Scribe, str, str]]
+    reference: "weakref.ref[LogWriter]", wake: threading.Event, released: list[tuple[LogWriter, str, str]]
 ) -> None:
     """Flush again and again, until the scribe is closed or forgotten."""
     while True:
         wake.wait(EVERY)
         wake.clear()
         while released:
-            scribe, end, error = released.pop()
-            scribe.close(end, error)
-            del scribe
-        scribe = reference()
-        if scribe is None or not scribe.is_mine:
+            writer, end, error = released.pop()
+            writer.close(end, error)
+            del writer
+        writer = reference()
+        if writer is None or not writer.is_mine:
             return
         try:
-            scribe.flush()
+            writer.flush()
         except Exception:
             with suppress(Exception):
-                log.exception("the run %r was not written; its training goes on", scribe.feed.name)
-        del scribe
+                log.exception("the run %r was not written; its training goes on", writer.feed.name)
+        del writer
 
 
 def _let_go() -> None:
     """In a forked process there is no thread to write."""
-    for scribe in list(_OPEN):
-        scribe.is_mine = False
+    for writer in list(_OPEN):
+        writer.is_mine = False
     _OPEN.clear()
 
 
 def close_all() -> None:
     """Close what is open at the end of the program, as what it has ended as."""
-    for scribe in list(_OPEN):
+    for writer in list(_OPEN):
         with suppress(Exception):
-            scribe.close(*scribe.ending())
+            writer.close(*writer.ending())
 
 
 def _close_at_the_end_of_a_child() -> None:

@@ -64,7 +64,7 @@ def joined(tellings: Sequence[Telling]) -> Telling:
     return Telling(first.epochs.then(*(one.epochs for one in others)), given)
 
 
-class Told:
+class LoggedHistory:
     """The history of all epochs that were told, and of every column that of the epochs at which it was measured.
 
     What was not told of an epoch, or is not finite, is nan. As long as a column is measured at every epoch, its history
@@ -116,9 +116,9 @@ class Told:
             for one in known[~self._of[column].holds(known)].tolist():
                 del counts[one]
 
-    def relaid(self, relaid: Callable[[Epochs], Epochs]) -> "Told":
+    def relaid(self, relaid: Callable[[Epochs], Epochs]) -> "LoggedHistory":
         """The same in another layout, into which a function brings epochs; their numbers stay as they are."""
-        told = Told()
+        told = LoggedHistory()
         told.has_gaps, told.is_amended, told._batches = self.has_gaps, True, self._batches
         if not len(self):
             return told
@@ -180,7 +180,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class ToldFrame(Frame):
+class LoggedFrame(Frame):
     """A frame of what was told.
 
     told    all that was
@@ -188,7 +188,7 @@ class ToldFrame(Frame):
     asked   the epoch that is asked for, where this is the one before it at which something was measured; else -1
     """
 
-    told: Told
+    told: LoggedHistory
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     asked: int = -1
 

@@ -41,15 +41,15 @@ from dashboard.tracking.endings import (
     is_ours,
     let_pass,
 )
-from dashboard.tracking.log_writer import Scribe
+from dashboard.tracking.log_writer import LogWriter
 from dashboard.tracking.name_clash import strangers
-from dashboard.tracking.run_log import Feed
-from dashboard.tracking.sampler import MOST_OURS, MOST_WEIGHTS, Gauge, number, reason, short
+from dashboard.tracking.run_log import RunLog
+from dashboard.tracking.sampler import MOST_OURS, MOST_WEIGHTS, Sampler, number, reason, short
 from engine.training import Epoch
 
 log = logging.getLogger(__name__)
 
-SHOWN: list[Callable[["Lab"], bool]] = []
+SHOWN: list[Callable[["Logger"], bool]] = []
 """Other ways of showing a run than a browser: each is asked with the lab, and says whether it has shown it."""
 
 LOOKED = 3.0
@@ -66,7 +66,7 @@ def _harmless(method: Callable) -> Callable:
     """The method, whose errors are logged, each kind once, and never raised."""
 
     @wraps(method)
-    def tried(self: "Lab", *arguments: Any, **named: Any) -> Any:
+    def tried(self: "Logger", *arguments: Any, **named: Any) -> Any:
         try:
             return method(self, *arguments, **named)
         except BaseException as error:
@@ -78,7 +78,7 @@ def _harmless(method: Callable) -> Callable:
     return tried
 
 
-class Lab:
+class Logger:
     """A run that is told of while it trains: `log` an epoch whenever there is news. Made by `watch`.
 
     address   of the page that shows it; empty where it could not be told of
@@ -100,17 +100,17 @@ class Lab:
     ) -> None:
         self.name, self.address, self.id = "run", "", ""
         self._excused: set[str] = set()
-        self._scribe: Scribe | None = None
+        self._writer: LogWriter | None = None
         self._probe: Any = None
         self._network = network
-        self._gauge = Gauge()
+        self._sampler = Sampler()
         self._next, self._is_seldom, self._measured_at = 0, False, -1
         self._place = Whereabouts()
         self._begin(name, module, data, validation, loss, l1, l2, open_browser, others)
         self._has_arrays = self._probe is not None or network is not None
-        if self._scribe is not None:
-            self._scribe.ending = self._place.ending
-            finish = weakref.finalize(self, _finish, self._scribe, self._probe, self._place)
+        if self._writer is not None:
+            self._writer.ending = self._place.ending
+            finish = weakref.finalize(self, _finish, self._writer, self._probe, self._place)
             finish.atexit = False  # at the end of the program the scribe is asked, while there are modules still
 
     def log(
@@ -138,11 +138,11 @@ class Lab:
         of arrays, in loops that are faster than that, at as many as a percent of the time allows. Arrays may be
         overwritten right afterwards. All may be NumPy's or PyTorch's. What cannot be measured leaves the rest as it is.
         """
-        scribe = self._scribe
-        if scribe is None:
+        writer = self._writer
+        if writer is None:
             return
         try:
-            if not scribe.is_mine:
+            if not writer.is_mine:
                 raise RuntimeError("a forked process, or one that is over, tells nothing")
             if not self._place.is_noted:
                 self._place.note(sys._getframe(1))
@@ -163,10 +163,10 @@ class Lab:
                     self._say_seldom(index)
                 if idle or not self._has_arrays:
                     if given:
-                        scribe.take((index, given, *numbers))
+                        writer.take((index, given, *numbers))
                     return
             self._log_arrays(
-                Telling(index, tuple(numbers), self._gauge.layout, given=given), (gradients, activations, parameters)
+                Telling(index, tuple(numbers), self._sampler.layout, given=given), (gradients, activations, parameters)
             )
         except BaseException as error:
             if not is_ours(error):
@@ -176,8 +176,8 @@ class Lab:
     @_harmless
     def log_epoch(self, epoch: Epoch) -> None:
         """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
-        if self._scribe is not None:
-            self._scribe.take_row(epoch)
+        if self._writer is not None:
+            self._writer.take_row(epoch)
 
     @_harmless
     def close(self, end: str = run_log.ENDED, error: str = "") -> None:
@@ -192,8 +192,8 @@ class Lab:
                 if (late := probe.late()) is not None:
                     self._tell_late(late)
         finally:
-            if self._scribe is not None:
-                self._scribe.close(end, error)
+            if self._writer is not None:
+                self._writer.close(end, error)
 
     @_harmless
     def left_from(self, frame: FrameType) -> Ending:
@@ -201,8 +201,8 @@ class Lab:
         self._place.note(frame)
         if not is_left_by_an_exception(frame):
             return PROPER
-        if self._scribe is not None:
-            look_back(self._scribe, self._place)
+        if self._writer is not None:
+            look_back(self._writer, self._place)
         return BROKEN_OFF
 
     def __enter__(self) -> Self:
@@ -213,7 +213,7 @@ class Lab:
     ) -> None:
         self._leave(kind, error)
 
-    def __deepcopy__(self, _: dict) -> "Lab":
+    def __deepcopy__(self, _: dict) -> "Logger":
         """Another name for the same run: who copies a trainer does not begin a run."""
         return self
 
@@ -232,18 +232,18 @@ class Lab:
         try:
             if self._probe is not None and all(one is None for one in arrays):
                 self._log_module(telling)
-            elif perf_counter() >= self._gauge.rest_until:
-                self._gauge.begin()
+            elif perf_counter() >= self._sampler.rest_until:
+                self._sampler.begin()
                 self._measure(telling, *arrays)
             else:
                 self._say_seldom(telling.index)
         finally:
             if telling.tells:
-                self._scribe.take_arrays(telling)
+                self._writer.take_arrays(telling)
 
     def _log_module(self, telling: Telling) -> None:
         """Measure what is read off the module, and tell what is known now of an epoch before."""
-        self._gauge.begin()
+        self._sampler.begin()
         found = self._probe.read(telling.index)
         if found.late is not None:
             self._tell_late(found.late)
@@ -253,23 +253,23 @@ class Lab:
         self._measured_at = telling.index
         telling.batches = found.batches
         self._measure(telling, found.gradients, found.activations, found.parameters)
-        self._probe.rest_until(self._gauge.rest_until)
+        self._probe.rest_until(self._sampler.rest_until)
 
     def _measure(self, telling: Telling, gradients: Any, activations: Any, parameters: Any) -> None:
         """Put numbers of the arrays into the telling."""
         if parameters is None and self._network is not None:
             parameters = {"all": self._network.parameters}
         whole = self._network is not None and self._network.parameters.size <= MOST_OURS
-        found = self._gauge.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
+        found = self._sampler.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
         telling.layout = found.layout
         telling.gradient_norms, telling.known_layers = found.gradient_norms, found.known_layers
         telling.means, telling.known_units, telling.parameters = found.means, found.known_units, found.parameters
 
     def _tell_late(self, late: Any) -> None:
         """Tell the gradients of an epoch that was told before they were known."""
-        telling = Telling(late.index, UNTOLD, self._gauge.layout, given=0, batches=(late.batches, 0))
+        telling = Telling(late.index, UNTOLD, self._sampler.layout, given=0, batches=(late.batches, 0))
         self._measure(telling, late.gradients, None, None)
-        self._scribe.take_arrays(telling)
+        self._writer.take_arrays(telling)
 
     @_harmless
     def _begin(
@@ -288,16 +288,16 @@ class Lab:
             return
         self.name = str(name)
         told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
-        found = Feed.begun(self.name, told)
+        found = RunLog.begun(self.name, told)
         many = any(len(one) > run_log.MOST_EXAMPLES for one in examples.values())
         if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
-        self._scribe, self.id = Scribe(found), found.id
-        self._gauge = Gauge(self._scribe.leave_out)
+        self._writer, self.id = LogWriter(found), found.id
+        self._sampler = Sampler(self._writer.leave_out)
         if many:
-            self._scribe.say(TOO_MANY)
+            self._writer.say(TOO_MANY)
         if others:
-            self._scribe.say(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
+            self._writer.say(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
         if module is not None:
             self._attach(module)
         self._show(open_browser)
@@ -306,7 +306,7 @@ class Lab:
     def _attach(self, module: Any) -> None:
         from dashboard.tracking.torch_adapter import Probe
 
-        self._probe = Probe(module, self._scribe.leave_out)
+        self._probe = Probe(module, self._writer.leave_out)
 
     @_harmless
     def _show(self, open_browser: bool | None) -> None:
@@ -332,10 +332,10 @@ class Lab:
                 found = number(value)
         except Exception as error:
             let_pass(error)
-            self._scribe.say(f"{kind}: {reason(error)}; it is not shown.")
+            self._writer.say(f"{kind}: {reason(error)}; it is not shown.")
             return None
         if isinstance(value, str):
-            self._scribe.say(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
+            self._writer.say(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
         return found
 
     def _index(self, epoch: Any) -> int:
@@ -350,18 +350,18 @@ class Lab:
         if 0 <= told <= MOST_EPOCH and told == int(told):
             return int(told)
         words = f"{told:g}" if told == told else short(epoch)
-        self._scribe.say(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
+        self._writer.say(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
         return following
 
     def _say_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
         names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
-        self._scribe.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
+        self._writer.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
 
     def _say_seldom(self, index: int) -> None:
         """Say once that not every epoch is measured; a second word about one that was is none without."""
         if not self._is_seldom and index != self._measured_at:
             self._is_seldom = True
-            self._scribe.say(SELDOM)
+            self._writer.say(SELDOM)
 
     def _excuse(self, error: BaseException) -> None:
         """Say once what went wrong and what to do; the training goes on."""
@@ -372,16 +372,16 @@ class Lab:
             self._excused.add(said)
             advice = _advice(error)
             log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
-            if self._scribe is not None and self._scribe.is_mine:
-                self._scribe.say(f"Something could not be told: {said}")
+            if self._writer is not None and self._writer.is_mine:
+                self._writer.say(f"Something could not be told: {said}")
 
 
-def _finish(scribe: Scribe, probe: Any, place: Whereabouts) -> None:
+def _finish(writer: LogWriter, probe: Any, place: Whereabouts) -> None:
     """End the run of a lab that nobody holds any more, without waiting for anything."""
     with suppress(Exception):
         if probe is not None:
             probe.remove()
-        scribe.release(*place.ending())
+        writer.release(*place.ending())
 
 
 def _is_read_again(frame: FrameType | None) -> bool:
@@ -393,12 +393,12 @@ def _is_read_again(frame: FrameType | None) -> bool:
     return False
 
 
-def look_back(scribe: Scribe, place: Whereabouts) -> None:
+def look_back(writer: LogWriter, place: Whereabouts) -> None:
     """Tell at the end of the program, or in a moment, what an exception was that a loop was left by."""
 
     def look() -> None:
         if place.ending() != PROPER:
-            scribe.amend(*place.ending())
+            writer.amend(*place.ending())
 
     atexit.register(look)
     moment = threading.Timer(A_MOMENT, look)
@@ -432,7 +432,7 @@ def watch(
     l2: float = 0.0,
     open_browser: bool | None = None,
     **others: Any,
-) -> Lab:
+) -> Logger:
     """Show a training of any loop and any library, live: a lab to `log` its epochs to.
 
     module         a PyTorch module: gradients, activations and parameters are read off it at every `log`
@@ -440,7 +440,7 @@ def watch(
     validation, loss, l1, l2   as in `train`
     open_browser   whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0
     """
-    return Lab(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
+    return Logger(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
 
 
 def observe(
@@ -460,7 +460,7 @@ def observe(
     Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
     """
     told = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
-    lab = _lab_of(training, name, told, open_browser)
+    lab = _logger_of(training, name, told, open_browser)
     end = PROPER
     try:
         for epoch in training:
@@ -510,7 +510,7 @@ def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
     os.replace(part, path)
 
 
-def _lab_of(training: Any, name: str, told: Mapping[str, Any], open_browser: bool | None) -> Lab:
+def _logger_of(training: Any, name: str, told: Mapping[str, Any], open_browser: bool | None) -> Logger:
     """A lab for these epochs, with what is told of them and else what they themselves tell."""
     given = {key: value for key, value in told.items() if value is not None and not _is_zero(value)}
     try:
@@ -518,7 +518,7 @@ def _lab_of(training: Any, name: str, told: Mapping[str, Any], open_browser: boo
         name = name or _title(told)
     except Exception:
         told, name = given, name or "run"
-    return Lab(name, **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
+    return Logger(name, **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
 
 
 def _is_zero(value: Any) -> bool:

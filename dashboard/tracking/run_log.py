@@ -155,7 +155,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class Feed:
+class RunLog:
     """One feed's folder, and what it says about who tells.
 
     pid, born, host   of the process; `born` tells it from a later one with the same number, where the system can
@@ -331,7 +331,7 @@ class Status:
         return b"%08x%s" % (zlib.crc32(content), content.ljust(STATUS - 8))
 
 
-def feeds(folder: Path | None = None) -> Iterator[str]:
+def run_logs(folder: Path | None = None) -> Iterator[str]:
     """The ids of all feeds, the newest first."""
     with suppress(OSError):
         with os.scandir((folder or home()) / "live") as entries:
@@ -529,9 +529,9 @@ def _birth(pid: int) -> str:
 def _prune(live: Path) -> None:
     """Delete the oldest feeds that have ended, beyond what is kept."""
     found = []
-    for key in feeds(live.parent):
+    for key in run_logs(live.parent):
         with suppress(ValueError):
-            found.append(Feed.found(key, live.parent))
+            found.append(RunLog.found(key, live.parent))
     size = 0
     for place, feed in enumerate(sorted(found, key=lambda feed: (feed.began, feed.id), reverse=True)):
         with suppress(OSError):

@@ -63,7 +63,7 @@ class Numbers:
     batches: tuple[int, int] = (0, 0)
 
 
-class Gauge:
+class Sampler:
     """Norms, means and samples of arrays, and the `layout` that says whose they are.
 
     Columns belong to names: what is not told with one call is not known there, and keeps its place. What cannot be

@@ -170,7 +170,7 @@ class Probe:
             batch.outputs.clear()
             self._units = None
 
-    def heard(self, module: Any, inputs: tuple, output: Any) -> None:
+    def received(self, module: Any, inputs: tuple, output: Any) -> None:
         """A module has given this."""
         batch = self._batch
         if batch is None or batch.passed or not self._module.training:
@@ -333,9 +333,9 @@ class Probe:
 
     def _means(self, batches: list[Batch]) -> tuple[dict[str, np.ndarray] | None, int]:
         """The mean of every hidden unit, and of how many batches."""
-        heard = [one for one in batches if one.outputs]
+        received = [one for one in batches if one.outputs]
         rows: dict[str, list[np.ndarray]] = {}
-        for batch in heard:
+        for batch in received:
             for name, calls in batch.outputs.items():
                 if len(calls) > MOST_CALLS:
                     self._many.add(name)
@@ -350,7 +350,7 @@ class Probe:
                         same.append(means)
                     else:
                         rows[which] = [means]
-        return {name: np.mean(found, axis=0) for name, found in rows.items()} or None, len(heard)
+        return {name: np.mean(found, axis=0) for name, found in rows.items()} or None, len(received)
 
     def _parameters(self) -> dict[str, np.ndarray] | None:
         """Every layer's weights, of many evenly spread ones; None while it is not time again."""

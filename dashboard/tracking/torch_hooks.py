@@ -26,7 +26,7 @@ class Listener(Protocol):
     def begins(self, module: Any) -> None:
         """A module has been called."""
 
-    def heard(self, module: Any, inputs: tuple, output: Any) -> None:
+    def received(self, module: Any, inputs: tuple, output: Any) -> None:
         """A module has given this."""
 
     def steps(self, optimizer: Any, has_closure: bool) -> None:
@@ -125,7 +125,7 @@ def _on_output() -> Callable[[Any, tuple, Any], None]:
         if is_compiling():
             return
         if not is_tracing():
-            _all(_outputs, "outputs", lambda listener: listener.heard(module, inputs, output))
+            _all(_outputs, "outputs", lambda listener: listener.received(module, inputs, output))
 
     return _made.setdefault("output", on_output)
 

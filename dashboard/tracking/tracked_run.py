@@ -8,15 +8,15 @@ import numpy as np
 import param
 
 from dashboard.state.choices import Choices
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.run import Frame, Setup
 from dashboard.state.store import Companion, ordinal
 from dashboard.state.view import View
 from dashboard.storage.run_archive import home
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import Entry, Listing
-from dashboard.tracking.log_reader import NO_DATA, Sketch, Tail
-from dashboard.tracking.logged_history import Told, ToldFrame, names_of
+from dashboard.tracking.log_reader import NO_DATA, LogReader, Sketch
+from dashboard.tracking.logged_history import LoggedFrame, LoggedHistory, names_of
 from dashboard.tracking.run_log import Layout
 from engine.datasets import Dataset
 from engine.network import Network
@@ -59,7 +59,7 @@ MOST_DAMAGED = 3
 """Feeds whose damage is told beside the list."""
 
 
-class FeedId(param.String):
+class RunLogId(param.String):
     """The id of a feed, or nothing for the newest."""
 
     def in_words(self) -> str:
@@ -75,11 +75,11 @@ class FeedId(param.String):
 class WatchSettings(Choices):
     """Which training is watched."""
 
-    feed = FeedId(default="", doc="The run that is watched; the newest where empty.")
+    feed = RunLogId(default="", doc="The run that is watched; the newest where empty.")
     speed = param.Selector(default=0, objects={"as it comes": 0}, doc="A run elsewhere has its own speed.")
 
 
-class Watched(Onlooker):
+class TrackedRun(ReadOnly):
     """The training whose feed the settings name, or the newest there is; nothing at all where there is none.
 
     `entries` are the feeds there are, `chosen` the id of the one that is shown, and `problems` what is wrong with it.
@@ -91,8 +91,8 @@ class Watched(Onlooker):
     def __init__(
         self, settings: WatchSettings | None = None, view: View | None = None, study: Companion | None = None
     ) -> None:
-        self._tail: Tail | None = None
-        self._still: tuple[Setup, Told] | None = None
+        self._reader: LogReader | None = None
+        self._still: tuple[Setup, LoggedHistory] | None = None
         self._nothing = _nothing()
         self._listing = Listing.of(home())
         super().__init__(settings or WatchSettings(), view, study)
@@ -107,12 +107,12 @@ class Watched(Onlooker):
     @property
     def chosen(self) -> str:
         """The id of the feed that is shown; empty where there is none."""
-        return self._tail.feed.id if self._tail else ""
+        return self._reader.feed.id if self._reader else ""
 
     @property
     def goes_on(self) -> bool:
         """Whether the training runs, as far as is known."""
-        return self._still is None and self._tail is not None and self._tail.state == run_log.LIVE
+        return self._still is None and self._reader is not None and self._reader.state == run_log.LIVE
 
     @property
     def is_empty(self) -> bool:
@@ -123,14 +123,14 @@ class Watched(Onlooker):
     def problems(self) -> list[str]:
         """What was not as it should be, as sentences."""
         damaged = [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
-        return [*(self._tail.problems if self._tail else []), *damaged[:MOST_DAMAGED]]
+        return [*(self._reader.problems if self._reader else []), *damaged[:MOST_DAMAGED]]
 
     @property
     def condition(self) -> str:
         """What the training that is shown is doing, as a sentence; empty where there is none."""
-        if self._tail is None:
+        if self._reader is None:
             return ""
-        tail = self._tail
+        tail = self._reader
         said = STATES[tail.state]
         if tail.state == run_log.FAILED:
             said = tail.status.end
@@ -145,9 +145,9 @@ class Watched(Onlooker):
     @property
     def last(self) -> int | None:
         """The last epoch that was told of; None before the first."""
-        if self._tail is None:
+        if self._reader is None:
             return None
-        status, told = self._tail.status, self._tail.told
+        status, told = self._reader.status, self._reader.told
         return max([status.epoch] * bool(status.epochs) + ([told.history[-1].index] if len(told) else []), default=None)
 
     @property
@@ -173,8 +173,8 @@ class Watched(Onlooker):
         if self.is_empty:
             raise ValueError("there is nothing to keep yet: the run has told of no epoch")
         about = _described(setup)
-        title = name or (self._tail.feed.name if self._tail else "")
-        created = self._tail.feed.created if self._tail else ""
+        title = name or (self._reader.feed.name if self._reader else "")
+        created = self._reader.feed.created if self._reader else ""
         notes |= {"kind": KIND, "watched": about}
         return Recording.of(told.history, settings={"feed": ""}, notes=notes, name=title, created=created)
 
@@ -183,27 +183,27 @@ class Watched(Onlooker):
         if recording.notes.get("kind") != KIND:
             raise ValueError(f"this is a recording of a {recording.notes.get('kind', 'training')}, not a watched one")
         watched = cls(WatchSettings(), view)
-        watched._still = _setup_of(recording), Told(recording.epochs, recording.stride)
+        watched._still = _setup_of(recording), LoggedHistory(recording.epochs, recording.stride)
         watched.fresh()
         return watched
 
-    def _shown(self) -> tuple[Setup, Told]:
+    def _shown(self) -> tuple[Setup, LoggedHistory]:
         """What there is, also where it is nothing."""
         if self._still:
             return self._still
-        return (self._tail.setup, self._tail.told) if self._tail else self._nothing
+        return (self._reader.setup, self._reader.told) if self._reader else self._nothing
 
     def _newest(self) -> Frame:
         setup, told = self._shown()
         if not len(told):
             setup, told = self._nothing
-        l1, l2 = (self._tail.l1, self._tail.l2) if self._tail else (0.0, 0.0)
+        l1, l2 = (self._reader.l1, self._reader.l2) if self._reader else (0.0, 0.0)
         history = told.history
-        return ToldFrame(setup, history, history.stride, history[-1], l1, l2, told, _names(setup))
+        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, told, _names(setup))
 
     def _theirs(self) -> int:
         self._look_around()
-        theirs = self._tail.version if self._tail else 0
+        theirs = self._reader.version if self._reader else 0
         return theirs + self._listing.version
 
     def _look_around(self) -> None:
@@ -214,18 +214,18 @@ class Watched(Onlooker):
         wanted = self.settings.feed or self._listing.newest
         if wanted != self.chosen:
             self._turn_to(wanted)
-        if self._tail:
-            self._tail.poll()
+        if self._reader:
+            self._reader.poll()
 
     def _turn_to(self, key: str) -> None:
-        self._touched += self._tail.version if self._tail else 0
+        self._touched += self._reader.version if self._reader else 0
         try:
-            self._tail = Tail.of(key) if key else None
+            self._reader = LogReader.of(key) if key else None
         except ValueError as error:
             if self.message != str(error):
                 self.message = str(error)
                 self.refusals += 1
-            self._tail = None
+            self._reader = None
             return
         self.message = ""
         self.fresh()
@@ -246,10 +246,10 @@ def note_the_look() -> None:
         pass
 
 
-def _nothing() -> tuple[Setup, Told]:
+def _nothing() -> tuple[Setup, LoggedHistory]:
     """A setup of nothing, and one epoch without numbers."""
     one, none = np.full(1, np.nan), np.empty((1, 0))
-    told = Told(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
+    told = LoggedHistory(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
     return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), told
 
 

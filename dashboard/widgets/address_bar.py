@@ -12,7 +12,7 @@ LONGEST = 100_000
 """Letters of an address that are read."""
 
 
-class Address(Direct):
+class AddressBar(Direct):
     """Writes links into the browser's history, and hears where its Back and Forward lead.
 
     Another page is a step of the history, and so is a change of what is set on one. All that one drag changes, one

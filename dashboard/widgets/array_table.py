@@ -9,7 +9,7 @@ from panel.custom import JSComponent
 from dashboard.widgets import style
 
 
-class NumberSheet(JSComponent):
+class ArrayTable(JSComponent):
     """Tables side by side, wrapping on a narrow screen, under a line that says how one number of them is computed.
 
     tables    what stays: for each its name, part, formula, shape, rows and columns (the places that are shown, the last

@@ -19,10 +19,10 @@ from dashboard.state.store import Store
 class Direct(JSComponent):
     """Tells a page what changes often past Panel's watchers, and hears from it past Panel's debouncing.
 
-    A parameter's way through Panel costs 1.5 ms, and 50 ms on the way back. `heard` are told by the page alone.
+    A parameter's way through Panel costs 1.5 ms, and 50 ms on the way back. `received` are told by the page alone.
     """
 
-    heard: ClassVar[tuple[str, ...]] = ()
+    received: ClassVar[tuple[str, ...]] = ()
 
     __abstract = True
 
@@ -36,16 +36,16 @@ class Direct(JSComponent):
     def _link_props(
         self, model: Any, properties: Sequence[str], doc: Document, root: Model, comm: Comm | None = None
     ) -> None:
-        if comm is None and self.heard:
-            properties = [name for name in properties if name not in self.heard]
+        if comm is None and self.received:
+            properties = [name for name in properties if name not in self.received]
             LISTENERS.setdefault(doc, {})[model.id] = WeakMethod(self._hear)
         super()._link_props(model, properties, doc, root, comm)
 
     def _hear(self, name: str, value: Any) -> bool:
-        if name in self.heard:
+        if name in self.received:
             with param.parameterized.discard_events(self):
                 setattr(self, name, value)
-        return name in self.heard
+        return name in self.received
 
 
 class Browser(Direct):
@@ -54,7 +54,7 @@ class Browser(Direct):
     frame = param.Integer(default=0, doc="The newest frame that was sent.")
     shown = param.Integer(default=0, doc="The newest frame that was painted.")
 
-    heard: ClassVar[tuple[str, ...]] = ("shown",)
+    received: ClassVar[tuple[str, ...]] = ("shown",)
     _esm = """
     const TYPING = "input:not([type=range], [type=checkbox]), textarea, [role=combobox], [role=option]"
     const PRESSING = "button, a, [role=button], [role=switch], [role=checkbox], summary, input[type=checkbox]"

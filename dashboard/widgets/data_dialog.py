@@ -11,7 +11,7 @@ from panel.custom import JSComponent
 
 from dashboard.state.settings import Settings
 from dashboard.storage.csv_file.column import Column
-from dashboard.storage.csv_file.csv_import import Sheet, read_csv
+from dashboard.storage.csv_file.csv_import import CsvImport, read_csv
 from dashboard.storage.csv_file.file_text import LARGEST_FILE
 from dashboard.storage.csv_file.number_style import shortest
 from dashboard.storage.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
@@ -55,7 +55,7 @@ class DataDialog(pn.viewable.Viewer):
         """say: tells on the page what else has changed."""
         super().__init__()
         self._settings, self._say = settings, say
-        self._sheet: Sheet | None = None
+        self._sheet: CsvImport | None = None
         self._table: Table | None = None
         self._said, self._filling = "", False
         self._drop = FileDrop(
@@ -124,7 +124,7 @@ class DataDialog(pn.viewable.Viewer):
         self._about.object = element("p", f"Reading {name} …")
         document.add_next_tick_callback(read)
 
-    def _read(self, name: str, sheet_of: Callable[[], Sheet]) -> None:
+    def _read(self, name: str, sheet_of: Callable[[], CsvImport]) -> None:
         try:
             sheet = sheet_of()
         except ValueError as error:
@@ -142,7 +142,7 @@ class DataDialog(pn.viewable.Viewer):
         self._pickers.visible, self._use.disabled = False, True
         self._about.object, self._told.object = element("p", WANTED), _failed(message)
 
-    def _fill(self, sheet: Sheet) -> None:
+    def _fill(self, sheet: CsvImport) -> None:
         """Suggest what is likely wanted of a sheet."""
         answer, inputs = sheet.suggestion.answer, list(sheet.suggestion.inputs)
         self._filling = True
@@ -295,7 +295,7 @@ class OwnData(pn.viewable.Viewer):
         self._words.param.update(object=element("p", settings.table().summary) if known else "", visible=bool(known))
 
 
-def _looked_through(content: bytes | str) -> Sheet:
+def _looked_through(content: bytes | str) -> CsvImport:
     """The sheet of a file, with its columns judged."""
     sheet = read_csv(content)
     sheet.columns, sheet.suggestion  # noqa: B018 - reckoned here once, in whatever thread this is
@@ -314,7 +314,7 @@ def _listed(problems: Sequence[str]) -> Markup:
     return element("ul", *(element("li", problem) for problem in problems)) if problems else Markup("")
 
 
-def _preview(sheet: Sheet, inputs: Sequence[str], answer: str) -> Markup:
+def _preview(sheet: CsvImport, inputs: Sequence[str], answer: str) -> Markup:
     """The first rows of a sheet as a table, numbers as they are read."""
     kinds: Mapping[str, str] = {**dict.fromkeys(inputs, "input"), answer: "answer"}
     classes = [kinds.get(name, "unused") for name in sheet.names]

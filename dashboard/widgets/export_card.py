@@ -9,14 +9,14 @@ from panel.custom import JSComponent
 
 
 @dataclass(frozen=True)
-class Goods:
+class Payload:
     """What is handed over: a file of that name, a text to be copied, or the query of a link to be copied."""
 
     content: bytes
     name: str = ""
 
 
-class Offer(JSComponent):
+class ExportCard(JSComponent):
     """A title, a sentence, and buttons: to save a file, to copy a text, or to ask for something else.
 
     What is saved or copied is made when it is asked for, and goes to the browser in pieces: other visitors' frames go
@@ -131,11 +131,11 @@ class Offer(JSComponent):
         """
     ]
 
-    def __init__(self, wished: Mapping[str, Callable[[], Goods | None]], **params: Any) -> None:
+    def __init__(self, wished: Mapping[str, Callable[[], Payload | None]], **params: Any) -> None:
         """wished: by act, what makes the goods, or does what is asked for."""
         super().__init__(**{"sizing_mode": "stretch_width", "margin": (0, 0, 18, 0), **params})
         self._wished = wished
-        self._handed = Goods(b"")
+        self._handed = Payload(b"")
 
     def _handle_msg(self, msg: Any) -> None:
         act, start = str(msg.get("act")), msg.get("start")
@@ -150,11 +150,11 @@ class Offer(JSComponent):
         """The piece of the goods that begins there; they are made for the first, and let go of after the last."""
         try:
             if start == 0:
-                self._handed = self._wished[act]() or Goods(b"")
+                self._handed = self._wished[act]() or Payload(b"")
         except (ValueError, OSError) as error:
             return {"trouble": str(error)}
         handed = self._handed
         piece, size = handed.content[start : start + self.PIECE], len(handed.content)
         if start + len(piece) >= size:
-            self._handed = Goods(b"")
+            self._handed = Payload(b"")
         return {"data": piece, "size": size, "name": handed.name}

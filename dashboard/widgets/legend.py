@@ -7,7 +7,7 @@ import param
 from panel.custom import JSComponent
 
 
-class Chips(JSComponent):
+class Legend(JSComponent):
     """The legend of a comparison, a chip for each line, which wraps on a narrow screen.
 
     A click hides or shows a line, a double click shows it alone.

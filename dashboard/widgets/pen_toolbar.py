@@ -7,7 +7,7 @@ import param
 from panel.custom import JSComponent
 
 
-class PenBar(JSComponent):
+class PenToolbar(JSComponent):
     """A line under a picture that is drawn into: its words, and buttons to undo and to clear. Ctrl+Z undoes too."""
 
     words = param.String(default="", doc="What was drawn, or what is missing.")

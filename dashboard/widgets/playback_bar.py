@@ -8,7 +8,7 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.state.clock import Clock
-from dashboard.state.read_only import Onlooker
+from dashboard.state.read_only import ReadOnly
 from dashboard.state.store import Frame
 from dashboard.widgets import style
 from dashboard.widgets.browser import Scrubber
@@ -32,7 +32,7 @@ PAUSE = {"label": "Pause", "icon": "pause"}
 FORK = {"label": "Play from here", "icon": "call_split"}
 
 
-class Transport(pn.viewable.Viewer):
+class PlaybackBar(pn.viewable.Viewer):
     """Play, pause, step, reset, the speed and a way back in time, beside what the run has come to."""
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Transport(pn.viewable.Viewer):
             margin=4,
             on_click=self.toggle,
         )
-        looks = isinstance(clock.run, Onlooker)
+        looks = isinstance(clock.run, ReadOnly)
         on = "Look one epoch on (arrow right)" if looks else "Step one epoch (arrow right)"
         self._step = _icon("skip_next", on, self.step)
         again = "Look at the first epoch (R)" if looks else "Reset to the same weights (R)"
@@ -127,9 +127,9 @@ class Transport(pn.viewable.Viewer):
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""
         run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
-        back = run.looked_at is not None and not isinstance(run, Onlooker)
+        back = run.looked_at is not None and not isinstance(run, ReadOnly)
         self._offer(PAUSE if playing else FORK if back else PLAY)
-        idle = isinstance(run, Onlooker) and not playing and run.looked_at is None
+        idle = isinstance(run, ReadOnly) and not playing and run.looked_at is None
         if self._play.disabled != idle:
             self._play.disabled = idle
         self._rates.count(shown)

@@ -16,7 +16,7 @@ with watch("my run") as lab:
 """
 
 
-class FeedList(JSComponent):
+class TrackedList(JSComponent):
     """Trainings as buttons: whether they run, their epochs and loss. Without any it shows the lines that make one."""
 
     items = param.List(default=[], doc="For each training: id, name, state, words, detail and when it began.")

@@ -13,7 +13,7 @@ from bokeh.server.callbacks import SessionCallback
 from tornado.web import RequestHandler
 
 from dashboard.shell.app import App
-from dashboard.state.clock import CONDUCTOR, Clock
+from dashboard.state.clock import SCHEDULER, Clock
 from dashboard.state.run import Run
 
 MAIN = Path(__file__).parents[2] / "dashboard" / "main.py"
@@ -41,8 +41,8 @@ class Count(RequestHandler):
     def get(self) -> None:
         gc.collect()
         counts = {kind.__name__: len(things) for kind, things in LIVE.items()}
-        threads = sum(thread.name == "conductor" for thread in threading.enumerate())
-        self.write(counts | {"conductor threads": threads, "players": CONDUCTOR.players})
+        threads = sum(thread.name == "scheduler" for thread in threading.enumerate())
+        self.write(counts | {"conductor threads": threads, "players": SCHEDULER.players})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.storage.journal import Journal
 from dashboard.storage.journal_entry import SECTIONS, Pin
-from dashboard.storage.run_archive import Shelf
+from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import logger
 from dashboard.widgets.plain_text import JOINER
 from engine.recording import Recording
@@ -135,12 +135,12 @@ def hostile_recording(name: str) -> Recording:
 def test_what_a_file_of_a_run_says_is_text(visit, server):
     """The name of a run in the list, beside the page's own, in legends; and settings that no run can have."""
     name = " ".join(PAYLOADS)[:90]
-    shelf = Shelf(server.home)
-    keys = [shelf.keep(hostile_recording(name)).id for _ in range(3)]
+    archive = RunArchive(server.home)
+    keys = [archive.keep(hostile_recording(name)).id for _ in range(3)]
     odd = hostile_recording("odd")
     odd = replace(odd, settings={**odd.settings, "activation": PAYLOADS[0]})
     strange = replace(odd, notes={**odd.notes, "kind": PAYLOADS[1]})
-    odd_key, strange_key = shelf.keep(odd).id, shelf.keep(strange).id
+    odd_key, strange_key = archive.keep(odd).id, archive.keep(strange).id
 
     page = visit(f"?run={odd_key}", wait=False)
     hears(page, PAYLOADS[0][:40])
@@ -165,7 +165,7 @@ def test_what_a_file_of_a_run_says_is_text(visit, server):
     page.press("Step")
     calm(page)
     for key in (*keys, odd_key, strange_key):
-        shelf.delete(key)
+        archive.delete(key)
 
 
 def test_an_exported_page_shows_hostile_words_and_runs_none(windows, server, tmp_path):

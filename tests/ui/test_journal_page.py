@@ -11,7 +11,7 @@ from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.storage.journal import Journal
 from dashboard.storage.journal_entry import SECTIONS
-from dashboard.storage.run_archive import Shelf
+from dashboard.storage.run_archive import RunArchive
 
 pytestmark = pytest.mark.ui
 
@@ -66,7 +66,7 @@ def test_an_entry_is_written_and_pinned_and_is_there_again_with_its_run_as_it_wa
 ):
     run = Run(Settings(n=60, hidden=[4]))
     run.advance(33)
-    kept = Shelf(server.home).keep(run.recording(RUN, page="playground"))
+    kept = RunArchive(server.home).keep(run.recording(RUN, page="playground"))
     desk = Desk(visit("?page=journal", wait=False))
     desk.window.get_by_text("No entries yet").wait_for()
 

@@ -11,7 +11,7 @@ from conftest import Server, Visit
 
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.storage.run_archive import Shelf
+from dashboard.storage.run_archive import RunArchive
 
 pytestmark = pytest.mark.ui
 
@@ -82,11 +82,11 @@ def test_a_picture_is_saved_as_what_the_page_shows_in_three_kinds_of_files(page:
 
 
 def test_kept_runs_stand_beside_every_picture_at_the_pages_epoch(visit: Any, server: Server, tmp_path: Path):
-    shelf = Shelf(server.home)
+    archive = RunArchive(server.home)
     for name, choices in KEPT.items():
         run = Run(Settings(**choices))
         run.advance(60)
-        shelf.keep(run.recording(name, page="playground"))
+        archive.keep(run.recording(name, page="playground"))
     page = visit(**TALL)
     page.press("Runs")
     for name in NAMES:

@@ -43,8 +43,8 @@ def training(server: Server) -> Iterator[subprocess.Popen]:
 
 def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[..., Visit], training: Any):
     page = visit("?page=watch", pictures=0)
-    feeds = page.window.get_by_role("group", name="Trainings")
-    chosen = feeds.get_by_role("button", name="a loop & <b>its</b> name")
+    run_logs = page.window.get_by_role("group", name="Trainings")
+    chosen = run_logs.get_by_role("button", name="a loop & <b>its</b> name")
     chosen.first.wait_for()
     page.pass_by(40)
     page.wait("lab.everything().length >= 3")

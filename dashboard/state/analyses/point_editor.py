@@ -17,7 +17,7 @@ MOST_STEPS = 100
 RESTORED = ("dataset", "own", "n", "noise", "batch_size", "loss")
 
 
-class Drawing:
+class PointEditor:
     """The data of some settings, with two inputs, as points to add to and to erase; in their own units.
 
     Whatever can be learned from is at once what the settings ask for. What cannot, such as a plane with points of one

@@ -21,7 +21,7 @@ def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndar
     return settings.build("optimizer").edge_of_stability(learning_rates)
 
 
-class Lookout:
+class StabilityMonitor:
     """Finds the first epoch of a run whose sharpness is at the edge of stability or above, and bookmarks it.
 
     It looks at every epoch, one after the other, and trains those once more that are not kept any more: what it finds
@@ -127,7 +127,7 @@ class Lookout:
 
     def _edge(self, epoch: int) -> float:
         """That of the update which follows an epoch."""
-        return float(self.run.frame().tunings.edges(np.array([epoch]))[0])
+        return float(self.run.frame().hyperparameters.edges(np.array([epoch]))[0])
 
     def _sharpness(self, epoch: int, parameters: np.ndarray, start: np.ndarray | None) -> float:
         """That of an epoch's objective; from an eigenvector found before, or from nothing."""

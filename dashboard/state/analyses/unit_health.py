@@ -16,7 +16,7 @@ DRAWN = 128
 DEAD = FATES.index("dead")
 
 
-class UnitHistory:
+class UnitHealth:
     """The fates of one run's units, as places in FATES, by epoch.
 
     They are found from the recorded parameters, so that they don't depend on which epochs were drawn when.

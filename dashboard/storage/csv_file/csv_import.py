@@ -24,7 +24,7 @@ MOST_COUNTED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class CsvImport:
     """Rows of cells under names, each with the line of the file on which it begins.
 
     delimiter  what separates the cells; a blank stands for any number of blanks and tabs
@@ -195,7 +195,7 @@ class Sheet:
         return rows, Complaints.of(wrong)
 
 
-def read_csv(content: bytes | str, seed: int = 0) -> Sheet:
+def read_csv(content: bytes | str, seed: int = 0) -> CsvImport:
     """The sheet that a file holds, however it separates its cells and whether it names its columns or not.
 
     seed: of the sample that is taken where there are very many rows
@@ -203,7 +203,7 @@ def read_csv(content: bytes | str, seed: int = 0) -> Sheet:
     Raises ValueError with a sentence when it holds no table.
     """
     grid = read_grid(content, MOST_READ, seed)
-    return Sheet(grid.names, grid.rows, grid.separator, grid.left_out, grid.notes, grid.unnamed)
+    return CsvImport(grid.names, grid.rows, grid.separator, grid.left_out, grid.notes, grid.unnamed)
 
 
 def _joined(column: Column) -> list[str]:
