@@ -25,6 +25,8 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
 PYTHON = [block for language, block in BLOCKS if language == "python"]
+HOOKS = re.findall(r"- id: (\S+)\n +name: .*\n +entry: (.*)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+TEXTS = {".py", ".md", ".toml", ".yaml", ".yml", ".ipynb", ".js", ".css", ".svg"}
 ELSEWHERE = {"playwright-python": "playwright"}
 """What conda-forge calls by another name."""
 
@@ -109,6 +111,50 @@ def test_every_file_of_a_package_that_is_not_python_is_installed():
         files = [path for path in (ROOT / package).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
         for path in (path for path in files if path.suffix != ".py"):
             assert any(path.match(pattern) for pattern in data.get(package, [])), path
+
+
+@pytest.mark.parametrize("package", ["engine", "dashboard"])
+def test_a_type_checker_finds_the_annotations_of_a_package(package):
+    assert (ROOT / package / "py.typed").read_bytes() == b""
+
+
+def test_the_metadata_name_the_license_and_the_pythons():
+    license_ = (ROOT / "LICENSE").read_text("utf-8")
+    assert PROJECT["license"] == "BSD-3-Clause"
+    assert license_.startswith("BSD 3-Clause License\n")
+    assert "the Descent Lab contributors" in license_
+    assert PROJECT["license-files"] == ["LICENSE"]
+    (author,) = PROJECT["authors"]
+    assert author["name"] in license_
+    named = [
+        f"3.{minor}" for minor in range(20) if f"Programming Language :: Python :: 3.{minor}" in PROJECT["classifiers"]
+    ]
+    assert f">={named[0]}" == PROJECT["requires-python"]
+
+
+def test_the_changelog_says_what_is_new_in_this_version():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), flags=re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(PROJECT['version'])}\] - \d{{4}}-\d\d-\d\d", headings[1])
+
+
+@pytest.mark.parametrize(("hook", "entry"), HOOKS, ids=[hook for hook, _ in HOOKS])
+def test_a_hook_runs_what_the_test_extra_installs(hook, entry):
+    """A hook of another repository would need its address."""
+    installed = {"ruff": "ruff", "lint-imports": "import-linter"}
+    extra = bounds(PROJECT["optional-dependencies"]["test"])
+    assert hook == "end-of-file" or installed[entry.split()[0]] in extra
+    assert len(HOOKS) == (ROOT / ".pre-commit-config.yaml").read_text("utf-8").count("- id: ")
+    assert re.findall(r"repo: (\S+)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8")) == ["local"]
+
+
+def test_every_text_ends_with_one_newline():
+    wrong = re.compile(dict(HOOKS)["end-of-file"])
+    folders = ("engine", "dashboard", "tests", "benchmarks", "notebooks", "docs")
+    files = [*ROOT.glob("*"), *(path for folder in folders for path in (ROOT / folder).rglob("*"))]
+    texts = [path for path in files if path.suffix in TEXTS]
+    assert len(texts) > 100
+    assert [path for path in texts if wrong.search(path.read_text("utf-8"))] == []
 
 
 def test_the_readme_opens_with_a_sentence_and_a_picture():
