@@ -26,10 +26,10 @@ from benchmarks.frames import LEARNING_RATE, WARM_UP, Rows, percentiles, say, ta
 from benchmarks.server import Server
 from benchmarks.visitor import Visitor
 
-LARGEST = "?page=playground&hidden=[128,128,60]&n=2000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
+LARGEST_RUN = "?page=playground&hidden=[128,128,60]&n=2000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
 DIVERGING = "?page=playground&dataset=sine&loss=mse&learning_rate=10&speed=0"
 OTHERS = 4
-PATIENCE = 60
+TIMEOUT_S = 60
 Neighbor = Callable[[Server], Awaitable[Visitor | None]]
 
 
@@ -54,7 +54,7 @@ async def diverging(server: Server) -> Visitor:
 
 async def largest(server: Server) -> Visitor:
     """A run of about the largest network and data there may be."""
-    visitor = await Visitor(server.address, LARGEST).open()
+    visitor = await Visitor(server.address, LARGEST_RUN).open()
     await visitor.press("space")
     return visitor
 
@@ -142,7 +142,7 @@ async def _opened(server: Server, pages: int) -> float:
             server.address, f"?page=playground&{LEARNING_RATE.lower().replace(' ', '_')}=0.2"
         ).open()
         await visitor.press("space")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_S
         while not visitor.arrivals and time.monotonic() < until:
             await asyncio.sleep(0.05)
         await visitor.close()

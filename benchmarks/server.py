@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 60
+TIMEOUT_S = 60
 
 
 class Server:
@@ -41,7 +41,7 @@ class Server:
             stderr=subprocess.STDOUT,
             env={**os.environ, "BOKEH_LOG_LEVEL": "warn"},
         )
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 self._process.kill()
@@ -67,7 +67,7 @@ class Server:
 
     def ask(self, what: str) -> Any:
         """What the probe knows: `frames`, `runs` or `census`."""
-        with urlopen(f"http://{self.address}/probe/{what}", timeout=PATIENCE) as answer:
+        with urlopen(f"http://{self.address}/probe/{what}", timeout=TIMEOUT_S) as answer:
             return json.loads(answer.read())
 
     def log(self) -> str:

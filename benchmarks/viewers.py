@@ -24,7 +24,7 @@ import numpy as np
 from tornado.web import RequestHandler
 
 from benchmarks.frames import Rows, percentiles, say, table
-from benchmarks.server import PATIENCE, ROOT, Server
+from benchmarks.server import ROOT, TIMEOUT_S, Server
 from benchmarks.visitor import Visitor
 
 SPEED = 100
@@ -50,7 +50,7 @@ class SharingServer(Server):
             stderr=subprocess.STDOUT,
             env={**os.environ, "BOKEH_LOG_LEVEL": "warn"},
         )
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"the server did not come up:\n{self.log()[-3000:]}")
@@ -59,7 +59,7 @@ class SharingServer(Server):
 
     def shared(self, what: str) -> Any:
         """What the plugin answers: `start` or `times`."""
-        with urlopen(f"http://{self.address}/shared/{what}", timeout=PATIENCE) as answer:
+        with urlopen(f"http://{self.address}/shared/{what}", timeout=TIMEOUT_S) as answer:
             return json.loads(answer.read())
 
     def seconds_worked(self) -> float:

@@ -23,7 +23,7 @@ from engine.losses import matching_loss
 from engine.network import Data, Network
 
 # A Hessian of so many parameters takes 32 MB, and its eigenvalues a second.
-MOST = 2000
+MAX_PARAMETERS = 2000
 
 # With a start, a residual that is looser than WARM, or less than NOISE beside it, leaves second eigenvectors unnoticed:
 # of paths of 250 epochs at the edge one in a thousand sharpnesses was 17 % too small at 1e-2, none by 1e-6 at these.
@@ -226,8 +226,8 @@ def trace(network: Network, data: Data, loss: str | None = None, l1: float = 0.0
 
 def check_size(n_parameters: int) -> None:
     """Raises ValueError when a Hessian would be too large."""
-    if n_parameters > MOST:
-        raise ValueError(f"a Hessian for {n_parameters} parameters is too large; choose {MOST} or fewer")
+    if n_parameters > MAX_PARAMETERS:
+        raise ValueError(f"a Hessian for {n_parameters} parameters is too large; choose {MAX_PARAMETERS} or fewer")
 
 
 class _Lanczos:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dashboard.state.settings import Settings
 from dashboard.storage.csv_file.column import is_missing
 from dashboard.storage.csv_file.complaints import Complaints
-from dashboard.storage.csv_file.csv_import import MOST_READ, CsvImport, read_csv
+from dashboard.storage.csv_file.csv_import import MAX_ROWS_READ, CsvImport, read_csv
 from dashboard.storage.csv_file.number_style import NumberStyle, looks_like_number, styles
 from dashboard.storage.tables import Table
 from dashboard.widgets.data_dialog import DataDialog
@@ -901,7 +901,7 @@ def test_no_file_holds_a_page_up(name):
     began = time.process_time()
     try:
         sheet = read_csv(content)
-        assert len(sheet.rows) <= MOST_READ
+        assert len(sheet.rows) <= MAX_ROWS_READ
         said = suggested(sheet)[0].summary
     except ValueError as error:
         said = str(error)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dashboard.pages.journal import Notebook, rendered
 from dashboard.storage.journal import IN_TRASH, LEFT_OVER, LIMIT, Journal, JournalError, OvertakenError
-from dashboard.storage.journal_entry import LONGEST, PINNED, SECTIONS, Entry, Pin
+from dashboard.storage.journal_entry import MAX_TITLE_LENGTH, PINNED, SECTIONS, Entry, Pin
 
 KEY = "20261123-190000-ab12cd"
 RUN = "20261123-185900-aa11bb"
@@ -237,7 +237,7 @@ def test_an_entry_has_its_bounds(journal):
     with pytest.raises(JournalError, match=r"100\.0 kB are the most"):
         journal.write(replace(entry, texts={"learned": "é" * (LIMIT // 2)}))
     with pytest.raises(JournalError, match="up to 200 letters"):
-        journal.write(replace(entry, title="x" * (LONGEST + 1)))
+        journal.write(replace(entry, title="x" * (MAX_TITLE_LENGTH + 1)))
     assert journal.read(entry.id) == entry
     with pytest.raises(ValueError, match="no text conclusion"):
         Entry(KEY, texts={"conclusion": ""})
@@ -282,7 +282,7 @@ def test_a_full_disk_leaves_the_entry_as_it_was(journal, monkeypatch):
 def test_a_process_that_holds_the_folder_is_not_waited_for_for_ever(journal, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
     entry = journal.read(journal.begin(PIN))
-    monkeypatch.setattr("dashboard.storage.journal.PATIENCE", 0.05)
+    monkeypatch.setattr("dashboard.storage.journal.LOCK_TIMEOUT_S", 0.05)
     with (place(journal, entry.id).parent / ".lock").open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(JournalError, match="another process is writing"):

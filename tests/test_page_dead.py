@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.activation_swap import AHEAD, ActivationSwap
+from dashboard.instruments.activation_swap import EPOCHS_AHEAD, ActivationSwap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
@@ -174,7 +174,7 @@ def test_elu_wakes_units_that_leaky_relu_does_not():
     setup = run.frame().setup
     network = Network(setup.network.sizes, "elu", initializer="he", seed=0, bias=-3.0)
     for epoch in train(network, setup.train, optimizer=OPTIMIZERS["sgd"](learning_rate=0.1)):
-        if epoch.index == AHEAD:
+        if epoch.index == EPOCHS_AHEAD:
             break
     z = network.trace(setup.train.x).pre_activations
     assert ends["elu"] == sum(int((layer > 0).any(axis=0).sum()) for layer in z)

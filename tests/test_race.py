@@ -6,7 +6,7 @@ import pytest
 from dashboard.state import race as race_module
 from dashboard.state.race import Race
 from dashboard.state.race_settings import MULTIPLES, RaceSettings, RaceView
-from dashboard.state.race_setup import COLORS, GOAL, HAVE_LIMITS, LADDER, MOST_RACERS, build, clouds
+from dashboard.state.race_setup import COLORS, GOAL, HAVE_LIMITS, LADDER, MAX_RACERS, build, clouds
 from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES, LogisticSurface, Quadratic, trajectory
 
@@ -165,7 +165,7 @@ def test_a_race_ends_when_all_are_at_rest_and_goes_on_if_asked_to():
 
 
 def test_no_race_is_longer_than_the_most(monkeypatch):
-    monkeypatch.setattr(race_module, "MOST_STEPS", 100)
+    monkeypatch.setattr(race_module, "MAX_STEPS", 100)
     race = run_to_the_end(multiples=[2.0])
     assert race.frame().epoch.index == 100
     assert race.ended.startswith("stopped at step 100")
@@ -253,7 +253,7 @@ def test_a_race_of_nobody_or_of_too_many_is_refused_and_taken_back(change):
     race = race_of()
     before = race.settings.values()
     race.settings.param.update(**change)
-    assert f"choose 1 to {MOST_RACERS}" in race.message
+    assert f"choose 1 to {MAX_RACERS}" in race.message
     assert race.settings.values() == before
 
 

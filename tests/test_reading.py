@@ -36,7 +36,7 @@ LAYOUT = Layout(LAYERS, (("hidden", 3),), (("conv", 4), ("out", 2)))
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path))
-    monkeypatch.setattr(run_log, "SIGNS", {})
+    monkeypatch.setattr(run_log, "HEARTBEATS", {})
     return tmp_path
 
 
@@ -44,7 +44,7 @@ class Teller:
     """Writes a feed record by record, as it stands in the format."""
 
     def __init__(self, name: str = "a run", layout: Layout = LAYOUT, folder: Path | None = None) -> None:
-        self.feed, self.layout = RunLog.begun(name, folder=folder), layout
+        self.run_log, self.layout = RunLog.begun(name, folder=folder), layout
         self._append(run_log.LAYOUT, layout.packed())
         self._epochs = self._last = 0
 
@@ -93,15 +93,15 @@ class Teller:
         return self
 
     def _append(self, kind: bytes, payload: bytes) -> None:
-        with self.feed.records.open("ab") as file:
+        with self.run_log.records.open("ab") as file:
             file.write(record(kind, payload))
 
     def _say(self, status: Status) -> None:
-        (self.feed.folder / "status").write_bytes(status.packed())
+        (self.run_log.folder / "status").write_bytes(status.packed())
 
 
 def seen(teller: Teller) -> LogReader:
-    tail = LogReader.of(teller.feed.id)
+    tail = LogReader.of(teller.run_log.id)
     for _ in range(3):
         tail._looked = -1
         tail.poll()
@@ -175,7 +175,7 @@ def test_in_any_order_the_last_word_counts_for_every_number_by_itself(tmp_path_f
     tail = seen(teller)
     for column, values in expected.items():
         assert of(tail, column) == values
-        history = tail.told.of(column)
+        history = tail.logged.of(column)
         assert (history.epochs().index.tolist() if len(history) else []) == sorted(values)
 
 
@@ -303,7 +303,7 @@ def test_measurements_far_apart_are_all_in_sight_however_long_the_run():
         index = np.arange(start, start + 1000)
         teller.tell(*index.tolist(), loss=1.0)
         teller.tell(*index[3::97].tolist(), gradients=[1, 2])
-    history = seen(teller).told.of("gradient_norms")
+    history = seen(teller).logged.of("gradient_norms")
     told = [start + place for start in range(0, 20_000, 1000) for place in range(3, 1000, 97)]
     assert history.epochs().index.tolist() == told
 
@@ -519,12 +519,12 @@ def test_of_a_run_that_has_ended_there_is_nothing_to_follow():
 def begun(created: str, name: str, key: str | None = None, **about: Any) -> RunLog:
     """A feed that says it was created then, written a second ago at the earliest."""
     teller = Teller(name).tell(0, loss=1.0)
-    path = teller.feed.folder / "about.json"
+    path = teller.run_log.folder / "about.json"
     told = json.loads(path.read_text()) | {"created": created, **about}
     path.write_text(json.dumps(told))
     if key:
-        teller.feed.folder.rename(teller.feed.folder.with_name(key))
-    return RunLog.found(key or teller.feed.id)
+        teller.run_log.folder.rename(teller.run_log.folder.with_name(key))
+    return RunLog.found(key or teller.run_log.id)
 
 
 @pytest.mark.parametrize(
@@ -552,7 +552,7 @@ def test_a_run_from_a_clock_that_is_fast_is_no_newer_than_its_file():
     begun("2026-11-29T00:00:00+00:00", "old")
     with_now = Teller("now").tell(0, loss=1.0)
     assert [entry.name for entry in look(TrackedRun()).entries] == ["now", "fast", "old"]
-    assert with_now.feed.id == look(TrackedRun()).chosen
+    assert with_now.run_log.id == look(TrackedRun()).chosen
 
 
 @pytest.mark.parametrize("ahead", [7200.0, -7200.0, 1e9, 0.0])
@@ -568,12 +568,12 @@ def test_a_run_of_another_machine_runs_as_long_as_it_gives_signs_whatever_its_cl
     assert far.state() == run_log.KILLED, "dead for an hour, and never seen alive"
     sign(2, 0)
     assert far.state() == run_log.LIVE
-    monkeypatch.setattr(time, "time", lambda: now + run_log.SILENT + 1)
+    monkeypatch.setattr(time, "time", lambda: now + run_log.HEARTBEAT_TIMEOUT_S + 1)
     assert far.state() == run_log.KILLED
 
 
 def test_runs_that_make_room_are_those_that_began_first(monkeypatch):
-    monkeypatch.setattr(run_log, "KEPT", 2)
+    monkeypatch.setattr(run_log, "MAX_ENDED_RUNS", 2)
     for hour, zone in ((1, "+14:00"), (2, "-12:00"), (3, "+00:00"), (4, "-05:00")):
         begun(f"2026-11-2{hour}T00:00:00{zone}", f"{hour}", f"2026112{9 - hour}-000000-aaaaa{hour}", pid=2**22 + 1)
     broken = begun("yesterday", "broken")
@@ -635,14 +635,14 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
     good = Teller("good").tell(*range(5), loss=1.0).end()
     time.sleep(0.01)
     bad = Teller("bad").tell(*range(5), loss=1.0)
-    (bad.feed.folder / "data.npz").write_bytes(b"PK\3\4")
+    (bad.run_log.folder / "data.npz").write_bytes(b"PK\3\4")
     before = look(TrackedRun())
-    damaged(bad.feed.folder / file, kind)
+    damaged(bad.run_log.folder / file, kind)
     for watched in (
         before,
         TrackedRun(),
-        TrackedRun(WatchSettings(feed=bad.feed.id)),
-        TrackedRun(WatchSettings(feed=good.feed.id)),
+        TrackedRun(WatchSettings(feed=bad.run_log.id)),
+        TrackedRun(WatchSettings(feed=good.run_log.id)),
     ):
         page = Watch(watched)
         for _ in range(3):
@@ -651,11 +651,11 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
             json.dumps(page._list.items).encode()
             page._list.said.encode()
     assert "good" in [entry.name for entry in watched.entries]
-    assert look(TrackedRun(WatchSettings(feed=good.feed.id))).frame().epoch.index == 4
+    assert look(TrackedRun(WatchSettings(feed=good.run_log.id))).frame().epoch.index == 4
     assert caplog.records == []
     if file == "about.json" and kind not in ("gone", "a link to nothing", "numbers for all", "odd parts"):
-        assert next(entry for entry in watched.entries if entry.id == bad.feed.id).state == DAMAGED
-        assert any(bad.feed.id in said for said in watched.problems)
+        assert next(entry for entry in watched.entries if entry.id == bad.run_log.id).state == DAMAGED
+        assert any(bad.run_log.id in said for said in watched.problems)
 
 
 def test_the_date_of_one_run_takes_nothing_else_down(caplog):
@@ -663,7 +663,7 @@ def test_the_date_of_one_run_takes_nothing_else_down(caplog):
     good = Teller("good").tell(0, loss=1.0)
     watched = look(TrackedRun())
     assert {entry.name for entry in watched.entries} == {"bad", "good"}
-    assert watched.chosen in (bad.id, good.feed.id)
+    assert watched.chosen in (bad.id, good.run_log.id)
     assert caplog.records == []
 
 
@@ -675,7 +675,7 @@ def test_a_folder_that_is_none_hides_no_run(what, place):
     if "closed" in what:
         odd.chmod(0)
     assert [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED] == ["good"]
-    assert look(TrackedRun()).chosen == good.feed.id
+    assert look(TrackedRun()).chosen == good.run_log.id
     Teller("another")
     shutil.rmtree(odd, ignore_errors=True)
 
@@ -685,8 +685,8 @@ def test_a_folder_that_is_none_hides_no_run(what, place):
 )
 def test_what_was_read_before_the_damage_stays(rest):
     teller = Teller().tell(*range(7), loss=1.0)
-    size = teller.feed.records.stat().st_size
-    with teller.feed.records.open("ab") as file:
+    size = teller.run_log.records.stat().st_size
+    with teller.run_log.records.open("ab") as file:
         file.write(rest)
     tail = seen(teller)
     assert list(of(tail, "loss")) == list(range(7))
@@ -695,8 +695,8 @@ def test_what_was_read_before_the_damage_stays(rest):
 
 def test_a_record_that_is_cut_off_is_told_once_the_run_is_over():
     teller = Teller().tell(*range(7), loss=1.0)
-    with teller.feed.records.open("ab") as file:
-        file.write(record(run_log.TOLD, run_log.packed_words("a sentence"))[:-5])
+    with teller.run_log.records.open("ab") as file:
+        file.write(record(run_log.MESSAGE, run_log.packed_words("a sentence"))[:-5])
     assert seen(teller).problems == []
     teller.end()
     assert "breaks off" in seen(teller).problems[0]

@@ -400,7 +400,7 @@ def test_whatever_is_changed_in_a_file_its_summary_is_one_or_is_refused(tmp_path
 def test_a_summary_of_no_file_and_of_endless_words_is_refused(path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         summary(path.parent / "missing.npz")
-    monkeypatch.setattr(file, "WORDS", 100)
+    monkeypatch.setattr(file, "MAX_TEXT_BYTES", 100)
     with pytest.raises(ValueError, match=r"format\.npy has more than 0 MiB"):
         summary(path)
 

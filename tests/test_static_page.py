@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pytest
 from bokeh.models import ColorMapper, ColumnDataSource, Range1d
-from test_film import played, same
+from test_animation import played, same
 
 import dashboard.export.static_page
 from dashboard.export.page_snapshot import PageSnapshot
@@ -142,7 +142,7 @@ def test_a_file_that_is_too_large_is_made_with_fewer_frames(monkeypatch):
     whole = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     deque(whole.pieces(), 0)
     assert whole.frames == 13
-    monkeypatch.setattr(dashboard.export.static_page, "LARGEST", len(whole.file) - 1000)
+    monkeypatch.setattr(dashboard.export.static_page, "MAX_FILE_BYTES", len(whole.file) - 1000)
     monkeypatch.setattr(dashboard.export.static_page, "FEWEST", 4)
     fewer = StaticPage(PAGES["home"], recording_of("home"), seconds=0.0)
     shares = [fewer.progress for _ in fewer.pieces()]

@@ -20,9 +20,9 @@ from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
-from dashboard.storage.csv_file.csv_import import MOST_READ, CsvImport, read_csv
+from dashboard.storage.csv_file.csv_import import MAX_ROWS_READ, CsvImport, read_csv
 from dashboard.storage.formulas import guarded, unguarded
-from dashboard.storage.tables import DIGEST, LARGEST, MOST_ROWS, OWN, Table, Tables
+from dashboard.storage.tables import DIGEST, MAX_ROWS, MAX_VALUE, OWN, Table, Tables
 from engine.datasets import DATASETS
 
 IRIS = """sepal;petal;kind
@@ -146,9 +146,9 @@ def test_of_many_bad_rows_the_first_ten_are_spelled_out_and_the_rest_counted():
 
 
 def test_too_many_rows_are_sampled_always_the_same_way_and_it_is_said():
-    text = "a,b,c\n" + "".join(f"{row},{row * row},{row % 2}\n" for row in range(MOST_READ + 5000))
+    text = "a,b,c\n" + "".join(f"{row},{row * row},{row % 2}\n" for row in range(MAX_ROWS_READ + 5000))
     (table, problems), (again, _) = (read_csv(text).table(["a", "b"], "c", "classes") for _ in range(2))
-    assert len(table.x) == MOST_ROWS
+    assert len(table.x) == MAX_ROWS
     assert table.digest == again.digest
     assert (table.x[:, 1] == table.x[:, 0] ** 2).all()
     assert (np.diff(table.x[:, 0]) > 0).all()
@@ -388,7 +388,7 @@ def test_one_example_more_moves_at_most_one_other_between_the_parts(table, seed)
 def test_only_inputs_far_from_the_scale_of_first_weights_are_wide():
     assert not MOONS.wide
     assert not SINE.wide
-    for factor, shift in [(1, 50), (10, 0), (0.01, 0), (LARGEST / 10, 0)]:
+    for factor, shift in [(1, 50), (10, 0), (0.01, 0), (MAX_VALUE / 10, 0)]:
         assert Table.labeled(["a", "b"], MOONS.x * factor + shift, MOONS.y, ["0", "1"]).wide
 
 
@@ -453,7 +453,7 @@ def test_a_drawing_begins_anew_with_other_data_and_never_grows_beyond_the_most()
     drawn._settings.dataset = "circles"
     assert not drawn.is_current
     drawn.add(np.zeros((3000, 2)), 1)
-    assert len(drawn.x) == MOST_ROWS
+    assert len(drawn.x) == MAX_ROWS
     assert drawn.full
     assert drawn.counts.endswith("no more can be added.")
     drawn.undo()

@@ -75,7 +75,7 @@ def test_a_fork_that_changes_nothing_goes_the_same_way_bit_for_bit(setup, epoch)
 
 
 def test_a_fork_from_far_away_is_exact_where_checkpoints_are_thin(monkeypatch):
-    monkeypatch.setattr(Checkpoints, "MOST", 4)
+    monkeypatch.setattr(Checkpoints, "MAX_CHECKPOINTS", 4)
     run = tuned(run_of({"optimizer": "adam", "batch_size": 9}), 333)
     before = way(run)
     for epoch in (332, 150, 47, 3):
@@ -90,9 +90,9 @@ def test_checkpoints_stay_few_and_are_spread_over_the_whole_run():
     run = run_of({})
     run.advance(3000)
     at = [checkpoint.index for checkpoint in run._attempt.checkpoints._checkpoints]
-    assert len(at) <= Checkpoints.MOST
+    assert len(at) <= Checkpoints.MAX_CHECKPOINTS
     assert at[0] == 0
-    assert max(np.diff([*at, 3000])) <= 4 * 3000 / Checkpoints.MOST + 64
+    assert max(np.diff([*at, 3000])) <= 4 * 3000 / Checkpoints.MAX_CHECKPOINTS + 64
 
 
 def test_a_fork_with_another_learning_rate_goes_another_way_from_there():

@@ -126,10 +126,10 @@ def test_a_network_of_ours_is_shown_with_its_examples(dataset):
 
 
 def test_so_many_examples_are_not_told_and_the_page_says_so(monkeypatch):
-    monkeypatch.setattr(run_log, "MOST_EXAMPLES", 59)
+    monkeypatch.setattr(run_log, "MAX_EXAMPLES", 59)
     epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 5)
     tail = seen(next(run_logs()))
-    assert not (tail.feed.folder / "data.npz").exists()
+    assert not (tail.run_log.folder / "data.npz").exists()
     assert (tail.has_data, tail.history[-1].index) == (False, 5)
     assert "pictures that are made of them" in " ".join(tail.problems)
 
@@ -140,12 +140,12 @@ def test_epochs_that_come_from_elsewhere_are_told_too():
     epochs = epochs_of(train(network, data), 9)
     assert list(observe(iter(epochs), "given", network=network, data=data)) == epochs
     tail = seen(next(run_logs()))
-    assert (tail.feed.name, tail.has_data, tail.history[-1].index) == ("given", True, 9)
+    assert (tail.run_log.name, tail.has_data, tail.history[-1].index) == ("given", True, 9)
 
 
 def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters(monkeypatch):
     monkeypatch.setattr(sampler, "CREDIT", 1e9)
-    monkeypatch.setattr(sampler, "SHARE", 1e9)
+    monkeypatch.setattr(sampler, "TIME_FRACTION", 1e9)
     data, network = DATASETS["moons"](60), Network([2, 4, 1])
     with watch("own", network=network, data=data) as found:
         for epoch in range(5):
@@ -230,7 +230,7 @@ def test_a_loss_alone_in_between_says_nothing_of_what_was_told_before():
     assert np.isnan(tail.history.at(2).mean_activations[0]).all()
     assert tail.history.at(4).gradient_norms.tolist() == [1, 2]
     assert np.isnan(tail.history.at(4).parameters).all()
-    assert [tail.told.of(name).epochs().index.tolist() for name in ("loss", "gradient_norms", "parameters")] == [
+    assert [tail.logged.of(name).epochs().index.tolist() for name in ("loss", "gradient_norms", "parameters")] == [
         [0, 1, 2, 3, 4],
         [1, 3, 4],
         [1, 3],
@@ -239,14 +239,14 @@ def test_a_loss_alone_in_between_says_nothing_of_what_was_told_before():
 
 
 def test_a_loop_that_is_faster_than_its_arrays_can_be_told_tells_every_loss(monkeypatch):
-    monkeypatch.setattr(sampler, "SHARE", 1e-6)
+    monkeypatch.setattr(sampler, "TIME_FRACTION", 1e-6)
     monkeypatch.setattr(sampler, "CREDIT", 1e-6)
     with watch("mine") as found:
         for epoch in range(150):
             tell(found, epoch)
     tail = seen(found.id)
     assert [tail.history.at(i).loss for i in range(150)] == [1 / (i + 1) for i in range(150)]
-    assert tail.told.of("parameters")[-1].parameters.tolist() == tail.history[0].parameters.tolist()
+    assert tail.logged.of("parameters")[-1].parameters.tolist() == tail.history[0].parameters.tolist()
     assert np.isnan(tail.history[-1].parameters).all()
     assert "at some epochs only" in tail.problems[0]
 
@@ -274,8 +274,8 @@ def test_how_a_loop_was_left_is_told(error, end, state):
         found.log(0, loss=1.0)
         if error:
             raise error
-    assert found._writer.feed.status().end == end
-    assert found._writer.feed.state() == state
+    assert found._writer.run_log.status().end == end
+    assert found._writer.run_log.state() == state
     found.log(1, loss=1.0)
     assert seen(found.id).history[-1].index == 0
 
@@ -324,8 +324,8 @@ def test_a_laboratory_that_is_served_is_found_and_opened_unless_somebody_looks(m
     opened = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(logger, "_served", lambda: pytest.fail("another one is served"))
-    discovery.light("http://localhost:1234/dashboard")
-    assert discovery.lit() == ["http://localhost:1234/dashboard"]
+    discovery.announce("http://localhost:1234/dashboard")
+    assert discovery.addresses() == ["http://localhost:1234/dashboard"]
     with watch("mine", open_browser=True) as found:
         assert found.address == f"http://localhost:1234/dashboard?page=watch&feed={found.id}"
     deadline = time.monotonic() + 10
@@ -346,7 +346,7 @@ def test_a_beacon_of_a_server_that_has_gone_or_is_none_is_put_out(place, content
     folder = place / "live" / "servers"
     folder.mkdir(parents=True)
     (folder / "1.json").write_bytes(content)
-    assert discovery.lit() == []
+    assert discovery.addresses() == []
     assert list(folder.iterdir()) == []
 
 
@@ -356,7 +356,7 @@ def test_where_no_browser_is_to_be_opened_none_is_served(monkeypatch):
 
 
 def test_another_way_of_showing_takes_the_browsers_place(monkeypatch):
-    monkeypatch.setattr(logger, "SHOWN", [lambda found: bool(found.id)])
+    monkeypatch.setattr(logger, "DISPLAYS", [lambda found: bool(found.id)])
     monkeypatch.setattr(logger, "_served", lambda: pytest.fail("one is served"))
     watch("mine", open_browser=True).close()
 
@@ -537,7 +537,7 @@ class TestTorch:
         assert LogReader.of(found.id)._layout.layers == ("0", "2", "4")
 
     def test_what_was_measured_since_the_last_word_is_averaged(self, module, monkeypatch):
-        monkeypatch.setattr("dashboard.tracking.torch_adapter.SHARE", 1e9)
+        monkeypatch.setattr("dashboard.tracking.torch_adapter.TIME_FRACTION", 1e9)
         norms, optimizer = [], pytest.importorskip("torch").optim.SGD(module.parameters(), lr=0.1)
         with watch("torch", module=module) as found:
             for seed in range(3):

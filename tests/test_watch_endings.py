@@ -73,7 +73,7 @@ def said(key: str) -> list[str]:
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
-        if kind == run_log.TOLD:
+        if kind == run_log.MESSAGE:
             found.append(run_log.words(payload))
         elif kind == run_log.LEFT_OUT:
             found += [f"{name}: {why}" for name, why in run_log.left_out(payload).items()]
@@ -501,7 +501,7 @@ def test_what_is_beyond_a_limit_is_cut_down_and_said_and_can_be_read(name, monke
     layout, content, at = Layout(), RunLog.found(lab.id).records.read_bytes(), 0
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
-        assert length <= run_log.LONGEST
+        assert length <= run_log.MAX_RECORD_BYTES
         payload, at = content[at + HEAD.size : at + HEAD.size + length], at + HEAD.size + length
         layout = Layout.unpacked(payload) if kind == run_log.LAYOUT else layout
     assert any(layout.sizes)
@@ -522,7 +522,7 @@ def test_a_network_of_ours_beyond_the_limits_is_cut_down_and_said():
 
 def test_many_epochs_of_large_tables_fit_their_records(monkeypatch):
     monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
-    monkeypatch.setattr(log_writer, "EVERY", 1e9)
+    monkeypatch.setattr(log_writer, "FLUSH_INTERVAL_S", 1e9)
     row = np.ones(2000)
     with watch("many") as lab:
         for epoch in range(0, 1024 * 1500, 1024):
@@ -570,7 +570,7 @@ def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(mon
         lab._writer.flush()
     lab.close("failed: ValueError: the end")
     monkeypatch.undo()
-    os.environ["DESCENT_LAB_HOME"] = str(lab._writer.feed.folder.parents[1])
+    os.environ["DESCENT_LAB_HOME"] = str(lab._writer.run_log.folder.parents[1])
     found = told(lab.id)
     assert [found[epoch]["loss"] for epoch in range(60)] == [1 / (1 + epoch) for epoch in range(60)]
     words = [one for one in said(lab.id) if "The disk was full from epoch" in one]
@@ -599,7 +599,7 @@ def test_a_clock_that_goes_back_stops_no_sign_of_life(monkeypatch):
     lab.log(0, loss=1.0)
     lab._writer.flush()
     now = time.time
-    monkeypatch.setattr("dashboard.tracking.log_writer.SIGN", 0.0)
+    monkeypatch.setattr("dashboard.tracking.log_writer.HEARTBEAT_INTERVAL_S", 0.0)
     monkeypatch.setattr(time, "time", lambda: now() - 86_400)
     lab._writer.flush()
     assert RunLog.found(lab.id).status().seen == pytest.approx(now() - 86_400, abs=60)

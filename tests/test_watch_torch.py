@@ -31,8 +31,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of one's own, all batches measured, and nothing that is left over of PyTorch's hooks."""
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
-    monkeypatch.setattr("dashboard.tracking.torch_adapter.SHARE", 1e9)
-    monkeypatch.setattr("dashboard.tracking.sampler.SHARE", 1e9)
+    monkeypatch.setattr("dashboard.tracking.torch_adapter.TIME_FRACTION", 1e9)
+    monkeypatch.setattr("dashboard.tracking.sampler.TIME_FRACTION", 1e9)
     monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
     yield tmp_path
     gc.collect()
@@ -43,7 +43,7 @@ class LoggedHistory:
     """All that a feed tells, put together epoch by epoch."""
 
     def __init__(self, key: str) -> None:
-        self.feed, self.layout = RunLog.found(key), Layout()
+        self.run_log, self.layout = RunLog.found(key), Layout()
         self.loss: dict[int, float] = {}
         self.gradients: dict[int, dict[str, float]] = {}
         self.means: dict[int, dict[str, np.ndarray]] = {}
@@ -51,7 +51,7 @@ class LoggedHistory:
         self.weights: dict[int, dict[str, np.ndarray]] = {}
         self.left_out: dict[str, str] = {}
         self.said: list[str] = []
-        content, at = self.feed.records.read_bytes(), 0
+        content, at = self.run_log.records.read_bytes(), 0
         while at < len(content):
             _, kind, length, _ = HEAD.unpack_from(content, at)
             self.take(kind, content[at + HEAD.size : at + HEAD.size + length])
@@ -70,7 +70,7 @@ class LoggedHistory:
                 self.weights[one] = dict(zip(names, np.split(row, ends), strict=True))
         elif kind == run_log.LEFT_OUT:
             self.left_out |= run_log.left_out(payload)
-        elif kind == run_log.TOLD:
+        elif kind == run_log.MESSAGE:
             self.said.append(run_log.words(payload))
 
     def add(self, told: Measured) -> None:

@@ -32,7 +32,7 @@ from engine.recording import Recording, save
 
 FRAMES = 120
 FEWEST = 8
-LARGEST = 8 * 2**20
+MAX_FILE_BYTES = 8 * 2**20
 """Bytes of a file that can still be sent by mail; a longer one is made again with half the frames."""
 
 WITH_RECORDING = 5 * 2**20
@@ -186,7 +186,7 @@ class StaticPage:
         """Have them draw every frame; once more with half as many where that is too much for one file."""
         snapshot.open()
         epochs, file = _evenly(self._store, self.frames), b""
-        while not file or (len(file) > LARGEST and len(epochs) > FEWEST):
+        while not file or (len(file) > MAX_FILE_BYTES and len(epochs) > FEWEST):
             epochs = [*epochs[:-1:2], epochs[-1]] if file else epochs
             animation = Animation()
             for place, epoch in enumerate(epochs):

@@ -25,7 +25,7 @@ LEAST, MOST = 5.0, 1e6
 LOWEST, HIGHEST = -1.5, 2.0
 """As much of a function that has no bounds as leaves its bends to be seen."""
 
-SHARE = 0.55
+BAR_HEIGHT_FRACTION = 0.55
 """How much of the height the fullest bar takes."""
 
 
@@ -126,7 +126,7 @@ class ActivationCurve(OfHiddenLayers, Instrument):
     def _bars(self, z: np.ndarray) -> Columns:
         counts, edges = np.histogram(z[np.isfinite(z)], BINS, (-self._reach, self._reach))
         bottom, top = self._heights
-        heights = SHARE * (top - bottom) * counts / max(1, counts.max())
+        heights = BAR_HEIGHT_FRACTION * (top - bottom) * counts / max(1, counts.max())
         share = counts / z.size
         return {
             "left": in_digits(edges[:-1]),

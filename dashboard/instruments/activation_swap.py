@@ -16,7 +16,7 @@ OTHERS = ("relu", "leaky relu", "elu", "gelu")
 RECTIFIERS = (*OTHERS, "silu", "softplus")
 """Activations that fire where their pre-activation is above zero."""
 
-AHEAD, EVERY = 300, 5
+EPOCHS_AHEAD, COUNT_INTERVAL_EPOCHS = 300, 5
 
 
 class ActivationSwap(Instrument):
@@ -54,7 +54,7 @@ class ActivationSwap(Instrument):
         ]
         here = hv.Points([], ["epoch", "units"], label="here").opts(color=style.CURSOR, size=9)
         return hv.Overlay([*lines, here]).opts(
-            xlim=(0, AHEAD),
+            xlim=(0, EPOCHS_AHEAD),
             ylim=(-0.03 * self._units, 1.06 * self._units),
             xlabel="epoch",
             ylabel="units that fire",
@@ -69,7 +69,7 @@ class ActivationSwap(Instrument):
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         start = frame.epoch.index if self._from < 0 else min(self._from, frame.epoch.index)
-        return {"x": (start - 8, max(self._from, frame.epoch.index) + AHEAD)}
+        return {"x": (start - 8, max(self._from, frame.epoch.index) + EPOCHS_AHEAD)}
 
     def describe(self, frame: Frame) -> str:
         silent = self._units - self._here
@@ -85,16 +85,16 @@ class ActivationSwap(Instrument):
 
     def _curve(self, name: str) -> Columns:
         counts = self._curves.get(name, [])
-        return {"epoch": self._from + EVERY * np.arange(len(counts)), "units": counts}
+        return {"epoch": self._from + COUNT_INTERVAL_EPOCHS * np.arange(len(counts)), "units": counts}
 
     def _try_out(self, frame: Frame) -> Iterator[object]:
         """Train on with each activation, an epoch at a time."""
         curves: dict[str, list[int]] = {}
         for name in OTHERS:
             training, curves[name] = self._training(frame, name), []
-            for epoch in range(AHEAD + 1):
+            for epoch in range(EPOCHS_AHEAD + 1):
                 training.advance(1)
-                if epoch % EVERY == 0:
+                if epoch % COUNT_INTERVAL_EPOCHS == 0:
                     curves[name].append(firing(training.network, frame.setup.train.x))
                 yield
         if frame.setup is self._setup:

@@ -18,7 +18,7 @@ from dashboard.widgets.plain_text import APART, bold, phrase
 from engine.backpropagation import Backpropagation, Stage
 from engine.network import Network
 
-SHOWN = 8
+MAX_ROWS = 8
 """The most rows and columns of a table, and units of a layer."""
 
 LAYOUT = """
@@ -294,14 +294,14 @@ def _form(stage: Stage, row: int, column: int) -> dict[str, Any]:
         "columns": _window(columns, column),
         "examples": not _of_parameters(stage) and stage.name != "loss",
     }
-    cut = rows > SHOWN or columns > SHOWN
+    cut = rows > MAX_ROWS or columns > MAX_ROWS
     return {**form, "more": f"{len(form['rows'])} × {len(form['columns'])} of them shown"} if cut else form
 
 
 def _window(size: int, picked: int | None) -> list[int]:
     """The first places, and the picked one in the last place if it is not among them."""
-    places = list(range(min(size, SHOWN)))
-    return places if picked is None or picked < SHOWN else [*places[:-1], picked]
+    places = list(range(min(size, MAX_ROWS)))
+    return places if picked is None or picked < MAX_ROWS else [*places[:-1], picked]
 
 
 def _numbers(stage: Stage, form: Mapping[str, Any]) -> list[str]:
@@ -395,7 +395,7 @@ def _names_below(
     spots = [(layer, -0.03, stage.name) for layer, stage in units.items()]
     spots += [(layer - 0.5, -0.03, stage.name) for layer, stage in weights.items()]
     spots += [
-        (layer, 1.03, f"{len(shown[layer])} of {sizes[layer]}") for layer in range(layers) if sizes[layer] > SHOWN
+        (layer, 1.03, f"{len(shown[layer])} of {sizes[layer]}") for layer in range(layers) if sizes[layer] > MAX_ROWS
     ]
     return {"x": [x for x, _, _ in spots], "y": [y for _, y, _ in spots], "text": [text for *_, text in spots]}
 

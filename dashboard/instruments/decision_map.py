@@ -18,7 +18,7 @@ from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Frame
 from dashboard.state.store import Store
-from dashboard.storage.tables import MOST_CLASSES
+from dashboard.storage.tables import MAX_CLASSES
 from dashboard.widgets import style
 from dashboard.widgets.pen_toolbar import PenToolbar
 from engine.chance import stream
@@ -26,10 +26,10 @@ from engine.datasets import Dataset
 
 RESOLUTION = 64
 MARGIN = 0.12
-MANY = 400
+MAX_EXAMPLES = 400
 NO_LINES = {"xs": [], "ys": []}
 PICK, ERASE = "pick", "erase"
-PENS = {f"add class {number}": number for number in range(MOST_CLASSES)}
+PENS = {f"add class {number}": number for number in range(MAX_CLASSES)}
 REACH = 0.04
 """How far from a click a point may be to be erased, as a share of the plane."""
 
@@ -104,7 +104,7 @@ class DecisionMap(Instrument):
         return box_around(frame.setup.train, frame.setup.validation)
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(frame.setup.train) > MANY
+        return len(frame.setup.train) > MAX_EXAMPLES
 
     def picture(self, frame: Frame) -> hv.Overlay:
         regions = hv.Image(np.zeros((2, 2)), label="regions").opts(
@@ -114,7 +114,7 @@ class DecisionMap(Instrument):
         threshold = hv.Contours([], label="threshold").opts(
             color=style.CURSOR, line_width=2, line_dash="dashed", show_legend=False
         )
-        size = 4 if len(frame.setup.train) > MANY else 7
+        size = 4 if len(frame.setup.train) > MAX_EXAMPLES else 7
         training = _points("training", size, line_color="white", line_width=0.8)
         validation = _points("validation", size, fill_alpha=0, line_width=1.8)
         picked = hv.Points([], ["x1", "x2"], label="picked").opts(

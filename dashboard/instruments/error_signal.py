@@ -15,7 +15,7 @@ from engine.losses import OUTPUTS, matching_loss
 
 POINTS = 161
 LEAST, MOST = 5.0, 1e3
-MANY = 400
+MAX_EXAMPLES = 400
 """So many examples are drawn at most, evenly chosen."""
 
 
@@ -38,7 +38,7 @@ class ErrorSignal(Instrument):
 
     def begin(self, frame: Frame) -> None:
         train = frame.setup.train
-        self._examples = np.unique(np.linspace(0, len(train.x) - 1, min(MANY, len(train.x))).astype(int))
+        self._examples = np.unique(np.linspace(0, len(train.x) - 1, min(MAX_EXAMPLES, len(train.x))).astype(int))
         self._network = frame.setup.network.copy()
         self._loss, self._labels = matching_loss(frame.setup.loss, "sigmoid"), train.y.ravel()
         self._reach = 0.0

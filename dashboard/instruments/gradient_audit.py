@@ -18,10 +18,10 @@ from engine.datasets import Dataset
 from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
 from engine.network import Network
 
-MOST = 300_000
+MAX_PARAMETER_EXAMPLES = 300_000
 """The most parameters times examples: moving each parameter once takes half a second."""
 
-MOST_LAYERS = 5
+MAX_LAYERS = 5
 """Layers of weights that can still be walked through."""
 
 SMALL = 24
@@ -251,7 +251,10 @@ class Examined:
     def suits(cls, frame: Frame) -> bool:
         """Whether every parameter can be moved in reasonable time."""
         network = frame.setup.network
-        return network.n_parameters * len(frame.setup.train) <= MOST and len(network.sizes) - 1 <= MOST_LAYERS
+        return (
+            network.n_parameters * len(frame.setup.train) <= MAX_PARAMETER_EXAMPLES
+            and len(network.sizes) - 1 <= MAX_LAYERS
+        )
 
     def draw(self, frame: Frame) -> None:
         """Bring the picture to a frame."""

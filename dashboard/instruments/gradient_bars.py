@@ -14,7 +14,7 @@ from dashboard.widgets import style
 FLOOR = 1e-30
 HALF = 0.36
 HIGHEST = 12
-MOST_TICKS = 9
+MAX_TICKS = 9
 
 
 class GradientBars(Instrument):
@@ -96,7 +96,7 @@ class GradientBars(Instrument):
 
     def _set_ticks(self, bottom: int, top: int) -> None:
         """Decades with room for their labels."""
-        stride = math.ceil((top - bottom) / MOST_TICKS)
+        stride = math.ceil((top - bottom) / MAX_TICKS)
         ticks = [10.0**power for power in range(bottom, top + 1) if power % stride == 0]
         ticker = self.figure.yaxis[0].ticker
         if ticker.ticks != ticks:

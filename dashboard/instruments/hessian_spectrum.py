@@ -11,7 +11,7 @@ from dashboard.instruments.numerals import digits
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import colored, phrase
-from engine.curvature import MOST, Spectrum, spectrum
+from engine.curvature import MAX_PARAMETERS, Spectrum, spectrum
 
 DECADES = 8
 """How far below the largest eigenvalue the picture reaches, in powers of ten."""
@@ -43,11 +43,11 @@ class HessianSpectrum(Instrument):
         "directions the loss bends down, as at a saddle. The dashed line is the edge of stability, where there is one. "
         "What is smaller than the picture reaches is flat for all practical purposes."
     )
-    missing = f"the exact spectrum is for networks of at most {MOST:,} parameters."
+    missing = f"the exact spectrum is for networks of at most {MAX_PARAMETERS:,} parameters."
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return frame.setup.network.n_parameters <= MOST
+        return frame.setup.network.n_parameters <= MAX_PARAMETERS
 
     def begin(self, frame: Frame) -> None:
         self._measured: Measured | None = None

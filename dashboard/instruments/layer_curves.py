@@ -20,7 +20,7 @@ TINY, HUGE = 1e-30, 1e30
 BEFORE_ONE = 0.5
 """Where epoch 0 lies on a logarithmic axis of epochs."""
 
-MOST = 7
+MAX_LAYERS = 7
 """More layers than these are drawn in part, evenly chosen, the first and the last among them."""
 
 
@@ -36,7 +36,7 @@ class LayerCurves(Instrument):
     missing = "no gradients are known."
     needs = "gradient_norms"
     points = 256
-    growing = tuple(f"line {place}" for place in range(MOST))
+    growing = tuple(f"line {place}" for place in range(MAX_LAYERS))
     controls = ("log_x",)
     quantity: ClassVar[str] = "gradient norm"
     guides: ClassVar[tuple[tuple[float, str], ...]] = ()
@@ -57,7 +57,7 @@ class LayerCurves(Instrument):
 
     def begin(self, frame: Frame) -> None:
         layers = len(frame.epoch.gradient_norms)
-        self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MOST)).round().astype(int))
+        self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MAX_LAYERS)).round().astype(int))
         self._low, self._high = math.inf, -math.inf
         self._now = np.full(len(self._layers), np.nan)
         self._is_told = frame.is_told

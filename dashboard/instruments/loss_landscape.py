@@ -24,7 +24,7 @@ CONTOURS = 12
 SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
 
-EVERY = 0.9
+SURVEY_INTERVAL_S = 0.9
 """Seconds after which a survey is made anew while the run goes on."""
 
 REACHES = {"1": 1.0, "0.3": 0.3, "0.1": 0.1}
@@ -221,7 +221,7 @@ class LossLandscape(Instrument):
             return self._survey(frame, Survey())
         surveys = SURVEYS.setdefault(frame.history, {})
         survey = surveys.get(key := (type(self), subject))
-        if survey is None or survey.looked_at != self.run.looked_at or survey.age > EVERY:
+        if survey is None or survey.looked_at != self.run.looked_at or survey.age > SURVEY_INTERVAL_S:
             surveys[key] = survey = Survey(self.run.looked_at)
             return self._survey(frame, survey)
         if survey.relief and survey.relief is not relief:

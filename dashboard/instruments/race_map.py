@@ -18,7 +18,7 @@ from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
 from engine.surfaces import Surface
 
-ROWS = 56
+RELIEF_ROWS = 56
 """Of the relief; of columns there are as many as the picture's proportions ask for."""
 
 LEVELS = 14
@@ -35,7 +35,7 @@ NEAR = 0.035
 GRIP = 0.08
 """Likewise how near to the start it can be taken hold of."""
 
-SIGN = 0.09
+ARROW_LENGTH = 0.09
 """Likewise how long the arrows at the racers are."""
 
 MARKS = ["color", "name", "height", "size"]
@@ -183,13 +183,13 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
 
     def _velocities(self, frame: RaceFrame, places: list[int]) -> Columns:
         known = [(place, way) for place in places if (way := velocity(frame, place)) is not None]
-        arrows = [_arrow(frame.epoch.points[place], way * SIGN * self._tall) for place, way in known]
+        arrows = [_arrow(frame.epoch.points[place], way * ARROW_LENGTH * self._tall) for place, way in known]
         colors = [color for color in self.colors(frame, [place for place, _ in known]) for _ in range(3)]
         return {**_segments(np.concatenate(arrows) if arrows else np.zeros((0, 4))), "color": colors}
 
     def _scales(self, frame: RaceFrame, places: list[int]) -> Columns:
         known = [(place, scale) for place in places if (scale := scales(frame, place)) is not None]
-        reach = SIGN / 2 * self._tall
+        reach = ARROW_LENGTH / 2 * self._tall
         rings = [
             frame.epoch.points[place] + reach * np.stack([np.cos(CIRCLE), np.sin(CIRCLE)], axis=1) * scale
             for place, scale in known
@@ -203,7 +203,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
             return _segments(np.zeros((0, 4)))
         values, vectors = frame.setup.surface.curvature(point)
         lengths = np.sqrt(np.abs(values).min() / np.maximum(np.abs(values), 1e-300)).clip(0.15)
-        arms = (vectors * lengths * SIGN * 1.2 * self._tall).T
+        arms = (vectors * lengths * ARROW_LENGTH * 1.2 * self._tall).T
         return _segments(np.hstack([point - arms, point + arms]))
 
     def _ground(self, frame: RaceFrame) -> dict[str, Columns]:
@@ -222,7 +222,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
 
     def _relief(self, frame: RaceFrame) -> dict[str, Columns]:
         (left, right), (bottom, top) = self._box
-        x, y = np.linspace(left, right, round(ROWS * self.aspect)), np.linspace(bottom, top, ROWS)
+        x, y = np.linspace(left, right, round(RELIEF_ROWS * self.aspect)), np.linspace(bottom, top, RELIEF_ROWS)
         heights = frame.setup.surface.values_on(x, y) - frame.setup.lowest
         levels = np.log10(np.clip(heights, heights.max() * 10.0**-DECADES, None))
         low, high = float(levels.min()), float(levels.max())

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.race_picture import TWO, RacePicture, number
-from dashboard.state.race import MOST_STEPS, RaceFrame
+from dashboard.state.race import MAX_STEPS, RaceFrame
 from dashboard.state.race_setup import HAVE_LIMITS
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import bold, phrase
@@ -79,7 +79,7 @@ class RateLimits(RacePicture, Instrument):
             logx=True,
             logy=True,
             xlim=(0.01, 1),
-            ylim=(0.8, 2 * MOST_STEPS),
+            ylim=(0.8, 2 * MAX_STEPS),
             xticks=list(self._ticks),
             yticks=style.DECADES,
             xformatter="%.3g",
@@ -134,13 +134,13 @@ class RateLimits(RacePicture, Instrument):
             steps = frame.setup.predicted_steps(name, rates)
             shown = np.isfinite(steps)
             lines[name] = {"rate": [float(f"{one:.4g}") for one in rates[shown]], "steps": steps[shown].tolist()}
-        at, top = list(self._critical.values()), [2.0 * MOST_STEPS] * len(self._critical)
+        at, top = list(self._critical.values()), [2.0 * MAX_STEPS] * len(self._critical)
         return {
             **lines,
             "limits": {"x0": at, "x1": at, "y0": [0.5] * len(at), "y1": top},
             "names": {
                 "rate": [rate * 1.06 for rate in at],
-                "steps": [MOST_STEPS / 2.2**i for i in range(len(at))],
+                "steps": [MAX_STEPS / 2.2**i for i in range(len(at))],
                 "name": [f"{name}: {number(rate)}" for name, rate in self._critical.items()],
             },
         }

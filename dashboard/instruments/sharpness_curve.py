@@ -16,7 +16,7 @@ TOLERANCE = 1e-8
 LARGE = 10_000
 """Numbers in a pass over all examples from which on a sharpness takes longer than a turn of the conductor."""
 
-SHOWN = 16
+MEASUREMENTS_PER_DRAW = 16
 """How many measurements are made before they are drawn."""
 
 FAR = 8
@@ -161,7 +161,7 @@ class SharpnessCurve(Instrument):
             yield
             if epoch not in track.found:
                 track.measure(epoch, parameters[i], frame.objective(epoch))
-            if count % SHOWN == 0:
+            if count % MEASUREMENTS_PER_DRAW == 0:
                 self.run.touch()
         self.run.touch()
 

@@ -16,8 +16,8 @@ from engine.datasets import Dataset
 from engine.network import Network
 
 LOWEST, HIGHEST = 1e-30, 1e30
-NODES, SHARES = np.polynomial.hermite_e.hermegauss(61)
-SHARES = SHARES / SHARES.sum()
+NODES, QUADRATURE_WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
+QUADRATURE_WEIGHTS = QUADRATURE_WEIGHTS / QUADRATURE_WEIGHTS.sum()
 """Where a standard normal variable is looked at, and how much each place counts."""
 
 
@@ -123,7 +123,7 @@ def _moments(activation: Activation, variance: np.ndarray, biases: np.ndarray) -
     around, counts = np.unique(biases, return_counts=True)
     z = around[:, None, None] + np.sqrt(variance)[:, None] * NODES
     a = activation.function(z)
-    return tuple(np.average(power @ SHARES, axis=0, weights=counts) for power in (a, a**2))
+    return tuple(np.average(power @ QUADRATURE_WEIGHTS, axis=0, weights=counts) for power in (a, a**2))
 
 
 def _drawable(sizes: np.ndarray) -> np.ndarray:

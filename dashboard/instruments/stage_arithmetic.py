@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.backpropagation import Backpropagation, Stage
 
-MOST = 5
+MAX_PRODUCTS = 5
 """Products of a sum that are written out."""
 
 Uses = list[tuple[str, int | None, int | None]]
@@ -170,8 +170,8 @@ TERMS: dict[str, Callable[[Arrays, Sequence[str], Stage, int, int], Term]] = {
 
 def _sum(left: np.ndarray, right: np.ndarray | None = None) -> str:
     """A sum of products, or of numbers, with what does not fit left out."""
-    rows = np.stack([left] if right is None else [left, right], axis=1)[:MOST]
-    return (" + ".join(map(_product_of, rows)) + (" + …" if len(left) > MOST else "")).replace("+ −", "− ")
+    rows = np.stack([left] if right is None else [left, right], axis=1)[:MAX_PRODUCTS]
+    return (" + ".join(map(_product_of, rows)) + (" + …" if len(left) > MAX_PRODUCTS else "")).replace("+ −", "− ")
 
 
 def _product_of(factors: Sequence[float]) -> str:

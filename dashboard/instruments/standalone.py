@@ -21,7 +21,7 @@ CAPTION = ":host { font-size: 12.5px; opacity: .82; font-variant-numeric: tabula
 ROW = ":host { display: flex !important; flex-flow: row wrap; } :host > * { flex: 1 1 320px; }"
 
 
-PATIENCE = 1.0
+IMAGE_TIMEOUT_S = 1.0
 """Seconds that an image of a picture waits for what takes long to compute."""
 
 
@@ -58,7 +58,7 @@ class Standalone:
     def settle(self) -> tuple[Store, list[Any], str]:
         """Wait a moment for what takes long to compute; returns the store and its picture."""
         self.catch_up()
-        until = time.perf_counter() + PATIENCE
+        until = time.perf_counter() + IMAGE_TIMEOUT_S
         while self._job and self._job.busy and time.perf_counter() < until:
             time.sleep(0.01)
         return self._instrument.run, [self._instrument], ""

@@ -43,5 +43,5 @@ def _drawing_the_end(close: Callable[..., None]) -> Callable[..., None]:
     return close_and_draw
 
 
-if show not in logger.SHOWN:
-    logger.SHOWN.append(show)
+if show not in logger.DISPLAYS:
+    logger.DISPLAYS.append(show)

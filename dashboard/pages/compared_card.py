@@ -13,7 +13,7 @@ from dashboard.state.store import ComparedRun, Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import element, sheet, write
 
-EVERY = 0.3
+REDRAW_INTERVAL_S = 0.3
 """Seconds from one drawing of a guest's picture to the next: it must not slow those of the page's own run."""
 
 WORDS = """
@@ -23,7 +23,7 @@ p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 p.name { font-weight: 500; opacity: 1; }
 i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
 """
-SHARE = {"flex": "1 1 240px", "min-width": "0"}
+EVEN_WIDTH = {"flex": "1 1 240px", "min-width": "0"}
 """Pictures of a card stand side by side as long as each has so much room."""
 
 OWN = "this run"
@@ -45,7 +45,7 @@ class ComparedPicture(pn.viewable.Viewer):
         self.made = bool(self.why_not)
         look = [WORDS, style.WHOLE_WHERE_NARROW]
         self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
-        self._view = pn.Column(_words(self._name), margin=0, styles=SHARE, css_classes=["guest-picture"])
+        self._view = pn.Column(_words(self._name), margin=0, styles=EVEN_WIDTH, css_classes=["guest-picture"])
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
         self._watcher = own.param.watch(self._follow, self._controls) if self._controls else None
@@ -60,7 +60,7 @@ class ComparedPicture(pn.viewable.Viewer):
 
     def draw(self, version: int) -> None:
         """Bring the picture to where the guest stands now, unless it has just been drawn."""
-        if not self.behind(version) or time.perf_counter() - self._drawn_at < EVERY:
+        if not self.behind(version) or time.perf_counter() - self._drawn_at < REDRAW_INTERVAL_S:
             return
         self._drawn = version, self.compared.store.version
         frame = self.compared.store.frame()
@@ -110,7 +110,7 @@ class ComparedPicture(pn.viewable.Viewer):
 def with_own_name(own: Instrument) -> pn.viewable.Viewable:
     """The picture of the page's own run, under a line like those of its guests."""
     name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
-    return pn.Column(_words(name), own, margin=0, styles=SHARE)
+    return pn.Column(_words(name), own, margin=0, styles=EVEN_WIDTH)
 
 
 def chip(compared: ComparedRun) -> Markup:

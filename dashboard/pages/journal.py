@@ -22,7 +22,7 @@ from dashboard.storage.unique_names import told_apart
 from dashboard.widgets.journal_editor import EntryEditor, EntryList, PinnedRuns
 from dashboard.widgets.plain_text import HTML, Words
 
-EVERY = 1.0
+POLL_INTERVAL_S = 1.0
 """Seconds from one look at what other sessions have done to the next."""
 
 DESK = """
@@ -100,7 +100,7 @@ class Notebook(Page):
             return True
         if time.monotonic() < self._next_look:
             return False
-        self._next_look = time.monotonic() + EVERY
+        self._next_look = time.monotonic() + POLL_INTERVAL_S
         return self._marks() != self._seen
 
     def _build(self) -> None:

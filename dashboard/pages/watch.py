@@ -20,7 +20,7 @@ from dashboard.state.run import Frame
 from dashboard.storage.unique_names import told_apart
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
-from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_the_look
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_page_open
 from dashboard.widgets.tracked_list import TrackedList
 
 WORDS = {
@@ -76,7 +76,7 @@ class Watch(Page):
 
     def behind(self, version: int) -> bool:
         """Whether a picture in view is behind; asking leaves a sign that somebody looks."""
-        note_the_look()
+        note_page_open()
         return super().behind(version)
 
     def _arrange(self, frame: Frame) -> None:

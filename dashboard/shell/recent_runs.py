@@ -12,7 +12,7 @@ class RecentRuns:
     A store in here computes nothing.
     """
 
-    MOST = 3
+    MAX_RUNS = 3
 
     def __init__(self) -> None:
         self._stores: dict[frozenset, Store] = {}
@@ -25,7 +25,7 @@ class RecentRuns:
         if store.study:
             store.study.cancel()
         self._stores[frozenset(query.items())] = store
-        while len(self._stores) > self.MOST:
+        while len(self._stores) > self.MAX_RUNS:
             self._stores.pop(next(iter(self._stores))).close()
 
     def __contains__(self, query: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from dashboard.pages.compared_card import chip
 from dashboard.state.choices import Choices
 from dashboard.state.run_comparison import differences
 from dashboard.state.store import ComparedRun, Store
-from dashboard.storage.run_archive import ENDING, LARGEST, ArchivedRun, RunArchive, described
+from dashboard.storage.run_archive import ENDING, MAX_FILE_BYTES, ArchivedRun, RunArchive, described
 from dashboard.storage.unique_names import told_apart
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
@@ -21,7 +21,7 @@ from dashboard.widgets.plain_text import HTML, element, phrase
 from dashboard.widgets.run_list import KeepForm, RunList
 from engine.recording import Recording
 
-MOST_COMPARED = 3
+MAX_COMPARED = 3
 PLACES = (2, 3, 6)
 """Among the colors of what is compared, those that are neither like a training's nor like a validation's."""
 
@@ -70,7 +70,7 @@ class RunsDrawer(pn.viewable.Viewer):
         self._form = KeepForm(self._do, closes=close is not None)
         self._list = RunList(self._do, empty=EMPTY)
         self._drop = FileDrop(
-            self._add, self._fail, words="Drop a run's file here, or choose one", endings=ENDING, largest=LARGEST
+            self._add, self._fail, words="Drop a run's file here, or choose one", endings=ENDING, largest=MAX_FILE_BYTES
         )
         self._table = _words(TABLE)
         self._small = _words(SMALL)
@@ -140,8 +140,8 @@ class RunsDrawer(pn.viewable.Viewer):
 
     def _compared(self, kept: ArchivedRun, others: Sequence[ComparedRun]) -> ComparedRun:
         """A kept run to be shown beside the page's, in a color that no other has."""
-        if len(others) >= MOST_COMPARED:
-            raise ValueError(f"{MOST_COMPARED} runs are shown beside already: take one away first.")
+        if len(others) >= MAX_COMPARED:
+            raise ValueError(f"{MAX_COMPARED} runs are shown beside already: take one away first.")
         store = self._host.reopened(self._archive.load(kept.id))
         if type(store) is not type(self._host.run):
             store.close()

@@ -53,7 +53,7 @@ def _be_found(address: str) -> None:
 
     The address is the server's own; what a visitor calls it is anybody's.
     """
-    discovery.light(address)
+    discovery.announce(address)
 
 
 def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:

@@ -21,7 +21,7 @@ from dashboard.tracking.run_log import is_running
 LINGER = 120.0
 """Seconds without anybody looking, after the training has ended, until the viewer ends."""
 
-EVERY = 5.0
+POLL_INTERVAL_S = 5.0
 
 
 def main() -> None:
@@ -46,11 +46,11 @@ def main() -> None:
     )
     server.start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    discovery.light(address)
+    discovery.announce(address)
     if wanted.open:
         threading.Thread(target=webbrowser.open, args=(address + wanted.open,), daemon=True).start()
     watchdog = Watchdog(server, wanted.of, wanted.born)
-    server.io_loop.call_later(EVERY, watchdog.look)
+    server.io_loop.call_later(POLL_INTERVAL_S, watchdog.look)
     server.io_loop.start()
 
 
@@ -70,7 +70,7 @@ class Watchdog:
         if time.monotonic() > self._needed + LINGER:
             self._server.io_loop.stop()
         else:
-            self._server.io_loop.call_later(EVERY, self.look)
+            self._server.io_loop.call_later(POLL_INTERVAL_S, self.look)
 
 
 if __name__ == "__main__":

@@ -168,14 +168,14 @@ class Checkpoints:
     the distance.
     """
 
-    MOST = 64
+    MAX_CHECKPOINTS = 64
 
     def __init__(self, start: Checkpoint, tuning: LiveHyperparameters) -> None:
         self._checkpoints = [start]
         self.hyperparameters = HyperparameterLog([(HyperparameterLog.BEGINNING, tuning)])
         self._apart = 1
         rows = 1 + len(start.optimizer_state) + 2  # an optimizer's arrays come with its first step
-        self._room = max(4, min(self.MOST, BYTES // (rows * start.parameters.nbytes)))
+        self._room = max(4, min(self.MAX_CHECKPOINTS, BYTES // (rows * start.parameters.nbytes)))
 
     def tune(self, epoch: int, tuning: LiveHyperparameters) -> bool:
         """Remember that from the update after this epoch on a tuning holds; whether it is another."""

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import param
 
-LONGEST = 60
+MAX_QUOTE_LENGTH = 60
 """Characters of a link that are worth repeating."""
 
 
@@ -43,7 +43,9 @@ class Choices(param.Parameterized):
         """
         unknown = sorted(values.keys() - set(cls.names()))
         if unknown:
-            raise ValueError(f"{', '.join(unknown)[:LONGEST]} is unknown here; it may come from a newer version")
+            raise ValueError(
+                f"{', '.join(unknown)[:MAX_QUOTE_LENGTH]} is unknown here; it may come from a newer version"
+            )
         try:
             return cls(**values)
         except TypeError as error:
@@ -76,7 +78,7 @@ class Choices(param.Parameterized):
                 raise ValueError
             parameter._validate(value)
         except (ValueError, TypeError, RecursionError):
-            shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+            shown = text if len(text) <= MAX_QUOTE_LENGTH else text[:MAX_QUOTE_LENGTH] + "…"
             raise ValueError(f"{name}={shown} is not possible; choose {bounds_in_words(parameter)}") from None
         return value
 

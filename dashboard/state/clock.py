@@ -36,9 +36,9 @@ class Scheduler:
     two threads that both hold and release the interpreter's lock all the time slow one another down tenfold.
     """
 
-    TURN = 0.004
-    REST = 0.002
-    PATIENCE = 0.1
+    SLICE_S = 0.004
+    IDLE_S = 0.002
+    YIELD_TIMEOUT_S = 0.1
 
     def __init__(self) -> None:
         self._players: list[Player] = []
@@ -87,7 +87,7 @@ class Scheduler:
     def _conduct(self) -> None:
         while self._any_left():
             worked = [self._give_turn(player) for player in self._players if player in self._players]
-            time.sleep(0 if any(worked) else self.REST)
+            time.sleep(0 if any(worked) else self.IDLE_S)
 
     def _any_left(self) -> bool:
         with self._lock:
@@ -96,9 +96,9 @@ class Scheduler:
             return bool(self._players)
 
     def _give_turn(self, player: Player) -> bool:
-        self._free.wait(self.PATIENCE)
+        self._free.wait(self.YIELD_TIMEOUT_S)
         try:
-            return player.take_turn(self.TURN)
+            return player.take_turn(self.SLICE_S)
         except Exception as error:
             log.exception("a run was stopped by an error")
             self.remove(player)

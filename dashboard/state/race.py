@@ -19,12 +19,12 @@ from engine.training import Epochs
 KIND = "race"
 """What recordings of races say they are of."""
 
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 BLOCK = 8
 LAST = 10
 """A race follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
 
-PATIENCE, LATELY = 50, 10
+SETTLED_STEPS, RECENT_STEPS = 50, 10
 """Steps that all have to be settled before a race ends, and those in which none may have risen.
 
 At 2.1 / lambda_max a racer may come close to the minimum and leave again.
@@ -105,7 +105,7 @@ class Race(Store):
 
     def resume(self) -> None:
         """Go on although all have settled; there is nothing left to do for those that have blown up."""
-        if self._history.running.any() and len(self._history) <= MOST_STEPS:
+        if self._history.running.any() and len(self._history) <= MAX_STEPS:
             self._passed, self._ended = True, ""
 
     def fork(self) -> None:
@@ -127,8 +127,8 @@ class Race(Store):
         if recording.notes.get("kind") != KIND:
             raise ValueError(f"this is a recording of {recording.notes.get('kind', 'something else')!r}, not of a race")
         steps = int(recording.epochs.index[-1])
-        if steps > MOST_STEPS:
-            raise ValueError(f"a race of {steps:,} steps is too long; the most is {MOST_STEPS:,}")
+        if steps > MAX_STEPS:
+            raise ValueError(f"a race of {steps:,} steps is too long; the most is {MAX_STEPS:,}")
         race = cls(RaceSettings.of(recording.settings), view, study)
         while race._history[-1].index < steps:
             race.resume()
@@ -177,12 +177,12 @@ class Race(Store):
         running = tracks.running
         if not running.any():
             return f"every racer has diverged by step {last:,}"
-        if last >= MOST_STEPS:
+        if last >= MAX_STEPS:
             return f"stopped at step {last:,}, the most a race has"
-        if self._passed or last < PATIENCE:
+        if self._passed or last < SETTLED_STEPS:
             return ""
-        heights = tracks.heights(slice(last - PATIENCE, last + 1))[:, running]
-        risen = heights[-1] > np.maximum(heights[-1 - LATELY], ROUNDING)
+        heights = tracks.heights(slice(last - SETTLED_STEPS, last + 1))[:, running]
+        risen = heights[-1] > np.maximum(heights[-1 - RECENT_STEPS], ROUNDING)
         if risen.any() or not (heights < GOAL).all():
             return ""
         rest = "" if running.all() else ", the others have blown up"

@@ -15,8 +15,8 @@ from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.options import options
 from engine.surfaces import SURFACES, LocalCurvature, LogisticSurface, Surface
 
-MOST_RACERS = 8
-COLORS = max(len(OPTIMIZERS), len(MULTIPLES), MOST_RACERS)
+MAX_RACERS = 8
+COLORS = max(len(OPTIMIZERS), len(MULTIPLES), MAX_RACERS)
 
 GOAL = 1e-6
 """A racer has settled where its loss is this little above the lowest, and stays so."""
@@ -241,10 +241,10 @@ def _racers(race_setup: RaceSetup, settings: RaceSettings) -> Iterator[Racer]:
     optimizers = [name for name in OPTIMIZERS if name in settings.optimizers]
     multiples = [multiple for multiple in MULTIPLES if multiple in settings.multiples]
     pairs = list(product(optimizers, multiples))
-    if not 0 < len(pairs) <= MOST_RACERS:
+    if not 0 < len(pairs) <= MAX_RACERS:
         raise ValueError(
             f"{len(optimizers)} optimizers at {len(multiples)} learning rates make {len(pairs)} racers; "
-            f"choose 1 to {MOST_RACERS}"
+            f"choose 1 to {MAX_RACERS}"
         )
     for place, (optimizer, multiple) in enumerate(pairs):
         rate = multiple * _unit(race_setup, optimizer, settings)

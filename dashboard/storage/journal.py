@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dashboard.storage.journal_entry import LONGEST, Entry, Pin, in_a_line
+from dashboard.storage.journal_entry import MAX_TITLE_LENGTH, Entry, Pin, in_a_line
 from dashboard.storage.run_archive import REASONS, home
 from engine import atomic_write
 
@@ -39,7 +39,7 @@ IN_TRASH = 20
 LEFT_OVER = 24 * 3600
 """Seconds after which a file that was never finished is taken for one of a process that was killed."""
 
-PATIENCE = 2.0
+LOCK_TIMEOUT_S = 2.0
 """Seconds to wait while another process writes."""
 
 Mark = tuple[str, int, int, int]
@@ -138,7 +138,7 @@ class Journal:
 
     def write_beside(self, entry: Entry) -> Entry:
         """Save an entry that was overtaken as a new one, so that both are kept."""
-        title = f"{(entry.title or 'Untitled')[: LONGEST - 20]} (my version)"
+        title = f"{(entry.title or 'Untitled')[: MAX_TITLE_LENGTH - 20]} (my version)"
         return self.write(replace(entry, id=_new_id(), title=title, created="", stamp=""))
 
     def delete(self, key: str) -> None:
@@ -175,7 +175,7 @@ class Journal:
     def _place(self, folder: Path, key: str) -> Path:
         """Where an entry of that id would be."""
         if not isinstance(key, str) or not ID.fullmatch(key):
-            raise JournalError(f"{str(key)[:LONGEST]!r} is no entry; an id looks like 20261123-190000-ab12cd.")
+            raise JournalError(f"{str(key)[:MAX_TITLE_LENGTH]!r} is no entry; an id looks like 20261123-190000-ab12cd.")
         return folder / f"{key}.md"
 
     def _look(self, key: str) -> Entry | str:
@@ -222,7 +222,7 @@ def _take(lock: BinaryIO) -> None:
 
     The server answers nobody meanwhile, so it does not wait for ever for a process that was stopped amid writing.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -245,8 +245,10 @@ def _content(entry: Entry) -> bytes:
             f"The entry was not saved: it has {_kilobytes(len(content))}, and {_kilobytes(LIMIT)} are the most. "
             "Shorten it, or go on in a new one."
         )
-    if len(entry.title) > LONGEST:
-        raise JournalError(f"The entry was not saved: a title has up to {LONGEST} letters, not {len(entry.title)}.")
+    if len(entry.title) > MAX_TITLE_LENGTH:
+        raise JournalError(
+            f"The entry was not saved: a title has up to {MAX_TITLE_LENGTH} letters, not {len(entry.title)}."
+        )
     return content
 
 

@@ -43,7 +43,7 @@ SECTIONS = {
 """The template, in the order of reading."""
 
 PINNED = "Pinned runs"
-LONGEST = 200
+MAX_TITLE_LENGTH = 200
 """Letters of a title, and of a run's name."""
 
 KEYS = {section.heading.casefold(): name for name, section in SECTIONS.items()} | {PINNED.casefold(): "pins"}
@@ -78,11 +78,11 @@ class Pin:
     link: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", one_line(self.name)[:LONGEST].strip())
+        object.__setattr__(self, "name", one_line(self.name)[:MAX_TITLE_LENGTH].strip())
         object.__setattr__(self, "link", self.link or f"?run={self.run}")
         if not LINK.fullmatch(self.link) or _run_of(self.link) != self.run:
             raise ValueError(
-                f"the link {self.link[:LONGEST]!r} does not open the run {self.run!r}: take ?run={self.run}"
+                f"the link {self.link[:MAX_TITLE_LENGTH]!r} does not open the run {self.run!r}: take ?run={self.run}"
             )
 
     @property

@@ -36,14 +36,14 @@ PART = re.compile(r"\.[0-9a-f]{32}\.part")
 LEFT_OVER = 24 * 3600
 """Seconds after which a file that was never finished is taken for one of a process that was killed."""
 
-PATIENCE = 10
+LOCK_TIMEOUT_S = 10
 """Seconds to wait for another process, which is at most as long as it takes to write the largest file."""
 
 IN_TRASH = 20
-LARGEST = 100 * 2**20
+MAX_FILE_BYTES = 100 * 2**20
 """The most bytes of a file that is brought along. The largest network's history takes 72 MiB."""
 
-LONGEST = 100
+MAX_NAME_LENGTH = 100
 """Letters of a name."""
 
 ASIDE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau"])
@@ -134,8 +134,8 @@ class RunArchive:
 
         A run that is here already, by its final weights and settings, is not kept twice: what is returned is that one.
         """
-        if len(content) > LARGEST:
-            size, most = len(content) / 2**20, LARGEST // 2**20
+        if len(content) > MAX_FILE_BYTES:
+            size, most = len(content) / 2**20, MAX_FILE_BYTES // 2**20
             raise ArchiveError(f"“{filename}” is too large: it has {size:,.0f} MiB, and {most} MiB are the most.")
         try:
             recording = recording_in(content)
@@ -243,7 +243,9 @@ class RunArchive:
     def _place(self, folder: Path, key: str) -> Path:
         """Where a run of that id would be."""
         if not _is_id(key):
-            raise ArchiveError(f"{str(key)[:LONGEST]!r} is no kept run; an id looks like 20261123-190000-ab12cd.")
+            raise ArchiveError(
+                f"{str(key)[:MAX_NAME_LENGTH]!r} is no kept run; an id looks like 20261123-190000-ab12cd."
+            )
         return folder / f"{key}{ENDING}"
 
     def _new_id(self, now: datetime) -> str:
@@ -289,12 +291,12 @@ class RunArchive:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """No other process or thread is in such a body meanwhile; the system ends that for one that is killed."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + LOCK_TIMEOUT_S
         with (self._runs / ".lock").open("a") as lock:
             while not _locked(lock):
                 if time.monotonic() > until:
                     raise ArchiveError(
-                        f"Another process has been busy in {self._runs} for {PATIENCE} s; try again later."
+                        f"Another process has been busy in {self._runs} for {LOCK_TIMEOUT_S} s; try again later."
                     )
                 time.sleep(0.01)
             yield
@@ -302,7 +304,7 @@ class RunArchive:
 
 def title(name: str) -> str:
     """A name on one line, of letters that can be shown, and not too long."""
-    return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:LONGEST].strip()
+    return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:MAX_NAME_LENGTH].strip()
 
 
 def described(settings: Mapping[str, Any]) -> str:

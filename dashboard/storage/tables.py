@@ -24,17 +24,17 @@ from engine.datasets import Dataset
 OWN = "own data"
 """What the menu of datasets calls a table."""
 
-FEWEST_ROWS, MOST_ROWS, MOST_COLUMNS, MOST_CLASSES = 4, 2000, 50, 5
-LARGEST = 1e100
+MIN_ROWS, MAX_ROWS, MAX_COLUMNS, MAX_CLASSES = 4, 2000, 50, 5
+MAX_VALUE = 1e100
 """The largest number a table may hold; its square and the sum of many such are still numbers."""
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 DIGEST = re.compile(r"[0-9a-f]{16}")
 MEMORY = 64 * 2**20
 """Bytes of tables that are held although nobody uses them at present."""
 
-MOST_HELD = 200
-LARGEST_FILE = 16 * 2**20
+MAX_CACHED = 200
+MAX_FILE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +60,12 @@ class Table:
 
     def __post_init__(self) -> None:
         rows = len(self.x)
-        _check(FEWEST_ROWS <= rows <= MOST_ROWS, f"{rows} rows are not {FEWEST_ROWS} to {MOST_ROWS:,}")
+        _check(MIN_ROWS <= rows <= MAX_ROWS, f"{rows} rows are not {MIN_ROWS} to {MAX_ROWS:,}")
         _check(self.x.shape == (rows, len(self.columns)), f"{len(self.columns)} names are not one for each column")
-        _check(1 <= len(self.columns) <= MOST_COLUMNS, f"{len(self.columns)} inputs are not 1 to {MOST_COLUMNS}")
+        _check(1 <= len(self.columns) <= MAX_COLUMNS, f"{len(self.columns)} inputs are not 1 to {MAX_COLUMNS}")
         _check(self.y.shape == (rows,), f"{self.y.size} answers are not one for each of {rows} rows")
         for values in (self.x, self.y):
-            _check(bool((np.abs(values) <= LARGEST).all()), f"a value is not a number up to {LARGEST:g}")
+            _check(bool((np.abs(values) <= MAX_VALUE).all()), f"a value is not a number up to {MAX_VALUE:g}")
         _check(self.task in ("binary", "classes", "regression"), f"task {self.task!r} is unknown")
         self._check_labels()
 
@@ -98,7 +98,7 @@ class Table:
         words = [packed.get(name) for name in ("task", "answer")]
         _check(all(isinstance(part, list) for part in names), "columns and labels are no lists")
         texts = [*words, *names[0], *names[1]]
-        _check(all(isinstance(text, str) and len(text) <= LONGEST_NAME for text in texts), "a name is no short text")
+        _check(all(isinstance(text, str) and len(text) <= MAX_NAME_LENGTH for text in texts), "a name is no short text")
         return cls(
             tuple(names[0]), _numbers(packed, "x", 2), _numbers(packed, "y", 1), words[0], tuple(names[1]), words[1]
         )
@@ -152,7 +152,7 @@ class Table:
         return file.getvalue()
 
     def _check_labels(self) -> None:
-        classes, fits = len(self.labels), {"binary": (2, 2), "classes": (3, MOST_CLASSES), "regression": (0, 0)}
+        classes, fits = len(self.labels), {"binary": (2, 2), "classes": (3, MAX_CLASSES), "regression": (0, 0)}
         low, high = fits[self.task]
         _check(low <= classes <= high, f"{classes} classes do not go with the task {self.task!r}")
         if classes:
@@ -212,7 +212,7 @@ class Tables:
             table = self._used.setdefault(table.digest, table)
             self._newest[table.digest] = table
             self._newest.move_to_end(table.digest)
-            while len(self._newest) > 1 and (len(self._newest) > MOST_HELD or self._bytes > self._most):
+            while len(self._newest) > 1 and (len(self._newest) > MAX_CACHED or self._bytes > self._most):
                 self._newest.popitem(last=False)
         return table.digest
 
@@ -276,7 +276,7 @@ class Tables:
             raise unknown
         try:
             with self._path(digest).open(encoding="utf-8") as file:
-                found = Table.unpacked(json.loads(file.read(LARGEST_FILE)))
+                found = Table.unpacked(json.loads(file.read(MAX_FILE_BYTES)))
         except (OSError, ValueError, RecursionError):
             raise unknown from None
         if found.digest != digest:

@@ -12,17 +12,17 @@ from dashboard.tracking import run_log
 from dashboard.tracking.run_log import Layout, Measured
 from engine.training import NUMBERS, Epoch, Epochs
 
-ROWS = 4096
+RECORD_EPOCHS = 4096
 """Epochs in a record at most."""
 
-RECORD = 16 * 2**20
+RECORD_BYTES = 16 * 2**20
 """Bytes of a record at most: a quarter of what readers take."""
 
-UNTOLD = (float("nan"),) * len(NUMBERS)
+NOT_LOGGED = (float("nan"),) * len(NUMBERS)
 
 
 @dataclass(slots=True)
-class Telling:
+class LoggedEpoch:
     """One epoch as it was told; None where nothing was said.
 
     numbers          loss, accuracy, validation loss, validation accuracy, learning rate; nan where not told
@@ -44,14 +44,14 @@ class Telling:
     batches: tuple[int, int] = (0, 0)
 
     @property
-    def tells(self) -> bool:
+    def has_content(self) -> bool:
         """Whether there is anything in it."""
         return bool(self.given) or any(one is not None for one in (self.gradient_norms, self.means, self.parameters))
 
     @property
-    def bare(self) -> "Telling":
+    def bare(self) -> "LoggedEpoch":
         """Its numbers alone."""
-        return Telling(self.index, self.numbers, self.layout, given=self.given)
+        return LoggedEpoch(self.index, self.numbers, self.layout, given=self.given)
 
 
 @dataclass(slots=True)
@@ -69,11 +69,11 @@ class Piece:
         return self.block.rows(slice(start, stop))
 
 
-LoggedHistory = tuple[float, ...] | Telling | Epoch | Epochs
+LogEntry = tuple[float, ...] | LoggedEpoch | Epoch | Epochs
 """What is written: index, given and numbers alone, a telling of arrays too, or epochs of the engine's."""
 
 
-class Rows(Sequence):
+class ChainedRows(Sequence):
     """The rows of several tables, of which only those that are asked for are made."""
 
     def __init__(self, tables: Sequence[np.ndarray]) -> None:
@@ -92,21 +92,21 @@ class Rows(Sequence):
 class Block:
     """Tellings of one kind as columns, and their parameters row by row."""
 
-    told: Measured
+    measured: Measured
     parameters: Sequence[np.ndarray]
     layout: Layout
 
     @classmethod
-    def of(cls, group: list[LoggedHistory], layout: Layout) -> "Block":
+    def of(cls, group: list[LogEntry], layout: Layout) -> "Block":
         """The columns of these; layout: that of what was told before."""
         first = group[0]
         if isinstance(first, Epochs):
-            parameters = Rows([one.parameters for one in group])
+            parameters = ChainedRows([one.parameters for one in group])
             return cls(Measured.of(_joined(group)), parameters, _layout_of(first[0])).within_limits()
         if isinstance(first, Epoch):
             return cls._of_epochs(group).within_limits()
-        if isinstance(first, Telling):
-            return cls._of_tellings(group)
+        if isinstance(first, LoggedEpoch):
+            return cls._of_logged(group)
         size, none = len(first), np.empty((len(group), 0))
         columns = np.fromiter(chain.from_iterable(group), float, size * len(group)).reshape(-1, size).T
         index, given, *numbers = columns
@@ -114,7 +114,7 @@ class Block:
         return cls(Measured.of(epochs, _bits(given)), [], layout)
 
     @classmethod
-    def _of_tellings(cls, group: list[Telling]) -> "Block":
+    def _of_logged(cls, group: list[LoggedEpoch]) -> "Block":
         first = group[0]
         index = np.array([one.index for one in group], np.int64)
         numbers = np.array([one.numbers for one in group]).T
@@ -140,21 +140,21 @@ class Block:
     @property
     def epochs(self) -> Epochs:
         """The numbers, norms and means."""
-        return self.told.epochs
+        return self.measured.epochs
 
     @property
     def parts(self) -> np.ndarray:
         """(k,) what is given in each row, as bits: the five numbers, then gradients, activations and parameters."""
         tables = self.epochs.gradient_norms.shape[1], self.epochs.mean_activations.shape[1], len(self.parameters)
         more = sum(32 << place for place, size in enumerate(tables) if size)
-        return self.told.given @ (1 << np.arange(len(NUMBERS))) | more
+        return self.measured.given @ (1 << np.arange(len(NUMBERS))) | more
 
     @property
     def bare(self) -> "Block":
         """The numbers alone."""
         none = np.empty((len(self.epochs), 0))
         columns = self.epochs.columns | {"gradient_norms": none, "mean_activations": none}
-        return Block(Measured.of(Epochs(**columns, widths=()), self.told.given), [], self.layout)
+        return Block(Measured.of(Epochs(**columns, widths=()), self.measured.given), [], self.layout)
 
     def every(self, stride: int) -> "Block":
         """Those whose index is a multiple of the stride."""
@@ -165,7 +165,7 @@ class Block:
     def records(self) -> Iterator["Block"]:
         """The block in pieces, each of which fits a record."""
         width = max(self.epochs.gradient_norms.shape[1] + self.epochs.mean_activations.shape[1], self.layout.sizes[2])
-        step = max(1, RECORD // (8 * (width + 10)))
+        step = max(1, RECORD_BYTES // (8 * (width + 10)))
         for start in range(0, len(self.epochs), step):
             whole = step >= len(self.epochs)
             yield self if whole else self._at(np.arange(start, min(start + step, len(self.epochs))))
@@ -173,42 +173,44 @@ class Block:
     def within_limits(self) -> "Block":
         """What of the block fits a feed: the first layers, the first hidden ones, parameters if all of them do."""
         layers, units, weights = self.layout.sizes
-        if layers <= run_log.MOST_LAYERS and units <= run_log.MOST_UNITS and weights <= run_log.MOST_PARAMETERS:
+        if layers <= run_log.MAX_LAYERS and units <= run_log.MAX_UNITS and weights <= run_log.MAX_PARAMETERS:
             return self
         ends = np.cumsum(self.layout.widths)
-        kept = min(int(np.searchsorted(ends, run_log.MOST_UNITS, side="right")), run_log.MOST_LAYERS)
+        kept = min(int(np.searchsorted(ends, run_log.MAX_UNITS, side="right")), run_log.MAX_LAYERS)
         layout = Layout(
-            self.layout.layers[: run_log.MOST_LAYERS],
+            self.layout.layers[: run_log.MAX_LAYERS],
             self.layout.units[:kept],
-            self.layout.weights if weights <= run_log.MOST_PARAMETERS else (),
+            self.layout.weights if weights <= run_log.MAX_PARAMETERS else (),
         )
         columns = self.epochs.columns
         columns["gradient_norms"] = columns["gradient_norms"][:, : layout.sizes[0]]
         columns["mean_activations"] = columns["mean_activations"][:, : layout.sizes[1]]
-        told = Measured.of(Epochs(**columns, widths=()), self.told.given, self.told.batches)
-        return Block(told, self.parameters if layout.weights else [], layout)
+        measured = Measured.of(Epochs(**columns, widths=()), self.measured.given, self.measured.batches)
+        return Block(measured, self.parameters if layout.weights else [], layout)
 
     def _at(self, places: np.ndarray) -> "Block":
         parameters = [self.parameters[place] for place in places] if self.parameters else []
-        return Block(self.told.rows(places), parameters, self.layout)
+        return Block(self.measured.rows(places), parameters, self.layout)
 
 
-def groups(waiting: list[LoggedHistory]) -> Iterator[tuple[int, int]]:
+def groups(waiting: list[LogEntry]) -> Iterator[tuple[int, int]]:
     """Where tellings of the same kind begin and end, about ROWS epochs together at most."""
     start = 0
-    for kind, run in groupby([_kind(one) if type(one) is Telling else type(one) for one in waiting]):
+    for kind, run in groupby([_kind(one) if type(one) is LoggedEpoch else type(one) for one in waiting]):
         stop = start + len(list(run))
-        step = max(1, ROWS // max(len(one) for one in waiting[start:stop])) if kind is Epochs else ROWS
+        step = (
+            max(1, RECORD_EPOCHS // max(len(one) for one in waiting[start:stop])) if kind is Epochs else RECORD_EPOCHS
+        )
         for place in range(start, stop, step):
             yield place, min(place + step, stop)
         start = stop
 
 
-def _kind(told: Telling) -> tuple:
+def _kind(epoch: LoggedEpoch) -> tuple:
     """What has to be the same for tellings of arrays to go into one record."""
-    known = (None if one is None else one.tobytes() for one in (told.known_layers, told.known_units))
-    given = told.given is None
-    return told.layout, given, told.gradient_norms is None, told.means is None, told.parameters is None, *known
+    known = (None if one is None else one.tobytes() for one in (epoch.known_layers, epoch.known_units))
+    missing = (one is None for one in (epoch.given, epoch.gradient_norms, epoch.means, epoch.parameters))
+    return epoch.layout, *missing, *known
 
 
 def _bits(given: np.ndarray) -> np.ndarray:

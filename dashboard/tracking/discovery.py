@@ -14,47 +14,47 @@ from dashboard.tracking.run_log import born, is_running
 from engine import atomic_write
 
 
-def light(address: str) -> None:
+def announce(address: str) -> None:
     """Let this process be found as a laboratory served at an address, until it ends. Errors are no matter.
 
     address: without a query, such as http://localhost:5006/dashboard
     """
     path = home() / "live" / "servers" / f"{os.getpid()}.json"
-    told = {"address": address, "pid": os.getpid(), "born": born(), "host": socket.gethostname()}
+    record = {"address": address, "pid": os.getpid(), "born": born(), "host": socket.gethostname()}
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write.write(path, json.dumps(told).encode())
-        atexit.register(_put_out, path, os.getpid())
+        atomic_write.write(path, json.dumps(record).encode())
+        atexit.register(_withdraw, path, os.getpid())
 
 
-def lit() -> list[str]:
+def addresses() -> list[str]:
     """The addresses of all laboratories that are served on this machine right now, the newest first."""
     found = []
     with suppress(OSError):
         paths = sorted((home() / "live" / "servers").glob("*.json"), key=lambda path: -path.stat().st_mtime)
         for path in paths:
-            told = _told(path)
-            if told and _is_here(told):
-                found.append(told["address"])
-            elif told is None or told["host"] == socket.gethostname():
+            record = _read(path)
+            if record and _is_here(record):
+                found.append(record["address"])
+            elif record is None or record["host"] == socket.gethostname():
                 path.unlink(missing_ok=True)
     return found
 
 
-def _told(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        told = json.loads(path.read_bytes()[:10_000])
-        parts = urlsplit(told["address"])
-        fits = parts.scheme in ("http", "https") and parts.netloc and type(told["pid"]) is int and told["pid"] > 0
-        return told if fits and isinstance(told["host"], str) and isinstance(told["born"], str) else None
+        record = json.loads(path.read_bytes()[:10_000])
+        parts = urlsplit(record["address"])
+        fits = parts.scheme in ("http", "https") and parts.netloc and type(record["pid"]) is int and record["pid"] > 0
+        return record if fits and isinstance(record["host"], str) and isinstance(record["born"], str) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _is_here(told: dict[str, Any]) -> bool:
-    if told["host"] != socket.gethostname():
+def _is_here(record: dict[str, Any]) -> bool:
+    if record["host"] != socket.gethostname():
         return False
-    return is_running(told["pid"], told["born"]) if os.name == "posix" else _answers(told["address"])
+    return is_running(record["pid"], record["born"]) if os.name == "posix" else _answers(record["address"])
 
 
 def _answers(address: str) -> bool:
@@ -66,7 +66,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _put_out(path: Path, pid: int) -> None:
+def _withdraw(path: Path, pid: int) -> None:
     if os.getpid() == pid:
         with suppress(OSError):
             path.unlink(missing_ok=True)

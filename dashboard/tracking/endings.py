@@ -69,7 +69,7 @@ class Whereabouts:
         self._ending: Ending | None = None
         with _LOCK:
             _KNOWN.add(self)
-        _hear_threads()
+        _watch_threads()
 
     def note(self, frame: FrameType | None) -> None:
         """It was in this frame."""
@@ -84,10 +84,10 @@ class Whereabouts:
         """How it ended where nobody has told: by an exception that came through there, or properly."""
         error = last_unhandled()
         if self._ending is None and error is not None and id(error) != self._before:
-            self.hear(error)
+            self.note_error(error)
         return self._ending or PROPER
 
-    def hear(self, error: BaseException) -> None:
+    def note_error(self, error: BaseException) -> None:
         """An exception was caught by nobody."""
         if any(frame.f_code in self._codes for frame in _frames(error.__traceback__)):
             self._ending = ending(type(error), error)
@@ -127,14 +127,14 @@ def is_ours(error: BaseException) -> bool:
     return not is_of_a_signal(error)
 
 
-def _hear_threads() -> None:
+def _watch_threads() -> None:
     """Hear what ends threads, in front of whatever hears of it already."""
     with _LOCK:
-        if not isinstance(threading.excepthook, _Hearing):
-            threading.excepthook = _Hearing(threading.excepthook)
+        if not isinstance(threading.excepthook, _ThreadHook):
+            threading.excepthook = _ThreadHook(threading.excepthook)
 
 
-class _Hearing:
+class _ThreadHook:
     """A hook for exceptions that end threads, which passes them on."""
 
     def __init__(self, before: Callable[[Any], Any]) -> None:
@@ -144,7 +144,7 @@ class _Hearing:
         with suppress(Exception):
             if told.exc_value is not None and told.exc_type is not SystemExit:
                 for place in list(_KNOWN):
-                    place.hear(told.exc_value)
+                    place.note_error(told.exc_value)
         return self._before(told)
 
 

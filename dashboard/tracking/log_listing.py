@@ -9,8 +9,8 @@ from typing import Self
 
 from dashboard.tracking.run_log import RunLog, Status, run_logs
 
-LISTED = 30
-EVERY = 0.5
+MAX_ENTRIES = 30
+LOOK_INTERVAL_S = 0.5
 """Seconds between two looks at which feeds there are."""
 
 DAMAGED = "damaged"
@@ -56,7 +56,7 @@ class Listing:
     def __init__(self, folder: Path) -> None:
         self.version = 0
         self.entries: tuple[Entry, ...] = ()
-        self._folder, self._looked = folder, -EVERY
+        self._folder, self._looked = folder, -LOOK_INTERVAL_S
         self._known: dict[str, tuple[Stamp, RunLog | str, float]] = {}
         self._states: dict[str, tuple[Stamp, Status]] = {}
 
@@ -73,11 +73,11 @@ class Listing:
     def look(self) -> None:
         """See what is there, if the last look was a while ago."""
         now = time.monotonic()
-        if now < self._looked + EVERY:
+        if now < self._looked + LOOK_INTERVAL_S:
             return
         self._looked = now
         self._find()
-        newest = sorted(self._known, key=lambda key: (self._known[key][2], key), reverse=True)[:LISTED]
+        newest = sorted(self._known, key=lambda key: (self._known[key][2], key), reverse=True)[:MAX_ENTRIES]
         entries = tuple(self._entry(key, *self._known[key][1:]) for key in newest)
         if entries != self.entries:
             self.entries = entries

@@ -14,7 +14,7 @@ import numpy as np
 
 from dashboard.state.run import Setup
 from dashboard.tracking import run_log
-from dashboard.tracking.logged_history import LIGHT, LoggedHistory, Telling, joined
+from dashboard.tracking.logged_history import LIGHT, LoggedEpochs, LoggedHistory, joined
 from dashboard.tracking.non_finite import NotFinite
 from dashboard.tracking.run_log import HEAD, Layout, RunLog
 from engine.datasets import Dataset
@@ -25,13 +25,13 @@ from engine.training import NUMBERS, Epochs
 PIECE = 4 * 2**20
 """Bytes read at once: 5 to 10 ms of work."""
 
-EVERY = 0.05
+POLL_INTERVAL_S = 0.05
 """Seconds between two looks."""
 
-MOST_DATA = 512 * 2**20
+MAX_DATA_BYTES = 512 * 2**20
 """The most bytes of examples that are read."""
 
-MOST_SAID = 5
+MAX_NAMES = 5
 QUANTITIES = {
     "loss": "a loss",
     "validation_loss": "a validation loss",
@@ -92,7 +92,7 @@ class LogReader:
     _all: ClassVar[WeakValueDictionary[str, Self]] = WeakValueDictionary()
 
     def __init__(self, source: RunLog) -> None:
-        self.feed = source
+        self.run_log = source
         self.version = 0
         self.status, self.state = source.status(), run_log.LIVE
         self.damage = ""
@@ -100,12 +100,12 @@ class LogReader:
         self.left_out: dict[str, str] = {}
         self.l1, self.l2 = (_number(source.network.get(name)) for name in ("l1", "l2"))
         self._lock = threading.RLock()
-        self._offset, self._looked, self._stamp = 0, -EVERY, (0, 0)
+        self._offset, self._looked, self._stamp = 0, -POLL_INTERVAL_S, (0, 0)
         self._layout, self._behind, self._rest = Layout(), False, 0
         self._heavy: list[tuple[np.ndarray, np.ndarray]] = []
         self._odd = {name: NotFinite(what) for name, what in QUANTITIES.items()}
         self._data = _data_of(source)
-        self.told = LoggedHistory()
+        self.logged = LoggedHistory()
         self._begin()
         self.poll()
 
@@ -122,7 +122,7 @@ class LogReader:
     @property
     def history(self) -> History:
         """All epochs that were told."""
-        return self.told.history
+        return self.logged.history
 
     @property
     def has_data(self) -> bool:
@@ -131,13 +131,13 @@ class LogReader:
 
     @property
     def diverged(self) -> int | None:
-        losses = self.told.of("loss")
+        losses = self.logged.of("loss")
         return self._odd["loss"].first_after(losses[-1].index if len(losses) else -1)
 
     @property
     def problems(self) -> list[str]:
         """What was not as it should be, as sentences."""
-        found = list(self.said[:MOST_SAID])
+        found = list(self.said[:MAX_NAMES])
         if self.left_out:
             found.append(_not_measured(self.left_out))
         found += filter(None, (odd.in_words() for odd in self._odd.values()))
@@ -151,10 +151,10 @@ class LogReader:
         """Read what is new, at most a few MiB, if the last look was a while ago."""
         with self._lock:
             now = time.monotonic()
-            if now < self._looked + EVERY:
+            if now < self._looked + POLL_INTERVAL_S:
                 return
             self._looked = now
-            stamp = self.feed.stamp()
+            stamp = self.run_log.stamp()
             if stamp != self._stamp or self._behind or self.state == run_log.LIVE:
                 self._read()
             if stamp != self._stamp or self.state == run_log.LIVE:
@@ -163,8 +163,8 @@ class LogReader:
 
     def _look_up(self) -> None:
         """See what has become of whoever tells."""
-        status = self.feed.status()
-        state = self.feed.state(status)
+        status = self.run_log.status()
+        state = self.run_log.state(status)
         if (status.end, status.epochs, state) != (self.status.end, self.status.epochs, self.state):
             self.version += 1
         self.status, self.state = status, state
@@ -175,44 +175,44 @@ class LogReader:
         self.version += 1
 
     def _set_up(self) -> Setup:
-        network = _network_of(self.feed, self._layout.sizes[2]) if self._data else None
+        network = _network_of(self.run_log, self._layout.sizes[2]) if self._data else None
         if network is None:
             return Setup(NO_DATA, NO_DATA if self._validates else None, Sketch(self._layout), "", "unknown")
-        if len(known := self.told.of("parameters")):
+        if len(known := self.logged.of("parameters")):
             network.parameters = known[0].parameters
         train, validation = self._data
-        return Setup(train, validation, network, str(self.feed.network.get("loss")), train.task)
+        return Setup(train, validation, network, str(self.run_log.network.get("loss")), train.task)
 
     @property
     def _validates(self) -> bool:
-        return len(self.told.of("validation_loss")) > 0
+        return len(self.logged.of("validation_loss")) > 0
 
     def _read(self) -> None:
         if self.damage:
             return
         try:
-            content = self.feed.read(self._offset, PIECE)
+            content = self.run_log.read(self._offset, PIECE)
         except OSError:
             return
         self._behind = len(content) >= PIECE
         before = self._offset, len(self.said), len(self.left_out)
-        tellings: list[Telling] = []
+        blocks: list[LoggedEpochs] = []
         try:
-            self._take(content, tellings)
+            self._take(content, blocks)
         except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
             self.damage = f"What comes after byte {self._offset:,} of the feed cannot be read: {error}."
             self.version += 1
         self._rest = len(content) - (self._offset - before[0])
-        self._add(tellings)
+        self._add(blocks)
         if (self._offset, len(self.said), len(self.left_out)) != before:
             self.version += 1
 
-    def _take(self, content: bytes, tellings: list[Telling]) -> None:
+    def _take(self, content: bytes, blocks: list[LoggedEpochs]) -> None:
         """Take in all records that are complete, of the epochs those that are in the layout which holds at the end."""
         start, size = 0, len(content)
         while start + HEAD.size <= size:
             magic, kind, length, checksum = HEAD.unpack_from(content, start)
-            if magic != run_log.MAGIC or length > run_log.LONGEST:
+            if magic != run_log.MAGIC or length > run_log.MAX_RECORD_BYTES:
                 raise ValueError("it is not a record")
             stop = start + HEAD.size + length
             if stop > size:
@@ -220,23 +220,23 @@ class LogReader:
             payload = content[start + HEAD.size : stop]
             if crc32(payload) != checksum:
                 raise ValueError("a checksum does not fit")
-            self._take_record(kind[:1], payload, tellings)
+            self._take_record(kind[:1], payload, blocks)
             self._offset, start = self._offset + HEAD.size + length, stop
 
-    def _take_record(self, kind: bytes, payload: bytes, tellings: list[Telling]) -> None:
+    def _take_record(self, kind: bytes, payload: bytes, blocks: list[LoggedEpochs]) -> None:
         if kind in (run_log.EPOCHS, run_log.EPOCHS_1):
             read = run_log.unpacked if kind == run_log.EPOCHS else run_log.unpacked_1
-            tellings.append(self._told(read(payload, self._layout)))
+            blocks.append(self._logged(read(payload, self._layout)))
         elif kind == run_log.PARAMETERS:
             self._heavy.append(run_log.unpacked_parameters(payload, self._layout))
         elif kind == run_log.LAYOUT:
             layout = Layout.unpacked(payload)
-            self._add(tellings)
-            tellings.clear()
+            self._add(blocks)
+            blocks.clear()
             self._relay(layout)
         elif kind == run_log.LEFT_OUT:
             self.left_out |= run_log.left_out(payload)
-        elif kind == run_log.TOLD:
+        elif kind == run_log.MESSAGE:
             self.said.append(run_log.words(payload))
 
     def _relay(self, layout: Layout) -> None:
@@ -244,10 +244,10 @@ class LogReader:
         if layout == self._layout:
             return
         before, self._layout, self._heavy = self._layout, layout, []
-        self.told = self.told.relaid(lambda epochs: _relaid(epochs, before, layout))
+        self.logged = self.logged.relaid(lambda epochs: _relaid(epochs, before, layout))
         self._begin()
 
-    def _told(self, block: run_log.Measured) -> Telling:
+    def _logged(self, block: run_log.Measured) -> LoggedEpochs:
         """What a block tells in the layout's columns, with nan where it tells nothing, or nothing that is finite."""
         epochs, rows, sizes = block.epochs, len(block.epochs), self._layout.sizes
         columns, given = {"index": epochs.index}, {}
@@ -255,43 +255,43 @@ class LogReader:
             columns[name], given[name] = getattr(epochs, name), block.given[:, place]
         for name, size, known in zip(LIGHT, sizes, (block.known_layers, block.known_units), strict=False):
             table = getattr(epochs, name)
-            told = table.shape[1] == size > 0
-            columns[name] = table if told else np.full((rows, size), np.nan)
-            given[name] = np.tile(known, (rows, 1)) if told else np.zeros((rows, size), bool)
+            logged = table.shape[1] == size > 0
+            columns[name] = table if logged else np.full((rows, size), np.nan)
+            given[name] = np.tile(known, (rows, 1)) if logged else np.zeros((rows, size), bool)
         columns["parameters"], given["parameters"] = self._parameters_at(epochs.index)
-        for name, told in given.items():
-            columns[name] = self._finite(name, epochs.index, columns[name], told)
+        for name, logged in given.items():
+            columns[name] = self._finite(name, epochs.index, columns[name], logged)
         for place, name in enumerate(LIGHT):
-            self.told.count(name, epochs.index, block.batches[:, place])
-        return Telling(Epochs(**columns, widths=self._layout.widths), given)
+            self.logged.count(name, epochs.index, block.batches[:, place])
+        return LoggedEpochs(Epochs(**columns, widths=self._layout.widths), given)
 
     def _parameters_at(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(k, n) the parameters at these epochs, and (k,) at which of them they were told."""
-        parameters, told = np.full((len(index), self._layout.sizes[2]), np.nan), np.zeros(len(index), bool)
+        parameters, logged = np.full((len(index), self._layout.sizes[2]), np.nan), np.zeros(len(index), bool)
         for at, rows in self._heavy:
             order = np.argsort(at, kind="stable")
             places = order[np.searchsorted(at[order], index, side="right") - 1]
             found = at[places] == index
-            parameters[found], told[found] = rows[places[found]], True
+            parameters[found], logged[found] = rows[places[found]], True
         self._heavy = []
-        return parameters, told
+        return parameters, logged
 
-    def _finite(self, name: str, index: np.ndarray, column: np.ndarray, told: np.ndarray) -> np.ndarray:
+    def _finite(self, name: str, index: np.ndarray, column: np.ndarray, logged: np.ndarray) -> np.ndarray:
         """The column with nan where it was not told or is not finite, which is noted."""
-        wide = told[:, None] if column.ndim > told.ndim else told
+        wide = logged[:, None] if column.ndim > logged.ndim else logged
         fine = np.isfinite(column)
-        bad, any_told = wide & ~fine, told
+        bad, any_logged = wide & ~fine, logged
         if column.ndim > 1:
-            bad, any_told = bad.any(axis=1), told.any(axis=1) if told.ndim > 1 else told
-        self._odd[name].note(index[any_told], bad[any_told])
-        return column if fine.all() and told.all() else np.where(wide & fine, column, np.nan)
+            bad, any_logged = bad.any(axis=1), logged.any(axis=1) if logged.ndim > 1 else logged
+        self._odd[name].note(index[any_logged], bad[any_logged])
+        return column if fine.all() and logged.all() else np.where(wide & fine, column, np.nan)
 
-    def _add(self, tellings: Sequence[Telling]) -> None:
+    def _add(self, blocks: Sequence[LoggedEpochs]) -> None:
         """Put in what was told."""
-        if not tellings:
+        if not blocks:
             return
-        first, validated = not len(self.told), self._validates
-        if self.told.add(joined(tellings)) or first or self._validates != validated:
+        first, validated = not len(self.logged), self._validates
+        if self.logged.add(joined(blocks)) or first or self._validates != validated:
             self._begin()
 
 
@@ -300,14 +300,14 @@ def _not_measured(layers: Mapping[str, str]) -> str:
     reasons: dict[str, list[str]] = {}
     for name, why in layers.items():
         reasons.setdefault(why, []).append(name)
-    words = [f"{_few(names)} ({why})" for why, names in list(reasons.items())[:MOST_SAID]]
+    words = [f"{_few(names)} ({why})" for why, names in list(reasons.items())[:MAX_NAMES]]
     return f"Not measured: {'; '.join(words)}."
 
 
 def _few(names: Sequence[str]) -> str:
     """Names one after the other, of many the first."""
-    more = f" and {len(names) - MOST_SAID} more" if len(names) > MOST_SAID else ""
-    return ", ".join(names[:MOST_SAID]) + more
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def _relaid(epochs: Epochs, before: Layout, after: Layout) -> Epochs:
@@ -340,12 +340,13 @@ def _moved(table: np.ndarray, old: Sequence[tuple[str, int]], new: Sequence[tupl
 
 def _network_of(source: RunLog, parameters: int) -> Network | None:
     """The network that a feed tells of, if it is one of ours and fits the parameters."""
-    told = source.network
+    about = source.network
     try:
-        sizes = [int(size) for size in told["sizes"]][:100]
+        sizes = [int(size) for size in about["sizes"]][:100]
         if sum((a + 1) * b for a, b in pairwise(sizes)) != parameters:
             return None
-        return Network(sizes, [str(name) for name in told["activations"]], str(told["output"]), skip=bool(told["skip"]))
+        activations = [str(name) for name in about["activations"]]
+        return Network(sizes, activations, str(about["output"]), skip=bool(about["skip"]))
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
@@ -359,7 +360,7 @@ def _data_of(source: RunLog) -> tuple[Dataset, Dataset | None] | None:
         if not path.is_file():
             return None
         with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MOST_DATA:
+            if sum(member.file_size for member in archive.infolist()) > MAX_DATA_BYTES:
                 return None
         with np.load(path, allow_pickle=False) as arrays:
             parts = {name: arrays[name] for name in ("x", "y", "x_held_out", "y_held_out") if name in arrays}
@@ -373,7 +374,7 @@ def _data_of(source: RunLog) -> tuple[Dataset, Dataset | None] | None:
 
 def _dataset(source: RunLog, x: np.ndarray, y: np.ndarray) -> Dataset:
     task, outputs = source.network["task"], int(source.network["sizes"][-1])
-    fits = 0 < len(x) == len(y) and len(x) <= run_log.MOST_EXAMPLES
+    fits = 0 < len(x) == len(y) and len(x) <= run_log.MAX_EXAMPLES
     if x.ndim != 2 or not fits or x.shape[1] != source.network["sizes"][0]:
         raise ValueError(f"examples of shape {x.shape} do not fit the network")
     if task not in ("binary", "classes", "regression") or not np.isfinite(x).all():

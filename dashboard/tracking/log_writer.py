@@ -16,16 +16,16 @@ from dataclasses import replace
 import numpy as np
 
 from dashboard.tracking import run_log
-from dashboard.tracking.batching import Block, LoggedHistory, Piece, Telling, groups, stacked
+from dashboard.tracking.batching import Block, LogEntry, LoggedEpoch, Piece, groups, stacked
 from dashboard.tracking.run_log import Layout, RunLog, Status
 from engine.training import Epoch, Epochs
 
 log = logging.getLogger(__name__)
 
-EVERY = 0.1
+FLUSH_INTERVAL_S = 0.1
 """Seconds between two flushes."""
 
-SIGN = 2.0
+HEARTBEAT_INTERVAL_S = 2.0
 """Seconds between two signs of life where there is nothing to tell."""
 
 AT_ONCE = 2**19
@@ -39,7 +39,7 @@ WAITING = 64 * 2**20
 RESERVE = 2**16
 """Bytes that are kept free for losses and the end: some thousand epochs on a disk that is full."""
 
-PATIENCE = 10.0
+CLOSE_TIMEOUT_S = 10.0
 """Seconds that the end waits for a disk that does not answer."""
 
 AGAIN = 1.0
@@ -83,9 +83,9 @@ class LogWriter:
 
     def __init__(self, told: RunLog, limit: int = BYTES) -> None:
         """Raises OSError where nothing can be written, RuntimeError where no thread can be had."""
-        self.feed = told
+        self.run_log = told
         self.ending: Callable[[], tuple[str, str]] = lambda: (run_log.ENDED, "")
-        self._queue: deque[LoggedHistory | Piece] = deque()
+        self._queue: deque[LogEntry | Piece] = deque()
         self._piece: Piece | None = None
         self._waiting, self._size = 0, 0
         self._layout: Layout | None = None
@@ -125,14 +125,14 @@ class LogWriter:
             if self._waiting > WAITING:
                 self._make_room()
 
-    def take_arrays(self, telling: Telling) -> None:
+    def take_arrays(self, entry: LoggedEpoch) -> None:
         """Likewise, where arrays are told that may be large."""
-        self._waiting += 0 if telling.parameters is None else telling.parameters.nbytes
-        self._queue.append(telling)
+        self._waiting += 0 if entry.parameters is None else entry.parameters.nbytes
+        self._queue.append(entry)
         if self._waiting > WAITING or len(self._queue) > MANY:
             self._make_room()
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Write a sentence for whoever watches, once."""
         if text not in self._told and len(self._told) < 100:
             self._told.add(text)
@@ -141,7 +141,7 @@ class LogWriter:
     def leave_out(self, name: str, why: str) -> None:
         """Write that something is not measured, and why; of each name the first reason."""
         name = name[:100]
-        if name not in self._left_out and len(self._left_out) < run_log.MOST_LEFT_OUT:
+        if name not in self._left_out and len(self._left_out) < run_log.MAX_LEFT_OUT:
             self._left_out[name] = why
             self._to_leave_out[name] = why
 
@@ -155,7 +155,7 @@ class LogWriter:
 
     def close(self, end: str = run_log.ENDED, error: str = "") -> None:
         """Write the rest, and how it has ended; error: the class of the exception that ended it."""
-        if self.is_mine and self._writing.acquire(timeout=PATIENCE):
+        if self.is_mine and self._writing.acquire(timeout=CLOSE_TIMEOUT_S):
             self._close(end, error)
 
     def release(self, end: str = run_log.ENDED, error: str = "") -> None:
@@ -170,11 +170,11 @@ class LogWriter:
 
     def amend(self, end: str, error: str) -> None:
         """Write that it has ended otherwise than was said, after it was closed. Errors are no matter."""
-        if self.is_mine or os.getpid() != self.feed.pid:
+        if self.is_mine or os.getpid() != self.run_log.pid:
             return
         self._status = replace(self._status, end=end, error=error)
         with suppress(OSError):
-            self._status_file = os.open(self.feed.folder / "status", os.O_RDWR | getattr(os, "O_BINARY", 0))
+            self._status_file = os.open(self.run_log.folder / "status", os.O_RDWR | getattr(os, "O_BINARY", 0))
             try:
                 self._write_status()
             finally:
@@ -182,13 +182,13 @@ class LogWriter:
 
     def _open(self) -> None:
         binary = getattr(os, "O_BINARY", 0)
-        self._file = os.open(self.feed.records, os.O_WRONLY | os.O_APPEND | binary)
+        self._file = os.open(self.run_log.records, os.O_WRONLY | os.O_APPEND | binary)
         try:
-            self._status_file = os.open(self.feed.folder / "status", os.O_RDWR | os.O_CREAT | binary, 0o644)
+            self._status_file = os.open(self.run_log.folder / "status", os.O_RDWR | os.O_CREAT | binary, 0o644)
             try:
                 self._write_status()
                 with suppress(OSError):
-                    (self.feed.folder / "reserve").write_bytes(os.urandom(RESERVE))
+                    (self.run_log.folder / "reserve").write_bytes(os.urandom(RESERVE))
                 about = weakref.ref(self), self._wake, self._released
                 threading.Thread(target=_keep_writing, args=about, daemon=True, name="log writer").start()
             except BaseException:
@@ -207,9 +207,9 @@ class LogWriter:
                 self._refused = str(error)
                 log.warning(
                     "the run %r cannot be written: %s (%s); make room there, or set DESCENT_LAB_HOME to another folder",
-                    self.feed.name,
+                    self.run_log.name,
                     error,
-                    self.feed.folder,
+                    self.run_log.folder,
                 )
 
     def _close(self, end: str, error: str) -> None:
@@ -235,7 +235,7 @@ class LogWriter:
                 with suppress(OSError):
                     os.close(file)
             with suppress(OSError):
-                (self.feed.folder / "reserve").unlink(missing_ok=True)
+                (self.run_log.folder / "reserve").unlink(missing_ok=True)
             self._queue.clear()
             self._last = self._piece = None
             _OPEN.discard(self)
@@ -253,7 +253,7 @@ class LogWriter:
             self._write_words()
         finally:
             self._queue.extendleft(reversed(waiting[written:]))
-        if waiting or time.monotonic() > self._signed + SIGN:
+        if waiting or time.monotonic() > self._signed + HEARTBEAT_INTERVAL_S:
             self._write_status()
 
     def _write_words(self) -> None:
@@ -264,10 +264,10 @@ class LogWriter:
             for name in told:
                 del self._to_leave_out[name]
         while self._says:
-            self._append(run_log.record(run_log.TOLD, run_log.packed_words(self._says[0])))
+            self._append(run_log.record(run_log.MESSAGE, run_log.packed_words(self._says[0])))
             self._says.popleft()
 
-    def _taken(self) -> list[LoggedHistory]:
+    def _taken(self) -> list[LogEntry]:
         """What was taken since this was last asked for.
 
         The training may go on through the newest piece meanwhile; it comes again, in case that its end was missed.
@@ -279,28 +279,28 @@ class LogWriter:
         told = [one.rows() if type(one) is Piece else one for one in taken]
         return [one for one in told if type(one) is not Epochs or len(one)]
 
-    def _write_some(self, group: list[LoggedHistory], waiting: int) -> None:
+    def _write_some(self, group: list[LogEntry], waiting: int) -> None:
         """Write epochs of one kind; where that fails for another reason than the disk, their numbers alone."""
         try:
             self._write_group(Block.of(group, self._layout or Layout()), group[-1], waiting)
         except OSError:
             raise
         except Exception as error:
-            log.exception("some of the run %r was not written; its training goes on", self.feed.name)
-            self.say(f"Something could not be written: {type(error).__name__}.")
+            log.exception("some of the run %r was not written; its training goes on", self.run_log.name)
+            self.report(f"Something could not be written: {type(error).__name__}.")
             with suppress(ValueError, TypeError, IndexError):
-                bare = [one.bare if type(one) is Telling else one for one in group]
+                bare = [one.bare if type(one) is LoggedEpoch else one for one in group]
                 self._write_group(Block.of(bare, self._layout or Layout()).bare, bare[-1], waiting)
 
-    def _write_group(self, block: Block, newest: LoggedHistory, waiting: int) -> None:
+    def _write_group(self, block: Block, newest: LogEntry, waiting: int) -> None:
         """Write a block, of so many epochs that wait: its parameters first, then all else."""
         self._tell_what_is_cut(block, newest)
         stride = self._whole.stride
         if stride > 1:
-            self.say("There was so much to tell that from here on only some epochs were written, evenly spaced.")
+            self.report("There was so much to tell that from here on only some epochs were written, evenly spaced.")
         apart = max(stride, self._stride_of_parameters(block, waiting))
         self._write_block(block.every(stride), apart)
-        index, loss = int(block.epochs.index[-1]), block.epochs.loss[block.told.given[:, 0]]
+        index, loss = int(block.epochs.index[-1]), block.epochs.loss[block.measured.given[:, 0]]
         last = newest[-1] if isinstance(newest, Epochs) else newest
         self._last = last if index % apart else None
         epochs = self._status.epochs + len(block.epochs)
@@ -308,7 +308,7 @@ class LogWriter:
             self._status, epochs=epochs, epoch=index, loss=float(loss[-1]) if len(loss) else self._status.loss
         )
 
-    def _tell_what_is_cut(self, block: Block, newest: LoggedHistory) -> None:
+    def _tell_what_is_cut(self, block: Block, newest: LogEntry) -> None:
         """Say what of a network of ours is beyond the limits of a feed."""
         if type(newest) not in (Epoch, Epochs):
             return
@@ -319,7 +319,7 @@ class LogWriter:
             if kept < size:
                 self.leave_out(f"{kind} of layers {kept + 1} to {size}", "there are more than can be shown")
         if weights < sizes[2]:
-            self.leave_out("parameters", f"there are {sizes[2]:,}; the most are {run_log.MOST_PARAMETERS:,}")
+            self.leave_out("parameters", f"there are {sizes[2]:,}; the most are {run_log.MAX_PARAMETERS:,}")
 
     def _stride_of_parameters(self, block: Block, waiting: int) -> int:
         """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
@@ -349,21 +349,21 @@ class LogWriter:
             if error.errno not in FULL:
                 raise
             with suppress(OSError):
-                (self.feed.folder / "reserve").unlink(missing_ok=True)
+                (self.run_log.folder / "reserve").unlink(missing_ok=True)
             self._append_epochs(block.bare)
             if is_large:
                 self._note_full(first)
             return
         if is_large and self._full_from >= 0:
             self._full_from = -1
-            self.say(f"From epoch {first:,} on there was room on the disk again, and all is kept.")
+            self.report(f"From epoch {first:,} on there was room on the disk again, and all is kept.")
 
     def _note_full(self, index: int) -> None:
         self._small_until = time.monotonic() + AGAIN
         if self._full_from < 0:
             self._full_from = index
-            self.say(FULL_FROM.format(index))
-            log.warning("the run %r: %s (%s)", self.feed.name, FULL_FROM.format(index), self.feed.folder)
+            self.report(FULL_FROM.format(index))
+            log.warning("the run %r: %s (%s)", self.run_log.name, FULL_FROM.format(index), self.run_log.folder)
             self._write_words()
 
     def _append_layout(self, layout: Layout) -> None:
@@ -372,7 +372,7 @@ class LogWriter:
             self._layout = layout
 
     def _append_epochs(self, block: Block) -> None:
-        payload = run_log.packed(block.told)
+        payload = run_log.packed(block.measured)
         self._append(run_log.record(run_log.EPOCHS, payload))
         self._whole.spend(len(payload))
         self._check_order(block.epochs.index, block.parts)
@@ -381,10 +381,10 @@ class LogWriter:
         """Say which epochs come late or tell again what was told; what adds to an epoch is as it should be."""
         in_order = index[0] > self._newest and (np.diff(index) > 0).all()
         late = [] if in_order else self._late_ones(index, parts)
-        for one in late[: MOST_SAID + 1]:
+        for one in late[: MAX_NAMES + 1]:
             self._late += 1
             few = f"Epoch {one} was told twice or late; it is shown in its place, as it was told last."
-            self.say(few if self._late <= MOST_SAID else MANY_LATE)
+            self.report(few if self._late <= MAX_NAMES else MANY_LATE)
         self._seen = tuple(
             np.concatenate([old[-REMEMBERED:], new])[-REMEMBERED:]
             for old, new in zip(self._seen, (index, parts), strict=True)
@@ -414,7 +414,7 @@ class LogWriter:
             half = list(self._queue)[1::2]
             self._queue.clear()
             self._queue.extend(half)
-            self.say("Some epochs are lost: the disk did not take them for so long that there was no more room.")
+            self.report("Some epochs are lost: the disk did not take them for so long that there was no more room.")
             self._waiting //= 2
 
     def _append(self, content: bytes) -> None:
@@ -440,7 +440,7 @@ FULL_FROM = (
     "gradients, activations and parameters are not."
 )
 MANY_LATE = "More epochs were told twice or late; each is shown in its place, as it was told last."
-MOST_SAID = 5
+MAX_NAMES = 5
 
 _OPEN: "weakref.WeakSet[LogWriter]" = weakref.WeakSet()
 
@@ -450,7 +450,7 @@ def _keep_writing(
 ) -> None:
     """Flush again and again, until the scribe is closed or forgotten."""
     while True:
-        wake.wait(EVERY)
+        wake.wait(FLUSH_INTERVAL_S)
         wake.clear()
         while released:
             writer, end, error = released.pop()
@@ -463,7 +463,7 @@ def _keep_writing(
             writer.flush()
         except Exception:
             with suppress(Exception):
-                log.exception("the run %r was not written; its training goes on", writer.feed.name)
+                log.exception("the run %r was not written; its training goes on", writer.run_log.name)
         del writer
 
 

@@ -14,12 +14,12 @@ LIGHT = ("gradient_norms", "mean_activations")
 TABLES = (*LIGHT, "parameters")
 """The columns with several numbers per epoch, in the order of a layout's sizes."""
 
-MOST_COUNTED = 10_000
+MAX_COUNTED_EPOCHS = 10_000
 """Epochs of which the number of batches is remembered before those that are not kept any more are forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
-class Telling:
+class LoggedEpochs:
     """Epochs as they were told, of which not every number need have been.
 
     epochs   with nan where nothing was told
@@ -29,7 +29,7 @@ class Telling:
     epochs: Epochs
     given: dict[str, np.ndarray]
 
-    def in_order(self) -> "Telling":
+    def in_order(self) -> "LoggedEpochs":
         """One row for each epoch, by their indices: of each number the one that was given last."""
         index = self.epochs.index
         if (np.diff(index) > 0).all():
@@ -38,9 +38,9 @@ class Telling:
         known, group = np.unique(index[order], return_inverse=True)
         columns, given = {"index": known}, {}
         for name in COLUMNS[1:]:
-            table, told = getattr(self.epochs, name)[order], self.given[name][order]
-            columns[name], given[name] = _last_given(table, told, group, len(known))
-        return Telling(Epochs(**columns, widths=self.epochs.widths), given)
+            table, logged = getattr(self.epochs, name)[order], self.given[name][order]
+            columns[name], given[name] = _last_given(table, logged, group, len(known))
+        return LoggedEpochs(Epochs(**columns, widths=self.epochs.widths), given)
 
     def over(self, before: Epochs) -> Epochs:
         """The epochs, with what was not given of them as it is in those of `before` with the same indices."""
@@ -48,20 +48,20 @@ class Telling:
         theirs = np.flatnonzero(np.isin(before.index, self.epochs.index))
         columns = {name: column.copy() for name, column in self.epochs.columns.items()}
         for name in COLUMNS[1:]:
-            told = self.given[name][places]
-            if columns[name].ndim > told.ndim:
-                told = told[:, None]
-            columns[name][places] = np.where(told, columns[name][places], getattr(before, name)[theirs])
+            logged = self.given[name][places]
+            if columns[name].ndim > logged.ndim:
+                logged = logged[:, None]
+            columns[name][places] = np.where(logged, columns[name][places], getattr(before, name)[theirs])
         return Epochs(**columns, widths=self.epochs.widths)
 
 
-def joined(tellings: Sequence[Telling]) -> Telling:
+def joined(blocks: Sequence[LoggedEpochs]) -> LoggedEpochs:
     """Tellings in one layout as one."""
-    first, *others = tellings
+    first, *others = blocks
     if not others:
         return first
-    given = {name: np.concatenate([one.given[name] for one in tellings]) for name in first.given}
-    return Telling(first.epochs.then(*(one.epochs for one in others)), given)
+    given = {name: np.concatenate([one.given[name] for one in blocks]) for name in first.given}
+    return LoggedEpochs(first.epochs.then(*(one.epochs for one in others)), given)
 
 
 class LoggedHistory:
@@ -97,13 +97,13 @@ class LoggedHistory:
         """Of how many batches a column is an average at an epoch; 0 where nobody counted."""
         return self._batches.get(column, {}).get(index, 0)
 
-    def add(self, telling: Telling) -> bool:
+    def add(self, block: LoggedEpochs) -> bool:
         """Put in what was told; whether pictures have to begin anew, as what they have shown is another."""
-        telling = telling.in_order()
-        epochs, first = telling.epochs, int(telling.epochs.index[0])
+        block = block.in_order()
+        epochs, first = block.epochs, int(block.epochs.index[0])
         if len(self) and first <= self.last:
             self.is_amended = True
-            epochs = telling.over(self._rows_from(first))
+            epochs = block.over(self._rows_from(first))
         return self._put_all(epochs)
 
     def count(self, column: str, index: np.ndarray, batches: np.ndarray) -> None:
@@ -111,24 +111,24 @@ class LoggedHistory:
         counts = self._batches[column]
         counted = batches > 0
         counts.update(zip(index[counted].tolist(), batches[counted].tolist(), strict=True))
-        if len(counts) > MOST_COUNTED:
+        if len(counts) > MAX_COUNTED_EPOCHS:
             known = np.array(list(counts))
             for one in known[~self._of[column].holds(known)].tolist():
                 del counts[one]
 
     def relaid(self, relaid: Callable[[Epochs], Epochs]) -> "LoggedHistory":
         """The same in another layout, into which a function brings epochs; their numbers stay as they are."""
-        told = LoggedHistory()
-        told.has_gaps, told.is_amended, told._batches = self.has_gaps, True, self._batches
+        logged = LoggedHistory()
+        logged.has_gaps, logged.is_amended, logged._batches = self.has_gaps, True, self._batches
         if not len(self):
-            return told
-        told.history.stride = self.history.stride
-        told._put_all(relaid(self.history.epochs()))
+            return logged
+        logged.history.stride = self.history.stride
+        logged._put_all(relaid(self.history.epochs()))
         for name, history in self._of.items():
-            if history is not self.history and len(history) and told._of[name] is not told.history:
+            if history is not self.history and len(history) and logged._of[name] is not logged.history:
                 rows = relaid(history.epochs())
-                told._put(name, rows.rows(_known(rows, name)), np.empty(0, int))
-        return told
+                logged._put(name, rows.rows(_known(rows, name)), np.empty(0, int))
+        return logged
 
     def _rows_from(self, first: int) -> Epochs:
         """All epochs that are kept from this one on."""
@@ -188,7 +188,7 @@ class LoggedFrame(Frame):
     asked   the epoch that is asked for, where this is the one before it at which something was measured; else -1
     """
 
-    told: LoggedHistory
+    logged: LoggedHistory
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     asked: int = -1
 
@@ -202,7 +202,7 @@ class LoggedFrame(Frame):
 
     @property
     def is_sparse(self) -> bool:
-        return self.told.has_gaps or self.told.is_amended or self.history is not self.told.history
+        return self.logged.has_gaps or self.logged.is_amended or self.history is not self.logged.history
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -213,16 +213,16 @@ class LoggedFrame(Frame):
         return self.names[1]
 
     def measured(self, column: str) -> Frame:
-        history = self.told.of(column)
+        history = self.logged.of(column)
         if history is self.history or not len(history):
             return self
         return replace(self, history=history, stride=history.stride, epoch=history.at(self.cursor), asked=self.cursor)
 
     def batches(self, column: str) -> int:
-        return self.told.batches(column, self.epoch.index)
+        return self.logged.batches(column, self.epoch.index)
 
     def knows(self, column: str) -> bool:
-        return len(self.told.of(column)) > 0
+        return len(self.logged.of(column)) > 0
 
     def network(self) -> Network:
         network = self.setup.network.copy()
@@ -233,9 +233,9 @@ class LoggedFrame(Frame):
         return self.history.kept(after, self.cursor)
 
     def unmeasured(self, stride: int) -> np.ndarray:
-        told, known = (history.indices(self.cursor) // stride for history in (self.told.history, self.history))
-        missing = np.setdiff1d(told, known)
-        return self.told.history.indices(self.cursor)[np.searchsorted(told, missing)]
+        logged, known = (history.indices(self.cursor) // stride for history in (self.logged.history, self.history))
+        missing = np.setdiff1d(logged, known)
+        return self.logged.history.indices(self.cursor)[np.searchsorted(logged, missing)]
 
 
 def _known(epochs: Epochs, name: str) -> np.ndarray:
@@ -271,13 +271,13 @@ def _rebuilt(history: History, epochs: Epochs, without: np.ndarray) -> History:
     return fresh
 
 
-def _last_given(table: np.ndarray, told: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
+def _last_given(table: np.ndarray, logged: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each group of rows the values that were told last, and which there are."""
-    places = np.where(told, np.arange(len(told)).reshape(-1, *[1] * (told.ndim - 1)), -1)
-    last = np.full((groups, *told.shape[1:]), -1)
+    places = np.where(logged, np.arange(len(logged)).reshape(-1, *[1] * (logged.ndim - 1)), -1)
+    last = np.full((groups, *logged.shape[1:]), -1)
     np.maximum.at(last, group, places)
     found = last >= 0
-    if table.ndim > told.ndim:
+    if table.ndim > logged.ndim:
         return np.where(found[:, None], table[last], np.nan), found
     values = np.take_along_axis(table, last, axis=0) if table.ndim > 1 else table[last]
     return np.where(found, values, np.nan), found

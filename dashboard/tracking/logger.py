@@ -30,7 +30,7 @@ import numpy as np
 
 from dashboard.storage.run_archive import home
 from dashboard.tracking import discovery, run_log
-from dashboard.tracking.batching import UNTOLD, Telling
+from dashboard.tracking.batching import NOT_LOGGED, LoggedEpoch
 from dashboard.tracking.endings import (
     BROKEN_OFF,
     PROPER,
@@ -44,18 +44,18 @@ from dashboard.tracking.endings import (
 from dashboard.tracking.log_writer import LogWriter
 from dashboard.tracking.name_clash import strangers
 from dashboard.tracking.run_log import RunLog
-from dashboard.tracking.sampler import MOST_OURS, MOST_WEIGHTS, Sampler, number, reason, short
+from dashboard.tracking.sampler import MAX_OWN_PARAMETERS, MAX_PARAMETERS, Sampler, number, reason, short
 from engine.training import Epoch
 
 log = logging.getLogger(__name__)
 
-SHOWN: list[Callable[["Logger"], bool]] = []
+DISPLAYS: list[Callable[["Logger"], bool]] = []
 """Other ways of showing a run than a browser: each is asked with the lab, and says whether it has shown it."""
 
-LOOKED = 3.0
+PAGE_OPEN_S = 3.0
 """Seconds for which a page of watched runs is taken to be open after its last sign."""
 
-MOST_EPOCH = 2**53 - 1
+MAX_EPOCH = 2**53 - 1
 """The last epoch that every number in between holds exactly."""
 
 NAN = float("nan")
@@ -146,27 +146,28 @@ class Logger:
                 raise RuntimeError("a forked process, or one that is over, tells nothing")
             if not self._place.is_noted:
                 self._place.note(sys._getframe(1))
-            index = epoch if type(epoch) is int and 0 <= epoch <= MOST_EPOCH else self._index(epoch)
+            index = epoch if type(epoch) is int and 0 <= epoch <= MAX_EPOCH else self._index(epoch)
             self._next = index + 1
             given, numbers = 0, []
-            told = loss, accuracy, validation_loss, validation_accuracy, learning_rate
-            for place, value in enumerate(told):
+            values = loss, accuracy, validation_loss, validation_accuracy, learning_rate
+            for place, value in enumerate(values):
                 if type(value) is not float:
                     value = None if value is None else self._number(KINDS[place], value)
                 given |= (value is not None) << place
                 numbers.append(NAN if value is None else value)
             if more or others:
-                self._say_unknown(more, others)
+                self._report_unknown(more, others)
             if gradients is None and activations is None and parameters is None:
                 idle = self._probe is not None and self._probe.is_idle
                 if idle:
-                    self._say_seldom(index)
+                    self._report_thinning(index)
                 if idle or not self._has_arrays:
                     if given:
                         writer.take((index, given, *numbers))
                     return
             self._log_arrays(
-                Telling(index, tuple(numbers), self._sampler.layout, given=given), (gradients, activations, parameters)
+                LoggedEpoch(index, tuple(numbers), self._sampler.layout, given=given),
+                (gradients, activations, parameters),
             )
         except BaseException as error:
             if not is_ours(error):
@@ -190,7 +191,7 @@ class Logger:
             if probe is not None:
                 probe.remove()
                 if (late := probe.late()) is not None:
-                    self._tell_late(late)
+                    self._log_late(late)
         finally:
             if self._writer is not None:
                 self._writer.close(end, error)
@@ -227,49 +228,49 @@ class Logger:
     def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
         self.close(*ending(kind, error))
 
-    def _log_arrays(self, telling: Telling, arrays: tuple[Any, Any, Any]) -> None:
+    def _log_arrays(self, entry: LoggedEpoch, arrays: tuple[Any, Any, Any]) -> None:
         """Tell the numbers, whatever becomes of the arrays, and what is measured of these."""
         try:
             if self._probe is not None and all(one is None for one in arrays):
-                self._log_module(telling)
+                self._log_module(entry)
             elif perf_counter() >= self._sampler.rest_until:
                 self._sampler.begin()
-                self._measure(telling, *arrays)
+                self._measure(entry, *arrays)
             else:
-                self._say_seldom(telling.index)
+                self._report_thinning(entry.index)
         finally:
-            if telling.tells:
-                self._writer.take_arrays(telling)
+            if entry.has_content:
+                self._writer.take_arrays(entry)
 
-    def _log_module(self, telling: Telling) -> None:
+    def _log_module(self, entry: LoggedEpoch) -> None:
         """Measure what is read off the module, and tell what is known now of an epoch before."""
         self._sampler.begin()
-        found = self._probe.read(telling.index)
+        found = self._probe.read(entry.index)
         if found.late is not None:
-            self._tell_late(found.late)
+            self._log_late(found.late)
         if found.is_empty:
-            self._say_seldom(telling.index)
+            self._report_thinning(entry.index)
             return
-        self._measured_at = telling.index
-        telling.batches = found.batches
-        self._measure(telling, found.gradients, found.activations, found.parameters)
+        self._measured_at = entry.index
+        entry.batches = found.batches
+        self._measure(entry, found.gradients, found.activations, found.parameters)
         self._probe.rest_until(self._sampler.rest_until)
 
-    def _measure(self, telling: Telling, gradients: Any, activations: Any, parameters: Any) -> None:
+    def _measure(self, entry: LoggedEpoch, gradients: Any, activations: Any, parameters: Any) -> None:
         """Put numbers of the arrays into the telling."""
         if parameters is None and self._network is not None:
             parameters = {"all": self._network.parameters}
-        whole = self._network is not None and self._network.parameters.size <= MOST_OURS
-        found = self._sampler.read(gradients, activations, parameters, MOST_OURS if whole else MOST_WEIGHTS)
-        telling.layout = found.layout
-        telling.gradient_norms, telling.known_layers = found.gradient_norms, found.known_layers
-        telling.means, telling.known_units, telling.parameters = found.means, found.known_units, found.parameters
+        whole = self._network is not None and self._network.parameters.size <= MAX_OWN_PARAMETERS
+        found = self._sampler.read(gradients, activations, parameters, MAX_OWN_PARAMETERS if whole else MAX_PARAMETERS)
+        entry.layout = found.layout
+        entry.gradient_norms, entry.known_layers = found.gradient_norms, found.known_layers
+        entry.means, entry.known_units, entry.parameters = found.means, found.known_units, found.parameters
 
-    def _tell_late(self, late: Any) -> None:
+    def _log_late(self, late: Any) -> None:
         """Tell the gradients of an epoch that was told before they were known."""
-        telling = Telling(late.index, UNTOLD, self._sampler.layout, given=0, batches=(late.batches, 0))
-        self._measure(telling, late.gradients, None, None)
-        self._writer.take_arrays(telling)
+        entry = LoggedEpoch(late.index, NOT_LOGGED, self._sampler.layout, given=0, batches=(late.batches, 0))
+        self._measure(entry, late.gradients, None, None)
+        self._writer.take_arrays(entry)
 
     @_harmless
     def _begin(
@@ -287,17 +288,17 @@ class Logger:
         if _is_read_again(sys._getframe(1)):
             return
         self.name = str(name)
-        told, examples = _of_ours(self._network, data, validation, loss, l1, l2)
-        found = RunLog.begun(self.name, told)
-        many = any(len(one) > run_log.MOST_EXAMPLES for one in examples.values())
+        about, examples = _of_ours(self._network, data, validation, loss, l1, l2)
+        found = RunLog.begun(self.name, about)
+        many = any(len(one) > run_log.MAX_EXAMPLES for one in examples.values())
         if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
         self._writer, self.id = LogWriter(found), found.id
         self._sampler = Sampler(self._writer.leave_out)
         if many:
-            self._writer.say(TOO_MANY)
+            self._writer.report(TOO_MANY)
         if others:
-            self._writer.say(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
+            self._writer.report(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
         if module is not None:
             self._attach(module)
         self._show(open_browser)
@@ -311,10 +312,10 @@ class Logger:
     @_harmless
     def _show(self, open_browser: bool | None) -> None:
         """Say where it can be seen, and open it there."""
-        if [shown for shown in SHOWN if shown(self)]:
+        if [shown for shown in DISPLAYS if shown(self)]:
             return
         opens = _may_open() if open_browser is None else open_browser
-        servers = discovery.lit()
+        servers = discovery.addresses()
         if servers:
             self.address = f"{servers[0]}?page=watch&feed={self.id}"
             if opens and not _is_looked_at():
@@ -332,48 +333,48 @@ class Logger:
                 found = number(value)
         except Exception as error:
             let_pass(error)
-            self._writer.say(f"{kind}: {reason(error)}; it is not shown.")
+            self._writer.report(f"{kind}: {reason(error)}; it is not shown.")
             return None
         if isinstance(value, str):
-            self._writer.say(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
+            self._writer.report(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
         return found
 
     def _index(self, epoch: Any) -> int:
         """The epoch as a whole number; the next one, and a word about it, where it is none."""
-        following = min(self._next, MOST_EPOCH)
+        following = min(self._next, MAX_EPOCH)
         if epoch is None:
             return following
         try:
-            told = number(epoch)
+            index = number(epoch)
         except Exception:
-            told = NAN
-        if 0 <= told <= MOST_EPOCH and told == int(told):
-            return int(told)
-        words = f"{told:g}" if told == told else short(epoch)
-        self._writer.say(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
+            index = NAN
+        if 0 <= index <= MAX_EPOCH and index == int(index):
+            return int(index)
+        words = f"{index:g}" if index == index else short(epoch)
+        self._writer.report(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
         return following
 
-    def _say_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
+    def _report_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
         names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
-        self._writer.say(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
+        self._writer.report(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
 
-    def _say_seldom(self, index: int) -> None:
+    def _report_thinning(self, index: int) -> None:
         """Say once that not every epoch is measured; a second word about one that was is none without."""
         if not self._is_seldom and index != self._measured_at:
             self._is_seldom = True
-            self._writer.say(SELDOM)
+            self._writer.report(SELDOM)
 
     def _excuse(self, error: BaseException) -> None:
         """Say once what went wrong and what to do; the training goes on."""
         with suppress(Exception):
             said = reason(error)
-            if said in self._excused or len(self._excused) >= MOST_EXCUSED:
+            if said in self._excused or len(self._excused) >= MAX_EXCUSES:
                 return
             self._excused.add(said)
             advice = _advice(error)
             log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
             if self._writer is not None and self._writer.is_mine:
-                self._writer.say(f"Something could not be told: {said}")
+                self._writer.report(f"Something could not be told: {said}")
 
 
 def _finish(writer: LogWriter, probe: Any, place: Whereabouts) -> None:
@@ -407,10 +408,10 @@ def look_back(writer: LogWriter, place: Whereabouts) -> None:
 
 
 A_MOMENT = 0.5
-MOST_EXCUSED = 20
+MAX_EXCUSES = 20
 
 TOO_MANY = (
-    f"There are more than {run_log.MOST_EXAMPLES:,} examples: pictures that are made of them, "
+    f"There are more than {run_log.MAX_EXAMPLES:,} examples: pictures that are made of them, "
     "such as the decision map, are not shown. Give observe or watch a part of them as data."
 )
 
@@ -459,21 +460,21 @@ def observe(
 
     Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
     """
-    told = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
-    lab = _logger_of(training, name, told, open_browser)
+    given = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
+    logger = _logger_of(training, name, given, open_browser)
     end = PROPER
     try:
         for epoch in training:
-            lab.log_epoch(epoch)
+            logger.log_epoch(epoch)
             yield epoch
     except GeneratorExit:
-        end = lab.left_from(sys._getframe(1)) or PROPER
+        end = logger.left_from(sys._getframe(1)) or PROPER
         raise
     except BaseException as error:
         end = ending(type(error), error)
         raise
     finally:
-        lab.close(*end)
+        logger.close(*end)
 
 
 KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
@@ -485,7 +486,7 @@ def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: flo
     if network is None or data is None or not all(hasattr(network, part) for part in parts):
         return {}, {}
     outputs = {"sigmoid": "binary", "softmax": "classes"}
-    told = {part: getattr(network, part) for part in parts} | {
+    about = {part: getattr(network, part) for part in parts} | {
         "loss": loss or _usual_loss(network.output),
         "l1": float(l1 or 0),
         "l2": float(l2 or 0),
@@ -494,7 +495,7 @@ def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: flo
     examples = {"x": np.asarray(data.x), "y": np.asarray(data.y)}
     if validation is not None:
         examples |= {"x_held_out": np.asarray(validation.x), "y_held_out": np.asarray(validation.y)}
-    return told, examples
+    return about, examples
 
 
 def _usual_loss(output: str) -> str:
@@ -510,15 +511,15 @@ def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
     os.replace(part, path)
 
 
-def _logger_of(training: Any, name: str, told: Mapping[str, Any], open_browser: bool | None) -> Logger:
+def _logger_of(training: Any, name: str, arguments: Mapping[str, Any], open_browser: bool | None) -> Logger:
     """A lab for these epochs, with what is told of them and else what they themselves tell."""
-    given = {key: value for key, value in told.items() if value is not None and not _is_zero(value)}
+    given = {key: value for key, value in arguments.items() if value is not None and not _is_zero(value)}
     try:
-        told = _arguments_of(training) | given
-        name = name or _title(told)
+        known = _arguments_of(training) | given
+        name = name or _title(known)
     except Exception:
-        told, name = given, name or "run"
-    return Logger(name, **{key: told.get(key) for key in KNOWN}, open_browser=open_browser)
+        known, name = given, name or "run"
+    return Logger(name, **{key: known.get(key) for key in KNOWN}, open_browser=open_browser)
 
 
 def _is_zero(value: Any) -> bool:
@@ -533,9 +534,9 @@ def _arguments_of(training: Any) -> dict[str, Any]:
     return {key: frame.f_locals.get(key) for key in KNOWN}
 
 
-def _title(told: Mapping[str, Any]) -> str:
+def _title(arguments: Mapping[str, Any]) -> str:
     """A name for a run without one."""
-    network, name = told.get("network"), getattr(told.get("data"), "name", "")
+    network, name = arguments.get("network"), getattr(arguments.get("data"), "name", "")
     sizes = "-".join(map(str, getattr(network, "sizes", ())))
     return " ".join(filter(None, [name, sizes])) or "run"
 
@@ -551,7 +552,7 @@ def _may_open() -> bool:
 def _is_looked_at() -> bool:
     """Whether a page of watched runs is open already, which shows this one by itself."""
     try:
-        return (home() / "live" / "looking").stat().st_mtime > time.time() - LOOKED
+        return (home() / "live" / "looking").stat().st_mtime > time.time() - PAGE_OPEN_S
     except OSError:
         return False
 
@@ -562,7 +563,7 @@ def _served() -> str:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-P", "-m", "dashboard.shell.viewer", "--port", str(port), "--open", "?page=watch"]
-    told = "--of", str(os.getpid()), "--born", run_log.born()
+    process = "--of", str(os.getpid()), "--born", run_log.born()
     with (home() / "live" / "viewer.log").open("w") as said:
         ours = os.pathsep.join(filter(None, [str(Path(_folder()).parent), os.environ.get("PYTHONPATH")]))
         aside = {
@@ -572,7 +573,7 @@ def _served() -> str:
             "stderr": said,
             "start_new_session": True,
         }
-        viewer = subprocess.Popen([*command, *told], **aside)
+        viewer = subprocess.Popen([*command, *process], **aside)
     viewer.returncode = 0  # it outlives this process, and nobody waits for it
     return f"http://localhost:{port}/dashboard"
 

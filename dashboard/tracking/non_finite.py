@@ -2,10 +2,10 @@
 
 import numpy as np
 
-MOST = 100_000
+MAX_EPOCHS = 100_000
 """Epochs that are remembered one by one; of more, the first and the last ones."""
 
-NAMED = 3
+MAX_STRETCHES = 3
 """Stretches of epochs that are named one by one."""
 
 
@@ -38,8 +38,8 @@ class NotFinite:
         back = ~bad & np.append(self._is_bad, bad[:-1])
         self._recoveries = np.union1d(self._recoveries[~np.isin(self._recoveries, index[bad])], index[back])
         self._is_bad = bool(bad[-1])
-        if len(self.epochs) > MOST:
-            half = MOST // 2
+        if len(self.epochs) > MAX_EPOCHS:
+            half = MAX_EPOCHS // 2
             self._left_out += len(self.epochs) - 2 * half
             self.epochs = np.concatenate([self.epochs[:half], self.epochs[-half:]])
 
@@ -62,8 +62,8 @@ class NotFinite:
         if not len(self):
             return ""
         found = self.stretches()
-        named = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in found[:NAMED]]
-        if len(found) > NAMED:
+        named = [f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in found[:MAX_STRETCHES]]
+        if len(found) > MAX_STRETCHES:
             named = [*named, f"others up to {self.last:,}"]
         where = ", ".join(named[:-1]) + (" and " if named[:-1] else "") + named[-1]
         one = len(self) == 1

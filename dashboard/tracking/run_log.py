@@ -81,31 +81,31 @@ HEAD = struct.Struct("<4scII")
 SHAPE = struct.Struct("<3I")
 """Of a block of epochs: rows, layers, units. Of parameters: rows, parameters, 0."""
 
-LAYOUT, PARAMETERS, EPOCHS, EPOCHS_1, LEFT_OUT, TOLD = b"L", b"P", b"N", b"E", b"O", b"T"
+LAYOUT, PARAMETERS, EPOCHS, EPOCHS_1, LEFT_OUT, MESSAGE = b"L", b"P", b"N", b"E", b"O", b"T"
 """Kinds of records."""
 
-LONGEST = 64 * 2**20
+MAX_RECORD_BYTES = 64 * 2**20
 """The most bytes of a record."""
 
-WORDS = 2**20
+MAX_TEXT_BYTES = 2**20
 """The most bytes of about.json, and of a record of words."""
 
-STATUS = 1024
-MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 1000, 4096, 2**20
-MOST_LEFT_OUT = 200
+STATUS_BYTES = 1024
+MAX_LAYERS, MAX_UNITS, MAX_PARAMETERS = 1000, 4096, 2**20
+MAX_LEFT_OUT = 200
 """Layers that are named as left out, in a record."""
 
-MOST_EXAMPLES = 100_000
+MAX_EXAMPLES = 100_000
 """Examples up to which they are told, for pictures that need them."""
 
-SILENT = 15.0
+HEARTBEAT_TIMEOUT_S = 15.0
 """Seconds without a sign after which a process on another machine is taken for dead."""
 
-DAY = 24 * 3600.0
-SIGNS: dict[Path, tuple[tuple[float, int, int], float]] = {}
+DAY_S = 24 * 3600.0
+HEARTBEATS: dict[Path, tuple[tuple[float, int, int], float]] = {}
 """The last signs of life of trainings on other machines, and when they were seen here."""
 
-KEPT, KEPT_BYTES = 100, 2 * 2**30
+MAX_ENDED_RUNS, MAX_ENDED_BYTES = 100, 2 * 2**30
 """Of feeds that have ended the newest are kept, as long as they are no more and no larger than this."""
 
 ENDED, STOPPED, FAILED, LIVE, KILLED = "ended", "stopped", "failed", "live", "killed"
@@ -148,7 +148,7 @@ class Layout:
             tuple((_text(name, 100), _count(width)) for name, width in told["units"]),
             tuple((_text(name, 100), _count(size)) for name, size in told["weights"]),
         )
-        limits = MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS
+        limits = MAX_LAYERS, MAX_UNITS, MAX_PARAMETERS
         if any(size > most for size, most in zip(layout.sizes, limits, strict=True)):
             raise ValueError(f"a layout of {layout.sizes} numbers is too large; the most are {limits}")
         return layout
@@ -226,7 +226,7 @@ class RunLog:
             raise ValueError(f"{key[:100]!r} is no run to watch; an id looks like 20261123-190000-ab12cd")
         place = (folder or home()) / "live" / key
         try:
-            told = _read_json(_content(place / "about.json", WORDS + 1))
+            told = _read_json(_content(place / "about.json", MAX_TEXT_BYTES + 1))
             if told["format"] not in READABLE:
                 raise ValueError(f"it is in format {told['format']!r:.20}; this version reads {READABLE}")
             words = {name: _text(told[name], 200) for name in ("name", "created", "born", "host")}
@@ -241,7 +241,7 @@ class RunLog:
     def status(self) -> "Status":
         """What it has come to by now."""
         try:
-            content = _content(self.folder / "status", STATUS)
+            content = _content(self.folder / "status", STATUS_BYTES)
             told = _read_json(_checked(content))
             end, error = _text(told["end"], 200), _text(told.get("error", ""), 100)
             loss, seen = float(told["loss"]), float(told["seen"])
@@ -272,7 +272,7 @@ class RunLog:
         content = _content(self.records, size, offset)
         if len(content) < max(size, HEAD.size):
             return content
-        longer = HEAD.size + min(HEAD.unpack_from(content)[2], LONGEST)
+        longer = HEAD.size + min(HEAD.unpack_from(content)[2], MAX_RECORD_BYTES)
         return content if longer <= size else _content(self.records, longer, offset)
 
     def _is_alive(self, status: "Status") -> bool:
@@ -286,19 +286,19 @@ class RunLog:
         The other one's clock need not be right: what it says counts at the first look only, and where it may be true.
         """
         now, sign = time.time(), (status.seen, *self.stamp())
-        if self.folder not in SIGNS:
+        if self.folder not in HEARTBEATS:
             age = min(abs(now - moment) for moment in (status.seen, sign[1] / 1e9))
-            SIGNS[self.folder] = sign, now - age
-        elif SIGNS[self.folder][0] != sign:
-            SIGNS[self.folder] = sign, now
-        return abs(now - SIGNS[self.folder][1]) < SILENT
+            HEARTBEATS[self.folder] = sign, now - age
+        elif HEARTBEATS[self.folder][0] != sign:
+            HEARTBEATS[self.folder] = sign, now
+        return abs(now - HEARTBEATS[self.folder][1]) < HEARTBEAT_TIMEOUT_S
 
     def _is_over(self) -> bool:
         """Whether nothing more will come for certain: it has ended, or is silent for a day by every clock."""
         status = self.status()
         if status.end or (os.name == "posix" and self.host == socket.gethostname()):
             return self.state(status) != LIVE
-        return max(status.seen, self.stamp()[0] / 1e9) < time.time() - DAY
+        return max(status.seen, self.stamp()[0] / 1e9) < time.time() - DAY_S
 
 
 @dataclass(frozen=True)
@@ -325,10 +325,10 @@ class Status:
         for letters in (200, 100, 50, 0):  # a letter takes up to 12 bytes
             told["end"] = self.end[:letters]
             content = json.dumps(told).encode()
-            if len(content) <= STATUS - 8:
+            if len(content) <= STATUS_BYTES - 8:
                 break
             told["error"] = self.error[: letters // 4]
-        return b"%08x%s" % (zlib.crc32(content), content.ljust(STATUS - 8))
+        return b"%08x%s" % (zlib.crc32(content), content.ljust(STATUS_BYTES - 8))
 
 
 def run_logs(folder: Path | None = None) -> Iterator[str]:
@@ -477,12 +477,12 @@ def _parts(payload: bytes, rows: int, kinds: Sequence[tuple[str, int]]) -> list[
 def left_out(payload: bytes) -> dict[str, str]:
     """The layers in a record that are not measured, each with the reason."""
     told = _read_json(payload)["layers"]
-    return {_text(name, 100): _text(why, 200) for name, why in told[:MOST_LEFT_OUT]}
+    return {_text(name, 100): _text(why, 200) for name, why in told[:MAX_LEFT_OUT]}
 
 
 def packed_left_out(layers: Mapping[str, str]) -> bytes:
     """Layers that are not measured, each with the reason, as the payload of a record."""
-    told = [(name[:100], why[:200]) for name, why in layers.items()][:MOST_LEFT_OUT]
+    told = [(name[:100], why[:200]) for name, why in layers.items()][:MAX_LEFT_OUT]
     return json.dumps({"layers": told}).encode()
 
 
@@ -536,7 +536,7 @@ def _prune(live: Path) -> None:
     for place, feed in enumerate(sorted(found, key=lambda feed: (feed.began, feed.id), reverse=True)):
         with suppress(OSError):
             size += sum(entry.stat().st_size for entry in os.scandir(feed.folder))
-        if (place >= KEPT or size >= KEPT_BYTES) and feed._is_over():
+        if (place >= MAX_ENDED_RUNS or size >= MAX_ENDED_BYTES) and feed._is_over():
             shutil.rmtree(feed.folder, ignore_errors=True)
 
 
@@ -559,7 +559,7 @@ def _checked(content: bytes) -> bytes:
 def _read_json(content: bytes) -> dict[str, Any]:
     """Raises ValueError where it is no JSON of a dict, or too long."""
     try:
-        told = json.loads(content) if len(content) <= WORDS else None
+        told = json.loads(content) if len(content) <= MAX_TEXT_BYTES else None
     except RecursionError:
         told = None
     if not isinstance(told, dict):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from dashboard.tracking.endings import let_pass
-from dashboard.tracking.run_log import MOST_LAYERS, Layout
+from dashboard.tracking.run_log import MAX_LAYERS, Layout
 
-SHARE = 0.005
+TIME_FRACTION = 0.005
 """Of a training's time, how much may go into making numbers of its arrays; cold caches cost as much again."""
 
 CREDIT = 0.002
@@ -21,17 +21,17 @@ CREDIT = 0.002
 REST = 0.1
 """Seconds from one telling of arrays to the next, at least, where not all can be told: nobody sees more."""
 
-MOST_UNITS = 2048
-MOST_WEIGHTS = 4096
+MAX_UNITS = 2048
+MAX_PARAMETERS = 4096
 """Parameters that are told of a network that is not ours; of more, evenly spread ones."""
 
-MOST_OURS = 25_000
+MAX_OWN_PARAMETERS = 25_000
 """Parameters up to which a network of ours is told as a whole."""
 
 LETTERS = 56
 """The most letters of a name: so many in JSON still fit a record of words, for all names of a layout."""
 
-MOST_CHANGES = 8
+MAX_LAYOUT_CHANGES = 8
 """How often a part may change its size, before it is left out: each time its pictures begin anew."""
 
 clock = time.thread_time if os.name == "posix" else time.perf_counter
@@ -82,19 +82,19 @@ class Sampler:
     def begin(self) -> None:
         """Numbers are made from now on; not before `rest_until`, in seconds of `time.perf_counter`."""
         now = time.perf_counter()
-        self._credit = min(CREDIT, self._credit + SHARE * (now - self._seen))
+        self._credit = min(CREDIT, self._credit + TIME_FRACTION * (now - self._seen))
         self._seen, self._began = now, clock()
 
-    def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MOST_WEIGHTS) -> Numbers:
+    def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MAX_PARAMETERS) -> Numbers:
         """Norms of the gradients, means of the activations and at most so many parameters."""
         with np.errstate(all="ignore"):
             norms = self._measured(gradients, "gradient", norm)
             means = self._measured(activations, "activations", mean_of)
             weights = self._measured(parameters, "parameters", flat_of)
-            numbers = self._in_columns(norms, _fewer(means, MOST_UNITS), _fewer(weights, most))
+            numbers = self._in_columns(norms, _fewer(means, MAX_UNITS), _fewer(weights, most))
         self._credit -= clock() - self._began
         if self._credit < 0:
-            self.rest_until = time.perf_counter() + max(REST, -self._credit / SHARE)
+            self.rest_until = time.perf_counter() + max(REST, -self._credit / TIME_FRACTION)
         return numbers
 
     def _measured(self, parts: Any, kind: str, measure: Callable[[Any], Any]) -> dict[str, Any] | None:
@@ -107,9 +107,9 @@ class Sampler:
             return None
         if found is None:
             return None
-        if len(found) > MOST_LAYERS:
-            self._leave_out(f"{kind} {MOST_LAYERS + 1} to {len(found)}", f"the most are {MOST_LAYERS:,}")
-            found = dict(list(found.items())[:MOST_LAYERS])
+        if len(found) > MAX_LAYERS:
+            self._leave_out(f"{kind} {MAX_LAYERS + 1} to {len(found)}", f"the most are {MAX_LAYERS:,}")
+            found = dict(list(found.items())[:MAX_LAYERS])
         measured: dict[str, Any] = {}
         for name, value in found.items():
             try:
@@ -160,10 +160,10 @@ class Sampler:
         before = self.layout
         names = list(before.layers)
         names += [name for name in map(fit, layers or ()) if name not in names]
-        names = names[:MOST_LAYERS]
+        names = names[:MAX_LAYERS]
         layout = Layout(
             tuple(names),
-            self._grown("activations", before.units, units, 2 * MOST_UNITS),
+            self._grown("activations", before.units, units, 2 * MAX_UNITS),
             self._grown("parameters", before.weights, weights, 2**20),
         )
         place = {name: i for i, name in enumerate(names)}
@@ -183,9 +183,9 @@ class Sampler:
                 continue
             if key in sizes:
                 self._changes[kind, key] = self._changes.get((kind, key), 0) + 1
-            if self._changes.get((kind, key), 0) > MOST_CHANGES:
+            if self._changes.get((kind, key), 0) > MAX_LAYOUT_CHANGES:
                 self._leave_out(name, f"{kind} change their number again and again; the first sizes are shown")
-            elif len(sizes | {key: size}) <= MOST_LAYERS and sum((sizes | {key: size}).values()) <= most:
+            elif len(sizes | {key: size}) <= MAX_LAYERS and sum((sizes | {key: size}).values()) <= most:
                 sizes[key] = size
             else:
                 self._leave_out(name, f"there are more {kind} than can be shown")

@@ -18,18 +18,18 @@ from dashboard.tracking.endings import let_pass
 from dashboard.tracking.sampler import UnmeasurableError, as_array, clock, reason
 from dashboard.tracking.torch_layers import Units, axis_alone, is_compiled, layers_of
 
-SHARE = 0.004
+TIME_FRACTION = 0.004
 """Of the training's time that may go into measuring. What is not measured is not told.
 
 What is counted is less than half of what it costs: PyTorch takes slower ways where there are hooks.
 """
 
-MOST_UNITS = 2048
-MOST_WEIGHTS = 4096
-MOST_CALLS = 8
+MAX_UNITS = 2048
+MAX_PARAMETERS = 4096
+MAX_CALLS = 8
 """Calls of one module in a forward pass that are told apart; the outputs of more are averaged."""
 
-LOOKED_ANEW = 1.0
+REFRESH_INTERVAL_S = 1.0
 """Seconds after which it is seen whether the module has other parts than before."""
 
 
@@ -111,10 +111,10 @@ class Probe:
         self._is_scaled: bool | None = None
         self._rest_until, self._parameters_until = 0.0, 0.0
         self._has_stepped, self._readings, self._is_over = False, 0, False
-        self._hears_outputs = not (self._layers.compiled or _is_compiled_elsewhere(module))
-        if not self._hears_outputs:
-            self._say_compiled()
-        torch_hooks.hear_steps(self)
+        self._is_subscribed = not (self._layers.compiled or _is_compiled_elsewhere(module))
+        if not self._is_subscribed:
+            self._report_compiled()
+        torch_hooks.subscribe_to_steps(self)
         self._begin()
 
     @property
@@ -160,8 +160,8 @@ class Probe:
     def remove(self) -> None:
         """Hear of nothing any more."""
         self._is_over = True
-        torch_hooks.leave_outputs(self)
-        torch_hooks.leave_steps(self)
+        torch_hooks.unsubscribe_from_outputs(self)
+        torch_hooks.unsubscribe_from_steps(self)
 
     def begins(self, module: Any) -> None:
         """A module has been called: what its parts gave before, called one by one, was no part of this."""
@@ -184,9 +184,9 @@ class Probe:
                 self._units = _units_of(module, _first(output))
             if module is self._module:
                 batch.passed = True
-                torch_hooks.leave_outputs(self)
+                torch_hooks.unsubscribe_from_outputs(self)
             elif is_compiled(module) and any(one is self._module for one in module.modules()):
-                self._say_compiled()
+                self._report_compiled()
         finally:
             batch.spent += clock() - began
 
@@ -205,7 +205,7 @@ class Probe:
     def fails(self, error: BaseException) -> None:
         """Something that was heard could not be measured."""
         self._leave_out("some batches", reason(error))
-        torch_hooks.leave_outputs(self)
+        torch_hooks.unsubscribe_from_outputs(self)
 
     def _begin(self) -> None:
         """Measure the next batch, if it is time."""
@@ -215,23 +215,23 @@ class Probe:
         began = clock()
         self._look_anew(now)
         self._batch = Batch(now)
-        if self._hears_outputs and self._names:
-            torch_hooks.hear_outputs(self)
+        if self._is_subscribed and self._names:
+            torch_hooks.subscribe_to_outputs(self)
         self._batch.spent = clock() - began
 
     def _look_anew(self, now: float) -> None:
         """See what the module consists of by now: lazy ones have found their shapes, layers were added or replaced."""
-        if now < self._looked + LOOKED_ANEW and self._layers.is_whole:
+        if now < self._looked + REFRESH_INTERVAL_S and self._layers.is_whole:
             return
         self._layers = layers_of(self._module, self._leave_out)
         self._names = {id(one): name for name, one in self._layers.hidden.items()}
-        if self._layers.compiled and self._hears_outputs:
-            self._say_compiled()
+        if self._layers.compiled and self._is_subscribed:
+            self._report_compiled()
         self._looked = time.perf_counter()
 
-    def _say_compiled(self) -> None:
-        self._hears_outputs = False
-        torch_hooks.leave_outputs(self)
+    def _report_compiled(self) -> None:
+        self._is_subscribed = False
+        torch_hooks.unsubscribe_from_outputs(self)
         for name in self._layers.hidden:
             self._leave_out(f"activations of {name}", "what torch.compile has compiled tells no outputs")
 
@@ -269,7 +269,7 @@ class Probe:
             self._done.append(batch)
             self._batch = None
             self._rest(batch)
-            torch_hooks.leave_outputs(self)
+            torch_hooks.unsubscribe_from_outputs(self)
 
     def _is_of_ours(self, optimizer: Any) -> bool:
         return not self._has_stepped and any(
@@ -311,7 +311,7 @@ class Probe:
 
     def _rest(self, batch: Batch, more: float = 0.0) -> None:
         batch.spent += more
-        self._rest_until = max(self._rest_until, batch.began + batch.spent / SHARE)
+        self._rest_until = max(self._rest_until, batch.began + batch.spent / TIME_FRACTION)
 
     def _norms(self, batches: list[Batch]) -> tuple[dict[str, float | None] | None, int]:
         """The mean norm of every layer's gradient, and of how many batches."""
@@ -337,7 +337,7 @@ class Probe:
         rows: dict[str, list[np.ndarray]] = {}
         for batch in received:
             for name, calls in batch.outputs.items():
-                if len(calls) > MOST_CALLS:
+                if len(calls) > MAX_CALLS:
                     self._many.add(name)
                 for place, means in enumerate(calls, 1):
                     which = name
@@ -359,7 +359,7 @@ class Probe:
             return None
         found: dict[str, np.ndarray] = {}
         parts = {name: [one for one in parts if one.ndim >= 2] for name, parts in self._layers.parameters.items()}
-        stride = max(1, -(-sum(one.numel() for some in parts.values() for one in some) // MOST_WEIGHTS))
+        stride = max(1, -(-sum(one.numel() for some in parts.values() for one in some) // MAX_PARAMETERS))
         for name, some in parts.items():
             try:
                 arrays = [_sample(one, stride) for one in some]
@@ -367,7 +367,7 @@ class Probe:
             except Exception as error:
                 let_pass(error)
                 self._leave_out(f"parameters of {name}", reason(error))
-        self._parameters_until = now + (clock() - began) / SHARE
+        self._parameters_until = now + (clock() - began) / TIME_FRACTION
         return found or None
 
 

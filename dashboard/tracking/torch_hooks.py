@@ -44,7 +44,7 @@ _steps: list["weakref.ref[Listener]"] = []
 _handles: dict[str, list[Any]] = {"outputs": [], "steps": []}
 
 
-def hear_outputs(listener: Listener) -> None:
+def subscribe_to_outputs(listener: Listener) -> None:
     """Let the listener hear what every module gives, from now on."""
     if not any(one() is listener for one in _outputs):
         _outputs.append(weakref.ref(listener))
@@ -56,7 +56,7 @@ def hear_outputs(listener: Listener) -> None:
         _handles["outputs"] = [register_module_forward_pre_hook(_on_call()), register_module_forward_hook(_on_output())]
 
 
-def hear_steps(listener: Listener) -> None:
+def subscribe_to_steps(listener: Listener) -> None:
     """Let the listener hear of every optimizer's steps, from now on."""
     if not any(one() is listener for one in _steps):
         _steps.append(weakref.ref(listener))
@@ -67,12 +67,12 @@ def hear_steps(listener: Listener) -> None:
         _handles["steps"] = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
 
 
-def leave_outputs(listener: Listener) -> None:
+def unsubscribe_from_outputs(listener: Listener) -> None:
     """Let it hear of no more outputs."""
     _leave(_outputs, "outputs", listener)
 
 
-def leave_steps(listener: Listener) -> None:
+def unsubscribe_from_steps(listener: Listener) -> None:
     """Let it hear of no more steps."""
     _leave(_steps, "steps", listener)
 
@@ -84,7 +84,7 @@ def _leave(listeners: list, kind: str, listener: Listener | None) -> None:
             _handles[kind].pop().remove()
 
 
-def _all(listeners: list, kind: str, tell: Callable[[Any], None]) -> None:
+def _all(listeners: list, kind: str, notify: Callable[[Any], None]) -> None:
     """Tell everybody; nothing is raised into the training."""
     for one in tuple(listeners):
         listener = one()
@@ -92,7 +92,7 @@ def _all(listeners: list, kind: str, tell: Callable[[Any], None]) -> None:
             _leave(listeners, kind, None)
             continue
         try:
-            tell(listener)
+            notify(listener)
         except BaseException as error:
             if not is_ours(error):
                 raise

@@ -26,7 +26,7 @@ from engine.training import Epochs
 KIND = "watched"
 """What recordings of watched trainings say they are of."""
 
-MOST_KEPT = 5000
+MAX_EXAMPLES = 5000
 """Examples that are kept with a recording."""
 
 STATES = {
@@ -55,7 +55,7 @@ READINGS = {
 """The numbers in the bar on top: of which column, and how they are written."""
 
 
-MOST_DAMAGED = 3
+MAX_DAMAGED = 3
 """Feeds whose damage is told beside the list."""
 
 
@@ -107,7 +107,7 @@ class TrackedRun(ReadOnly):
     @property
     def chosen(self) -> str:
         """The id of the feed that is shown; empty where there is none."""
-        return self._reader.feed.id if self._reader else ""
+        return self._reader.run_log.id if self._reader else ""
 
     @property
     def goes_on(self) -> bool:
@@ -123,23 +123,23 @@ class TrackedRun(ReadOnly):
     def problems(self) -> list[str]:
         """What was not as it should be, as sentences."""
         damaged = [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
-        return [*(self._reader.problems if self._reader else []), *damaged[:MOST_DAMAGED]]
+        return [*(self._reader.problems if self._reader else []), *damaged[:MAX_DAMAGED]]
 
     @property
     def condition(self) -> str:
         """What the training that is shown is doing, as a sentence; empty where there is none."""
         if self._reader is None:
             return ""
-        tail = self._reader
-        said = STATES[tail.state]
-        if tail.state == run_log.FAILED:
-            said = tail.status.end
-        elif tail.state == run_log.STOPPED:
-            said = STOPPERS.get(tail.status.end, tail.status.end)
-        if self.last is not None and tail.state != run_log.LIVE:
-            said += LAST.get(tail.state, "; last told of epoch {:,}").format(self.last)
-        if tail.diverged is not None:
-            said += f"; diverged at epoch {tail.diverged:,}"
+        reader = self._reader
+        said = STATES[reader.state]
+        if reader.state == run_log.FAILED:
+            said = reader.status.end
+        elif reader.state == run_log.STOPPED:
+            said = STOPPERS.get(reader.status.end, reader.status.end)
+        if self.last is not None and reader.state != run_log.LIVE:
+            said += LAST.get(reader.state, "; last told of epoch {:,}").format(self.last)
+        if reader.diverged is not None:
+            said += f"; diverged at epoch {reader.diverged:,}"
         return said
 
     @property
@@ -147,7 +147,7 @@ class TrackedRun(ReadOnly):
         """The last epoch that was told of; None before the first."""
         if self._reader is None:
             return None
-        status, told = self._reader.status, self._reader.told
+        status, told = self._reader.status, self._reader.logged
         return max([status.epoch] * bool(status.epochs) + ([told.history[-1].index] if len(told) else []), default=None)
 
     @property
@@ -164,7 +164,7 @@ class TrackedRun(ReadOnly):
     def readings(self, frame: Frame) -> dict[str, str]:
         if self.is_empty:
             return {"epoch": "–"}
-        told = {label: _as_told(frame, name, form) for label, (name, form) in READINGS.items()}
+        told = {label: _as_logged(frame, name, form) for label, (name, form) in READINGS.items()}
         return {"epoch": f"{frame.epoch.index:,}", **{label: word for label, word in told.items() if word}}
 
     def recording(self, name: str = "", **notes: Any) -> Recording:
@@ -173,8 +173,8 @@ class TrackedRun(ReadOnly):
         if self.is_empty:
             raise ValueError("there is nothing to keep yet: the run has told of no epoch")
         about = _described(setup)
-        title = name or (self._reader.feed.name if self._reader else "")
-        created = self._reader.feed.created if self._reader else ""
+        title = name or (self._reader.run_log.name if self._reader else "")
+        created = self._reader.run_log.created if self._reader else ""
         notes |= {"kind": KIND, "watched": about}
         return Recording.of(told.history, settings={"feed": ""}, notes=notes, name=title, created=created)
 
@@ -191,7 +191,7 @@ class TrackedRun(ReadOnly):
         """What there is, also where it is nothing."""
         if self._still:
             return self._still
-        return (self._reader.setup, self._reader.told) if self._reader else self._nothing
+        return (self._reader.setup, self._reader.logged) if self._reader else self._nothing
 
     def _newest(self) -> Frame:
         setup, told = self._shown()
@@ -235,13 +235,13 @@ class TrackedRun(ReadOnly):
         self.touch()
 
 
-def note_the_look() -> None:
+def note_page_open() -> None:
     """Leave a sign that somebody looks at feeds, so that no second page is opened for them. Errors are no matter."""
-    with_sign = home() / "live" / "looking"
+    sign_file = home() / "live" / "looking"
     try:
-        if with_sign.parent.is_dir():
-            with_sign.touch()
-            os.utime(with_sign)
+        if sign_file.parent.is_dir():
+            sign_file.touch()
+            os.utime(sign_file)
     except OSError:
         pass
 
@@ -261,7 +261,7 @@ def _names(setup: Setup) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names_of(layout.layers), names_of(name for name, _ in layout.units)
 
 
-def _as_told(frame: Frame, name: str, form: str) -> str:
+def _as_logged(frame: Frame, name: str, form: str) -> str:
     """A number as it was told last, with the epoch where that is another; empty where it was not told by then."""
     epoch = frame.measured(name).epoch
     if np.isnan(getattr(epoch, name)) or epoch.index > frame.epoch.index:
@@ -279,8 +279,8 @@ def _described(setup: Setup) -> dict[str, Any]:
         return {"layout": told, "validates": setup.validation is not None}
     parts = {"train": setup.train, "validation": setup.validation}
     examples = sum(len(part) for part in parts.values() if part is not None)
-    if examples > MOST_KEPT:
-        raise ValueError(f"its {examples:,} examples are too many to be kept with it; the most are {MOST_KEPT:,}")
+    if examples > MAX_EXAMPLES:
+        raise ValueError(f"its {examples:,} examples are too many to be kept with it; the most are {MAX_EXAMPLES:,}")
     return {
         "sizes": network.sizes,
         "activations": network.activations,

@@ -8,7 +8,7 @@ import param
 
 from dashboard.widgets.browser import Direct
 
-LONGEST = 100_000
+MAX_ADDRESS_LENGTH = 100_000
 """Letters of an address that are read."""
 
 
@@ -121,7 +121,7 @@ class AddressBar(Direct):
         self.tell(entry={"query": f"?{urlencode(query)}", "visit": visit, "answers": self._answers})
 
     def _handle_msg(self, msg: Any) -> None:
-        query = dict(parse_qsl(str(msg["query"])[:LONGEST].lstrip("?"), keep_blank_values=True))
+        query = dict(parse_qsl(str(msg["query"])[:MAX_ADDRESS_LENGTH].lstrip("?"), keep_blank_values=True))
         if msg["step"] is None:
             self._opened(query)
         else:

@@ -210,7 +210,7 @@ class Scrubber(Direct):
     marks = param.List(default=[], doc="Epochs worth going to, each with why, in their order.")
     kept = param.String(default="", doc="Which epochs can be looked at, as a sentence.")
 
-    EVERY: ClassVar[float] = 0.4
+    FOLLOW_INTERVAL_S: ClassVar[float] = 0.4
     """Seconds from one move to the next while the run plays."""
 
     _esm = """
@@ -299,7 +299,7 @@ class Scrubber(Direct):
     def show(self, run: Store, shown: int, playing: bool) -> None:
         """Follow the run, not at every frame while it plays."""
         now = time.perf_counter()
-        if playing and now < self._followed + self.EVERY:
+        if playing and now < self._followed + self.FOLLOW_INTERVAL_S:
             return
         self._followed = now
         newest = shown if run.looked_at is None else run.history[-1].index

@@ -12,13 +12,13 @@ from panel.custom import JSComponent
 from dashboard.state.settings import Settings
 from dashboard.storage.csv_file.column import Column
 from dashboard.storage.csv_file.csv_import import CsvImport, read_csv
-from dashboard.storage.csv_file.file_text import LARGEST_FILE
+from dashboard.storage.csv_file.file_text import MAX_FILE_BYTES
 from dashboard.storage.csv_file.number_style import shortest
-from dashboard.storage.tables import FEWEST_ROWS, MOST_CLASSES, MOST_COLUMNS, MOST_ROWS, OWN, TABLES, Table
+from dashboard.storage.tables import MAX_CLASSES, MAX_COLUMNS, MAX_ROWS, MIN_ROWS, OWN, TABLES, Table
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, in_a_menu
 
-SHOWN_ROWS = 5
+PREVIEW_ROWS = 5
 LONG = 500_000
 """Bytes of a file that take longer to read than from one frame to the next."""
 
@@ -26,7 +26,7 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 TASKS = {"tell classes apart": "classes", "predict a value": "regression"}
 WANTED = (
     "A row for each example, columns of numbers to learn from, and one column with the answer: a class or a value. "
-    f"{FEWEST_ROWS} to {MOST_ROWS:,} rows, at most {MOST_COLUMNS} inputs and {MOST_CLASSES} classes. "
+    f"{MIN_ROWS} to {MAX_ROWS:,} rows, at most {MAX_COLUMNS} inputs and {MAX_CLASSES} classes. "
     "What does not fit is left out, and told line by line."
 )
 LOOK = """
@@ -63,7 +63,7 @@ class DataDialog(pn.viewable.Viewer):
             self._complain,
             words="Drop a CSV file here, or choose one",
             endings=".csv,.tsv,.tab,.txt,.dat,.data,.arff,text/csv",
-            largest=LARGEST_FILE,
+            largest=MAX_FILE_BYTES,
         )
         self._text = TextBox(lambda text: self._receive("The pasted text", text), self._present)
         self._about, self._told = _words(element("p", WANTED)), _words()
@@ -227,7 +227,7 @@ class TextBox(JSComponent):
       let later
       box.addEventListener("input", () => {
         clearTimeout(later)
-        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, LARGEST)}) } }, 400)
+        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, MAX_BYTES)}) } }, 400)
       })
       save.addEventListener("click", () => model.send_msg({save: true}))
       model.on("msg:custom", ({name, text}) => {
@@ -239,7 +239,7 @@ class TextBox(JSComponent):
       })
       el.append(box, save)
     }
-    """.replace("LARGEST", str(LARGEST_FILE + 1))
+    """.replace("MAX_BYTES", str(MAX_FILE_BYTES + 1))
     _stylesheets: ClassVar[list[str]] = [
         """
         textarea { display: block; width: 100%; box-sizing: border-box; margin: 8px 0 6px; padding: 6px 10px;
@@ -321,7 +321,7 @@ def _preview(sheet: CsvImport, inputs: Sequence[str], answer: str) -> Markup:
     head = [element("th", name, kind=kind) for name, kind in zip(sheet.names, classes, strict=True)]
     rows = [
         [_cell(*one) for one in zip(sheet.columns.values(), classes, cells, strict=True)]
-        for _, cells in sheet.rows[:SHOWN_ROWS]
+        for _, cells in sheet.rows[:PREVIEW_ROWS]
     ]
     return element("div", element("table", *(element("tr", *cells) for cells in [head, *rows])))
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
-from dashboard.storage.journal_entry import LONGEST, SECTIONS, Entry
+from dashboard.storage.journal_entry import MAX_TITLE_LENGTH, SECTIONS, Entry
 
 LINES = """
 :host { min-width: 0; }
@@ -113,7 +113,7 @@ class EntryEditor(JSComponent):
 
     sections = param.List(default=[], doc="Of each text its name, heading and prompt.")
     state = param.Dict(default={"entry": None, "answer": None})
-    longest = param.Integer(default=LONGEST, doc="Letters of a title.")
+    longest = param.Integer(default=MAX_TITLE_LENGTH, doc="Letters of a title.")
 
     _esm = """
     const DRAFT = "descent-lab-entry:", SOON = 500, AGAIN = 5000

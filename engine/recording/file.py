@@ -24,7 +24,7 @@ SPARE = 2**20
 DIRECTORY = 2**16
 """The most bytes of the archive's table of contents, which is read before anything in it can be checked."""
 
-WORDS = 16 * 2**20
+MAX_TEXT_BYTES = 16 * 2**20
 """The most bytes of settings, seeds and notes together that are read to sum a file up."""
 
 STATE = "optimizer."
@@ -223,7 +223,7 @@ def _stored(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
 
 def _short(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     """The bytes of a member of words."""
-    check(member.file_size <= WORDS, f"{member.filename} has more than {mebibytes(WORDS)}")
+    check(member.file_size <= MAX_TEXT_BYTES, f"{member.filename} has more than {mebibytes(MAX_TEXT_BYTES)}")
     return _stored(archive, member)
 
 

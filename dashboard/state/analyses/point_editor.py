@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from dashboard.state.settings import Settings
-from dashboard.storage.tables import FEWEST_ROWS, MOST_ROWS, OWN, TABLES, Table
+from dashboard.storage.tables import MAX_ROWS, MIN_ROWS, OWN, TABLES, Table
 
 WRITTEN_AFTER = 1.0
 """Seconds without a change after which what was drawn is written into the folder."""
 
-MOST_STEPS = 100
+MAX_UNDO_STEPS = 100
 """Changes that can be taken back."""
 
 RESTORED = ("dataset", "own", "n", "noise", "batch_size", "loss")
@@ -32,7 +32,7 @@ class PointEditor:
     @property
     def missing(self) -> str:
         """What there must be more of before anything can be learned; empty once it can."""
-        points, classes = max(0, FEWEST_ROWS - len(self.x)), len(np.unique(self.y))
+        points, classes = max(0, MIN_ROWS - len(self.x)), len(np.unique(self.y))
         parts = [f"{points} more point{'s' * (points > 1)}"] if points else []
         parts += ["points of two classes" if not classes else "points of another class"] if classes < 2 else []
         return f"To be learned there must be {' and '.join(parts)}." if parts else ""
@@ -48,7 +48,7 @@ class PointEditor:
     @property
     def full(self) -> bool:
         """Whether there are as many points as there can be."""
-        return len(self.x) >= MOST_ROWS
+        return len(self.x) >= MAX_ROWS
 
     @property
     def can_undo(self) -> bool:
@@ -63,7 +63,7 @@ class PointEditor:
     def add(self, places: np.ndarray, number: int) -> None:
         """Put points of a class at these places, (k, 2), as many as there is room for."""
         self._follow()
-        places = places[: MOST_ROWS - len(self.x)]
+        places = places[: MAX_ROWS - len(self.x)]
         if len(places):
             self._change(np.vstack([self.x, places]), np.append(self.y, np.full(len(places), float(number))))
 
@@ -109,7 +109,7 @@ class PointEditor:
         settings = self._settings
         names = [*RESTORED, *settings.options("dataset")]
         self._past = [
-            *self._past[1 - MOST_STEPS :],
+            *self._past[1 - MAX_UNDO_STEPS :],
             (self.x, self.y, {name: getattr(settings, name) for name in names}),
         ]
         self.x, self.y = x, y

@@ -9,7 +9,7 @@ from dashboard.state.settings import Settings
 from engine.curvature import Curvature
 
 TOLERANCE = 1e-6
-MOST = 2_000_000
+MAX_PARAMETER_EXAMPLES = 2_000_000
 """Parameters times examples up to which a measurement takes a few milliseconds."""
 
 VERIFIED = 32
@@ -54,7 +54,7 @@ class StabilityMonitor:
         frame, bookmarks = self.run.frame(), self.run.bookmarks
         setup, self._history, self._setup = frame.setup, frame.history, frame.setup
         found = any(mark.kind == "edge" for mark in bookmarks)
-        bearable = setup.network.n_parameters * len(setup.train) <= MOST
+        bearable = setup.network.n_parameters * len(setup.train) <= MAX_PARAMETER_EXAMPLES
         self._looking = not found and bearable and not np.isnan(frame.edge)
         self._network, self._vector = setup.network.copy(), None
         self._curvatures: dict[tuple[float, float], Curvature] = {}

@@ -19,7 +19,7 @@ from dashboard.storage.csv_file.number_style import (
     styles,
     tidy,
 )
-from dashboard.storage.tables import LARGEST, LONGEST_NAME, MOST_CLASSES
+from dashboard.storage.tables import MAX_CLASSES, MAX_NAME_LENGTH, MAX_VALUE
 
 # fmt: off
 MISSING = frozenset([
@@ -105,7 +105,7 @@ class Column:
         numbers = sum(self.style.number(cell) is not None for _, cell in self.present)
         if numbers * 2 > len(self.present):
             whole = all(DATE_NUMBER.fullmatch(cell.strip()) for _, cell in self.present)
-            return "dates" if whole and len(self.distinct) > MOST_CLASSES else "numbers"
+            return "dates" if whole and len(self.distinct) > MAX_CLASSES else "numbers"
         dates = sum(is_date(cell) for _, cell in self.present)
         return "dates" if dates * 5 >= len(self.present) * 4 else "words"
 
@@ -152,7 +152,9 @@ class Column:
         number = self.values[cell]
         if number is None:
             return f"{quoted(cell)} in column {self.name} is no number{self._why(cell)}"
-        return "" if abs(number) <= LARGEST else f"{quoted(cell)} in column {self.name} is no number up to {LARGEST:g}"
+        return (
+            "" if abs(number) <= MAX_VALUE else f"{quoted(cell)} in column {self.name} is no number up to {MAX_VALUE:g}"
+        )
 
     def _why(self, cell: str) -> str:
         """What a cell that looks like a number lacks or has too much."""
@@ -255,10 +257,10 @@ def labels_of(column: Column, order: Sequence[object]) -> list[str]:
     """The names of classes, short and all different."""
     labels: list[str] = []
     for key in order:
-        full = plain = label_of(column.distinct[key], key)[:LONGEST_NAME]
+        full = plain = label_of(column.distinct[key], key)[:MAX_NAME_LENGTH]
         again = 1
         while full in labels:
             again += 1
-            full = f"{plain[: LONGEST_NAME - 8]} ({again})"
+            full = f"{plain[: MAX_NAME_LENGTH - 8]} ({again})"
         labels.append(full)
     return labels

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MOST_SAID = 10
+MAX_PROBLEMS = 10
 """Problems that are spelled out."""
 
-LONGEST_QUOTE = 40
+MAX_QUOTE_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Complaints:
     @classmethod
     def of(cls, wrong: Sequence[tuple[int, str]]) -> "Complaints":
         """Those of lines in their order."""
-        return cls(tuple(wrong[:MOST_SAID]), len(wrong[MOST_SAID:]))
+        return cls(tuple(wrong[:MAX_PROBLEMS]), len(wrong[MAX_PROBLEMS:]))
 
     def __add__(self, other: "Complaints") -> "Complaints":
         """Those of both, line by line."""
         both = sorted([*self.first, *other.first])
-        return Complaints(tuple(both[:MOST_SAID]), self.more + other.more + len(both[MOST_SAID:]))
+        return Complaints(tuple(both[:MAX_PROBLEMS]), self.more + other.more + len(both[MAX_PROBLEMS:]))
 
     def __len__(self) -> int:
         """How many lines are left out."""
@@ -41,7 +41,7 @@ NONE = Complaints()
 
 def quoted(cell: str) -> str:
     """The beginning of a cell in quotation marks."""
-    return repr(cell if len(cell) <= LONGEST_QUOTE else cell[:LONGEST_QUOTE] + "…")
+    return repr(cell if len(cell) <= MAX_QUOTE_LENGTH else cell[:MAX_QUOTE_LENGTH] + "…")
 
 
 def lines_named(lines: Sequence[int]) -> str:

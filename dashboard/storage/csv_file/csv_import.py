@@ -11,15 +11,15 @@ from dashboard.storage.csv_file.complaints import NONE, Complaints
 from dashboard.storage.csv_file.csv_rows import read_grid, sample
 from dashboard.storage.csv_file.header import Row
 from dashboard.storage.csv_file.suggestion import Suggestion, one_hot, suggested, told_group
-from dashboard.storage.tables import FEWEST_ROWS, MOST_CLASSES, MOST_ROWS, Table
+from dashboard.storage.tables import MAX_CLASSES, MAX_ROWS, MIN_ROWS, Table
 
-MOST_READ = 10_000
+MAX_ROWS_READ = 10_000
 """Rows that are looked at; of more, a sample."""
 
-FEW = 5
+MIN_CLASS_EXAMPLES = 5
 """Examples below which a class that is rare besides is too small to learn from."""
 
-MOST_COUNTED = 20
+MAX_COUNTED_CLASS = 20
 """Whole numbers up to which the values of a regression may be meant as classes."""
 
 
@@ -69,7 +69,7 @@ class CsvImport:
         column = self.columns[answer]
         if not column.is_numeric:
             return "classes"
-        few = len(column.distinct) <= MOST_CLASSES
+        few = len(column.distinct) <= MAX_CLASSES
         whole = all(value == int(value) for value in column.numbers)
         return "classes" if few and (whole or 2 * len(column.distinct) <= len(column.present)) else "regression"
 
@@ -88,12 +88,12 @@ class CsvImport:
         rows, wrong = self._complete(inputs, answer, task)
         left_out = (self.left_out + wrong).told()
         problems = [*left_out, *self.notes, *self._readings(inputs, answer, task)]
-        if len(rows) < FEWEST_ROWS:
+        if len(rows) < MIN_ROWS:
             why = " ".join(f"{one}." for one in left_out)
-            raise ValueError(f"{len(rows)} complete rows are too few; {FEWEST_ROWS} are needed. {why}".strip())
-        if len(rows) > MOST_ROWS:
-            problems.append(f"{len(rows):,} complete rows: a sample of {MOST_ROWS:,} is used.")
-            rows = [rows[place] for place in sample(len(rows), MOST_ROWS, seed, "rows taken")]
+            raise ValueError(f"{len(rows)} complete rows are too few; {MIN_ROWS} are needed. {why}".strip())
+        if len(rows) > MAX_ROWS:
+            problems.append(f"{len(rows):,} complete rows: a sample of {MAX_ROWS:,} is used.")
+            rows = [rows[place] for place in sample(len(rows), MAX_ROWS, seed, "rows taken")]
         x = np.array([numbers for numbers, _ in rows])
         answers = [text for _, text in rows]
         names = np.array(inputs)[np.ptp(x, axis=0) == 0]
@@ -110,12 +110,12 @@ class CsvImport:
         order = sorted(set(keys), key=lambda key: (isinstance(key, str), key))
         if len(order) == 1:
             raise ValueError(f"every row has {answer} = {answers[0]}: there is nothing to tell apart.")
-        if len(order) > MOST_CLASSES:
+        if len(order) > MAX_CLASSES:
             instead = "; choose another answer"
             if column.is_numeric:
                 instead = "; choose the task “regression” to predict its values"
             raise ValueError(
-                f"{answer} has {len(order):,} different values, the most are {MOST_CLASSES} classes{instead}."
+                f"{answer} has {len(order):,} different values, the most are {MAX_CLASSES} classes{instead}."
             )
         places = {key: place for place, key in enumerate(order)}
         return Table.labeled(inputs, x, np.array([places[key] for key in keys]), labels_of(column, order), answer)
@@ -127,10 +127,10 @@ class CsvImport:
         if np.ptp(y) == 0:
             raise ValueError(f"every row has {answer} = {answers[0]}: there is nothing to predict.")
         many = len(np.unique(y))
-        if MOST_CLASSES < many <= MOST_COUNTED and many * 2 <= len(y) and (y == np.round(y)).all():
+        if MAX_CLASSES < many <= MAX_COUNTED_CLASS and many * 2 <= len(y) and (y == np.round(y)).all():
             problems.append(
                 f"{answer} has {many} different whole numbers: they are predicted as values. "
-                f"As classes {MOST_CLASSES} are the most."
+                f"As classes {MAX_CLASSES} are the most."
             )
         if rescale:
             y, words = _rescaled(y)
@@ -202,7 +202,7 @@ def read_csv(content: bytes | str, seed: int = 0) -> CsvImport:
 
     Raises ValueError with a sentence when it holds no table.
     """
-    grid = read_grid(content, MOST_READ, seed)
+    grid = read_grid(content, MAX_ROWS_READ, seed)
     return CsvImport(grid.names, grid.rows, grid.separator, grid.left_out, grid.notes, grid.unnamed)
 
 
@@ -211,13 +211,15 @@ def _joined(column: Column) -> list[str]:
     ways = [cells for key, cells in column.distinct.items() if len(cells) > 1 and isinstance(key, str)]
     if not ways:
         return []
-    listed = "; ".join(", ".join(map(repr, cells[:4])) for cells in ways[:MOST_CLASSES])
+    listed = "; ".join(", ".join(map(repr, cells[:4])) for cells in ways[:MAX_CLASSES])
     return [f"{column.name}: the same class written in several ways is one class ({listed})."]
 
 
 def _rare(table: Table) -> list[str]:
     """Classes with too few examples, as sentences."""
-    few = [(label, many) for label, many in table.counts.items() if many < FEW and many * 5 <= len(table.x)]
+    few = [
+        (label, many) for label, many in table.counts.items() if many < MIN_CLASS_EXAMPLES and many * 5 <= len(table.x)
+    ]
     return [
         f"{table.answer} {label} has only {many} example{'s' if many > 1 else ''}: too few to learn it and to check it."
         for label, many in few

@@ -25,10 +25,10 @@ from dashboard.storage.csv_file.records import (
     lines_of,
 )
 from dashboard.storage.formulas import unguarded
-from dashboard.storage.tables import MOST_COLUMNS
+from dashboard.storage.tables import MAX_COLUMNS
 from engine.chance import stream
 
-LOOKED_AT = 200
+SNIFFED_LINES = 200
 """Lines by which it is judged how a file is written."""
 
 WIDEST = 1000
@@ -99,7 +99,7 @@ def read_grid(content: bytes | str, most: int, seed: int = 0) -> Grid:
     def is_row(record: Record) -> bool:
         return least <= record.width and record.filled <= least and not (controls and CONTROL.search(record.text))
 
-    head = list(islice(filter(is_row, layout.reading(least)), LOOKED_AT))
+    head = list(islice(filter(is_row, layout.reading(least)), SNIFFED_LINES))
     if not head:
         raise ValueError(f"this is no text; {INSTEAD}" if controls else "the file is empty.")
     rows = _cells(head, layout.dialect, least)
@@ -125,17 +125,17 @@ def sample(many: int, some: int, seed: int, purpose: str) -> list[int]:
 def _layout(text: str) -> Layout:
     """How a file is written: what its first lines say of it, then what fits most of its lines."""
     lines = lines_of(text)
-    if DATA.search(text[:200_000]) and any(map(ATTRIBUTE.match, lines[:LOOKED_AT])):
+    if DATA.search(text[:200_000]) and any(map(ATTRIBUTE.match, lines[:SNIFFED_LINES])):
         return _arff(lines)
     first, separator, notes = 0, "", []
     said = SEP_LINE.fullmatch(lines[0]) if lines else None
     if said:
         first, separator = 1, {"\\t": "\t", " ": BLANKS}.get(said[1] or "", said[1] or "")
         notes.append(f"line 1, {quoted(lines[0].strip())}, says what separates the cells.")
-    shown = [line for line in islice(lines, first, first + 20 * LOOKED_AT) if line.strip()]
+    shown = [line for line in islice(lines, first, first + 20 * SNIFFED_LINES) if line.strip()]
     if not any(line.strip(",;\t| \f\v") for line in shown):
         raise ValueError("the file is empty.")
-    if all(_is_wrapped(line) for line in shown[:LOOKED_AT]):
+    if all(_is_wrapped(line) for line in shown[:SNIFFED_LINES]):
         lines = [_unwrapped(line) for line in lines]
         shown = [_unwrapped(line) for line in shown]
         notes.append("Every line is in quotation marks as a whole; they are taken off.")
@@ -144,7 +144,11 @@ def _layout(text: str) -> Layout:
     )
     quote = "'" if single else '"'
     comments = _comments(shown)
-    shown = [line for line in shown if not is_comment(line, comments)][:LOOKED_AT] if comments else shown[:LOOKED_AT]
+    shown = (
+        [line for line in shown if not is_comment(line, comments)][:SNIFFED_LINES]
+        if comments
+        else shown[:SNIFFED_LINES]
+    )
     if separator and any(separator in line for line in shown):
         dialect = Dialect(separator, quote, comments)
     else:
@@ -157,7 +161,7 @@ def _arff(lines: list[str]) -> Layout:
     """A file of Weka's: its columns are named above its rows."""
     start = next(place for place, line in enumerate(lines) if line.strip().lower().startswith("@data"))
     names = [found[1].strip("'\"") for line in lines[:start] if (found := ATTRIBUTE.match(line))]
-    data = [line for line in islice(lines, start + 1, start + LOOKED_AT) if line.strip()]
+    data = [line for line in islice(lines, start + 1, start + SNIFFED_LINES) if line.strip()]
     if data and sum(line.lstrip().startswith("{") for line in data) * 2 > len(data):
         raise ValueError("this is a sparse ARFF file; write it with all its values, or save the table as CSV.")
     quote = "'" if any("'" in line for line in data) and not any('"' in line for line in data) else '"'
@@ -218,14 +222,14 @@ def _plausibility(lines: list[str], dialect: Dialect) -> tuple[bool, float]:
 
 def _counted(layout: Layout) -> tuple[Counter[tuple[int, int]], int, int]:
     """How many rows there are of each width, the cells of a row, and those with empty ones at its end."""
-    widths = Counter((one.width, one.filled) for one in islice(layout.reading(), LOOKED_AT))
+    widths = Counter((one.width, one.filled) for one in islice(layout.reading(), SNIFFED_LINES))
     if not widths:
         raise ValueError("the file is empty.")
     records = Counter((one.width, one.filled) for one in layout.reading(_least(widths)[0]))
     least, width = _least(records)
     if width == 1:
         raise ValueError("only one column was found; separate columns by commas, semicolons or tabs.")
-    if least > WIDEST or (least > MOST_COLUMNS + 1 and sum(records.values()) == 1):
+    if least > WIDEST or (least > MAX_COLUMNS + 1 and sum(records.values()) == 1):
         raise ValueError(_too_wide(least))
     return records, least, width
 
@@ -379,7 +383,7 @@ def _grid(header: Header, rows: list[Row], layout: Layout, left_out: Complaints,
         notes.append(f"column{'s' if len(empty) > 1 else ''} {listed} without a name or a cell; left out.")
     if len(full) < 2:
         raise ValueError("only one column was found; separate columns by commas, semicolons or tabs.")
-    if len(full) > MOST_COLUMNS + 1:
+    if len(full) > MAX_COLUMNS + 1:
         raise ValueError(_too_wide(len(full)))
     names, renamed = names_of([cells[place] for place in full])
     unnamed = frozenset(name for name, place in zip(names, full, strict=True) if cells[place].lower() in INDEX_NAMES)
@@ -394,4 +398,4 @@ def _grid(header: Header, rows: list[Row], layout: Layout, left_out: Complaints,
 
 
 def _too_wide(width: int) -> str:
-    return f"the file has {width:,} columns; {MOST_COLUMNS + 1} are the most. Leave some out."
+    return f"the file has {width:,} columns; {MAX_COLUMNS + 1} are the most. Leave some out."

@@ -3,7 +3,7 @@
 import codecs
 import re
 
-LARGEST_FILE = 10 * 10**6
+MAX_FILE_BYTES = 10 * 10**6
 """Bytes of a file that are read."""
 
 INSTEAD = "save the table as CSV, for example from the spreadsheet it is in."
@@ -59,8 +59,8 @@ def text_of(content: bytes | str) -> tuple[str, list[str]]:
     Raises ValueError with a sentence on what the file is where that is no table in text.
     """
     size = len(content)
-    if size > LARGEST_FILE:
-        raise ValueError(f"the file has {size / 1e6:.1f} MB; {LARGEST_FILE // 10**6} MB are the most.")
+    if size > MAX_FILE_BYTES:
+        raise ValueError(f"the file has {size / 1e6:.1f} MB; {MAX_FILE_BYTES // 10**6} MB are the most.")
     text, notes = (content, []) if isinstance(content, str) else _decoded(content)
     text = text.lstrip("\ufeff").rstrip("\0\x1a\n\r")
     _refuse_binary(text)

@@ -8,9 +8,9 @@ from dashboard.storage.csv_file.column import is_date, is_missing
 from dashboard.storage.csv_file.complaints import quoted
 from dashboard.storage.csv_file.file_text import plain
 from dashboard.storage.csv_file.number_style import is_bare, looks_like_number, tidy
-from dashboard.storage.tables import LONGEST_NAME
+from dashboard.storage.tables import MAX_NAME_LENGTH
 
-MOST_ABOVE = 6
+MAX_HEADER_ROWS = 6
 """Rows above the first one of numbers that may be titles, names and units."""
 
 INDEX_NAMES = ("", "unnamed: 0", "unnamed:0")
@@ -50,7 +50,7 @@ def header_of(rows: Sequence[Row], total: int) -> Header:
     if _counts_up(rows[0][1], typed, body):
         return Header(rows[0][1], 1)
     above = []
-    for row in rows[:MOST_ABOVE]:
+    for row in rows[:MAX_HEADER_ROWS]:
         if not _is_above(row[1], typed, bare):
             break
         above.append(row)
@@ -77,7 +77,7 @@ def names_of(cells: Sequence[str]) -> tuple[list[str], list[str]]:
     names: list[str] = []
     notes = []
     for place, cell in enumerate(cells, 1):
-        name = base = plain(cell)[: LONGEST_NAME - 8].rstrip() or f"x{place}"
+        name = base = plain(cell)[: MAX_NAME_LENGTH - 8].rstrip() or f"x{place}"
         again = 1
         while name in names:
             again += 1

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-LONGEST_NUMBER = 400
+MAX_NUMBER_LENGTH = 400
 """Characters of a cell that may still be a number."""
 
 LOOKALIKES = str.maketrans(
@@ -236,7 +236,7 @@ def _grouped(body: str, decimal: str) -> bool:
 
 def _parts(text: str) -> tuple[str, str, str] | None:
     """What stands before a number, the number, and what stands behind it."""
-    found = AFFIXED.fullmatch(text) if len(text) <= LONGEST_NUMBER else None
+    found = AFFIXED.fullmatch(text) if len(text) <= MAX_NUMBER_LENGTH else None
     if found is None or (found["sign"] and found["body"][0] in "+-"):
         return None
     return found["before"], found["sign"] + found["body"], found["after"]
@@ -248,7 +248,7 @@ def _affix(parts: tuple[str, str, str]) -> tuple[str, str]:
 
 def _value(text: str, decimal: str) -> float | None:
     """The number of a tidy text without affixes; None where it is none with that decimal mark."""
-    if len(text) > LONGEST_NUMBER:
+    if len(text) > MAX_NUMBER_LENGTH:
         return None
     found = PATTERNS[decimal].fullmatch(text)
     if found is None:

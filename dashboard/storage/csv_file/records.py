@@ -15,10 +15,10 @@ NO_COMMENT = re.compile(r"\s*(#(N/A|NA|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|%\s
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 RULED = frozenset("-=+|: \t")
-LONGEST_SPAN = 1000
+MAX_CELL_LINES = 1000
 """Physical lines that a quoted cell may hold."""
 
-MOST_AHEAD = 50_000_000
+MAX_LOOKAHEAD_CHARS = 50_000_000
 """Characters that are looked through for closing quotation marks in all: it bounds the time a hostile file takes."""
 
 
@@ -60,7 +60,7 @@ class Reading:
         self._next = re.compile("[ \t]+" if dialect.separator == BLANKS else re.escape(dialect.separator))
         self._close = re.compile(f"[^{dialect.quote}]*+(?:{dialect.quote * 2}[^{dialect.quote}]*+)*+{dialect.quote}")
         self._skipped = " \t".replace(dialect.separator, "") if dialect.separator != BLANKS else " \t"
-        self._ahead = MOST_AHEAD
+        self._ahead = MAX_LOOKAHEAD_CHARS
         self._last_quote = -1
         self.open: list[int] = []
         self.comments: list[int] = []
@@ -69,7 +69,7 @@ class Reading:
     def __iter__(self) -> Iterator[Record]:
         """The rows that are not blank; comments are noted down, and so are marks that never close."""
         lines, quote, comments = self._lines, self._dialect.quote, self._dialect.comments
-        self.open, self.comments, self._ahead = [], [], MOST_AHEAD
+        self.open, self.comments, self._ahead = [], [], MAX_LOOKAHEAD_CHARS
         self._last_quote = max((place for place, line in enumerate(lines) if quote in line), default=-1)
         at = self._first
         while at < len(lines):
@@ -136,7 +136,7 @@ class Reading:
     def _spanning(self, text: str, start: int, at: int) -> tuple[str, int]:
         """The row with the lines below, up to the one that closes its mark at `start`; empty where none does."""
         parts, quote = [text], self._dialect.quote
-        for place in range(at, min(at + LONGEST_SPAN, len(self._lines), self._last_quote + 1)):
+        for place in range(at, min(at + MAX_CELL_LINES, len(self._lines), self._last_quote + 1)):
             parts.append(self._lines[place])
             self._ahead -= len(parts[-1]) + 1
             if self._ahead < 0:

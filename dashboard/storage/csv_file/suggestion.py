@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.storage.csv_file.column import Column
 from dashboard.storage.csv_file.number_style import WHOLE, shortest
-from dashboard.storage.tables import MOST_CLASSES, MOST_COLUMNS
+from dashboard.storage.tables import MAX_CLASSES, MAX_COLUMNS
 
 FEWEST_COUNTED = 5
 """Rows from which on a column that counts is no accident."""
@@ -68,10 +68,10 @@ def suggested(columns: Mapping[str, Column], unnamed: Collection[str] = ()) -> S
     inputs = likely or [name for name in usable if len(columns[name].distinct) > 1] or usable
     whys = {name: column.why_no_input or kinds[name] for name, column in columns.items()}
     whys |= {name: told_group(group, answer) for name in group}
-    whys |= dict.fromkeys(inputs[MOST_COLUMNS:], f"more than {MOST_COLUMNS} inputs are too many.")
-    left = [name for name in columns if name != answer and name not in inputs[:MOST_COLUMNS]]
+    whys |= dict.fromkeys(inputs[MAX_COLUMNS:], f"more than {MAX_COLUMNS} inputs are too many.")
+    left = [name for name in columns if name != answer and name not in inputs[:MAX_COLUMNS]]
     reasons = tuple((name, whys[name]) for name in left if whys[name])
-    return Suggestion(answer, tuple(inputs[:MOST_COLUMNS]), reasons)
+    return Suggestion(answer, tuple(inputs[:MAX_COLUMNS]), reasons)
 
 
 def why_unlikely(column: Column, unnamed: bool = False) -> str:
@@ -146,7 +146,7 @@ def _can_be_learned(column: Column) -> bool:
     """Whether a column has values to predict, or a few classes to tell apart."""
     if len(column.present) * 2 < len(column.cells) or len(column.distinct) < 2:
         return False
-    return column.is_numeric or (column.kind in ("words", "truths") and len(column.distinct) <= MOST_CLASSES)
+    return column.is_numeric or (column.kind in ("words", "truths") and len(column.distinct) <= MAX_CLASSES)
 
 
 def _stands_out(last: Column, columns: Mapping[str, Column]) -> bool:

@@ -249,7 +249,7 @@ def test_a_run_that_was_changed_on_the_way_is_refused(mine, recording):
 
 
 def test_a_file_too_large_is_refused_unread(mine, monkeypatch):
-    monkeypatch.setattr(run_archive, "LARGEST", 2**20)
+    monkeypatch.setattr(run_archive, "MAX_FILE_BYTES", 2**20)
     with pytest.raises(ArchiveError, match=r"“x\.npz” is too large: it has 2 MiB, and 1 MiB are the most"):
         mine.add(bytes(2**21), "x.npz")
 
@@ -512,7 +512,7 @@ def test_what_is_deleted_does_not_come_back_because_another_process_was_giving_i
 
 
 def test_a_process_that_hangs_is_not_waited_for_forever(mine, recording, monkeypatch):
-    monkeypatch.setattr(run_archive, "PATIENCE", 0.05)
+    monkeypatch.setattr(run_archive, "LOCK_TIMEOUT_S", 0.05)
     key = mine.keep(recording).id
     process = child(SLOW, mine, recording, key)
     assert process.stdout.readline() == "writing\n"

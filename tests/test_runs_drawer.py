@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dashboard import Run, Settings
-from dashboard.shell.runs_drawer import EMPTY, MOST_COMPARED, PLACES, RunsDrawer
+from dashboard.shell.runs_drawer import EMPTY, MAX_COMPARED, PLACES, RunsDrawer
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
 from dashboard.state.store import Store
@@ -111,11 +111,11 @@ def test_nothing_is_sent_while_nothing_has_changed(panel):
 
 
 def test_up_to_three_runs_are_shown_beside_each_in_a_color_of_its_own(panel, laboratory):
-    keys = [keep(panel) for _ in range(MOST_COMPARED + 1)]
+    keys = [keep(panel) for _ in range(MAX_COMPARED + 1)]
     version = laboratory.run.version
     for key in keys:
         show(panel, key)
-    assert [compared.id for compared in laboratory.run.compared_runs] == keys[:MOST_COMPARED]
+    assert [compared.id for compared in laboratory.run.compared_runs] == keys[:MAX_COMPARED]
     assert said(panel) == "3 runs are shown beside already: take one away first." and panel._form.failed
     assert laboratory.run.version > version
     colors = {row["id"]: row["color"] for row in rows(panel)}
@@ -127,7 +127,7 @@ def test_up_to_three_runs_are_shown_beside_each_in_a_color_of_its_own(panel, lab
 
 def test_a_refused_click_is_answered(panel):
     """A box that was ticked in the browser is told to look again, though nothing about it has changed."""
-    keys = [keep(panel) for _ in range(MOST_COMPARED + 1)]
+    keys = [keep(panel) for _ in range(MAX_COMPARED + 1)]
     for key in keys[:-1]:
         show(panel, key)
     show(panel, keys[-1], number=7)

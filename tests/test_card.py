@@ -32,7 +32,7 @@ NAME = "<b>wide</b> & slow"
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compared_card, "EVERY", 0.0)
+    monkeypatch.setattr(compared_card, "REDRAW_INTERVAL_S", 0.0)
 
 
 def run_of(
@@ -175,7 +175,7 @@ def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
 
 
 def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
-    monkeypatch.setattr(compared_card, "EVERY", 0.2)
+    monkeypatch.setattr(compared_card, "REDRAW_INTERVAL_S", 0.2)
     run = run_of(0, [DecisionMap])
     page = page_of(run, compared(run_of(500)))
     one, drawn, began = card(page, DecisionMap).beside[0], set(), time.perf_counter()

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.tracking import run_log
-from dashboard.tracking.batching import Telling
+from dashboard.tracking.batching import LoggedEpoch
 from dashboard.tracking.log_reader import LogReader, Sketch
 from dashboard.tracking.log_writer import LogWriter, Thinning
 from dashboard.tracking.run_log import Layout, Measured, RunLog, run_logs
@@ -45,10 +45,10 @@ def writer(place: Path) -> Iterator[LogWriter]:
     found.close()
 
 
-def telling(index: int, loss: float | None = None, layout: Layout = LAYOUT, **parts: object) -> Telling:
+def telling(index: int, loss: float | None = None, layout: Layout = LAYOUT, **parts: object) -> LoggedEpoch:
     tables = {"gradient_norms": np.array([index + 1.0, 2]), "means": np.arange(3.0) + index}
     tables |= {"parameters": np.arange(6.0) * index}
-    return Telling(index, (1 / (index + 1) if loss is None else loss, *[NAN] * 4), layout, **(tables | parts))
+    return LoggedEpoch(index, (1 / (index + 1) if loss is None else loss, *[NAN] * 4), layout, **(tables | parts))
 
 
 def seen(tail: LogReader) -> LogReader:
@@ -61,7 +61,7 @@ def seen(tail: LogReader) -> LogReader:
 
 def read(writer: LogWriter) -> LogReader:
     writer.flush()
-    return seen(LogReader.of(writer.feed.id))
+    return seen(LogReader.of(writer.run_log.id))
 
 
 def indices(tail: LogReader) -> list[int]:
@@ -99,10 +99,10 @@ def test_a_feed_of_format_1_is_read_as_it_was_told(place):
     rows = np.array([[1.0, 0.5, *nan], [NAN, NAN, *nan], [NAN, 0.25, *nan]])
     payload = run_log.SHAPE.pack(3, 2, 0) + np.arange(3).tobytes() + rows.T.tobytes() + np.ones((3, 2)).tobytes()
     content = run_log.record(run_log.LAYOUT, Layout(("a", "b")).packed()) + run_log.record(run_log.EPOCHS_1, payload)
-    writer.feed.records.write_bytes(content)
-    about = writer.feed.folder / "about.json"
+    writer.run_log.records.write_bytes(content)
+    about = writer.run_log.folder / "about.json"
     about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
-    assert indices(seen(LogReader.of(writer.feed.id)))[:1] == [0]
+    assert indices(seen(LogReader.of(writer.run_log.id)))[:1] == [0]
     told = run_log.unpacked_1(payload, Layout(("a", "b")))
     assert told.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
     assert not told.given[:, 2:].any()
@@ -118,13 +118,13 @@ def test_layers_that_are_left_out_are_told_with_the_reason():
 @pytest.mark.parametrize("letter", ["x", "ü", "\U0001f600", "\udc80", '"'])
 def test_an_end_in_any_letters_fits_its_place(writer, letter):
     writer.close("failed: ValueError: " + letter * 500)
-    assert writer.feed.state() == run_log.FAILED
+    assert writer.run_log.state() == run_log.FAILED
     shown = letter.encode(errors="replace").decode()
-    assert writer.feed.status().end.startswith("failed: ValueError: " + shown * 30)
+    assert writer.run_log.status().end.startswith("failed: ValueError: " + shown * 30)
 
 
 def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(writer):
-    told = writer.feed
+    told = writer.run_log
     assert abs(told.began - time.time()) < PATIENCE
     zones = [
         replace(told, created=f"2026-11-01T{hour}:30:00{zone}").began for hour, zone in ((12, "-05:00"), (17, "+00:00"))
@@ -182,7 +182,7 @@ def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(writer, firs
 def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_place(tmp_path_factory, told, pieces):
     folder = tmp_path_factory.mktemp("order")
     writer = LogWriter(RunLog.begun("a run", folder=folder))
-    tail = LogReader(writer.feed)
+    tail = LogReader(writer.run_log)
     for place, index in enumerate(told):
         writer.take_arrays(telling(index, loss=place + 1.0))
         if place % pieces == 0:
@@ -205,7 +205,7 @@ def test_what_is_not_told_with_an_epoch_is_not_known_there(writer):
     tail = read(writer)
     assert np.isnan(tail.history.at(1).gradient_norms).all()
     assert np.isnan(tail.history.at(1).parameters).all()
-    assert tail.told.of("gradient_norms").epochs().index.tolist() == [0, 2]
+    assert tail.logged.of("gradient_norms").epochs().index.tolist() == [0, 2]
     assert tail.history.at(2).mean_activations[0].tolist() == [2, 3, 4]
 
 
@@ -221,7 +221,7 @@ def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(writer)
     assert indices(tail) == list(range(9))
     assert [tail.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
     assert np.isnan(tail.history.at(2).gradient_norms).all()
-    assert tail.told.of("gradient_norms").epochs().index.tolist() == [5, 6, 7, 8]
+    assert tail.logged.of("gradient_norms").epochs().index.tolist() == [5, 6, 7, 8]
     assert tail.setup.network.widths == (3,)
 
 
@@ -241,7 +241,7 @@ def test_a_validation_loss_that_comes_gets_its_line(writer):
     writer.take_arrays(telling(0))
     tail = read(writer)
     assert tail.setup.validation is None
-    writer.take_arrays(Telling(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
+    writer.take_arrays(LoggedEpoch(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
     assert read(writer).setup.validation is not None
     assert tail.history[-1].validation_loss == 0.75
 
@@ -259,14 +259,14 @@ def test_a_sketch_shows_which_parameters_are_whose(writer):
 def test_a_record_that_is_cut_off_waits_for_its_rest(writer, cut):
     writer.take_arrays(telling(0))
     writer.flush()
-    whole = writer.feed.records.read_bytes()
+    whole = writer.run_log.records.read_bytes()
     writer.take_arrays(telling(1))
     writer.flush()
-    more = writer.feed.records.read_bytes()
-    writer.feed.records.write_bytes(more[: len(whole) + cut])
-    tail = LogReader(writer.feed)
+    more = writer.run_log.records.read_bytes()
+    writer.run_log.records.write_bytes(more[: len(whole) + cut])
+    tail = LogReader(writer.run_log)
     assert indices(tail) == [0]
-    writer.feed.records.write_bytes(more)
+    writer.run_log.records.write_bytes(more)
     assert indices(seen(tail)) == [0, 1]
     assert tail.problems == []
 
@@ -280,11 +280,11 @@ def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, 
         if index % 5 == 4:
             writer.flush()
     writer.close()
-    content = bytearray(writer.feed.records.read_bytes())
+    content = bytearray(writer.run_log.records.read_bytes())
     at = where % len(content)
     content[at : at + len(rubbish)] = rubbish
-    writer.feed.records.write_bytes(content)
-    tail = seen(LogReader(writer.feed))
+    writer.run_log.records.write_bytes(content)
+    tail = seen(LogReader(writer.run_log))
     shown = tail.history.epochs() if len(tail.history) else None
     assert shown is None or shown.loss.tolist() == [1 / (i + 1) for i in range(len(shown.index))]
 
@@ -298,11 +298,11 @@ def test_what_is_no_id_is_refused_before_it_becomes_a_path(place, key):
 def test_a_feed_that_is_not_there_or_damaged_says_so(place, writer):
     with pytest.raises(ValueError, match="not there"):
         RunLog.found("20261123-190000-ab12cd")
-    about = writer.feed.folder / "about.json"
+    about = writer.run_log.folder / "about.json"
     for content in (b"", b"[]", b"{}", b'{"format": 3}', b"\xff", about.read_bytes().replace(b'"pid": ', b'"pid": -')):
         about.write_bytes(content)
         with pytest.raises(ValueError, match=r"."):
-            RunLog.found(writer.feed.id)
+            RunLog.found(writer.run_log.id)
 
 
 def test_two_runs_of_one_name_are_two_feeds(place):
@@ -311,16 +311,16 @@ def test_two_runs_of_one_name_are_two_feeds(place):
         one.take_arrays(telling(place_))
         one.close()
     assert len(list(run_logs())) == 2
-    assert [indices(LogReader.of(one.feed.id)) for one in both] == [[0], [1]]
+    assert [indices(LogReader.of(one.run_log.id)) for one in both] == [[0], [1]]
 
 
 def test_ended_stopped_failed_running_and_killed_are_told_apart(writer):
-    told = writer.feed
+    told = writer.run_log
     assert told.state() == run_log.LIVE
     for end in ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no"):
         one = LogWriter(RunLog.begun("one"))
         one.close(end)
-        assert one.feed.state() == end.split(" ")[0].split(":")[0]
+        assert one.run_log.state() == end.split(" ")[0].split(":")[0]
     gone = RunLog(told.folder, "gone", told.created, told.pid, "another", told.host)
     assert gone.state() == run_log.KILLED
     elsewhere = RunLog(told.folder, "far", told.created, told.pid, told.born, "another machine")
@@ -331,12 +331,12 @@ TELLS = """
 import sys, time
 import numpy as np
 from dashboard.tracking.run_log import Feed, Layout
-from dashboard.tracking.log_writer import Scribe, Telling
+from dashboard.tracking.log_writer import Scribe, LoggedEpoch
 scribe = Scribe(Feed.begun("to be killed"))
-print(scribe.feed.id, flush=True)
+print(scribe.run_log.id, flush=True)
 layout = Layout(("one",), (), ())
 for index in range(1_000_000):
-    scribe.take_arrays(Telling(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
+    scribe.take_arrays(LoggedEpoch(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
     if index % 50 == 49:
         scribe.flush()
         print(index, flush=True)
@@ -455,7 +455,7 @@ def test_a_full_disk_loses_nothing_and_is_logged(writer, monkeypatch, caplog):
     writer.flush()
     assert "make room" in caplog.text
     monkeypatch.undo()
-    os.environ["DESCENT_LAB_HOME"] = str(writer.feed.folder.parents[1])
+    os.environ["DESCENT_LAB_HOME"] = str(writer.run_log.folder.parents[1])
     tail = read(writer)
     assert indices(tail) == [0, 1, 2]
     assert tail.problems == []
@@ -469,8 +469,8 @@ def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
         if index % 100 == 0:
             writer.flush()
     writer.close()
-    assert writer.feed.records.stat().st_size < limit
-    tail = seen(LogReader.of(writer.feed.id))
+    assert writer.run_log.records.stat().st_size < limit
+    tail = seen(LogReader.of(writer.run_log.id))
     assert tail.history[-1].index == 20_000
     assert tail.history[-1].parameters.tolist() == (np.arange(6.0) * 20_000).tolist()
     assert any("only some epochs" in said for said in tail.problems)
@@ -486,7 +486,7 @@ def test_thinning_grows_by_powers_of_two():
 
 
 def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
-    monkeypatch.setattr(run_log, "KEPT", 3)
+    monkeypatch.setattr(run_log, "MAX_ENDED_RUNS", 3)
     running = LogWriter(RunLog.begun("running"))
     for _ in range(5):
         LogWriter(RunLog.begun("ended")).close()
@@ -500,6 +500,6 @@ def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
 def test_one_reader_serves_all_and_goes_with_the_last(writer):
     writer.take_arrays(telling(0))
     first = read(writer)
-    assert LogReader.of(writer.feed.id) is first
+    assert LogReader.of(writer.run_log.id) is first
     del first
     assert not LogReader._all
