@@ -1,4 +1,4 @@
-"""Batching: what was told of epochs, as the blocks that a feed has records for. No Panel here."""
+"""Log entries of epochs are batched into the blocks for which a run log has records."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -13,23 +13,28 @@ from dashboard.tracking.run_log import Layout, Measured
 from engine.training import NUMBERS, Epoch, Epochs
 
 RECORD_EPOCHS = 4096
-"""Epochs in a record at most."""
+"""Most epochs in a record."""
 
 RECORD_BYTES = 16 * 2**20
-"""Bytes of a record at most: a quarter of what readers take."""
+"""Most bytes in a record: a quarter of what readers accept."""
 
 NOT_LOGGED = (float("nan"),) * len(NUMBERS)
 
 
 @dataclass(slots=True)
 class LoggedEpoch:
-    """One epoch as it was told; None where nothing was said.
+    """One epoch as it was logged; None where nothing was given.
 
-    numbers          loss, accuracy, validation loss, validation accuracy, learning rate; nan where not told
-    gradient_norms   (layers,), `means` (units,) and `parameters` (n,), float64
-    given            bits of the numbers that were told, the loss the lowest; None for all that are not nan
-    known_layers     (layers,) which norms were measured, None for all; `known_units` (units,) likewise
-    batches          of how many batches gradients and activations are averages; 0 where nobody counted
+    Attributes:
+        numbers: Loss, accuracy, validation loss, validation accuracy, learning rate; nan where not logged.
+        layout: To whom the columns of the arrays belong.
+        gradient_norms: (layers,) float64.
+        means: (units,) float64, the mean activations.
+        parameters: (n,) float64.
+        given: Bits of the numbers that were logged, the loss lowest; None for all that are not nan.
+        known_layers: (layers,) which norms were measured, None for all.
+        known_units: (units,) which means were measured, None for all.
+        batches: Over how many batches gradients and activations are averaged; 0 where nobody counted.
     """
 
     index: int
@@ -45,7 +50,7 @@ class LoggedEpoch:
 
     @property
     def has_content(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether it contains anything."""
         return bool(self.given) or any(one is not None for one in (self.gradient_norms, self.means, self.parameters))
 
     @property
@@ -56,25 +61,25 @@ class LoggedEpoch:
 
 @dataclass(slots=True)
 class Piece:
-    """Consecutive epochs of a block of the engine's; `last` grows while the training goes through the block."""
+    """Consecutive epochs of a block of the engine; `last` grows while the training goes through the block."""
 
     block: Epochs
     first: int
     last: int
 
     def rows(self) -> Epochs:
-        """The epochs up to `last`, which then begins anew behind it."""
+        """The epochs up to `last`; the piece then begins anew behind it."""
         start, stop = (index - int(self.block.index[0]) for index in (self.first, self.last + 1))
         self.first += stop - start
         return self.block.rows(slice(start, stop))
 
 
 LogEntry = tuple[float, ...] | LoggedEpoch | Epoch | Epochs
-"""What is written: index, given and numbers alone, a telling of arrays too, or epochs of the engine's."""
+"""An entry to write: index, given and numbers alone, an epoch with arrays, or epochs of the engine."""
 
 
 class ChainedRows(Sequence):
-    """The rows of several tables, of which only those that are asked for are made."""
+    """The rows of several tables in order; only those that are asked for are made."""
 
     def __init__(self, tables: Sequence[np.ndarray]) -> None:
         self._tables = tables
@@ -90,7 +95,7 @@ class ChainedRows(Sequence):
 
 @dataclass(slots=True)
 class Block:
-    """Tellings of one kind as columns, and their parameters row by row."""
+    """Log entries of one kind as columns, and their parameters row by row."""
 
     measured: Measured
     parameters: Sequence[np.ndarray]
@@ -98,7 +103,12 @@ class Block:
 
     @classmethod
     def of(cls, group: list[LogEntry], layout: Layout) -> "Block":
-        """The columns of these; layout: that of what was told before."""
+        """The columns of these entries.
+
+        Args:
+            group: Entries of one kind, at least one.
+            layout: The layout of what was written before, for entries that have none of their own.
+        """
         first = group[0]
         if isinstance(first, Epochs):
             parameters = ChainedRows([one.parameters for one in group])
@@ -144,7 +154,7 @@ class Block:
 
     @property
     def parts(self) -> np.ndarray:
-        """(k,) what is given in each row, as bits: the five numbers, then gradients, activations and parameters."""
+        """(k,) what each row contains, as bits: the five numbers, then gradients, activations and parameters."""
         tables = self.epochs.gradient_norms.shape[1], self.epochs.mean_activations.shape[1], len(self.parameters)
         more = sum(32 << place for place, size in enumerate(tables) if size)
         return self.measured.given @ (1 << np.arange(len(NUMBERS))) | more
@@ -157,7 +167,7 @@ class Block:
         return Block(Measured.of(Epochs(**columns, widths=()), self.measured.given), [], self.layout)
 
     def every(self, stride: int) -> "Block":
-        """Those whose index is a multiple of the stride."""
+        """The epochs whose index is a multiple of the stride."""
         if stride == 1:
             return self
         return self._at(np.flatnonzero(self.epochs.index % stride == 0))
@@ -171,7 +181,7 @@ class Block:
             yield self if whole else self._at(np.arange(start, min(start + step, len(self.epochs))))
 
     def within_limits(self) -> "Block":
-        """What of the block fits a feed: the first layers, the first hidden ones, parameters if all of them do."""
+        """What of the block fits a run log: the first layers, the first hidden ones, the parameters if all fit."""
         layers, units, weights = self.layout.sizes
         if layers <= run_log.MAX_LAYERS and units <= run_log.MAX_UNITS and weights <= run_log.MAX_PARAMETERS:
             return self
@@ -194,7 +204,7 @@ class Block:
 
 
 def groups(waiting: list[LogEntry]) -> Iterator[tuple[int, int]]:
-    """Where tellings of the same kind begin and end, about ROWS epochs together at most."""
+    """Where entries of one kind begin and end, at most about RECORD_EPOCHS epochs together."""
     start = 0
     for kind, run in groupby([_kind(one) if type(one) is LoggedEpoch else type(one) for one in waiting]):
         stop = start + len(list(run))
@@ -207,14 +217,14 @@ def groups(waiting: list[LogEntry]) -> Iterator[tuple[int, int]]:
 
 
 def _kind(epoch: LoggedEpoch) -> tuple:
-    """What has to be the same for tellings of arrays to go into one record."""
+    """What entries with arrays must have in common to share a record."""
     known = (None if one is None else one.tobytes() for one in (epoch.known_layers, epoch.known_units))
     missing = (one is None for one in (epoch.given, epoch.gradient_norms, epoch.means, epoch.parameters))
     return epoch.layout, *missing, *known
 
 
 def _bits(given: np.ndarray) -> np.ndarray:
-    """(k, 5) which numbers were told, of bits (k,)."""
+    """(k, 5) which numbers were logged, out of bits (k,)."""
     return np.unpackbits(given.astype(np.uint8)[:, None], axis=1, count=len(NUMBERS), bitorder="little").astype(bool)
 
 
@@ -226,7 +236,7 @@ def _joined(blocks: Sequence[Epochs]) -> Epochs:
 
 
 def _layout_of(epoch: Epoch) -> Layout:
-    """The layout of an epoch of the engine's."""
+    """The layout of an epoch of the engine."""
     layers = len(epoch.gradient_norms)
     units = [(f"{i + 1}", len(means)) for i, means in enumerate(epoch.mean_activations)]
     return Layout(tuple(map(str, range(1, layers + 1))), tuple(units), (("all", len(epoch.parameters)),))

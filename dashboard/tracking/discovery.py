@@ -1,4 +1,4 @@
-"""Beacon: how a served laboratory is found by the programs of whoever uses it. No Panel here."""
+"""Discovery lets the programs of a user find the laboratories that this user serves on the same machine."""
 
 import atexit
 import json
@@ -15,9 +15,10 @@ from engine import atomic_write
 
 
 def announce(address: str) -> None:
-    """Let this process be found as a laboratory served at an address, until it ends. Errors are no matter.
+    """Make this process known as a laboratory served at an address, until it ends. Errors are ignored.
 
-    address: without a query, such as http://localhost:5006/dashboard
+    Args:
+        address: The URL without a query, such as http://localhost:5006/dashboard.
     """
     path = home() / "live" / "servers" / f"{os.getpid()}.json"
     record = {"address": address, "pid": os.getpid(), "born": born(), "host": socket.gethostname()}
@@ -28,7 +29,7 @@ def announce(address: str) -> None:
 
 
 def addresses() -> list[str]:
-    """The addresses of all laboratories that are served on this machine right now, the newest first."""
+    """The addresses of all laboratories served on this machine right now, newest first."""
     found = []
     with suppress(OSError):
         paths = sorted((home() / "live" / "servers").glob("*.json"), key=lambda path: -path.stat().st_mtime)

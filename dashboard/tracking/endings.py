@@ -1,4 +1,4 @@
-"""Endings: how a training that is watched was left, also where nobody tells. No Panel here."""
+"""How a logged training ended, also where the script does not say so."""
 
 import dis
 import gc
@@ -14,17 +14,17 @@ from typing import Any
 from dashboard.tracking import run_log
 
 Ending = tuple[str, str]
-"""Words that begin with one of the states of a feed, and the class of the exception that it was."""
+"""Words that begin with one of the states in `run_log`, and the class of the exception, if any."""
 
 PROPER: Ending = (run_log.ENDED, "")
 BROKEN_OFF: Ending = (f"{run_log.STOPPED} by an exception", "")
 
 LEFT = frozenset(["POP_TOP", "RETURN_VALUE", "RETURN_CONST", "END_FOR", "POP_ITER", "FOR_ITER"])
-"""Instructions at which a loop lets go of what it goes through when it is over, broken off or returned from."""
+"""Instructions at which a loop drops its iterator when it is over, broken off or returned from."""
 
 
 def ending(kind: type[BaseException] | None, error: BaseException | None) -> Ending:
-    """How a block was left, by the exception that left it."""
+    """How a block was left, given the exception that left it."""
     if kind is None or issubclass(kind, GeneratorExit):
         return PROPER
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
@@ -38,7 +38,7 @@ def ending(kind: type[BaseException] | None, error: BaseException | None) -> End
 
 
 def codes_of(frame: FrameType | None) -> frozenset[CodeType]:
-    """The functions that are being run in a frame, from it outwards to the module or the notebook's cell."""
+    """The functions that run in a frame, from it outwards to the module or the notebook's cell."""
     found = set()
     while frame is not None:
         found.add(frame.f_code)
@@ -49,19 +49,19 @@ def codes_of(frame: FrameType | None) -> frozenset[CodeType]:
 
 
 def last_unhandled() -> BaseException | None:
-    """The exception that nobody has caught, the last one that there was."""
+    """The last exception that nobody caught."""
     found = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     return found if isinstance(found, BaseException) else None
 
 
 def let_pass(error: BaseException) -> None:
-    """Raise an exception again that is the program's and not ours."""
+    """Raise again an exception that belongs to the program."""
     if not is_ours(error):
         raise error
 
 
 class Whereabouts:
-    """Where a training runs that is watched, to tell later whether an exception has ended it. It holds no frame."""
+    """Where a logged training runs, to decide later whether an exception ended it. It holds no frame."""
 
     def __init__(self) -> None:
         self._before = id(last_unhandled())
@@ -72,32 +72,32 @@ class Whereabouts:
         _watch_threads()
 
     def note(self, frame: FrameType | None) -> None:
-        """It was in this frame."""
+        """Note that the training runs in this frame."""
         self._codes = codes_of(frame)
 
     @property
     def is_noted(self) -> bool:
-        """Whether it is known."""
+        """Whether its frame is known."""
         return bool(self._codes)
 
     def ending(self) -> Ending:
-        """How it ended where nobody has told: by an exception that came through there, or properly."""
+        """How the training ended if the script did not say: by an exception that left its frame, or properly."""
         error = last_unhandled()
         if self._ending is None and error is not None and id(error) != self._before:
             self.note_error(error)
         return self._ending or PROPER
 
     def note_error(self, error: BaseException) -> None:
-        """An exception was caught by nobody."""
+        """Note an exception that nobody caught."""
         if any(frame.f_code in self._codes for frame in _frames(error.__traceback__)):
             self._ending = ending(type(error), error)
 
 
 def is_left_by_an_exception(frame: FrameType) -> bool:
-    """Whether an exception is on its way out of what runs in a frame, which lets go of a loop at this moment.
+    """Whether an exception is propagating out of a frame, which drops a loop's iterator at this moment.
 
-    Python does not say so to what is let go of; but a traceback has been made already, which points at the
-    instruction that the frame is at.
+    Python does not tell the iterator so; but a traceback exists already, which points at the frame's current
+    instruction.
     """
     at = _instruction(frame)
     if at == "YIELD_VALUE" and frame.f_back is not None:  # a generator around the loop is what was let go of
@@ -111,7 +111,7 @@ def is_left_by_an_exception(frame: FrameType) -> bool:
 
 
 def is_of_a_signal(error: BaseException) -> bool:
-    """Whether an exception comes out of a handler of signals: a time limit, say, which is for the program."""
+    """Whether an exception comes from a signal handler, such as a time limit, and is meant for the program."""
     handlers = set()
     for number in signal.valid_signals():
         with suppress(ValueError, OSError):
@@ -121,14 +121,14 @@ def is_of_a_signal(error: BaseException) -> bool:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an exception that came up while something was told is no matter of the program's."""
+    """Whether an exception raised while something was logged is of no concern to the program."""
     if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
         return False
     return not is_of_a_signal(error)
 
 
 def _watch_threads() -> None:
-    """Hear what ends threads, in front of whatever hears of it already."""
+    """Note which exceptions end threads, ahead of any hook that is installed already."""
     with _LOCK:
         if not isinstance(threading.excepthook, _ThreadHook):
             threading.excepthook = _ThreadHook(threading.excepthook)
@@ -140,12 +140,12 @@ class _ThreadHook:
     def __init__(self, before: Callable[[Any], Any]) -> None:
         self._before = before
 
-    def __call__(self, told: Any) -> Any:
+    def __call__(self, args: Any) -> Any:
         with suppress(Exception):
-            if told.exc_value is not None and told.exc_type is not SystemExit:
+            if args.exc_value is not None and args.exc_type is not SystemExit:
                 for place in list(_KNOWN):
-                    place.note_error(told.exc_value)
-        return self._before(told)
+                    place.note_error(args.exc_value)
+        return self._before(args)
 
 
 _KNOWN: "weakref.WeakSet[Whereabouts]" = weakref.WeakSet()

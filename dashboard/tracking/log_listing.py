@@ -1,4 +1,4 @@
-"""Listing: the feeds that there are, the newest first. No Panel here."""
+"""The list of all run logs, newest first."""
 
 import time
 from contextlib import suppress
@@ -11,20 +11,21 @@ from dashboard.tracking.run_log import RunLog, Status, run_logs
 
 MAX_ENTRIES = 30
 LOOK_INTERVAL_S = 0.5
-"""Seconds between two looks at which feeds there are."""
+"""Seconds between two looks at which run logs there are."""
 
 DAMAGED = "damaged"
-"""The state of a feed that does not say what it is of."""
+"""The state of a run log whose about.json cannot be read."""
 
 Stamp = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A feed as the list shows it.
+    """A run log as the list shows it.
 
-    began    in seconds since 1970
-    problem  why it cannot be shown, as a sentence; empty where it can be
+    Attributes:
+        began: In seconds since 1970.
+        problem: Why the run cannot be shown, as a sentence; empty where it can.
     """
 
     id: str
@@ -39,16 +40,16 @@ class Entry:
 
     @property
     def created(self) -> str:
-        """When it began, in ISO 8601, in the time zone of the laboratory; empty where no calendar has such a moment."""
+        """When the run began, in ISO 8601 in the laboratory's time zone; empty for moments that no calendar has."""
         with suppress(ValueError, OverflowError, OSError):
             return datetime.fromtimestamp(self.began).astimezone().isoformat()
         return ""
 
 
 class Listing:
-    """The feeds there are, looked up twice a second at most; one for all who look.
+    """The run logs in a folder, looked up at most twice a second, once for all who ask.
 
-    One that is damaged is listed as such, and takes nothing else with it.
+    A damaged one is listed as such, and does not affect the others.
     """
 
     _all: dict[Path, Self] = {}
@@ -62,16 +63,16 @@ class Listing:
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """That of a folder."""
+        """The list of a folder, shared within the process."""
         return cls._all.setdefault(folder, cls(folder))
 
     @property
     def newest(self) -> str:
-        """The id of the feed that began last; empty where there is none that can be shown."""
+        """The id of the newest run that can be shown; empty where there is none."""
         return next((entry.id for entry in self.entries if not entry.problem), "")
 
     def look(self) -> None:
-        """See what is there, if the last look was a while ago."""
+        """Look up what there is, unless the last look was a moment ago."""
         now = time.monotonic()
         if now < self._looked + LOOK_INTERVAL_S:
             return
@@ -84,7 +85,7 @@ class Listing:
             self.version += 1
 
     def _find(self) -> None:
-        """Read what the feeds say of themselves, where that is new."""
+        """Read every about.json that is new or changed."""
         found = {}
         for key in run_logs(self._folder):
             stamp = _stamp(self._folder / "live" / key / "about.json")
@@ -95,11 +96,11 @@ class Listing:
         self._known = found
 
     def _about(self, key: str, stamp: Stamp) -> tuple[RunLog | str, float]:
-        """A feed and when it began, or what is wrong with it and when it was written."""
+        """A run log and when it began, or what is wrong with it and when it was written."""
         try:
             source = RunLog.found(key, self._folder)
             return source, source.began
-        except Exception as error:  # whatever it is, it concerns this feed alone
+        except Exception as error:  # whatever it is, it concerns this run log alone
             return str(error), stamp[0] / 1e9
 
     def _entry(self, key: str, source: RunLog | str, began: float) -> Entry:
@@ -113,7 +114,7 @@ class Listing:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """Something that changes with a file; None where there is none."""
+    """A value that changes with the file; None where there is none."""
     try:
         found = path.stat()
         return found.st_mtime_ns, found.st_size

@@ -1,4 +1,4 @@
-"""Tail: a feed as it grows, read piece by piece into a history. No Panel here."""
+"""The log reader follows a run log as it grows, and reads it piece by piece into a history."""
 
 import struct
 import threading
@@ -26,10 +26,10 @@ PIECE = 4 * 2**20
 """Bytes read at once: 5 to 10 ms of work."""
 
 POLL_INTERVAL_S = 0.05
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 MAX_DATA_BYTES = 512 * 2**20
-"""The most bytes of examples that are read."""
+"""Most bytes of examples that are read."""
 
 MAX_NAMES = 5
 QUANTITIES = {
@@ -42,13 +42,13 @@ QUANTITIES = {
     "mean_activations": "a mean activation",
     "parameters": "a parameter",
 }
-"""What is said of a column where it is not finite."""
+"""What a column is called in a sentence about numbers that are not finite."""
 
 
 class Sketch:
-    """What is known of a network of which only measurements come: its units, and which parameters are whose.
+    """What is known of a network that is only measured: its units, and which parameters belong where.
 
-    It stands where pictures expect a `Network`, as far as they ask no more than this of it.
+    It stands in for a `Network` in pictures, as far as they ask for no more than this.
     """
 
     output = ""
@@ -59,17 +59,17 @@ class Sketch:
 
     @property
     def n_parameters(self) -> int:
-        """How many parameters are told."""
+        """How many parameters are logged."""
         return self.parameters.size
 
     @property
     def weights(self) -> list[np.ndarray]:
-        """Views into the parameters, array by array."""
+        """Views of the parameters, array by array."""
         ends = np.cumsum([size for _, size in self.layout.weights])
         return np.split(self.parameters, ends[:-1]) if len(ends) else []
 
     def copy(self) -> "Sketch":
-        """Another one with parameters of its own."""
+        """A copy with parameters of its own."""
         sketch = Sketch(self.layout)
         sketch.parameters[:] = self.parameters
         return sketch
@@ -79,14 +79,16 @@ NO_DATA = Dataset(np.empty((0, 0)), np.empty(0), "unknown", 0)
 
 
 class LogReader:
-    """A feed's history, setup and state. `poll` looks for more; `version` has grown where there was.
+    """History, setup and state of a run log. `poll` looks for more; `version` grows where there was more.
 
-    `told` is in the order of the epochs, whatever the order in which they were told, and of every number the last word
-    counts. What was not told, or is not finite, is not known there: nothing is held, and nothing made up.
-    One reader serves all who look at a feed in this process.
+    `logged` is in the order of the epochs, whatever the order in which they were logged, and of every number the last
+    entry counts. A number that was not logged, or is not finite, is unknown there: nothing is carried forward, nothing
+    made up. One reader serves everybody in this process who looks at the same run log.
 
-    diverged   the epoch from which on the loss has not been finite; None where it is
-    left_out   layers that are not measured, each with the reason
+    Attributes:
+        run_log: The run log that is read.
+        damage: Why the rest of the log cannot be read, as a sentence; empty where it can.
+        left_out: Layers that are not measured, each with the reason.
     """
 
     _all: ClassVar[WeakValueDictionary[str, Self]] = WeakValueDictionary()
@@ -111,7 +113,11 @@ class LogReader:
 
     @classmethod
     def of(cls, key: str) -> Self:
-        """The reader of the feed with that id. Raises ValueError when there is none."""
+        """The reader of the run log with this id, shared within the process.
+
+        Raises:
+            ValueError: If there is no such run log.
+        """
         source = RunLog.found(key)
         name = str(source.folder)
         found = cls._all.get(name)
@@ -121,12 +127,12 @@ class LogReader:
 
     @property
     def history(self) -> History:
-        """All epochs that were told."""
+        """All epochs that were logged."""
         return self.logged.history
 
     @property
     def has_data(self) -> bool:
-        """Whether network and examples are ours, so that all pictures can be shown."""
+        """Whether network and examples are of the engine's kind, so that all pictures can be shown."""
         return isinstance(self.setup.network, Network)
 
     @property
@@ -136,7 +142,7 @@ class LogReader:
 
     @property
     def problems(self) -> list[str]:
-        """What was not as it should be, as sentences."""
+        """What is wrong or missing, as sentences."""
         found = list(self.said[:MAX_NAMES])
         if self.left_out:
             found.append(_not_measured(self.left_out))
@@ -144,11 +150,11 @@ class LogReader:
         if self.damage:
             found.append(self.damage)
         elif self._rest and self.state != run_log.LIVE and not self._behind:
-            found.append(f"The feed breaks off in the midst of a record, {self._rest:,} bytes before its end.")
+            found.append(f"The run log breaks off in the middle of a record, {self._rest:,} bytes before its end.")
         return found
 
     def poll(self) -> None:
-        """Read what is new, at most a few MiB, if the last look was a while ago."""
+        """Read what is new, at most a few MiB, unless the last poll was a moment ago."""
         with self._lock:
             now = time.monotonic()
             if now < self._looked + POLL_INTERVAL_S:
@@ -162,7 +168,7 @@ class LogReader:
                 self._look_up()
 
     def _look_up(self) -> None:
-        """See what has become of whoever tells."""
+        """Read the state of the process that logs."""
         status = self.run_log.status()
         state = self.run_log.state(status)
         if (status.end, status.epochs, state) != (self.status.end, self.status.epochs, self.state):
@@ -170,7 +176,7 @@ class LogReader:
         self.status, self.state = status, state
 
     def _begin(self) -> None:
-        """Have pictures begin anew."""
+        """Make pictures start afresh."""
         self.setup = self._set_up()
         self.version += 1
 
@@ -200,7 +206,7 @@ class LogReader:
         try:
             self._take(content, blocks)
         except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
-            self.damage = f"What comes after byte {self._offset:,} of the feed cannot be read: {error}."
+            self.damage = f"What comes after byte {self._offset:,} of the run log cannot be read: {error}."
             self.version += 1
         self._rest = len(content) - (self._offset - before[0])
         self._add(blocks)
@@ -208,7 +214,7 @@ class LogReader:
             self.version += 1
 
     def _take(self, content: bytes, blocks: list[LoggedEpochs]) -> None:
-        """Take in all records that are complete, of the epochs those that are in the layout which holds at the end."""
+        """Read all complete records; of the epochs, returns those in the layout that holds at the end."""
         start, size = 0, len(content)
         while start + HEAD.size <= size:
             magic, kind, length, checksum = HEAD.unpack_from(content, start)
@@ -240,7 +246,7 @@ class LogReader:
             self.said.append(run_log.words(payload))
 
     def _relay(self, layout: Layout) -> None:
-        """Show all epochs so far in another layout: what keeps its name and size keeps its numbers."""
+        """Move all epochs so far to another layout: what keeps its name and size keeps its numbers."""
         if layout == self._layout:
             return
         before, self._layout, self._heavy = self._layout, layout, []
@@ -248,7 +254,7 @@ class LogReader:
         self._begin()
 
     def _logged(self, block: run_log.Measured) -> LoggedEpochs:
-        """What a block tells in the layout's columns, with nan where it tells nothing, or nothing that is finite."""
+        """A block in the layout's columns, with nan where nothing was logged, or nothing finite."""
         epochs, rows, sizes = block.epochs, len(block.epochs), self._layout.sizes
         columns, given = {"index": epochs.index}, {}
         for place, name in enumerate(NUMBERS):
@@ -266,7 +272,7 @@ class LogReader:
         return LoggedEpochs(Epochs(**columns, widths=self._layout.widths), given)
 
     def _parameters_at(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(k, n) the parameters at these epochs, and (k,) at which of them they were told."""
+        """(k, n) the parameters at these epochs, and (k,) at which of them they were logged."""
         parameters, logged = np.full((len(index), self._layout.sizes[2]), np.nan), np.zeros(len(index), bool)
         for at, rows in self._heavy:
             order = np.argsort(at, kind="stable")
@@ -277,7 +283,7 @@ class LogReader:
         return parameters, logged
 
     def _finite(self, name: str, index: np.ndarray, column: np.ndarray, logged: np.ndarray) -> np.ndarray:
-        """The column with nan where it was not told or is not finite, which is noted."""
+        """The column with nan where it was not logged, or is not finite, which is noted."""
         wide = logged[:, None] if column.ndim > logged.ndim else logged
         fine = np.isfinite(column)
         bad, any_logged = wide & ~fine, logged
@@ -287,7 +293,7 @@ class LogReader:
         return column if fine.all() and logged.all() else np.where(wide & fine, column, np.nan)
 
     def _add(self, blocks: Sequence[LoggedEpochs]) -> None:
-        """Put in what was told."""
+        """Add what was logged."""
         if not blocks:
             return
         first, validated = not len(self.logged), self._validates
@@ -305,13 +311,13 @@ def _not_measured(layers: Mapping[str, str]) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    """Names one after the other, of many the first."""
+    """A list of names, of many only the first."""
     more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return ", ".join(names[:MAX_NAMES]) + more
 
 
 def _relaid(epochs: Epochs, before: Layout, after: Layout) -> Epochs:
-    """The epochs in another layout: numbers of what has kept its name and size, nan for all else."""
+    """The epochs in another layout: the numbers of what has kept its name and size, nan for everything else."""
     columns = epochs.columns
     parts = [[(name, 1) for name in layout.layers] for layout in (before, after)]
     kinds = {
@@ -325,7 +331,7 @@ def _relaid(epochs: Epochs, before: Layout, after: Layout) -> Epochs:
 
 
 def _moved(table: np.ndarray, old: Sequence[tuple[str, int]], new: Sequence[tuple[str, int]]) -> np.ndarray:
-    """The columns of a table by the name and size of the parts that they belong to."""
+    """The columns of a table, moved by the name and size of the parts to which they belong."""
     moved = np.full((len(table), sum(size for _, size in new)), np.nan)
     if not table.shape[1]:
         return moved
@@ -339,7 +345,7 @@ def _moved(table: np.ndarray, old: Sequence[tuple[str, int]], new: Sequence[tupl
 
 
 def _network_of(source: RunLog, parameters: int) -> Network | None:
-    """The network that a feed tells of, if it is one of ours and fits the parameters."""
+    """The network that a run log describes, if it is one of the engine's and fits the parameters."""
     about = source.network
     try:
         sizes = [int(size) for size in about["sizes"]][:100]
@@ -352,7 +358,7 @@ def _network_of(source: RunLog, parameters: int) -> Network | None:
 
 
 def _data_of(source: RunLog) -> tuple[Dataset, Dataset | None] | None:
-    """The examples that a feed tells of; None where there are none, or they do not fit the network."""
+    """The examples saved with a run log; None where there are none, or they do not fit the network."""
     path = source.folder / "data.npz"
     if not source.network:
         return None

@@ -1,4 +1,4 @@
-"""Scribe: writes a feed, in a thread of its own, so that a training loses no time to it. No Panel here."""
+"""The log writer appends epochs to a run log from its own thread, so that the training does not wait for a disk."""
 
 import atexit
 import errno
@@ -26,36 +26,41 @@ FLUSH_INTERVAL_S = 0.1
 """Seconds between two flushes."""
 
 HEARTBEAT_INTERVAL_S = 2.0
-"""Seconds between two signs of life where there is nothing to tell."""
+"""Seconds between two heartbeats while nothing is logged."""
 
 AT_ONCE = 2**19
-"""Bytes of parameters in a flush: 5 MiB a second."""
+"""Bytes of parameters per flush: 5 MiB a second."""
 
 BYTES = 500 * 2**20
 MANY = 20_000
 WAITING = 64 * 2**20
-"""Bytes that may wait to be written, before whoever tells more has to write them itself."""
+"""Bytes that may wait to be written before the thread that logs more has to write them itself."""
 
 RESERVE = 2**16
-"""Bytes that are kept free for losses and the end: some thousand epochs on a disk that is full."""
+"""Bytes kept free for losses and the end: enough for some thousand epochs on a full disk."""
 
 CLOSE_TIMEOUT_S = 10.0
-"""Seconds that the end waits for a disk that does not answer."""
+"""Seconds that closing waits for a disk that does not answer."""
 
 AGAIN = 1.0
-"""Seconds after which a full disk is offered large things again."""
+"""Seconds after which large records are tried again on a full disk."""
 
 REMEMBERED = 2**13
-"""Tellings of which it is known what they gave."""
+"""Entries of which the writer remembers what they contained."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Thinning:
-    """Which epochs still fit: all of them at first, then every second, fourth and so on, the more has been written."""
+    """Which epochs still fit: all at first, then every second, fourth and so on, the more has been written."""
 
     def __init__(self, free: int, step: int) -> None:
-        """free: bytes until the first are left out. step: bytes until they come at twice the distance again."""
+        """Set the limits.
+
+        Args:
+            free: Bytes until the first epochs are left out.
+            step: Bytes after which the stride doubles again.
+        """
         self._free, self._step, self._spent = free, step, 0
 
     @property
@@ -65,32 +70,40 @@ class Thinning:
         return 1 if beyond < 0 else 2 << min(beyond // self._step, 40)
 
     def spend(self, size: int) -> None:
-        """So many bytes were written."""
+        """Count bytes that were written."""
         self._spent += size
 
 
 class LogWriter:
-    """Takes epochs at any time from any thread, and writes them into a feed ten times a second and at the end.
+    """Takes epochs at any time from any thread, and writes them to a run log ten times a second and at the end.
 
-    What was taken is written in its order, and nothing is lost: a training that tells faster than can be written writes
-    itself. A feed stays below `limit` bytes: of the parameters, then of all, only every second, fourth ... epoch is
-    written, and the feed says so. What a disk refuses waits, and is tried again; on a full one the single numbers have
-    a reserve, and what is large is let go of, from an epoch on that the feed names.
+    Entries are written in the order in which they were taken, and none is lost: a training that logs faster than the
+    disk writes has to write itself. A run log stays below `limit` bytes: beyond shares of it only every second, fourth
+    ... epoch is written, first of the parameters, then of everything, and the log says so. What a disk refuses is tried
+    again; on a full one the single numbers have a reserve, and large arrays are dropped from an epoch on that the log
+    names.
 
-    is_mine   whether it is open, and this the process that it was made in
-    ending    asked at the end of the program, if it is open still: words and the class of an exception
+    Attributes:
+        is_mine: Whether the writer is open, and this the process that made it.
+        ending: Called at the end of the program if the writer is still open; returns words and the class of an
+            exception.
     """
 
-    def __init__(self, told: RunLog, limit: int = BYTES) -> None:
-        """Raises OSError where nothing can be written, RuntimeError where no thread can be had."""
-        self.run_log = told
+    def __init__(self, target: RunLog, limit: int = BYTES) -> None:
+        """Open a run log for writing.
+
+        Raises:
+            OSError: If nothing can be written.
+            RuntimeError: If no thread can be started.
+        """
+        self.run_log = target
         self.ending: Callable[[], tuple[str, str]] = lambda: (run_log.ENDED, "")
         self._queue: deque[LogEntry | Piece] = deque()
         self._piece: Piece | None = None
         self._waiting, self._size = 0, 0
         self._layout: Layout | None = None
-        self._told: set[str] = set()
-        self._says: deque[str] = deque()
+        self._reported: set[str] = set()
+        self._messages: deque[str] = deque()
         self._left_out: dict[str, str] = {}
         self._to_leave_out: dict[str, str] = {}
         self._status, self._signed = Status(), 0.0
@@ -105,14 +118,14 @@ class LogWriter:
         _OPEN.add(self)
         _close_at_the_end_of_a_child()
 
-    def take(self, told: tuple[float, ...] | Epoch) -> None:
+    def take(self, epoch: tuple[float, ...] | Epoch) -> None:
         """Write an epoch soon. Its arrays must not change any more."""
-        self._queue.append(told)
+        self._queue.append(epoch)
         if len(self._queue) > MANY:
             self._make_room()
 
     def take_row(self, epoch: Epoch) -> None:
-        """Likewise, where many of one block follow one another: nothing of them is held but the block."""
+        """Write an epoch of a block soon; of consecutive ones only the block is held in memory."""
         block, piece, index = epoch.block, self._piece, epoch.index
         if piece is not None and piece.block is block and piece.last + 1 == index:
             piece.last = index
@@ -126,27 +139,27 @@ class LogWriter:
                 self._make_room()
 
     def take_arrays(self, entry: LoggedEpoch) -> None:
-        """Likewise, where arrays are told that may be large."""
+        """Write an epoch with arrays, which may be large, soon."""
         self._waiting += 0 if entry.parameters is None else entry.parameters.nbytes
         self._queue.append(entry)
         if self._waiting > WAITING or len(self._queue) > MANY:
             self._make_room()
 
     def report(self, text: str) -> None:
-        """Write a sentence for whoever watches, once."""
-        if text not in self._told and len(self._told) < 100:
-            self._told.add(text)
-            self._says.append(text)
+        """Write a sentence for the person who watches, once."""
+        if text not in self._reported and len(self._reported) < 100:
+            self._reported.add(text)
+            self._messages.append(text)
 
     def leave_out(self, name: str, why: str) -> None:
-        """Write that something is not measured, and why; of each name the first reason."""
+        """Write that something is not measured, and why; for each name the first reason counts."""
         name = name[:100]
         if name not in self._left_out and len(self._left_out) < run_log.MAX_LEFT_OUT:
             self._left_out[name] = why
             self._to_leave_out[name] = why
 
     def flush(self) -> None:
-        """Write now all that waits."""
+        """Write everything that is waiting now."""
         if not self.is_mine:
             return
         with self._writing, np.errstate(all="ignore"):
@@ -154,12 +167,17 @@ class LogWriter:
                 self._flush()
 
     def close(self, end: str = run_log.ENDED, error: str = "") -> None:
-        """Write the rest, and how it has ended; error: the class of the exception that ended it."""
+        """Write the rest, and how the run ended.
+
+        Args:
+            end: In words that begin with one of the states in `run_log`.
+            error: Class of the exception that ended it.
+        """
         if self.is_mine and self._writing.acquire(timeout=CLOSE_TIMEOUT_S):
             self._close(end, error)
 
     def release(self, end: str = run_log.ENDED, error: str = "") -> None:
-        """Close, without waiting for anything: whoever holds this is being collected, perhaps in the writing thread."""
+        """Close without waiting: the owner is being garbage-collected, perhaps in the writing thread."""
         if not self.is_mine:
             return
         if self._writing.acquire(blocking=False):
@@ -169,7 +187,7 @@ class LogWriter:
             self._wake.set()
 
     def amend(self, end: str, error: str) -> None:
-        """Write that it has ended otherwise than was said, after it was closed. Errors are no matter."""
+        """Correct, after closing, how the run ended. Errors are ignored."""
         if self.is_mine or os.getpid() != self.run_log.pid:
             return
         self._status = replace(self._status, end=end, error=error)
@@ -213,7 +231,7 @@ class LogWriter:
                 )
 
     def _close(self, end: str, error: str) -> None:
-        """With the lock held, which is let go of."""
+        """Close with the lock held, and release it."""
         try:
             if not self.is_mine:
                 return
@@ -259,28 +277,28 @@ class LogWriter:
     def _write_words(self) -> None:
         """Write the sentences, and what is left out."""
         while self._to_leave_out:
-            told = dict(self._to_leave_out)
-            self._append(run_log.record(run_log.LEFT_OUT, run_log.packed_left_out(told)))
-            for name in told:
+            reasons = dict(self._to_leave_out)
+            self._append(run_log.record(run_log.LEFT_OUT, run_log.packed_left_out(reasons)))
+            for name in reasons:
                 del self._to_leave_out[name]
-        while self._says:
-            self._append(run_log.record(run_log.MESSAGE, run_log.packed_words(self._says[0])))
-            self._says.popleft()
+        while self._messages:
+            self._append(run_log.record(run_log.MESSAGE, run_log.packed_words(self._messages[0])))
+            self._messages.popleft()
 
     def _taken(self) -> list[LogEntry]:
-        """What was taken since this was last asked for.
+        """The entries taken since the last call.
 
-        The training may go on through the newest piece meanwhile; it comes again, in case that its end was missed.
+        The training may go on through the newest piece meanwhile; it stays in the queue, in case its end was missed.
         """
         newest, self._piece = self._piece, None
         taken = [self._queue.popleft() for _ in range(len(self._queue))]
         if newest is not None:
             self._queue.appendleft(newest)
-        told = [one.rows() if type(one) is Piece else one for one in taken]
-        return [one for one in told if type(one) is not Epochs or len(one)]
+        entries = [one.rows() if type(one) is Piece else one for one in taken]
+        return [one for one in entries if type(one) is not Epochs or len(one)]
 
     def _write_some(self, group: list[LogEntry], waiting: int) -> None:
-        """Write epochs of one kind; where that fails for another reason than the disk, their numbers alone."""
+        """Write epochs of one kind; where that fails for a reason other than the disk, their numbers alone."""
         try:
             self._write_group(Block.of(group, self._layout or Layout()), group[-1], waiting)
         except OSError:
@@ -293,11 +311,11 @@ class LogWriter:
                 self._write_group(Block.of(bare, self._layout or Layout()).bare, bare[-1], waiting)
 
     def _write_group(self, block: Block, newest: LogEntry, waiting: int) -> None:
-        """Write a block, of so many epochs that wait: its parameters first, then all else."""
-        self._tell_what_is_cut(block, newest)
+        """Write a block, out of so many epochs that wait: its parameters first, then everything else."""
+        self._report_cuts(block, newest)
         stride = self._whole.stride
         if stride > 1:
-            self.report("There was so much to tell that from here on only some epochs were written, evenly spaced.")
+            self.report("So much was logged that from here on only some epochs were written, evenly spaced.")
         apart = max(stride, self._stride_of_parameters(block, waiting))
         self._write_block(block.every(stride), apart)
         index, loss = int(block.epochs.index[-1]), block.epochs.loss[block.measured.given[:, 0]]
@@ -308,8 +326,8 @@ class LogWriter:
             self._status, epochs=epochs, epoch=index, loss=float(loss[-1]) if len(loss) else self._status.loss
         )
 
-    def _tell_what_is_cut(self, block: Block, newest: LogEntry) -> None:
-        """Say what of a network of ours is beyond the limits of a feed."""
+    def _report_cuts(self, block: Block, newest: LogEntry) -> None:
+        """Report what of a network of the engine exceeds the limits of a run log."""
         if type(newest) not in (Epoch, Epochs):
             return
         epoch = newest[-1] if type(newest) is Epochs else newest
@@ -322,17 +340,17 @@ class LogWriter:
             self.leave_out("parameters", f"there are {sizes[2]:,}; the most are {run_log.MAX_PARAMETERS:,}")
 
     def _stride_of_parameters(self, block: Block, waiting: int) -> int:
-        """The distance between epochs whose parameters are written: where many come at once, few show all there is."""
+        """The distance between epochs whose parameters are written: where many arrive at once, few show all."""
         size = waiting * block.parameters[0].nbytes if block.parameters else 0
         return max(self._weights.stride, 1 << (size // AT_ONCE).bit_length())
 
     def _write_block(self, block: Block, apart: int) -> None:
-        """Write these epochs, the parameters of those whose index is a multiple of `apart` before them."""
+        """Write these epochs, preceded by the parameters of those whose index is a multiple of `apart`."""
         for piece in block.records() if len(block.epochs) else ():
             self._write_piece(piece, piece.every(apart) if piece.parameters else piece.bare)
 
     def _write_piece(self, block: Block, heavy: Block) -> None:
-        """Write what fits a record. On a full disk the numbers are written, and what is larger is let go of."""
+        """Write what fits a record. On a full disk the numbers are written, and larger arrays dropped."""
         first, is_large = int(block.epochs.index[0]), bool(block.layout.sizes != (0, 0, 0) and block.parts.max() > 31)
         if is_large and time.monotonic() < self._small_until:
             self._append_epochs(block.bare)
@@ -378,12 +396,12 @@ class LogWriter:
         self._check_order(block.epochs.index, block.parts)
 
     def _check_order(self, index: np.ndarray, parts: np.ndarray) -> None:
-        """Say which epochs come late or tell again what was told; what adds to an epoch is as it should be."""
+        """Report epochs that come late or repeat what was logged; adding to an epoch is fine."""
         in_order = index[0] > self._newest and (np.diff(index) > 0).all()
         late = [] if in_order else self._late_ones(index, parts)
         for one in late[: MAX_NAMES + 1]:
             self._late += 1
-            few = f"Epoch {one} was told twice or late; it is shown in its place, as it was told last."
+            few = f"Epoch {one} was logged twice or late; it is shown in its place, as it was logged last."
             self.report(few if self._late <= MAX_NAMES else MANY_LATE)
         self._seen = tuple(
             np.concatenate([old[-REMEMBERED:], new])[-REMEMBERED:]
@@ -397,7 +415,7 @@ class LogWriter:
         same = indices[order]
         given = given[order]
         again, adds = np.zeros(len(order), bool), np.zeros(len(order), bool)
-        for back in range(1, min(9, len(order))):  # one epoch in more pieces than its nine parts tells some again
+        for back in range(1, min(9, len(order))):  # an epoch in more pieces than its nine parts repeats some
             one = same[back:] == same[:-back]
             again[back:] |= one & (given[back:] & given[:-back] != 0)
             adds[back:] |= one
@@ -408,7 +426,7 @@ class LogWriter:
         return same[fresh & (again | is_late[order] & ~adds)].tolist()
 
     def _make_room(self) -> None:
-        """Write what waits; where the disk refuses, let go of every second, and say so."""
+        """Write what waits; where the disk refuses, drops every second entry and says so."""
         self.flush()
         if self._refused:
             half = list(self._queue)[1::2]
@@ -439,7 +457,7 @@ FULL_FROM = (
     "The disk was full from epoch {:,} on: losses and other single numbers are kept as long as there is any room, "
     "gradients, activations and parameters are not."
 )
-MANY_LATE = "More epochs were told twice or late; each is shown in its place, as it was told last."
+MANY_LATE = "More epochs were logged twice or late; each is shown in its place, as it was logged last."
 MAX_NAMES = 5
 
 _OPEN: "weakref.WeakSet[LogWriter]" = weakref.WeakSet()
@@ -448,7 +466,7 @@ _OPEN: "weakref.WeakSet[LogWriter]" = weakref.WeakSet()
 def _keep_writing(
     reference: "weakref.ref[LogWriter]", wake: threading.Event, released: list[tuple[LogWriter, str, str]]
 ) -> None:
-    """Flush again and again, until the scribe is closed or forgotten."""
+    """Flush again and again, until the writer is closed or garbage-collected."""
     while True:
         wake.wait(FLUSH_INTERVAL_S)
         wake.clear()
@@ -468,21 +486,21 @@ def _keep_writing(
 
 
 def _let_go() -> None:
-    """In a forked process there is no thread to write."""
+    """Mark the writers of a forked process as not its own: there is no thread to write."""
     for writer in list(_OPEN):
         writer.is_mine = False
     _OPEN.clear()
 
 
 def close_all() -> None:
-    """Close what is open at the end of the program, as what it has ended as."""
+    """Close every open writer at the end of the program, with its own ending."""
     for writer in list(_OPEN):
         with suppress(Exception):
             writer.close(*writer.ending())
 
 
 def _close_at_the_end_of_a_child() -> None:
-    """Likewise in a process of `multiprocessing`, which ends without the program's end."""
+    """Close the writers in a process of `multiprocessing` too, which skips the program's exit handlers."""
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:
         from multiprocessing.util import Finalize

@@ -1,4 +1,4 @@
-"""Told: the epochs of a training elsewhere as far as they were told: nothing is held or made up. No Panel here."""
+"""The history of a logged training: what was logged, and nothing carried forward or made up."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,22 +15,23 @@ TABLES = (*LIGHT, "parameters")
 """The columns with several numbers per epoch, in the order of a layout's sizes."""
 
 MAX_COUNTED_EPOCHS = 10_000
-"""Epochs of which the number of batches is remembered before those that are not kept any more are forgotten."""
+"""Epochs whose number of batches is remembered before those that the history has dropped are forgotten."""
 
 
 @dataclass(frozen=True, eq=False)
 class LoggedEpochs:
-    """Epochs as they were told, of which not every number need have been.
+    """Epochs as they were logged; not every number need have been.
 
-    epochs   with nan where nothing was told
-    given    by column, what was: (k,), of gradients and activations (k, columns)
+    Attributes:
+        epochs: k epochs, with nan where nothing was logged.
+        given: By column, what was logged: (k,), for gradients and activations (k, columns).
     """
 
     epochs: Epochs
     given: dict[str, np.ndarray]
 
     def in_order(self) -> "LoggedEpochs":
-        """One row for each epoch, by their indices: of each number the one that was given last."""
+        """One row for each epoch, in order; for each number the last one given counts."""
         index = self.epochs.index
         if (np.diff(index) > 0).all():
             return self
@@ -43,7 +44,7 @@ class LoggedEpochs:
         return LoggedEpochs(Epochs(**columns, widths=self.epochs.widths), given)
 
     def over(self, before: Epochs) -> Epochs:
-        """The epochs, with what was not given of them as it is in those of `before` with the same indices."""
+        """The epochs, completed by those of `before` with the same indices where a number was not given."""
         places = np.flatnonzero(np.isin(self.epochs.index, before.index))
         theirs = np.flatnonzero(np.isin(before.index, self.epochs.index))
         columns = {name: column.copy() for name, column in self.epochs.columns.items()}
@@ -56,7 +57,7 @@ class LoggedEpochs:
 
 
 def joined(blocks: Sequence[LoggedEpochs]) -> LoggedEpochs:
-    """Tellings in one layout as one."""
+    """Several blocks in one layout as one."""
     first, *others = blocks
     if not others:
         return first
@@ -65,14 +66,19 @@ def joined(blocks: Sequence[LoggedEpochs]) -> LoggedEpochs:
 
 
 class LoggedHistory:
-    """The history of all epochs that were told, and of every column that of the epochs at which it was measured.
+    """The history of all logged epochs and, for every column, that of the epochs at which it was measured.
 
-    What was not told of an epoch, or is not finite, is nan. As long as a column is measured at every epoch, its history
-    is that of all: nothing is kept twice. Others are thinned by themselves, so that no measurement falls through.
+    A number that was not logged, or is not finite, is nan. As long as a column is measured at every epoch, it shares
+    the history of all epochs. Other columns are thinned separately, so that thinning drops no measurement by accident.
     """
 
     def __init__(self, epochs: Epochs | None = None, strides: int = 1) -> None:
-        """epochs: those to begin with, in order; strides: how far apart the older of them are."""
+        """Begin with some epochs, or none.
+
+        Args:
+            epochs: In order.
+            strides: How far apart the older of them are.
+        """
         self.history = History()
         self.history.stride = strides
         self.has_gaps = self.is_amended = False
@@ -94,11 +100,11 @@ class LoggedHistory:
         return self._of[column]
 
     def batches(self, column: str, index: int) -> int:
-        """Of how many batches a column is an average at an epoch; 0 where nobody counted."""
+        """Over how many batches a column is averaged at an epoch; 0 where nobody counted."""
         return self._batches.get(column, {}).get(index, 0)
 
     def add(self, block: LoggedEpochs) -> bool:
-        """Put in what was told; whether pictures have to begin anew, as what they have shown is another."""
+        """Add epochs; return whether pictures have to start afresh, as something they have drawn has changed."""
         block = block.in_order()
         epochs, first = block.epochs, int(block.epochs.index[0])
         if len(self) and first <= self.last:
@@ -107,7 +113,7 @@ class LoggedHistory:
         return self._put_all(epochs)
 
     def count(self, column: str, index: np.ndarray, batches: np.ndarray) -> None:
-        """Note of how many batches a column is an average at these epochs."""
+        """Note over how many batches a column is averaged at these epochs."""
         counts = self._batches[column]
         counted = batches > 0
         counts.update(zip(index[counted].tolist(), batches[counted].tolist(), strict=True))
@@ -117,7 +123,7 @@ class LoggedHistory:
                 del counts[one]
 
     def relaid(self, relaid: Callable[[Epochs], Epochs]) -> "LoggedHistory":
-        """The same in another layout, into which a function brings epochs; their numbers stay as they are."""
+        """A copy in another layout; the function moves epochs into it, and keeps their numbers."""
         logged = LoggedHistory()
         logged.has_gaps, logged.is_amended, logged._batches = self.has_gaps, True, self._batches
         if not len(self):
@@ -131,7 +137,7 @@ class LoggedHistory:
         return logged
 
     def _rows_from(self, first: int) -> Epochs:
-        """All epochs that are kept from this one on."""
+        """All epochs in the history from this one on."""
         recent = self.history.latest(first - 1)
         if len(recent) and recent.index[0] <= first:
             return recent
@@ -154,7 +160,7 @@ class LoggedHistory:
         return anew
 
     def _apart(self, name: str) -> History:
-        """A history of its own for a column that was measured at every epoch so far."""
+        """A separate history for a column that has been measured at every epoch so far."""
         history = History(recent=self.history.recent)
         if len(self.history):
             history.stride = self.history.stride
@@ -162,7 +168,7 @@ class LoggedHistory:
         return history
 
     def _put(self, name: str, epochs: Epochs, without: np.ndarray) -> bool:
-        """Put these epochs into the history of a column, and take others out."""
+        """Add these epochs to the history of a column, and remove others."""
         history, epochs = self._of[name], _light(epochs, name)
         last = history[-1].index if len(history) else -1
         new = epochs.index > last
@@ -181,11 +187,13 @@ class LoggedHistory:
 
 @dataclass(frozen=True)
 class LoggedFrame(Frame):
-    """A frame of what was told.
+    """A frame of a logged training.
 
-    told    all that was
-    names   of the layers with a gradient, and of the hidden ones
-    asked   the epoch that is asked for, where this is the one before it at which something was measured; else -1
+    Attributes:
+        logged: The whole logged history.
+        names: Names of the layers with a gradient, and of the hidden ones.
+        asked: The epoch that was asked for, where this is the last one before it at which something was measured; else
+            -1.
     """
 
     logged: LoggedHistory
@@ -239,7 +247,7 @@ class LoggedFrame(Frame):
 
 
 def _known(epochs: Epochs, name: str) -> np.ndarray:
-    """(k,) at which epochs a column was measured: at least a number of it, of the parameters all."""
+    """(k,) at which epochs a column was measured: at least one number of it, of the parameters all."""
     column = getattr(epochs, name)
     if name == "index":
         return np.ones(len(column), bool)
@@ -252,7 +260,7 @@ def _known(epochs: Epochs, name: str) -> np.ndarray:
 
 
 def _light(epochs: Epochs, name: str) -> Epochs:
-    """The epochs with no more than a picture of that column asks for."""
+    """The epochs with only what a picture of that column needs."""
     if name in ("index", "parameters"):
         return epochs
     dropped = ("parameters",) if name in LIGHT else TABLES
@@ -261,7 +269,7 @@ def _light(epochs: Epochs, name: str) -> Epochs:
 
 
 def _rebuilt(history: History, epochs: Epochs, without: np.ndarray) -> History:
-    """A history with these epochs in it too, and without others; of two with the same index the later word counts."""
+    """A history with these epochs added and others removed; of two with the same index the later one counts."""
     there = history.epochs()
     there = there.rows(~np.isin(there.index, np.concatenate([epochs.index, without])))
     both = there.then(epochs)
@@ -272,7 +280,7 @@ def _rebuilt(history: History, epochs: Epochs, without: np.ndarray) -> History:
 
 
 def _last_given(table: np.ndarray, logged: np.ndarray, group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each group of rows the values that were told last, and which there are."""
+    """For each group of rows the values that were logged last, and which there are."""
     places = np.where(logged, np.arange(len(logged)).reshape(-1, *[1] * (logged.ndim - 1)), -1)
     last = np.full((groups, *logged.shape[1:]), -1)
     np.maximum.at(last, group, places)
@@ -284,6 +292,6 @@ def _last_given(table: np.ndarray, logged: np.ndarray, group: np.ndarray, groups
 
 
 def names_of(parts: Iterable[str]) -> tuple[str, ...]:
-    """Names, where they say more than the numbers from 1 on."""
+    """The names, or () where they are just the numbers from 1 on."""
     names = tuple(parts)
     return () if names == tuple(map(str, range(1, len(names) + 1))) else names

@@ -1,11 +1,11 @@
-"""Lab: tells of a training that runs in one's own script, so that it is shown live. No Panel here.
+"""The logger records a training that runs in one's own script, so that the laboratory shows it live.
 
-    for epoch in observe(train(network, data)):             # our engine's
+    for epoch in observe(train(network, data)):             # the engine's own trainings
         ...
     with watch("my run") as lab:                            # any loop, any library
         lab.log(epoch, loss=..., gradients=[...], activations=[...], parameters=...)
 
-Whatever goes wrong here is logged once, and never raised: the training goes on.
+Whatever goes wrong here is reported once and never raised: the training goes on.
 """
 
 import atexit
@@ -50,20 +50,20 @@ from engine.training import Epoch
 log = logging.getLogger(__name__)
 
 DISPLAYS: list[Callable[["Logger"], bool]] = []
-"""Other ways of showing a run than a browser: each is asked with the lab, and says whether it has shown it."""
+"""Ways to show a run other than a browser: each is called with the logger, and returns whether it shows the run."""
 
 PAGE_OPEN_S = 3.0
-"""Seconds for which a page of watched runs is taken to be open after its last sign."""
+"""Seconds after its last sign for which a page of watched runs counts as open."""
 
 MAX_EPOCH = 2**53 - 1
-"""The last epoch that every number in between holds exactly."""
+"""The largest epoch up to which float64 represents every whole number."""
 
 NAN = float("nan")
 KINDS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
 
 
 def _harmless(method: Callable) -> Callable:
-    """The method, whose errors are logged, each kind once, and never raised."""
+    """Wrap a method so that its errors are reported, each kind once, and never raised."""
 
     @wraps(method)
     def tried(self: "Logger", *arguments: Any, **named: Any) -> Any:
@@ -79,10 +79,11 @@ def _harmless(method: Callable) -> Callable:
 
 
 class Logger:
-    """A run that is told of while it trains: `log` an epoch whenever there is news. Made by `watch`.
+    """A run that is logged while it trains: call `log` whenever there is something new. Made by `watch`.
 
-    address   of the page that shows it; empty where it could not be told of
-    id        of its feed
+    Attributes:
+        address: URL of the page that shows the run; empty where it is not shown in a browser.
+        id: Id of its run log.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Logger:
         if self._writer is not None:
             self._writer.ending = self._place.ending
             finish = weakref.finalize(self, _finish, self._writer, self._probe, self._place)
-            finish.atexit = False  # at the end of the program the scribe is asked, while there are modules still
+            finish.atexit = False  # at the end of the program the writer is asked, while modules still exist
 
     def log(
         self,
@@ -127,23 +128,35 @@ class Logger:
         parameters: Any = None,
         **others: Any,
     ) -> None:
-        """Tell of an epoch, at once or bit by bit: what is told of one epoch in several calls is put together.
+        """Log an epoch, in one call or several: calls for the same epoch are merged.
 
-        epoch         a whole number, 0 or more; one more than before where it is None
-        gradients     a list or dict with one entry per layer: its gradient as an array, or the norm as a number
-        activations   likewise per hidden layer: means (units,), or outputs (examples, units, ...), which are averaged
-        parameters    one array, or a list or dict with one array per layer; of more than 4096 evenly spread ones
+        All numbers are logged at every epoch. What is made of arrays is logged, in fast loops, only as often as one
+        percent of the time allows. Arrays may be overwritten right after the call, and may be NumPy's or PyTorch's.
+        None means "not logged", for every argument and within lists and dicts. What cannot be measured does not affect
+        the rest.
 
-        None is "not told", of every argument and in lists and dicts. All numbers are told at every epoch; what is made
-        of arrays, in loops that are faster than that, at as many as a percent of the time allows. Arrays may be
-        overwritten right afterwards. All may be NumPy's or PyTorch's. What cannot be measured leaves the rest as it is.
+        Args:
+            epoch: A whole number, 0 or more; by default one more than before.
+            loss: A number.
+            *more: Not shown; the page says so.
+            accuracy: A fraction between 0 and 1.
+            validation_loss: A number.
+            validation_accuracy: A fraction between 0 and 1.
+            learning_rate: A number.
+            gradients: A list or dict with one entry per layer: its gradient as an array, or the gradient's norm as a
+                number.
+            activations: A list or dict with one entry per hidden layer: means (units,), or outputs (examples, units,
+                ...), which are averaged.
+            parameters: One array, or a list or dict with one array per layer; of more than 4096 parameters an evenly
+                spaced sample is logged.
+            **others: Not shown; the page says so.
         """
         writer = self._writer
         if writer is None:
             return
         try:
             if not writer.is_mine:
-                raise RuntimeError("a forked process, or one that is over, tells nothing")
+                raise RuntimeError("a forked process, or one that is over, logs nothing")
             if not self._place.is_noted:
                 self._place.note(sys._getframe(1))
             index = epoch if type(epoch) is int and 0 <= epoch <= MAX_EPOCH else self._index(epoch)
@@ -176,15 +189,17 @@ class Logger:
 
     @_harmless
     def log_epoch(self, epoch: Epoch) -> None:
-        """Tell of an epoch of the engine's own, as it is: its arrays are its own, so that this takes no time."""
+        """Log an epoch of the engine as it is: its arrays never change, so nothing is copied."""
         if self._writer is not None:
             self._writer.take_row(epoch)
 
     @_harmless
     def close(self, end: str = run_log.ENDED, error: str = "") -> None:
-        """Tell the rest and stop. `with` and the end of the program do it, and so does letting go of the lab.
+        """Write the rest and stop. Leaving `with`, the end of the program and garbage collection do the same.
 
-        error: the class of the exception that ended the training
+        Args:
+            end: How the run ended, in words that begin with one of the states in `run_log`.
+            error: Class of the exception that ended the training.
         """
         probe, self._probe = self._probe, None
         try:
@@ -198,7 +213,7 @@ class Logger:
 
     @_harmless
     def left_from(self, frame: FrameType) -> Ending:
-        """How a loop was left, by the frame that lets go of it; which exception it was is told a moment later."""
+        """How a loop was left, seen from the frame that drops it; which exception it was is logged a moment later."""
         self._place.note(frame)
         if not is_left_by_an_exception(frame):
             return PROPER
@@ -215,11 +230,11 @@ class Logger:
         self._leave(kind, error)
 
     def __deepcopy__(self, _: dict) -> "Logger":
-        """Another name for the same run: who copies a trainer does not begin a run."""
+        """Return the same logger: copying a trainer does not begin a run."""
         return self
 
     def __reduce__(self) -> tuple:
-        """What is saved together with a lab is loaded without this project: a stand-in that takes every call."""
+        """Pickle as a stand-in that takes every call, so that a saved trainer loads without this project."""
         from unittest.mock import MagicMock
 
         return MagicMock, ()
@@ -229,7 +244,7 @@ class Logger:
         self.close(*ending(kind, error))
 
     def _log_arrays(self, entry: LoggedEpoch, arrays: tuple[Any, Any, Any]) -> None:
-        """Tell the numbers, whatever becomes of the arrays, and what is measured of these."""
+        """Log the numbers, whatever happens to the arrays, and what is measured of these."""
         try:
             if self._probe is not None and all(one is None for one in arrays):
                 self._log_module(entry)
@@ -243,7 +258,7 @@ class Logger:
                 self._writer.take_arrays(entry)
 
     def _log_module(self, entry: LoggedEpoch) -> None:
-        """Measure what is read off the module, and tell what is known now of an epoch before."""
+        """Measure what the module gives, and log what has become known of an earlier epoch."""
         self._sampler.begin()
         found = self._probe.read(entry.index)
         if found.late is not None:
@@ -257,7 +272,7 @@ class Logger:
         self._probe.rest_until(self._sampler.rest_until)
 
     def _measure(self, entry: LoggedEpoch, gradients: Any, activations: Any, parameters: Any) -> None:
-        """Put numbers of the arrays into the telling."""
+        """Put numbers measured on the arrays into the entry."""
         if parameters is None and self._network is not None:
             parameters = {"all": self._network.parameters}
         whole = self._network is not None and self._network.parameters.size <= MAX_OWN_PARAMETERS
@@ -267,7 +282,7 @@ class Logger:
         entry.means, entry.known_units, entry.parameters = found.means, found.known_units, found.parameters
 
     def _log_late(self, late: Any) -> None:
-        """Tell the gradients of an epoch that was told before they were known."""
+        """Log the gradients of an epoch that was logged before they were known."""
         entry = LoggedEpoch(late.index, NOT_LOGGED, self._sampler.layout, given=0, batches=(late.batches, 0))
         self._measure(entry, late.gradients, None, None)
         self._writer.take_arrays(entry)
@@ -311,7 +326,7 @@ class Logger:
 
     @_harmless
     def _show(self, open_browser: bool | None) -> None:
-        """Say where it can be seen, and open it there."""
+        """Print where the run can be seen, and open it there."""
         if [shown for shown in DISPLAYS if shown(self)]:
             return
         opens = _may_open() if open_browser is None else open_browser
@@ -327,7 +342,7 @@ class Logger:
             sys.stderr.write(f"Descent Lab: watch {self.name!r} at {place}\n")
 
     def _number(self, kind: str, value: Any) -> float | None:
-        """A number as Python's own; None, and a word about it, where it is none."""
+        """A number as Python's own; None, and a message about it, where it is not one."""
         try:
             with np.errstate(all="ignore"):
                 found = number(value)
@@ -336,11 +351,11 @@ class Logger:
             self._writer.report(f"{kind}: {reason(error)}; it is not shown.")
             return None
         if isinstance(value, str):
-            self._writer.report(f"{kind} was told as text, {short(value)}; it is shown as {found:g}.")
+            self._writer.report(f"{kind} was logged as text, {short(value)}; it is shown as {found:g}.")
         return found
 
     def _index(self, epoch: Any) -> int:
-        """The epoch as a whole number; the next one, and a word about it, where it is none."""
+        """The epoch as a whole number; the next one, and a message about it, where it is not one."""
         following = min(self._next, MAX_EPOCH)
         if epoch is None:
             return following
@@ -359,13 +374,13 @@ class Logger:
         self._writer.report(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
 
     def _report_thinning(self, index: int) -> None:
-        """Say once that not every epoch is measured; a second word about one that was is none without."""
+        """Report once that not every epoch is measured; a second call for a measured epoch does not count."""
         if not self._is_seldom and index != self._measured_at:
             self._is_seldom = True
             self._writer.report(SELDOM)
 
     def _excuse(self, error: BaseException) -> None:
-        """Say once what went wrong and what to do; the training goes on."""
+        """Report once what went wrong and what to do; the training goes on."""
         with suppress(Exception):
             said = reason(error)
             if said in self._excused or len(self._excused) >= MAX_EXCUSES:
@@ -374,11 +389,11 @@ class Logger:
             advice = _advice(error)
             log.warning("the run %r is not shown as it should be, and goes on: %s%s", self.name, said, advice)
             if self._writer is not None and self._writer.is_mine:
-                self._writer.report(f"Something could not be told: {said}")
+                self._writer.report(f"Something could not be logged: {said}")
 
 
 def _finish(writer: LogWriter, probe: Any, place: Whereabouts) -> None:
-    """End the run of a lab that nobody holds any more, without waiting for anything."""
+    """End the run of a logger that was garbage-collected, without waiting."""
     with suppress(Exception):
         if probe is not None:
             probe.remove()
@@ -386,7 +401,7 @@ def _finish(writer: LogWriter, probe: Any, place: Whereabouts) -> None:
 
 
 def _is_read_again(frame: FrameType | None) -> bool:
-    """Whether a process of `multiprocessing` reads the program anew, which has called watch as it was read."""
+    """Whether a process of `multiprocessing` imports the program again, which called `watch` while it was imported."""
     while frame is not None:
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") == "__mp_main__":
             return True
@@ -395,7 +410,7 @@ def _is_read_again(frame: FrameType | None) -> bool:
 
 
 def look_back(writer: LogWriter, place: Whereabouts) -> None:
-    """Tell at the end of the program, or in a moment, what an exception was that a loop was left by."""
+    """Log, a moment later or at the end of the program, which exception ended a loop."""
 
     def look() -> None:
         if place.ending() != PROPER:
@@ -434,12 +449,22 @@ def watch(
     open_browser: bool | None = None,
     **others: Any,
 ) -> Logger:
-    """Show a training of any loop and any library, live: a lab to `log` its epochs to.
+    """Show a training of any loop and any library live, in the laboratory's page.
 
-    module         a PyTorch module: gradients, activations and parameters are read off it at every `log`
-    network, data  a Network of ours and what it is trained on, so that decision map and landscape can be shown too
-    validation, loss, l1, l2   as in `train`
-    open_browser   whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0
+    Args:
+        name: The run's name on the page.
+        module: A PyTorch module: gradients, activations and parameters are read off it at every `log`.
+        network: A `Network` of the engine. With `data`, decision map and landscape are shown too.
+        data: What the network is trained on.
+        validation: Held-out data, as in `train`.
+        loss: Name of the loss, as in `train`; by default the usual one of the network's output.
+        l1: Penalty on the weights, as in `train`.
+        l2: Penalty on the weights, as in `train`.
+        open_browser: Whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0.
+        **others: Not known; the page says so.
+
+    Returns:
+        A logger to `log` the epochs to. Use it in a `with` block, so that the page shows how the training ended.
     """
     return Logger(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
 
@@ -456,9 +481,20 @@ def observe(
     l2: float = 0.0,
     open_browser: bool | None = None,
 ) -> Generator[Epoch, None, None]:
-    """Show a training of the engine, live: yields the epochs of `train(...)` unchanged.
+    """Show a training of the engine live, and yield the epochs of `train(...)` unchanged.
 
-    Network, data and the rest are read off `train(...)`; they have to be given for epochs that come from elsewhere.
+    Network, data and the arguments after them are read off `train(...)`; give them for epochs from elsewhere.
+
+    Args:
+        training: What `train(...)` returned, or epochs from elsewhere.
+        name: The run's name; by default the data's name and the network's sizes.
+        network: As in `watch`.
+        data: As in `watch`.
+        validation: As in `watch`.
+        loss: As in `watch`.
+        l1: As in `watch`.
+        l2: As in `watch`.
+        open_browser: As in `watch`.
     """
     given = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
     logger = _logger_of(training, name, given, open_browser)
@@ -481,7 +517,7 @@ KNOWN = ("network", "data", "validation", "loss", "l1", "l2")
 
 
 def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: float, l2: float) -> tuple[dict, dict]:
-    """What a feed says of a network of the engine, and its examples by name; nothing of any other."""
+    """What about.json says of a network of the engine, and its examples by name; nothing of any other."""
     parts = ("sizes", "activations", "output", "skip")
     if network is None or data is None or not all(hasattr(network, part) for part in parts):
         return {}, {}
@@ -512,7 +548,7 @@ def _save_examples(path: Path, examples: Mapping[str, np.ndarray]) -> None:
 
 
 def _logger_of(training: Any, name: str, arguments: Mapping[str, Any], open_browser: bool | None) -> Logger:
-    """A lab for these epochs, with what is told of them and else what they themselves tell."""
+    """A logger for these epochs, with the arguments given, and else those that the training itself has."""
     given = {key: value for key, value in arguments.items() if value is not None and not _is_zero(value)}
     try:
         known = _arguments_of(training) | given
@@ -527,7 +563,7 @@ def _is_zero(value: Any) -> bool:
 
 
 def _arguments_of(training: Any) -> dict[str, Any]:
-    """What `train(...)` was given, as far as it has not ended."""
+    """The arguments of `train(...)`, while it runs."""
     frame = getattr(training, "gi_frame", None)
     if frame is None or getattr(training, "__name__", "") != "train":
         return {}
@@ -535,14 +571,14 @@ def _arguments_of(training: Any) -> dict[str, Any]:
 
 
 def _title(arguments: Mapping[str, Any]) -> str:
-    """A name for a run without one."""
+    """A name for a run that was given none."""
     network, name = arguments.get("network"), getattr(arguments.get("data"), "name", "")
     sizes = "-".join(map(str, getattr(network, "sizes", ())))
     return " ".join(filter(None, [name, sizes])) or "run"
 
 
 def _may_open() -> bool:
-    """Whether a browser may be opened by itself."""
+    """Whether a browser may be opened without being asked for."""
     if os.environ.get("DESCENT_LAB_BROWSER") == "0":
         return False
     screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -550,7 +586,7 @@ def _may_open() -> bool:
 
 
 def _is_looked_at() -> bool:
-    """Whether a page of watched runs is open already, which shows this one by itself."""
+    """Whether a page of watched runs is open already; it turns to the newest run by itself."""
     try:
         return (home() / "live" / "looking").stat().st_mtime > time.time() - PAGE_OPEN_S
     except OSError:
@@ -558,7 +594,7 @@ def _is_looked_at() -> bool:
 
 
 def _served() -> str:
-    """Serve a laboratory beside this process, which opens the browser itself; its address."""
+    """Start a server beside this process, which opens the browser itself; return its address."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]

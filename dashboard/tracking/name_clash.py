@@ -1,7 +1,7 @@
-"""In the way: files of somebody's own that have the names of modules that are needed here.
+"""Name clashes: a user's own files that have the names of modules needed here.
 
-A script's folder comes first where Python looks for modules. An `engine.py` beside the script is the script's own, and
-stays so: ours is looked up past it, and put aside again. Nothing of theirs is run here. No Panel here.
+A script's folder comes first on Python's module path. An `engine.py` beside the script is the script's own, and remains
+so: the laboratory's engine is found past it, and put aside again. None of the user's files is run here.
 """
 
 import os
@@ -16,11 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = "engine"
 
 _ours: dict[str, ModuleType] = {}
-"""Our modules, while the names belong to others."""
+"""Our modules, while their names belong to the user's."""
 
 
 def file_in_the_way() -> str:
-    """The file or folder that is found where our engine is looked for; empty where that is ours."""
+    """The file or folder that is found under our engine's name; empty where it is our engine."""
     loaded = sys.modules.get(OURS)
     try:
         spec = getattr(loaded, "__spec__", None) if loaded else find_spec(OURS)
@@ -36,7 +36,7 @@ def file_in_the_way() -> str:
 
 @contextmanager
 def ours() -> Iterator[None]:
-    """While in it, the engine is ours; afterwards it is theirs again, whether they have imported it or will."""
+    """Within this context `engine` is ours; afterwards the user's again, whether or not it has been imported."""
     if not file_in_the_way():
         yield
         return
@@ -53,13 +53,13 @@ def ours() -> Iterator[None]:
 
 
 def _taken_out() -> dict[str, ModuleType]:
-    """What there is under our name, which is imported no more."""
+    """Remove and return the imported modules with our name."""
     names = [name for name in sys.modules if name.partition(".")[0] == OURS]
     return {name: sys.modules.pop(name) for name in names}
 
 
 def strangers() -> list[str]:
-    """The files in the script's folder that are imported where a module of Python's own is meant."""
+    """Files in the script's folder that were imported in the place of a module of the standard library."""
     script = getattr(sys.modules.get("__main__"), "__file__", None)
     folders = {Path(sys.path[0] if sys.path else "").resolve(), Path(script or "x").resolve().parent}
     library = Path(os.__file__).resolve().parent
@@ -73,7 +73,7 @@ def strangers() -> list[str]:
 
 
 def sentence(error: BaseException) -> str:
-    """What keeps something of ours from working, and what to do."""
+    """What keeps the laboratory from working, and what to do about it."""
     said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     found = strangers() or [place for place in [file_in_the_way()] if place]
     if not found:

@@ -1,4 +1,4 @@
-"""Not finite: the epochs at which a number was told that is infinite or none. No Panel here."""
+"""The epochs at which a logged number was infinite or not a number."""
 
 import numpy as np
 
@@ -10,10 +10,14 @@ MAX_STRETCHES = 3
 
 
 class NotFinite:
-    """Where a quantity was not finite: which epochs, and how they hang together."""
+    """The epochs at which a quantity was not finite, grouped into stretches."""
 
     def __init__(self, what: str) -> None:
-        """what: the quantity, with its article."""
+        """Begin with none.
+
+        Args:
+            what: The quantity, with its article.
+        """
         self._what = what
         self.epochs = np.empty(0, np.int64)
         self._recoveries = np.empty(0, np.int64)
@@ -28,7 +32,7 @@ class NotFinite:
         return int(self.epochs[-1]) if len(self.epochs) else -1
 
     def note(self, index: np.ndarray, bad: np.ndarray) -> None:
-        """Take in that the quantity was told at these epochs, and at which of them it was not finite."""
+        """Note that the quantity was logged at these epochs, and at which of them it was not finite."""
         if not len(index):
             return
         if not bad.any() and not len(self.epochs):
@@ -44,12 +48,12 @@ class NotFinite:
             self.epochs = np.concatenate([self.epochs[:half], self.epochs[-half:]])
 
     def first_after(self, epoch: int) -> int | None:
-        """The first of the epochs after another one, if there is any."""
+        """The first such epoch after another epoch; None where there is none."""
         after = self.epochs[self.epochs > epoch]
         return int(after[0]) if len(after) else None
 
     def stretches(self) -> list[tuple[int, int]]:
-        """The first and the last of the epochs of every stretch in which the quantity was finite at none."""
+        """First and last epoch of every stretch in which the quantity was never finite."""
         if not len(self.epochs):
             return []
         before = np.searchsorted(self._recoveries, self.epochs)
@@ -58,7 +62,7 @@ class NotFinite:
         return list(zip(self.epochs[starts].tolist(), self.epochs[ends].tolist(), strict=True))
 
     def in_words(self) -> str:
-        """Which epochs are not drawn and why, as a sentence; empty where all are."""
+        """Which epochs are not drawn and why, as a sentence; empty where all are drawn."""
         if not len(self):
             return ""
         found = self.stretches()

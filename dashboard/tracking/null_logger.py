@@ -1,32 +1,32 @@
-"""Silent: takes every word about a training and tells nobody, where nothing can be told. It imports nothing."""
+"""The null logger takes every call and does nothing, for where nothing can be logged. It imports nothing."""
 
 
 class NullLogger:
-    """What `watch` gives where the laboratory cannot be imported: the training goes on, and is not shown."""
+    """What `watch` returns where the laboratory cannot be imported: the training goes on and is not shown."""
 
     name, address, id = "run", "", ""
 
     def log(self, *_: object, **__: object) -> None:
-        """Take it."""
+        """Do nothing."""
 
     def log_epoch(self, *_: object, **__: object) -> None:
-        """Take it."""
+        """Do nothing."""
 
     def close(self, *_: object, **__: object) -> None:
-        """There is nothing to end."""
+        """Do nothing."""
 
     def __enter__(self) -> "NullLogger":
         return self
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to end."""
+        """Do nothing."""
 
 
 def watch(*_: object, **__: object) -> NullLogger:
-    """A lab that takes every word."""
+    """Return a logger that does nothing."""
     return NullLogger()
 
 
 def observe(training: object, *_: object, **__: object) -> object:
-    """The epochs as they are."""
+    """Yield the epochs unchanged."""
     yield from training

@@ -1,4 +1,4 @@
-"""Gauge: makes the numbers that are told of gradients, activations and parameters, within a share of the time."""
+"""The sampler reduces gradients, activations and parameters to the numbers that are logged, within a time budget."""
 
 import math
 import os
@@ -13,45 +13,49 @@ from dashboard.tracking.endings import let_pass
 from dashboard.tracking.run_log import MAX_LAYERS, Layout
 
 TIME_FRACTION = 0.005
-"""Of a training's time, how much may go into making numbers of its arrays; cold caches cost as much again."""
+"""Fraction of a training's time that may go into measuring its arrays; cold caches cost as much again."""
 
 CREDIT = 0.002
-"""Seconds that may be spent at once, after a time in which less was: short trainings are told in full."""
+"""Seconds that may be spent at once after a period in which less was: short trainings are logged in full."""
 
 REST = 0.1
-"""Seconds from one telling of arrays to the next, at least, where not all can be told: nobody sees more."""
+"""Least seconds between two measurements of arrays, where not all can be measured: nobody sees more."""
 
 MAX_UNITS = 2048
 MAX_PARAMETERS = 4096
-"""Parameters that are told of a network that is not ours; of more, evenly spread ones."""
+"""Most parameters that are logged of a network that is not the engine's; of more, an evenly spaced sample."""
 
 MAX_OWN_PARAMETERS = 25_000
-"""Parameters up to which a network of ours is told as a whole."""
+"""Parameters up to which a network of the engine is logged as a whole."""
 
 LETTERS = 56
-"""The most letters of a name: so many in JSON still fit a record of words, for all names of a layout."""
+"""Longest name: with all names of a layout this long, the JSON still fits a record of text."""
 
 MAX_LAYOUT_CHANGES = 8
-"""How often a part may change its size, before it is left out: each time its pictures begin anew."""
+"""How often a part may change its size before it is left out: its pictures start afresh each time."""
 
 clock = time.thread_time if os.name == "posix" else time.perf_counter
-"""Seconds that this thread has worked: what other programs take meanwhile costs the training nothing."""
+"""CPU seconds of this thread: what other programs take meanwhile costs the training nothing."""
 
 EMPTY = np.empty(0)
 NAN = float("nan")
 
 
 class UnmeasurableError(Exception):
-    """Why no numbers can be made of something, in words that follow its name and a colon."""
+    """Why something cannot be measured, in words that follow its name and a colon."""
 
 
 @dataclass(slots=True)
 class Numbers:
-    """What was made of arrays, in the columns of `layout`; None where nothing was given.
+    """What was measured on arrays, in the columns of `layout`; None where nothing was given.
 
-    gradient_norms   (layers,), `means` (units,), `parameters` (n,), float64, copies
-    known_layers     (layers,) which of the norms were measured, `known_units` (units,) which of the means
-    batches          of how many batches gradients and activations are averages; 0 where nobody counted
+    Attributes:
+        gradient_norms: (layers,) float64, a copy, like the arrays below.
+        means: (units,) the mean activations.
+        parameters: (n,) the sample of parameters.
+        known_layers: (layers,) which of the norms were measured.
+        known_units: (units,) which of the means were measured.
+        batches: Over how many batches gradients and activations are averaged; 0 where nobody counted.
     """
 
     layout: Layout
@@ -64,15 +68,19 @@ class Numbers:
 
 
 class Sampler:
-    """Norms, means and samples of arrays, and the `layout` that says whose they are.
+    """Measures norms, means and samples of arrays; `layout` says to what each column belongs.
 
-    Columns belong to names: what is not told with one call is not known there, and keeps its place. What cannot be
-    measured is left out, each thing for itself. Where making numbers at every call would take more than half a percent
-    of the time, it is to rest for a while.
+    Columns belong to names: a name that is missing in one call is unknown there, and keeps its column. What cannot be
+    measured is left out, each part by itself. Where measuring at every call would take more than half a percent of the
+    time, the sampler rests for a while.
     """
 
     def __init__(self, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
-        """leave_out: is told the name of what could not be measured, and why."""
+        """Set up an empty layout.
+
+        Args:
+            leave_out: Called with the name of what cannot be measured, and the reason.
+        """
         self.layout = Layout()
         self._leave_out = leave_out
         self._known: dict[tuple, tuple[Layout, tuple]] = {}
@@ -80,13 +88,13 @@ class Sampler:
         self._credit, self._seen, self._began, self.rest_until = CREDIT, time.perf_counter(), clock(), 0.0
 
     def begin(self) -> None:
-        """Numbers are made from now on; not before `rest_until`, in seconds of `time.perf_counter`."""
+        """Start to measure; `rest_until`, in seconds of `time.perf_counter`, is when the next measurement is due."""
         now = time.perf_counter()
         self._credit = min(CREDIT, self._credit + TIME_FRACTION * (now - self._seen))
         self._seen, self._began = now, clock()
 
     def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MAX_PARAMETERS) -> Numbers:
-        """Norms of the gradients, means of the activations and at most so many parameters."""
+        """Measure norms of the gradients, means of the activations, and at most so many parameters."""
         with np.errstate(all="ignore"):
             norms = self._measured(gradients, "gradient", norm)
             means = self._measured(activations, "activations", mean_of)
@@ -98,7 +106,7 @@ class Sampler:
         return numbers
 
     def _measured(self, parts: Any, kind: str, measure: Callable[[Any], Any]) -> dict[str, Any] | None:
-        """What is measured of every part, by its name; None of what is not known, and at all where nothing is told."""
+        """What is measured of every part, by name; None for unknown parts, and for everything if nothing was given."""
         try:
             found = named(parts)
         except Exception as error:
@@ -126,7 +134,7 @@ class Sampler:
         means: dict[str, np.ndarray | None] | None,
         weights: dict[str, np.ndarray | None] | None,
     ) -> Numbers:
-        """The numbers in the places that their names have, after those that are new have been given some."""
+        """The numbers in their names' columns, after new names have been given some."""
         sizes = [
             None if part is None else tuple((name, None if one is None else len(one)) for name, one in part.items())
             for part in (means, weights)
@@ -144,19 +152,19 @@ class Sampler:
                 values, [one is not None for one in norms.values()], layers, len(self.layout.layers)
             )
         if means is not None:
-            told = [one for one in means.values() if one is not None]
+            known = [one for one in means.values() if one is not None]
             numbers.means, numbers.known_units = _placed(
-                np.concatenate([*told, EMPTY]), None, units, self.layout.sizes[1]
+                np.concatenate([*known, EMPTY]), None, units, self.layout.sizes[1]
             )
         if weights is not None:
-            told = [one for one in weights.values() if one is not None]
-            numbers.parameters, _ = _placed(np.concatenate([*told, EMPTY]), None, entries, self.layout.sizes[2])
+            known = [one for one in weights.values() if one is not None]
+            numbers.parameters, _ = _placed(np.concatenate([*known, EMPTY]), None, entries, self.layout.sizes[2])
         return numbers
 
     def _laid_out(
         self, layers: tuple[str, ...] | None, units: tuple | None, weights: tuple | None
     ) -> tuple[Layout, tuple]:
-        """The layout with what is new in it, and where each number has its column; -1 where it has none."""
+        """The layout extended by new names, and the column of each number; -1 where it has none."""
         before = self.layout
         names = list(before.layers)
         names += [name for name in map(fit, layers or ()) if name not in names]
@@ -175,7 +183,7 @@ class Sampler:
         )
 
     def _grown(self, kind: str, before: tuple, parts: tuple | None, most: int) -> tuple:
-        """Names and sizes, with those that are new or of another size now, as far as there is room for them."""
+        """Names and sizes, including new names and changed sizes, as far as there is room for them."""
         sizes = dict(before)
         for name, size in parts or ():
             key = fit(name)
@@ -193,7 +201,7 @@ class Sampler:
 
 
 def _columns(layout: tuple, parts: tuple | None) -> np.ndarray:
-    """For each number of the parts that are known, its place in a row; -1 where it has none."""
+    """The place in a row of each number of the known parts; -1 where it has none."""
     places, start = {}, 0
     for name, size in layout:
         places[name] = np.arange(start, start + size)
@@ -209,7 +217,7 @@ def _columns(layout: tuple, parts: tuple | None) -> np.ndarray:
 def _placed(
     values: Any, known: list[bool] | None, columns: np.ndarray | None, size: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """A row with the values in their columns, None for all in their order, and which of its columns are known."""
+    """A row with the values in their columns, None meaning all in order, and which of its columns are known."""
     if columns is None:
         return np.asarray(values, np.float64), None if known is None or all(known) else np.array(known)
     row, found = np.full(size, NAN), np.zeros(size, bool)
@@ -220,19 +228,19 @@ def _placed(
 
 
 def fit(name: str) -> str:
-    """A name that is not too long: both of its ends."""
+    """A name cut to the longest that fits: both of its ends."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS // 2 - 1]}…{name[-LETTERS // 2 :]}"
 
 
 def reason(error: BaseException) -> str:
-    """An error in words, on one line, whatever its own text does."""
+    """An error in words, on one line, even where its own text fails."""
     if isinstance(error, UnmeasurableError):
         return str(error)
     try:
-        told = " ".join(str(error).split())[:120]
+        text = " ".join(str(error).split())[:120]
     except Exception:
-        told = ""
-    return f"{type(error).__name__}: {told}" if told else type(error).__name__
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def norm(gradient: Any) -> float:
@@ -257,7 +265,7 @@ def mean_of(activations: Any) -> np.ndarray:
     """(units,) the mean of every unit, given means (units,) or outputs (examples, units, ...)."""
     array = as_array(activations)
     if array.dtype.kind == "c":
-        raise UnmeasurableError("they are complex; tell their absolute values")
+        raise UnmeasurableError("they are complex; log their absolute values")
     if array.ndim <= 1:
         return np.array(array, np.float64).reshape(-1)
     if not array.size:
@@ -266,7 +274,7 @@ def mean_of(activations: Any) -> np.ndarray:
 
 
 def flat_of(parameters: Any) -> np.ndarray:
-    """(n,) all entries; of complex ones the real parts and then the imaginary ones. Not always a copy."""
+    """(n,) all entries; for complex ones the real parts followed by the imaginary ones. Not always a copy."""
     array = as_array(parameters)
     if array.dtype.kind == "c":
         array = np.stack([array.real, array.imag])
@@ -276,7 +284,7 @@ def flat_of(parameters: Any) -> np.ndarray:
 
 
 def named(parts: Any) -> dict[str, Any] | None:
-    """Values by their names, given a dict, a dict of dicts or a list; one array is a list of one."""
+    """Values by name, given a dict, a dict of dicts or a list; one array counts as a list of one."""
     if parts is None:
         return None
     if isinstance(parts, Mapping):
@@ -290,7 +298,7 @@ def named(parts: Any) -> dict[str, Any] | None:
 
 
 def _fewer(parts: dict[str, np.ndarray | None] | None, most: int) -> dict[str, np.ndarray | None] | None:
-    """Copies of the parts as float64; of more numbers than that, every part's evenly spread ones."""
+    """Copy of the parts as float64; of more numbers than that, an evenly spaced sample of every part."""
     if parts is None:
         return None
     stride = max(1, -(-sum(len(one) for one in parts.values() if one is not None) // most))
@@ -298,7 +306,7 @@ def _fewer(parts: dict[str, np.ndarray | None] | None, most: int) -> dict[str, n
 
 
 def number(value: Any) -> float:
-    """A number of any library as Python's own. Raises UnmeasurableError where it is none."""
+    """Convert a number of any library to Python's own. Raises UnmeasurableError where it is not a number."""
     if isinstance(value, float):
         return float(value)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
@@ -316,16 +324,16 @@ def number(value: Any) -> float:
 
 
 def short(value: Any) -> str:
-    """A value in a few words, whatever it does when it is asked."""
+    """A value in a few words, even where its own text fails."""
     try:
-        told = " ".join(repr(value).split())
+        text = " ".join(repr(value).split())
     except Exception:
-        told = f"a {type(value).__name__}"
-    return told if len(told) <= 60 else f"{told[:57]}..."
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def as_array(value: Any) -> np.ndarray:
-    """What NumPy can take, of PyTorch too. Raises UnmeasurableError where that cannot be."""
+    """Convert to what NumPy can take, PyTorch's tensors too. Raises UnmeasurableError where that is impossible."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise UnmeasurableError("some of it is masked")
     if isinstance(value, np.ndarray):
@@ -350,7 +358,7 @@ def as_array(value: Any) -> np.ndarray:
 
 
 def _of_a_tensor(tensor: Any) -> np.ndarray:
-    """A PyTorch tensor's entries: of a sparse one those that are there, of types that NumPy lacks as float64."""
+    """Entries of a PyTorch tensor: of a sparse one those that are stored, of types that NumPy lacks as float64."""
     if getattr(type(tensor), "__module__", "").startswith("torch.distributed"):
         raise UnmeasurableError("it is spread over several processes")
     tensor = tensor.detach()

@@ -1,6 +1,6 @@
-"""Torch adapter: reads gradients, activations and parameters off a PyTorch module while it trains.
+"""The PyTorch adapter reads gradients, activations and parameters off a module while it trains.
 
-PyTorch is never imported here unless the module brings it along, and nothing is attached to the module.
+PyTorch is imported only if the module has brought it along, and nothing is attached to the module.
 """
 
 import gc
@@ -19,25 +19,26 @@ from dashboard.tracking.sampler import UnmeasurableError, as_array, clock, reaso
 from dashboard.tracking.torch_layers import Units, axis_alone, is_compiled, layers_of
 
 TIME_FRACTION = 0.004
-"""Of the training's time that may go into measuring. What is not measured is not told.
+"""Fraction of the training's time that may go into measuring. What is not measured is not logged.
 
-What is counted is less than half of what it costs: PyTorch takes slower ways where there are hooks.
+The time counted is less than half of the real cost: PyTorch takes slower paths where there are hooks.
 """
 
 MAX_UNITS = 2048
 MAX_PARAMETERS = 4096
 MAX_CALLS = 8
-"""Calls of one module in a forward pass that are told apart; the outputs of more are averaged."""
+"""Calls of one module in a forward pass that are distinguished; the outputs of further calls are averaged."""
 
 REFRESH_INTERVAL_S = 1.0
-"""Seconds after which it is seen whether the module has other parts than before."""
+"""Seconds after which the module is checked for layers that were added or replaced."""
 
 
 @dataclass(slots=True)
 class Reading:
-    """What was measured since the last one; None of what was not. A gradient's norm is None where there is none.
+    """What was measured since the last reading; None for what was not. A gradient's norm is None where there is none.
 
-    late   gradients of an epoch that was read before they were known
+    Attributes:
+        late: Gradients of an epoch that was read before they were known.
     """
 
     gradients: dict[str, float | None] | None = None
@@ -54,7 +55,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Late:
-    """The gradients of so many batches, of an epoch that was told without them."""
+    """The gradients, over so many batches, of an epoch that was logged without them."""
 
     index: int
     gradients: dict[str, float | None]
@@ -63,11 +64,13 @@ class Late:
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """One batch that is measured: what was heard of it so far.
+    """What is known so far of a batch that is being measured.
 
-    outputs   by hidden layer, the mean of every unit at each of its calls
-    squares   by layer, the sum of its gradient's squares; `felt` the parameters that were asked for theirs
-    index     of the epoch that it was told with
+    Attributes:
+        outputs: By hidden layer, the mean of every unit at each of its calls.
+        squares: By layer, the sum of squares of its gradient.
+        felt: The parameters whose gradients have been read.
+        index: The epoch with which the batch was logged.
     """
 
     began: float
@@ -80,21 +83,24 @@ class Batch:
 
 
 class Probe:
-    """The norm of every layer's gradient, every unit's mean activation and the weights of a PyTorch module.
+    """Measures the gradient norm of every layer, the mean activation of every unit and the weights of a PyTorch module.
 
-    A batch is measured as often as a percent of the time allows, and what was measured since the last reading is
+    Batches are measured as often as one percent of the time allows, and what was measured since the last reading is
     averaged: on large networks every batch, on tiny ones one or none. Only forward passes in training mode count.
-    Gradients are those that the optimizer steps by: all batches that were added up, clipped, and without the factor of
-    a GradScaler; where no optimizer steps, those that are there at the reading. Nothing is kept of the graph.
+    Gradients are those by which the optimizer steps: summed over accumulated batches, clipped, and without the factor
+    of a GradScaler; where no optimizer steps, those present at the reading. No part of the graph is kept alive.
 
-    Layers are the modules that themselves have a parameter of two axes and more, such as Linear, Conv2d, Embedding,
-    LSTM or attention's q, k and v; what is left out is told. Hidden units are the outputs of the activation modules,
-    or, where a network has none of those, of all layers but the last. A unit of a Linear is a number, of a convolution
-    a channel.
+    Layers are the modules that own a parameter with two axes or more, such as Linear, Conv2d, Embedding, LSTM or the q,
+    k and v of attention; what is left out is reported. Hidden units are the outputs of the activation modules or, in a
+    network without any, of all layers but the last. A unit of a Linear is a number, of a convolution a channel.
     """
 
     def __init__(self, module: Any, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
-        """Raises TypeError where it is no PyTorch module."""
+        """Begin to measure a module.
+
+        Raises:
+            TypeError: If it is not a PyTorch module.
+        """
         if not hasattr(module, "named_modules") or "torch" not in sys.modules:
             raise TypeError(f"module is a {type(module).__name__}; give a torch.nn.Module")
         self._module, self._leave_out = module, leave_out
@@ -119,7 +125,7 @@ class Probe:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing was measured, and it is not time to measure anything yet."""
+        """Whether nothing was measured, and no measurement is due yet."""
         batch = self._batch
         if self._done or self._late or not self._has_stepped:
             return False
@@ -128,7 +134,7 @@ class Probe:
         return time.perf_counter() < min(self._rest_until, self._parameters_until)
 
     def read(self, index: int) -> Reading:
-        """What was measured since the last reading, for the epoch of this index."""
+        """What was measured since the last reading, for the epoch with this index."""
         began, batch = clock(), self._batch
         if batch is not None and not batch.felt and not self._has_stepped:
             self._feel_now(batch)
@@ -154,24 +160,24 @@ class Probe:
         return self._gathered_late()
 
     def rest_until(self, moment: float) -> None:
-        """Measure no batch before that, in seconds of `time.perf_counter`."""
+        """Measure no batch before this moment, in seconds of `time.perf_counter`."""
         self._rest_until = max(self._rest_until, moment)
 
     def remove(self) -> None:
-        """Hear of nothing any more."""
+        """Unsubscribe from all hooks."""
         self._is_over = True
         torch_hooks.unsubscribe_from_outputs(self)
         torch_hooks.unsubscribe_from_steps(self)
 
     def begins(self, module: Any) -> None:
-        """A module has been called: what its parts gave before, called one by one, was no part of this."""
+        """Called before a module runs: outputs of its parts when called one by one were not part of this pass."""
         batch = self._batch
         if module is self._module and batch is not None and not batch.passed and module.training:
             batch.outputs.clear()
             self._units = None
 
     def received(self, module: Any, inputs: tuple, output: Any) -> None:
-        """A module has given this."""
+        """Called with a module's output."""
         batch = self._batch
         if batch is None or batch.passed or not self._module.training:
             return
@@ -191,24 +197,24 @@ class Probe:
             batch.spent += clock() - began
 
     def steps(self, optimizer: Any, has_closure: bool) -> None:
-        """An optimizer is about to step by the gradients that are there; with a closure it makes them first."""
+        """Called before an optimizer steps by the present gradients; with a closure it computes them first."""
         if not has_closure:
             self._feel(optimizer)
 
     def stepped(self, optimizer: Any, has_closure: bool) -> None:
-        """An optimizer has stepped."""
+        """Called after an optimizer has stepped."""
         if has_closure:
             self._feel(optimizer)
         if self._batch is None:
             self._begin()
 
     def fails(self, error: BaseException) -> None:
-        """Something that was heard could not be measured."""
+        """Called with an error that a hook raised: something could not be measured."""
         self._leave_out("some batches", reason(error))
         torch_hooks.unsubscribe_from_outputs(self)
 
     def _begin(self) -> None:
-        """Measure the next batch, if it is time."""
+        """Measure the next batch, if a measurement is due."""
         now = time.perf_counter()
         if self._batch is not None or self._is_over or now < self._rest_until:
             return
@@ -220,7 +226,7 @@ class Probe:
         self._batch.spent = clock() - began
 
     def _look_anew(self, now: float) -> None:
-        """See what the module consists of by now: lazy ones have found their shapes, layers were added or replaced."""
+        """Read the module's layers again: lazy ones have found their shapes, layers were added or replaced."""
         if now < self._looked + REFRESH_INTERVAL_S and self._layers.is_whole:
             return
         self._layers = layers_of(self._module, self._leave_out)
@@ -233,10 +239,10 @@ class Probe:
         self._is_subscribed = False
         torch_hooks.unsubscribe_from_outputs(self)
         for name in self._layers.hidden:
-            self._leave_out(f"activations of {name}", "what torch.compile has compiled tells no outputs")
+            self._leave_out(f"activations of {name}", "a module compiled by torch.compile shows no outputs")
 
     def _see(self, batch: Batch, name: str, inputs: tuple, output: Any) -> None:
-        """The means of what a hidden layer gives."""
+        """Take the means of a hidden layer's output."""
         try:
             found = _means(self._units, _first(inputs), _first(output))
         except Exception as error:
@@ -246,7 +252,7 @@ class Probe:
         batch.outputs.setdefault(name, []).append(found)
 
     def _feel(self, optimizer: Any) -> None:
-        """The gradients of what an optimizer steps, of the batch that is measured, or of the one that was told."""
+        """Take the gradients by which an optimizer steps, of the batch being measured or of the one already logged."""
         batch = self._late[-1] if self._late and not self._late[-1].felt else self._batch
         if self._is_over:
             return
@@ -277,7 +283,7 @@ class Probe:
         )
 
     def _feel_now(self, batch: Batch) -> None:
-        """The gradients that are there, where no optimizer has been seen to step."""
+        """Take the gradients that are present, where no optimizer has been seen to step."""
         if self._is_scaled is None:
             self._is_scaled = any(type(one).__name__ == "GradScaler" for one in gc.get_objects())
         if self._is_scaled:
@@ -314,7 +320,7 @@ class Probe:
         self._rest_until = max(self._rest_until, batch.began + batch.spent / TIME_FRACTION)
 
     def _norms(self, batches: list[Batch]) -> tuple[dict[str, float | None] | None, int]:
-        """The mean norm of every layer's gradient, and of how many batches."""
+        """The mean norm of every layer's gradient, and over how many batches."""
         felt = [one for one in batches if one.felt and one.squares]
         if not felt:
             return None, 0
@@ -323,7 +329,7 @@ class Probe:
         return {name: math.fsum(one) / len(one) if one else None for name, one in norms.items()}, len(felt)
 
     def _gathered_late(self) -> Late | None:
-        """The gradients of the batch that was told without them: an optimizer's, or those that were there."""
+        """The gradients of the batch that was logged without them: an optimizer's, or those that were present."""
         for batch in self._late:
             if batch.squares and (batch.felt or self._is_over or self._readings):
                 self._late = []
@@ -332,7 +338,7 @@ class Probe:
         return None
 
     def _means(self, batches: list[Batch]) -> tuple[dict[str, np.ndarray] | None, int]:
-        """The mean of every hidden unit, and of how many batches."""
+        """The mean of every hidden unit, and over how many batches."""
         received = [one for one in batches if one.outputs]
         rows: dict[str, list[np.ndarray]] = {}
         for batch in received:
@@ -353,7 +359,7 @@ class Probe:
         return {name: np.mean(found, axis=0) for name, found in rows.items()} or None, len(received)
 
     def _parameters(self) -> dict[str, np.ndarray] | None:
-        """Every layer's weights, of many evenly spread ones; None while it is not time again."""
+        """Every layer's weights, of many an evenly spaced sample; None while the next sample is not due."""
         now, began = time.perf_counter(), clock()
         if now < self._parameters_until:
             return None
@@ -372,7 +378,7 @@ class Probe:
 
 
 def _sample(parameter: Any, stride: int) -> np.ndarray:
-    """A copy of a parameter's evenly spread entries, in float64."""
+    """A copy of evenly spaced entries of a parameter, in float64."""
     _check(parameter)
     flat = parameter.detach()
     if flat.is_complex():
@@ -381,7 +387,7 @@ def _sample(parameter: Any, stride: int) -> np.ndarray:
 
 
 def _norm(gradient: Any) -> float:
-    """The length of a gradient, in float64 where the device has that."""
+    """The length of a gradient, in float64 where the device has it."""
     _check(gradient)
     torch = sys.modules["torch"]
     gradient = gradient.detach()
@@ -396,7 +402,7 @@ def _norm(gradient: Any) -> float:
 
 
 def _check(tensor: Any) -> None:
-    """Raises UnmeasurableError where reading a tensor would disturb the training, or others that take part in it."""
+    """Raise UnmeasurableError where reading a tensor would disturb the training or another process that takes part."""
     torch = sys.modules["torch"]
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise UnmeasurableError(f"it is a {type(tensor).__name__}, which is not read")
@@ -426,7 +432,7 @@ def _means(units: Units | None, inputs: Any, output: Any) -> np.ndarray:
 
 
 def _units_of(module: Any, output: Any) -> Units | None:
-    """Where the units are in what a module with weights gives; None where that has no place, as under vmap."""
+    """Where the units are in a module's output; None where the output has no memory, as under vmap."""
     try:
         return None if output is None else Units.of(module, output)
     except Exception:
@@ -434,14 +440,14 @@ def _units_of(module: Any, output: Any) -> Units | None:
 
 
 def _first(value: Any) -> Any:
-    """The first tensor of what a module takes or gives; None where there is none."""
+    """The first tensor among a module's inputs or outputs; None where there is none."""
     while isinstance(value, tuple | list) and value:
         value = value[0]
     return value if hasattr(value, "detach") and hasattr(value, "ndim") else None
 
 
 def _number(scale: Any) -> float:
-    """The factor by which a loss was multiplied, of a tensor or None."""
+    """The factor by which a loss was multiplied, given as a tensor or None."""
     return 1.0 if scale is None else float(scale)
 
 
@@ -450,7 +456,7 @@ def _root(square: float | None) -> float | None:
 
 
 def _is_compiled_elsewhere(module: Any) -> bool:
-    """Whether there is a compiled module around this one: while our hook is there it would be once more."""
+    """Whether a compiled module wraps this one: with our hook in place, PyTorch would compile it again."""
     if "torch._dynamo" not in sys.modules:
         return False
     return any(type(one) is dict and one.get("_orig_mod") is module for one in gc.get_referrers(module))

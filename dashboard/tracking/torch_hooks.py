@@ -1,9 +1,9 @@
-"""Torch hooks: hears what PyTorch's modules give and when its optimizers step, without anything attached to them.
+"""Global PyTorch hooks report module outputs and optimizer steps without anything being attached to a module.
 
-A hook on a module is saved and copied with it, is compiled with it and may refuse to be. PyTorch has hooks for all
-modules and for all optimizers of a process too, which stand elsewhere. Those for modules are there for the forward
-passes that are measured only, since every module takes a slower way meanwhile; those for optimizers as long as anybody
-watches. What runs under torch.compile is left alone: the hooks are traced to nothing.
+A hook on a module is saved, copied and compiled with it, and may prevent all three. PyTorch also has hooks for all
+modules and all optimizers of a process, which live elsewhere. Those for modules are installed only for the forward
+passes that are measured, since every module takes a slower path meanwhile; those for optimizers as long as there are
+subscribers. Code under torch.compile is left alone: the hooks are traced to nothing.
 """
 
 import os
@@ -17,17 +17,17 @@ from typing import Any, Protocol
 from dashboard.tracking.endings import is_ours
 
 OF_COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
-"""How PyTorch's warning begins that our hook would be heard twice; where warnings are errors it would be raised."""
+"""Start of PyTorch's warning that our hook would be called twice; it would be raised where warnings are errors."""
 
 
 class Listener(Protocol):
-    """Whoever hears of outputs and steps."""
+    """What receives outputs and steps."""
 
     def begins(self, module: Any) -> None:
-        """A module has been called."""
+        """A module is called."""
 
     def received(self, module: Any, inputs: tuple, output: Any) -> None:
-        """A module has given this."""
+        """A module has returned this output."""
 
     def steps(self, optimizer: Any, has_closure: bool) -> None:
         """An optimizer is about to step."""
@@ -36,7 +36,7 @@ class Listener(Protocol):
         """An optimizer has stepped."""
 
     def fails(self, error: BaseException) -> None:
-        """What one of these has raised."""
+        """One of the methods above has raised this error."""
 
 
 _outputs: list["weakref.ref[Listener]"] = []
@@ -45,7 +45,7 @@ _handles: dict[str, list[Any]] = {"outputs": [], "steps": []}
 
 
 def subscribe_to_outputs(listener: Listener) -> None:
-    """Let the listener hear what every module gives, from now on."""
+    """Notify the listener of every module's output from now on."""
     if not any(one() is listener for one in _outputs):
         _outputs.append(weakref.ref(listener))
     if not _handles["outputs"]:
@@ -57,7 +57,7 @@ def subscribe_to_outputs(listener: Listener) -> None:
 
 
 def subscribe_to_steps(listener: Listener) -> None:
-    """Let the listener hear of every optimizer's steps, from now on."""
+    """Notify the listener of every optimizer's steps from now on."""
     if not any(one() is listener for one in _steps):
         _steps.append(weakref.ref(listener))
     if not _handles["steps"]:
@@ -68,12 +68,12 @@ def subscribe_to_steps(listener: Listener) -> None:
 
 
 def unsubscribe_from_outputs(listener: Listener) -> None:
-    """Let it hear of no more outputs."""
+    """Notify the listener of no more outputs."""
     _leave(_outputs, "outputs", listener)
 
 
 def unsubscribe_from_steps(listener: Listener) -> None:
-    """Let it hear of no more steps."""
+    """Notify the listener of no more steps."""
     _leave(_steps, "steps", listener)
 
 
@@ -85,7 +85,7 @@ def _leave(listeners: list, kind: str, listener: Listener | None) -> None:
 
 
 def _all(listeners: list, kind: str, notify: Callable[[Any], None]) -> None:
-    """Tell everybody; nothing is raised into the training."""
+    """Notify every listener; nothing is raised into the training."""
     for one in tuple(listeners):
         listener = one()
         if listener is None:
@@ -147,18 +147,18 @@ def _on_step(name: str) -> Callable[[Any, tuple, dict], None]:
 
 
 _made: dict[str, Callable] = {}
-"""The hooks, always the same ones: what was compiled while one was there is compiled anew for another."""
+"""The hooks, always the same objects: code compiled while one was installed would be compiled again for another."""
 
 
 def _let_warnings_be() -> None:
-    """Have the warning about our own hooks be none, in front of what the program says of warnings."""
+    """Ignore the warning about our own hooks, ahead of the program's own warning filters."""
     first = warnings.filters[0] if warnings.filters else None
     if first is None or getattr(first[1], "pattern", "") != OF_COMPILED:
         warnings.filterwarnings("ignore", OF_COMPILED, UserWarning)
 
 
 def _let_go() -> None:
-    """In a forked process nobody listens."""
+    """Remove all listeners in a forked process."""
     _outputs.clear()
     _steps.clear()
     for kind in _handles:

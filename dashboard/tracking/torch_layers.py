@@ -1,4 +1,4 @@
-"""Torch layers: what of a PyTorch module is measured, under which names, and what is left out and why."""
+"""The layers of a PyTorch module: what is measured, under which names, and what is left out and why."""
 
 import sys
 from collections.abc import Callable
@@ -11,13 +11,14 @@ PARAMETRIZED = ".parametrizations."
 
 @dataclass(eq=False)
 class Layers:
-    """The parts of a module.
+    """The measured parts of a module.
 
-    parameters   by layer: what its own parameters are, of which one has two axes or more
-    hidden       the modules whose outputs are shown as hidden layers, by name
-    weighted     all modules with weights, by identity: where the units of an output are is seen by the last of them
-    compiled     whether torch.compile has been at it, so that no output is heard
-    is_whole     whether all parameters have their shape: those of lazy modules have none before the first pass
+    Attributes:
+        parameters: By layer, its own parameters, at least one of which has two axes or more.
+        hidden: The modules whose outputs are shown as hidden layers, by name.
+        weighted: All modules with weights, by identity; the last one to run shows where the units of an output are.
+        compiled: Whether the module is compiled by torch.compile, so that no hook sees its outputs.
+        is_whole: Whether all parameters have their shape: those of lazy modules have none before the first pass.
     """
 
     parameters: dict[str, list[Any]] = field(default_factory=dict)
@@ -28,12 +29,17 @@ class Layers:
 
     @property
     def owners(self) -> dict[int, str]:
-        """The layer of every parameter, by its identity."""
+        """The layer of every parameter, by the parameter's identity."""
         return {id(one): name for name, parts in self.parameters.items() for one in parts}
 
 
 def layers_of(module: Any, leave_out: Callable[[str, str], None]) -> Layers:
-    """What of a module is measured. leave_out: is told the names of what is not, each with the reason."""
+    """Find what of a module is measured.
+
+    Args:
+        module: A PyTorch module.
+        leave_out: Called with the name of each part that is not measured, and the reason.
+    """
     found, owned, shared = Layers(), {}, {}
     leaves = []
     for name, one in module.named_modules():
@@ -64,7 +70,7 @@ def layers_of(module: Any, leave_out: Callable[[str, str], None]) -> Layers:
 
 
 def is_compiled(module: Any) -> bool:
-    """Whether torch.compile has made this module, or has been at it in its place."""
+    """Whether torch.compile has made this module, or compiled it in place."""
     return type(module).__name__ == "OptimizedModule" or vars(module).get("_compiled_call_impl") is not None
 
 
@@ -94,7 +100,7 @@ def _is_lazy(parameter: Any) -> bool:
 
 
 def units_axis(module: Any, output: Any) -> int:
-    """The axis of the units in what a module with weights gives: a convolution's are its channels."""
+    """The axis of the units in the output of a module with weights: a convolution's are its channels."""
     size = getattr(module, "kernel_size", None)
     if isinstance(size, tuple):
         return max(0, output.ndim - 1 - len(size))
@@ -112,16 +118,16 @@ class Units:
 
     @classmethod
     def of(cls, module: Any, output: Any) -> "Units":
-        """Those of what the module has given."""
+        """The units of this output of a module."""
         return cls(tuple(output.shape), units_axis(module, output), tuple(output.stride()), output.data_ptr())
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many units there are."""
         return self.shape[self.axis] if self.shape else 1
 
     def axis_in(self, inputs: Any, output: Any) -> int | None:
-        """Their axis in what an activation makes of that output; None where its numbers are all of one unit."""
+        """Their axis in what an activation makes of that output; None where all of its numbers belong to one unit."""
         shape = tuple(output.shape)
         if not shape:
             return None
@@ -138,7 +144,7 @@ class Units:
         return len(shape) - 1 if len(shape) <= 2 else min(1, len(shape) - 1)
 
     def _moved(self, inputs: Any, shape: tuple[int, ...]) -> int | None:
-        """Their axis in an input that is the output seen with its axes in another order."""
+        """Their axis in an input that is a view of the output with its axes in another order."""
         if inputs is None or not self.shape or tuple(inputs.shape) != shape or inputs.data_ptr() != self.place:
             return None
         if sorted(zip(inputs.stride(), shape, strict=True)) != sorted(zip(self.strides, self.shape, strict=True)):

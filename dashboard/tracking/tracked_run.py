@@ -1,4 +1,4 @@
-"""Watched: the store of a training that runs in somebody's own script, as far as its feed tells. No Panel here."""
+"""A tracked run shows a training that runs in somebody's own script, as far as its run log goes."""
 
 import os
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ from engine.recording import History, Recording
 from engine.training import Epochs
 
 KIND = "watched"
-"""What recordings of watched trainings say they are of."""
+"""The kind of recording that tracked runs are saved as."""
 
 MAX_EXAMPLES = 5000
-"""Examples that are kept with a recording."""
+"""Most examples that are saved with a recording."""
 
 STATES = {
     run_log.LIVE: "running",
@@ -38,7 +38,7 @@ STATES = {
 }
 
 LAST = {run_log.ENDED: " at epoch {:,}"}
-"""How the last epoch is added to how a training has ended."""
+"""How the last epoch is appended to how a training has ended."""
 
 STOPPERS = {
     "stopped by KeyboardInterrupt": "stopped by Ctrl-C",
@@ -52,18 +52,18 @@ READINGS = {
     "accuracy": ("accuracy", ".1%"),
     "val. accuracy": ("validation_accuracy", ".1%"),
 }
-"""The numbers in the bar on top: of which column, and how they are written."""
+"""The numbers in the bar on top: their column and format."""
 
 
 MAX_DAMAGED = 3
-"""Feeds whose damage is told beside the list."""
+"""Damaged run logs that are reported beside the list."""
 
 
 class RunLogId(param.String):
-    """The id of a feed, or nothing for the newest."""
+    """The id of a run log, or empty for the newest."""
 
     def in_words(self) -> str:
-        """What is possible, as the end of a sentence."""
+        """The possible values, as the end of a sentence."""
         return "an id such as 20261123-190000-ab12cd, or nothing for the newest"
 
     def _validate_value(self, val: Any, allow_None: bool) -> None:
@@ -80,9 +80,12 @@ class WatchSettings(Choices):
 
 
 class TrackedRun(ReadOnly):
-    """The training whose feed the settings name, or the newest there is; nothing at all where there is none.
+    """The training whose run log the settings name, or the newest one; nothing at all where there is none.
 
-    `entries` are the feeds there are, `chosen` the id of the one that is shown, and `problems` what is wrong with it.
+    Attributes:
+        entries: The run logs there are, newest first.
+        chosen: Id of the one that is shown; empty where there is none.
+        problems: What is wrong with it, as sentences.
     """
 
     REFUSAL = "This training runs in a program of its own; it can be looked at here, not changed."
@@ -101,27 +104,27 @@ class TrackedRun(ReadOnly):
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The feeds there are, the newest first."""
+        """The run logs there are, newest first."""
         return self._listing.entries
 
     @property
     def chosen(self) -> str:
-        """The id of the feed that is shown; empty where there is none."""
+        """Id of the run log that is shown; empty where there is none."""
         return self._reader.run_log.id if self._reader else ""
 
     @property
     def goes_on(self) -> bool:
-        """Whether the training runs, as far as is known."""
+        """Whether the training is running, as far as is known."""
         return self._still is None and self._reader is not None and self._reader.state == run_log.LIVE
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to be shown yet."""
+        """Whether there is nothing to show yet."""
         return self._shown() is self._nothing or not len(self._shown()[1])
 
     @property
     def problems(self) -> list[str]:
-        """What was not as it should be, as sentences."""
+        """What is wrong or missing, as sentences."""
         damaged = [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
         return [*(self._reader.problems if self._reader else []), *damaged[:MAX_DAMAGED]]
 
@@ -137,18 +140,21 @@ class TrackedRun(ReadOnly):
         elif reader.state == run_log.STOPPED:
             said = STOPPERS.get(reader.status.end, reader.status.end)
         if self.last is not None and reader.state != run_log.LIVE:
-            said += LAST.get(reader.state, "; last told of epoch {:,}").format(self.last)
+            said += LAST.get(reader.state, "; last logged epoch {:,}").format(self.last)
         if reader.diverged is not None:
             said += f"; diverged at epoch {reader.diverged:,}"
         return said
 
     @property
     def last(self) -> int | None:
-        """The last epoch that was told of; None before the first."""
+        """The last epoch that was logged; None before the first."""
         if self._reader is None:
             return None
-        status, told = self._reader.status, self._reader.logged
-        return max([status.epoch] * bool(status.epochs) + ([told.history[-1].index] if len(told) else []), default=None)
+        status, logged = self._reader.status, self._reader.logged
+        epochs = [status.epoch] if status.epochs else []
+        if len(logged):
+            epochs.append(logged.history[-1].index)
+        return max(epochs, default=None)
 
     @property
     def history(self) -> History:
@@ -164,19 +170,23 @@ class TrackedRun(ReadOnly):
     def readings(self, frame: Frame) -> dict[str, str]:
         if self.is_empty:
             return {"epoch": "–"}
-        told = {label: _as_logged(frame, name, form) for label, (name, form) in READINGS.items()}
-        return {"epoch": f"{frame.epoch.index:,}", **{label: word for label, word in told.items() if word}}
+        numbers = {label: _as_logged(frame, name, form) for label, (name, form) in READINGS.items()}
+        return {"epoch": f"{frame.epoch.index:,}", **{label: word for label, word in numbers.items() if word}}
 
     def recording(self, name: str = "", **notes: Any) -> Recording:
-        """Raises ValueError where nothing has been told yet, or the examples are too many to be kept with it."""
-        setup, told = self._shown()
+        """Record what was logged.
+
+        Raises:
+            ValueError: If nothing has been logged yet, or there are too many examples to save.
+        """
+        setup, logged = self._shown()
         if self.is_empty:
-            raise ValueError("there is nothing to keep yet: the run has told of no epoch")
+            raise ValueError("there is nothing to keep yet: the run has logged no epoch")
         about = _described(setup)
         title = name or (self._reader.run_log.name if self._reader else "")
         created = self._reader.run_log.created if self._reader else ""
         notes |= {"kind": KIND, "watched": about}
-        return Recording.of(told.history, settings={"feed": ""}, notes=notes, name=title, created=created)
+        return Recording.of(logged.history, settings={"feed": ""}, notes=notes, name=title, created=created)
 
     @classmethod
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
@@ -188,18 +198,18 @@ class TrackedRun(ReadOnly):
         return watched
 
     def _shown(self) -> tuple[Setup, LoggedHistory]:
-        """What there is, also where it is nothing."""
+        """Setup and history that are shown, empty ones included."""
         if self._still:
             return self._still
         return (self._reader.setup, self._reader.logged) if self._reader else self._nothing
 
     def _newest(self) -> Frame:
-        setup, told = self._shown()
-        if not len(told):
-            setup, told = self._nothing
+        setup, logged = self._shown()
+        if not len(logged):
+            setup, logged = self._nothing
         l1, l2 = (self._reader.l1, self._reader.l2) if self._reader else (0.0, 0.0)
-        history = told.history
-        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, told, _names(setup))
+        history = logged.history
+        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, logged, _names(setup))
 
     def _theirs(self) -> int:
         self._look_around()
@@ -207,7 +217,7 @@ class TrackedRun(ReadOnly):
         return theirs + self._listing.version
 
     def _look_around(self) -> None:
-        """Read on, and turn to another feed where that is what was asked for."""
+        """Read on, and turn to another run log where that is what was asked for."""
         self._listing.look()
         if self._still:
             return
@@ -236,7 +246,7 @@ class TrackedRun(ReadOnly):
 
 
 def note_page_open() -> None:
-    """Leave a sign that somebody looks at feeds, so that no second page is opened for them. Errors are no matter."""
+    """Leave a sign that a page of watched runs is open, so that no second one is opened. Errors are ignored."""
     sign_file = home() / "live" / "looking"
     try:
         if sign_file.parent.is_dir():
@@ -247,14 +257,14 @@ def note_page_open() -> None:
 
 
 def _nothing() -> tuple[Setup, LoggedHistory]:
-    """A setup of nothing, and one epoch without numbers."""
+    """An empty setup, and one epoch without numbers."""
     one, none = np.full(1, np.nan), np.empty((1, 0))
-    told = LoggedHistory(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
-    return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), told
+    logged = LoggedHistory(Epochs(np.zeros(1, np.int64), *[one] * 5, none, none, none, widths=()))
+    return Setup(NO_DATA, None, Sketch(Layout()), "", "unknown"), logged
 
 
 def _names(setup: Setup) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of the layers with a gradient and of the hidden ones, where they have other names than their numbers."""
+    """Names of the layers with a gradient and of the hidden ones, where they are not just numbers."""
     if not isinstance(setup.network, Sketch):
         return (), ()
     layout = setup.network.layout
@@ -262,7 +272,7 @@ def _names(setup: Setup) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _as_logged(frame: Frame, name: str, form: str) -> str:
-    """A number as it was told last, with the epoch where that is another; empty where it was not told by then."""
+    """A number as it was last logged, with the epoch where that is another; empty where there was none by then."""
     epoch = frame.measured(name).epoch
     if np.isnan(getattr(epoch, name)) or epoch.index > frame.epoch.index:
         return ""
@@ -271,12 +281,12 @@ def _as_logged(frame: Frame, name: str, form: str) -> str:
 
 
 def _described(setup: Setup) -> dict[str, Any]:
-    """A setup in words that JSON has."""
+    """A setup as JSON."""
     network = setup.network
     if isinstance(network, Sketch):
         layout = network.layout
-        told = {"layers": layout.layers, "units": layout.units, "weights": layout.weights}
-        return {"layout": told, "validates": setup.validation is not None}
+        parts = {"layers": layout.layers, "units": layout.units, "weights": layout.weights}
+        return {"layout": parts, "validates": setup.validation is not None}
     parts = {"train": setup.train, "validation": setup.validation}
     examples = sum(len(part) for part in parts.values() if part is not None)
     if examples > MAX_EXAMPLES:
@@ -297,28 +307,28 @@ def _described(setup: Setup) -> dict[str, Any]:
 
 
 def _setup_of(recording: Recording) -> Setup:
-    """The setup that a recording tells of. Raises ValueError where it does not fit."""
-    told = recording.notes.get("watched")
+    """The setup in a recording. Raises ValueError where it does not fit."""
+    about = recording.notes.get("watched")
     try:
-        if "layout" in told:
-            layout = Layout.unpacked(run_log.json.dumps(told["layout"]).encode())
+        if "layout" in about:
+            layout = Layout.unpacked(run_log.json.dumps(about["layout"]).encode())
             if layout.sizes[2] != recording.epochs.parameters.shape[1] or layout.widths != recording.epochs.widths:
                 raise ValueError("its layout does not fit its epochs")
-            return Setup(NO_DATA, NO_DATA if told["validates"] else None, Sketch(layout), "", "unknown")
-        sizes = [int(size) for size in told["sizes"]]
-        network = Network(sizes, list(told["activations"]), told["output"], skip=bool(told["skip"]))
+            return Setup(NO_DATA, NO_DATA if about["validates"] else None, Sketch(layout), "", "unknown")
+        sizes = [int(size) for size in about["sizes"]]
+        network = Network(sizes, list(about["activations"]), about["output"], skip=bool(about["skip"]))
         known = recording.epochs.parameters[np.isfinite(recording.epochs.parameters).all(axis=1)]
         if len(known):
             network.parameters = known[0]
-        train = _examples(told, "train")
-        validation = _examples(told, "validation") if "validation" in told else None
-        return Setup(train, validation, network, str(told["loss"]), train.task)
+        train = _examples(about, "train")
+        validation = _examples(about, "validation") if "validation" in about else None
+        return Setup(train, validation, network, str(about["loss"]), train.task)
     except (KeyError, TypeError) as error:
         raise ValueError(f"this recording does not say what was watched: {error}") from error
 
 
-def _examples(told: Mapping[str, Any], part: str) -> Dataset:
-    x, y, task = np.array(told[part]["x"], float), np.array(told[part]["y"]), told["task"]
-    if x.ndim != 2 or x.shape[1] != told["sizes"][0] or len(x) != len(y):
+def _examples(about: Mapping[str, Any], part: str) -> Dataset:
+    x, y, task = np.array(about[part]["x"], float), np.array(about[part]["y"]), about["task"]
+    if x.ndim != 2 or x.shape[1] != about["sizes"][0] or len(x) != len(y):
         raise ValueError("its examples do not fit its network")
-    return Dataset(x, y.astype(np.int64 if task == "classes" else np.float64), task, int(told[part]["classes"]))
+    return Dataset(x, y.astype(np.int64 if task == "classes" else np.float64), task, int(about[part]["classes"]))

@@ -227,7 +227,7 @@ class TextBox(JSComponent):
       let later
       box.addEventListener("input", () => {
         clearTimeout(later)
-        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, MAX_BYTES)}) } }, 400)
+        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, LIMIT)}) } }, 400)
       })
       save.addEventListener("click", () => model.send_msg({save: true}))
       model.on("msg:custom", ({name, text}) => {
@@ -239,7 +239,7 @@ class TextBox(JSComponent):
       })
       el.append(box, save)
     }
-    """.replace("MAX_BYTES", str(MAX_FILE_BYTES + 1))
+    """.replace("LIMIT", str(MAX_FILE_BYTES + 1))
     _stylesheets: ClassVar[list[str]] = [
         """
         textarea { display: block; width: 100%; box-sizing: border-box; margin: 8px 0 6px; padding: 6px 10px;
