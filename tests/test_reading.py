@@ -483,10 +483,10 @@ def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
     ("end", "said"),
     [
         ("ended", "Ended at epoch 200."),
-        ("stopped by KeyboardInterrupt", "Stopped by Ctrl-C; last told of epoch 200."),
-        ("failed: ValueError: data ran out: ü", "Failed: ValueError: data ran out: ü; last told of epoch 200."),
-        ("failed: RuntimeError: <img src=x>", "Failed: RuntimeError: <img src=x>; last told of epoch 200."),
-        ("nonsense", "No longer reporting: killed, or its machine is off; last told of epoch 200."),
+        ("stopped by KeyboardInterrupt", "Stopped by Ctrl-C; last logged epoch 200."),
+        ("failed: ValueError: data ran out: ü", "Failed: ValueError: data ran out: ü; last logged epoch 200."),
+        ("failed: RuntimeError: <img src=x>", "Failed: RuntimeError: <img src=x>; last logged epoch 200."),
+        ("nonsense", "No longer reporting: killed, or its machine is off; last logged epoch 200."),
     ],
 )
 def test_the_page_says_how_a_run_has_ended_and_where(end, said):

@@ -385,9 +385,9 @@ def test_a_folder_that_may_not_be_made_is_told(mine, recording, monkeypatch):
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
-from dashboard.storage.run_archive import Shelf, ShelfError
+from dashboard.storage.run_archive import RunArchive, ArchiveError
 from engine.recording import load
-mine, recording = Shelf(Path(sys.argv[1])), load(sys.argv[2])
+mine, recording = RunArchive(Path(sys.argv[1])), load(sys.argv[2])
 """
 KILLED = """
 at, call, key = sys.argv[3:]
@@ -415,7 +415,7 @@ for round, key in enumerate([*own, *shared] * 2):
     for act in (lambda: mine.rename(key, f"{number} {round}"), lambda: mine.delete(key)):
         try:
             act()
-        except ShelfError as error:
+        except ArchiveError as error:
             assert "is not kept in" in str(error), error
     if key in own:
         mine.restore(key)
@@ -434,7 +434,7 @@ SMALL = """
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 try:
     mine.keep(recording)
-except ShelfError as error:
+except ArchiveError as error:
     print(error)
 """
 

@@ -330,15 +330,16 @@ def test_ended_stopped_failed_running_and_killed_are_told_apart(writer):
 TELLS = """
 import sys, time
 import numpy as np
-from dashboard.tracking.run_log import Feed, Layout
-from dashboard.tracking.log_writer import Scribe, LoggedEpoch
-scribe = Scribe(Feed.begun("to be killed"))
-print(scribe.run_log.id, flush=True)
+from dashboard.tracking.run_log import RunLog, Layout
+from dashboard.tracking.batching import LoggedEpoch
+from dashboard.tracking.log_writer import LogWriter
+writer = LogWriter(RunLog.begun("to be killed"))
+print(writer.run_log.id, flush=True)
 layout = Layout(("one",), (), ())
 for index in range(1_000_000):
-    scribe.take_arrays(LoggedEpoch(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
+    writer.take_arrays(LoggedEpoch(index, (1 / (index + 1), *[float("nan")] * 4), layout, np.ones(1)))
     if index % 50 == 49:
-        scribe.flush()
+        writer.flush()
         print(index, flush=True)
     time.sleep(0.0005)
 """

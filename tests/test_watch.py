@@ -460,7 +460,7 @@ def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
     told._writer.flush()
     app = App(page="watch")
     assert app.shown._list.said.splitlines()[0] == "Running."
-    assert "Epoch 3 was told twice" in app.shown._list.said
+    assert "Epoch 3 was logged twice" in app.shown._list.said
     told.close("failed: ValueError: <b>no</b>")
     look(app.run)
     app.run._reader.poll()

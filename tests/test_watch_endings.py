@@ -400,7 +400,7 @@ def test_whatever_goes_wrong_while_arrays_are_measured_the_loss_is_told(monkeypa
     def fails(*_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("dashboard.tracking.sampler.Gauge.read", fails)
+    monkeypatch.setattr("dashboard.tracking.sampler.Sampler.read", fails)
     with watch("broken") as lab:
         for epoch in range(3):
             lab.log(epoch, loss=1.0, gradients=[1.0])
@@ -411,7 +411,7 @@ def test_ctrl_c_while_something_is_told_is_the_programs(monkeypatch):
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dashboard.tracking.sampler.Gauge.read", pressed)
+    monkeypatch.setattr("dashboard.tracking.sampler.Sampler.read", pressed)
     with pytest.raises(KeyboardInterrupt), watch("Ctrl-C") as lab:
         lab.log(0, loss=1.0, gradients=[1.0])
     assert told(lab.id) == {0: {"loss": 1.0}}
