@@ -34,6 +34,8 @@ from dashboard.pages import PAGES
 from dashboard.server import outbound
 from dashboard.server.work_queue import WorkQueue
 from dashboard.shell.app import App
+from dashboard.shell.frame_loop import FrameLoop
+from dashboard.shell.workspace import Workspace
 from dashboard.widgets.playback_bar import PlaybackBar
 
 
@@ -88,14 +90,14 @@ def time_calls(owner: type, name: str, label: str) -> None:
 
 def watch_frames() -> None:
     """Keep the spans of every tick of an app that sent something."""
-    tick, initialize = App._tick, App.__init__
+    tick, initialize = FrameLoop._tick, App.__init__
 
-    async def timed(app: App, *turn: int) -> None:
+    async def timed(loop: FrameLoop, *turn: int) -> None:
         spans = Spans()
         token = CURRENT.set(spans)
         try:
             with spans.measure("frame"):
-                await tick(app, *turn)
+                await tick(loop, *turn)
         finally:
             CURRENT.reset(token)
         if spans.messages:
@@ -107,7 +109,7 @@ def watch_frames() -> None:
         OPENED.append(1e3 * (time.perf_counter() - began))
         APPS.add(app)
 
-    App._tick, App.__init__ = timed, known
+    FrameLoop._tick, App.__init__ = timed, known
 
 
 def watch_messages() -> None:
@@ -162,8 +164,8 @@ def watch_drawing() -> None:
         time_calls(kind, "draw", kind.__name__)
         time_calls(kind, "columns", f"{kind.__name__}, its columns")
     time_calls(App, "draw", "drawing")
-    time_calls(App, "_write_link", "the link")
-    time_calls(App, "_say", "the notice")
+    time_calls(Workspace, "write_link", "the link")
+    time_calls(App, "_report", "the notice")
     time_calls(PlaybackBar, "draw", "the numbers")
     time_calls(Instrument, "_declare", "pictures declared anew")
     time_calls(WorkQueue, "go_on", "finding heavy work")

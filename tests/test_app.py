@@ -17,7 +17,7 @@ from dashboard.instruments.loss_curve import LossCurve
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.server import inbound
-from dashboard.shell import app as app_module
+from dashboard.shell import frame_loop
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
 from dashboard.state.followed import FollowedRun, SharedRun
@@ -124,14 +124,14 @@ def test_pages_are_swapped_and_come_back_as_they_were_left():
     app.run.settings.seed = 5
     app.run.advance(7)
     left = app.run
-    app.open("home")
+    app.workspace.open("home")
     assert (app.shown.slug, app.run.settings.seed) == ("home", 0)
     assert watchers(left.settings) == watchers(Run().settings), "only the run itself follows its settings"
-    app.open("playground")
+    app.workspace.open("playground")
     assert app.run is left
     assert (app.run.settings.seed, app.run.history[-1].index) == (5, 7)
     with pytest.raises(ValueError, match="choose one of"):
-        app.open("nowhere")
+        app.workspace.open("nowhere")
     app.end()
     assert watchers(left.settings) == watchers(Settings())
 
@@ -141,11 +141,11 @@ def test_only_the_last_few_pages_that_were_left_keep_their_runs():
     runs = []
     for slug in ("home", "logistic", "dead", "depth", "geometry", "curvature"):
         runs.append(app.run)
-        app.open(slug)
-    app.open("playground")
+        app.workspace.open(slug)
+    app.workspace.open("playground")
     assert app.run is not runs[0]
     assert watchers(runs[0].settings) == watchers(Settings())
-    app.open("depth")
+    app.workspace.open("depth")
     assert app.run is runs[4]
     app.end()
 
@@ -153,36 +153,36 @@ def test_only_the_last_few_pages_that_were_left_keep_their_runs():
 def test_the_way_back_to_other_settings_finds_the_run_that_had_them():
     app = App(page="playground", lazy=True)
     app.run.advance(12)
-    before = app.query()
+    before = app.workspace.query()
     app.run.settings.hidden = [5]
     app.run.advance(9)
-    after = app.query()
-    app._travel(before)
-    assert (app.query(), app.run.history[-1].index) == (before, 12)
-    app._travel(after)
-    assert (app.query(), app.run.history[-1].index) == (after, 9)
-    app._travel({**before, "noise": "[]", "unit": "-4"})
+    after = app.workspace.query()
+    app.workspace.travel(before)
+    assert (app.workspace.query(), app.run.history[-1].index) == (before, 12)
+    app.workspace.travel(after)
+    assert (app.workspace.query(), app.run.history[-1].index) == (after, 9)
+    app.workspace.travel({**before, "noise": "[]", "unit": "-4"})
     assert app.run.settings.hidden != [5]
     app.draw()
-    assert "noise=[]" in app._alert.object
+    assert "noise=[]" in app.alert.object
     app.end()
 
 
 def test_the_way_back_leads_to_pages_runs_and_those_who_are_followed():
     teacher = App(page="playground", lazy=True)
-    shared = teacher.let_follow()
+    shared = teacher.workspace.let_follow()
     app = App(page="depth", lazy=True)
     app.run.advance(3)
-    depth, left = app.query(), app.run
-    app._travel({"page": "watch", "feed": ""})
+    depth, left = app.workspace.query(), app.run
+    app.workspace.travel({"page": "watch", "feed": ""})
     assert app.shown.slug == "watch"
-    app._travel(depth)
+    app.workspace.travel(depth)
     assert app.run is left
-    kept = app.keep("mine")
-    held = app.query()
-    app.open("home")
-    app._travel(held)
-    assert (app.run, app.query()["run"]) == (left, kept.id)
+    kept = app.workspace.keep("mine")
+    held = app.workspace.query()
+    app.workspace.open("home")
+    app.workspace.travel(held)
+    assert (app.run, app.workspace.query()["run"]) == (left, kept.id)
     assert app.shown.slug == "depth"
     app.end()
     teacher.end()
@@ -199,7 +199,7 @@ def test_every_preset_of_every_page_can_be_chosen(slug):
         app.clock.pause()
         assert app.run.message == ""
         assert preset.doc.endswith(".")
-    app._leave()
+    app.workspace.leave()
 
 
 def test_keys_move_time():
@@ -218,11 +218,11 @@ def test_keys_move_time():
 
 def test_what_could_not_be_followed_is_told():
     app = App(Run(Settings(n=40, hidden=[3])), problems=["noise=NaN is not possible; choose a number from 0 to 1"])
-    assert app._alert.visible
-    assert "noise=NaN" in app._alert.object
+    assert app.alert.visible
+    assert "noise=NaN" in app.alert.object
     app.run.settings.noise = 0.3
     app.draw()
-    assert not app._alert.visible
+    assert not app.alert.visible
     app.close()
 
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_is_told_with_what_could(query, told):
     run, problems = PAGES["playground"].opened(query)
     app = App(run, "playground", problems, lazy=True)
     app.draw()
-    assert told in app._alert.object
+    assert told in app.alert.object
     run.advance(1)
     assert run.history[-1].index == 1
     app.end()
@@ -250,8 +250,8 @@ def test_a_run_that_ends_says_why():
     app = App(Run(Settings(n=40, hidden=[3], stop_epoch=2)))
     app.run.advance(5)
     app.draw()
-    assert app._alert.visible
-    assert app._alert.object == "Stopped at epoch 2, where it was to stop; Play goes on"
+    assert app.alert.visible
+    assert app.alert.object == "Stopped at epoch 2, where it was to stop; Play goes on"
     app.close()
 
 
@@ -329,34 +329,34 @@ def test_a_link_holds_all_choices_of_a_page_under_names_of_their_own(slug):
 def test_a_kept_run_opens_on_its_page_with_what_was_looked_at(tmp_path):
     app = App(Run(Settings(n=40, hidden=[3]), PAGES["playground"].view(example=3)), page="playground")
     app.run.advance(12)
-    kept = app.keep("mine")
+    kept = app.workspace.keep("mine")
     loss = app.run.history[-1].loss
-    app.open("geometry")
+    app.workspace.open("geometry")
     app.run.advance(9)
-    raced = app.keep()
-    app.reopen(app.archive.load(kept.id), kept.id)
+    raced = app.workspace.keep()
+    app.workspace.reopen(app.workspace.archive.load(kept.id), kept.id)
     assert (app.shown.slug, app.run.history[-1].index, app.run.history[-1].loss) == ("playground", 12, loss)
     assert app.run.view.example == 3
-    app.reopen(app.archive.load(raced.id), raced.id)
+    app.workspace.reopen(app.workspace.archive.load(raced.id), raced.id)
     assert (app.shown.slug, app.run.history[-1].index) == ("geometry", 9)
     app.end()
 
 
 def test_the_link_leads_to_the_kept_run_until_the_run_goes_on():
     app = App(Run(Settings(n=40, hidden=[3])), page="playground")
-    kept = app.keep()
-    assert app.query()["run"] == kept.id
+    kept = app.workspace.keep()
+    assert app.workspace.query()["run"] == kept.id
     app.run.advance(1)
     app.draw()
-    assert "run" not in app.query()
+    assert "run" not in app.workspace.query()
     app.end()
 
 
 def test_a_kept_study_is_opened_with_its_choices():
     app = App(page="initialization")
     app.run.study.seeds = 7
-    kept = app.keep()
-    app.reopen(app.archive.load(kept.id))
+    kept = app.workspace.keep()
+    app.workspace.reopen(app.workspace.archive.load(kept.id))
     assert app.shown.slug == "initialization"
     assert app.run.study.seeds == 7
     app.end()
@@ -366,7 +366,7 @@ def test_a_recording_of_something_else_is_refused_and_the_page_stays():
     app = App(page="playground")
     recording = app.shown.recording()
     with pytest.raises(ValueError, match="not of a race"):
-        app.reopen(replace(recording, notes={**recording.notes, "page": "geometry"}))
+        app.workspace.reopen(replace(recording, notes={**recording.notes, "page": "geometry"}))
     assert app.shown.slug == "playground"
     app.end()
 
@@ -378,19 +378,19 @@ def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(m
 
     waits, callbacks = [], []
     document = Document()
-    monkeypatch.setattr(app_module, "send", sent)
-    monkeypatch.setattr(app_module, "CALM", 0.0)
+    monkeypatch.setattr(frame_loop, "send", sent)
+    monkeypatch.setattr(frame_loop, "CALM_S", 0.0)
     monkeypatch.setattr(document, "add_timeout_callback", lambda call, ms: (callbacks.append(call), waits.append(ms)))
     app = App(Run(Settings(n=40, hidden=[3])), page="home")
     app.page().server_doc(document)
-    app.start(document)
+    app.loop.start(document)
     for _ in range(200):
         asyncio.run(callbacks[-1]())
         app.browser.shown = app.browser.frame
-        if waits[-1] == 1e3 * app_module.IDLE:
+        if waits[-1] == 1e3 * frame_loop.IDLE_PERIOD_S:
             break
         time.sleep(0.01)
-    assert waits[-1] == 1e3 * app_module.IDLE
+    assert waits[-1] == 1e3 * frame_loop.IDLE_PERIOD_S
     late, before = callbacks[-1], len(waits)
     inbound._rouse(document)
     assert (len(waits), waits[-1]) == (before + 1, 1)
@@ -405,10 +405,10 @@ def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(m
 
 def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anything():
     teacher = App(Run(Settings(n=40, hidden=[3])), page="playground")
-    shared = teacher.let_follow()
-    assert teacher.let_follow() is shared
+    shared = teacher.workspace.let_follow()
+    assert teacher.workspace.let_follow() is shared
     student = App(FollowedRun(shared), page="playground")
-    assert student.query() == {"follow": shared.id}
+    assert student.workspace.query() == {"follow": shared.id}
     teacher.run.advance(20)
     student.draw()
     assert "epoch</dt><dd>20<" in student.playback_bar._numbers.text
@@ -416,9 +416,9 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
     student.run.settings.hidden = [9]
     assert (teacher.run.looked_at, teacher.run.settings.hidden) == (None, [3])
     assert student.run.frame().epoch.index == 5
-    teacher.open("geometry")
+    teacher.workspace.open("geometry")
     assert student.run.outdated
-    teacher.stop_following()
+    teacher.workspace.stop_following()
     with pytest.raises(ValueError, match="nobody shares"):
         SharedRun.found(shared.id)
     student.end()
@@ -428,8 +428,8 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
 def test_a_note_is_pinned_to_the_run_as_it_is():
     app = App(Run(Settings(n=40, hidden=[3])), page="playground")
     app.run.advance(4)
-    app._note(None)
+    app.toolbar.note()
     assert app.shown.slug == "journal"
     (pin,) = Journal().read(app.run.view.entry).pins
-    assert (pin.epoch, app.archive.load(pin.run).epochs.index[-1]) == (4, 4)
+    assert (pin.epoch, app.workspace.archive.load(pin.run).epochs.index[-1]) == (4, 4)
     app.end()

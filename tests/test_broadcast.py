@@ -19,7 +19,7 @@ from dashboard.instruments.instrument import Instrument
 from dashboard.pages import PAGES
 from dashboard.server import broadcast, frame_rate, inbound, outbound, subscription
 from dashboard.server.broadcast import groups_of
-from dashboard.server.subscription import BROADCASTS, FEW, Subscription
+from dashboard.server.subscription import BROADCASTS, FEW
 from dashboard.shell import app as app_module
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
@@ -37,10 +37,9 @@ class Pupil:
         with set_curdoc(self.document):
             self.app = App(FollowedRun(shared), shared.page, lazy=True)
             self.app.page().server_doc(self.document)
-        self.app._document, self.app._subscription = self.document, Subscription(self.app, self.document)
-        inbound.ATTENTIVE[self.document] = weakref.WeakMethod(self.app.rouse)
+        self.app.loop.attach(self.document)
         if alone:
-            self.app._subscription._not_before = float("inf")
+            self.app.loop.subscription._not_before = float("inf")
         self.document.models.flush_synced()
         self.browser = Document.from_json(self.document.to_json())
         self.messages: list[str] = []
@@ -48,7 +47,7 @@ class Pupil:
     def beat(self) -> None:
         """One beat of the session, whose message the browser takes and answers."""
         with set_curdoc(self.document):
-            asyncio.run(self.app._beat())
+            asyncio.run(self.app.loop.beat())
         self.app.browser.shown = self.app.browser.frame
 
     def take(self, changes: list, told: list[str]) -> None:
@@ -60,7 +59,7 @@ class Pupil:
     @property
     def rides(self) -> bool:
         """Whether a convoy tells it what changes."""
-        return self.app._subscription.is_on
+        return self.app.loop.subscription.is_on
 
     def known(self, kind: type[Model], of: Document | None = None) -> list[list[dict[str, Any]]]:
         """What the browser knows of all models of a kind, card by card; of: likewise another document."""
@@ -322,4 +321,4 @@ def test_when_the_teacher_leaves_everybody_is_told(shared, pupils):
     shared.stop()
     beats(riders, 2)
     assert not any(one.rides for one in riders)
-    assert all("Whoever shared this run has left" in one.app._alert.object for one in riders)
+    assert all("Whoever shared this run has left" in one.app.alert.object for one in riders)

@@ -142,7 +142,7 @@ def test_every_page_can_be_followed(slug):
         values = run.settings.values()
         app.shown.choose(preset)
         assert run.settings.values() == values
-    app._leave()
+    app.workspace.leave()
     shared.stop()
     run.close()
 
@@ -155,7 +155,7 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
         app = App(follower, "playground")
         clock_of(follower).play()
         app.draw()
-        app._leave()
+        app.workspace.leave()
         gone += [weakref.ref(follower), weakref.ref(app), weakref.ref(follower.settings)]
         del app, follower
     gc.collect()

@@ -298,7 +298,7 @@ def test_an_app_in_a_cell_draws_all_of_its_pictures_itself(loop):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     line, _ = shown(lab.__panel__())
     (output,) = kernel.KERNEL._outputs.values()
-    assert output._lives == [lab]
+    assert output._lives == [lab.loop]
     loop.turn()
     lab.clock.step()
     sent = len(line.sent)

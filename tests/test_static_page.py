@@ -210,7 +210,7 @@ def test_names_of_files_can_be_written_anywhere(title, name):
 def share() -> ShareDialog:
     run, _ = PAGES["home"].opened()
     run.advance(6)
-    return ShareDialog(App(run, "home"))
+    return ShareDialog(App(run, "home").workspace)
 
 
 def test_the_link_says_which_epoch_is_shown(share):
@@ -243,7 +243,7 @@ def test_code_and_recording_are_of_the_page(share, tmp_path):
 
 
 def test_a_race_has_no_network_to_offer():
-    share = ShareDialog(App(page="geometry"))
+    share = ShareDialog(App(page="geometry").workspace)
     assert not share._code.visible
     with pytest.raises(ValueError, match="no network"):
         share.numpy()

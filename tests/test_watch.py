@@ -427,7 +427,7 @@ def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
         app.draw()
     assert app.shown._list.items[0]["detail"] == "epoch 30, loss 0.03226"
     assert app.shown.shown[0]._sources["now"].data["epoch"] == [30]
-    app._leave()
+    app.workspace.leave()
 
 
 def test_the_page_of_a_bare_loss_shows_the_loss():
@@ -435,7 +435,7 @@ def test_the_page_of_a_bare_loss_shows_the_loss():
         found.log(0, loss=1.0)
     app = App(page="watch")
     assert [type(one).__name__ for one in app.shown.shown] == ["LossCurve"]
-    app._leave()
+    app.workspace.leave()
     assert found.id == app.run.chosen
 
 
@@ -444,7 +444,7 @@ def test_the_page_of_a_network_of_ours_shows_everything():
     app = App(page="watch")
     kinds = {type(one).__name__ for one in app.shown.shown}
     assert {"DecisionMap", "LossLandscape", "ActivationMap"} <= kinds
-    app._leave()
+    app.workspace.leave()
 
 
 def test_the_empty_page_says_what_to_type():
@@ -452,7 +452,7 @@ def test_the_empty_page_says_what_to_type():
     assert app.shown.shown == []
     assert "watch(" in app.shown._list.code
     compile(app.shown._list.code, "code", "exec")
-    app._leave()
+    app.workspace.leave()
 
 
 def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
@@ -467,7 +467,7 @@ def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
     app.draw()
     assert app.shown._list.said.startswith("Failed: ValueError")
     assert app.shown._list.items[0]["state"] == "failed"
-    app._leave()
+    app.workspace.leave()
 
 
 @pytest.mark.parametrize("ours", [True, False])

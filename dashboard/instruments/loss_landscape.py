@@ -13,7 +13,6 @@ import param
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.sample_grid import measured_at
-from dashboard.state.read_only import ReadOnly
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from engine.landscape import Plane, loss_surfaces, path_on_plane, random_plane
@@ -217,7 +216,7 @@ class LossLandscape(Instrument):
         subject = self.subject(frame)
         if relief and (relief.epoch, relief.subject) == (frame.epoch.index, subject):
             return None
-        if not isinstance(self.run, ReadOnly):
+        if not self.run.is_read_only:
             return self._survey(frame, Survey())
         surveys = SURVEYS.setdefault(frame.history, {})
         survey = surveys.get(key := (type(self), subject))

@@ -10,7 +10,6 @@ from bokeh.models import Plot
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.pages.compared_card import OWN, ComparedPicture, with_own_name
-from dashboard.state.read_only import ReadOnly
 from dashboard.state.store import ComparedRun, Frame, Store
 from dashboard.widgets import style
 from dashboard.widgets.browser import InView
@@ -143,7 +142,7 @@ class Card(pn.viewable.Viewer):
 
     def _controls(self, kind: type[Instrument] | None) -> list[str]:
         """What a visitor may choose in the card: not what changes a run that is only looked at."""
-        taken = kind.tools if kind and isinstance(self._run, ReadOnly) else ()
+        taken = kind.tools if kind and self._run.is_read_only else ()
         return [name for name in kind.controls if name not in taken] if kind else []
 
     def _subscriber(self) -> None:

@@ -38,7 +38,7 @@ class Host(Renderer, Protocol):
     def is_calm(self) -> bool:
         """Whether nothing is open beside the page."""
 
-    def lead(self) -> Renderer:
+    def renderer(self) -> Renderer:
         """A page that shows the same, which nobody looks at."""
 
 
@@ -95,8 +95,8 @@ class Subscription:
             self._subscriber.leave()
         self._subscriber, self._owed = None, {}
         run = self._host.run
-        if isinstance(run, FollowedRun) and (run.outdated or not run.shared.following):
-            _disband(run.shared)
+        if run.followed and (run.outdated or not run.followed.following):
+            _disband(run.followed)
 
     def _draw(self) -> None:
         """Draw the page, and tell of it later."""
@@ -107,7 +107,7 @@ class Subscription:
     def _fits(self) -> bool:
         """Whether the page shows what others may see too."""
         run = self._host.run
-        if not isinstance(run, FollowedRun) or run.shared.left or run.outdated or run.shared.following < FEW:
+        if not run.followed or run.followed.left or run.outdated or run.followed.following < FEW:
             return False
         usual = all(card.is_usual for card in self._host.shown.cards if card.view.near)
         return usual and run.looked_at is None and not run.compared_runs and self._host.is_calm
@@ -129,20 +129,20 @@ class Subscription:
 
     def _broadcast(self) -> Broadcast | None:
         """The convoy of those who see the same; None where they are few, or there are too many others."""
-        shared, sight = self._host.run.shared, _sight(self._host.run)
+        shared, sight = self._host.run.followed, _sight(self._host.run)
         broadcasts = BROADCASTS.setdefault(shared, {})
         if sight not in broadcasts:
             _disband(shared)
             alike = sum(_sight(one) == sight for one in list(shared.followers))
             if alike < FEW or len(broadcasts) >= MANY:
                 return None
-            broadcasts[sight] = Broadcast(self._host.lead)
+            broadcasts[sight] = Broadcast(self._host.renderer)
         return broadcasts[sight]
 
 
 def _sight(run: FollowedRun) -> Hashable:
     """What followers have in common who see the same."""
-    return id(run.shared.store), run.looked_at, tuple(run.view.query().items())
+    return id(run.followed.store), run.looked_at, tuple(run.view.query().items())
 
 
 def _disband(shared: SharedRun) -> None:

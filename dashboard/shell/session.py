@@ -43,7 +43,7 @@ def serve() -> None:
     with suppress(AttributeError, ValueError):  # a socket of another kind has no port
         _, port, *_ = request.connection.stream.socket.getsockname()
         _be_found(f"{request.protocol}://localhost:{port}{request.path}")
-    pn.state.onload(lambda: app.start(document, epoch))
+    pn.state.onload(lambda: app.loop.start(document, epoch))
     pn.state.on_session_destroyed(lambda _: app.end())
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import panel as pn
@@ -10,14 +10,11 @@ import panel_material_ui as pmui
 from bokeh.document import Document
 
 from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
-from dashboard.state.followed import FollowedRun
+from dashboard.shell.workspace import Workspace
 from dashboard.state.job import ThreadTask
 from dashboard.state.run import Setup
 from dashboard.widgets.export_card import ExportCard, Payload
 from engine.source_code import as_numpy, as_torch
-
-if TYPE_CHECKING:
-    from dashboard.shell.app import App
 
 LOOK = 0.25
 """Seconds from one telling how far a page is to the next."""
@@ -32,7 +29,7 @@ class ShareDialog(pn.viewable.Viewer):
     A page is made in a thread of its own and may be dropped at any time; it goes on when the dialog is closed.
     """
 
-    def __init__(self, host: "App") -> None:
+    def __init__(self, host: Workspace) -> None:
         super().__init__()
         self._host = host
         self._job: ThreadTask | None = None
@@ -92,7 +89,7 @@ class ShareDialog(pn.viewable.Viewer):
         """Offer what the page that is open has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
         self._link.visible = self._host.is_served
-        self._following.visible = self._host.is_served and not isinstance(self._host.run, FollowedRun)
+        self._following.visible = self._host.is_served and not self._host.run.followed
         self._tell_followers()
         self._follow()
 
@@ -235,14 +232,14 @@ def _link(query: Mapping[str, object]) -> Payload:
     return Payload(f"?{urlencode(query)}".encode(), "?")
 
 
-def _title(host: "App") -> str:
+def _title(host: Workspace) -> str:
     return f"{host.shown.title}, epoch {host.run.frame().epoch.index:,}"
 
 
-def _epoch(host: "App") -> dict[str, int | str]:
+def _epoch(host: Workspace) -> dict[str, int | str]:
     """The epoch that is shown, as a link says it, and what came of it here; 0 needs no word."""
     epoch = host.run.frame().epoch.index
-    return {"epoch": epoch, **host.run.arrival()} if epoch and not isinstance(host.run, FollowedRun) else {}
+    return {"epoch": epoch, **host.run.arrival()} if epoch and not host.run.followed else {}
 
 
 def _address(link: Payload) -> str:
@@ -251,7 +248,7 @@ def _address(link: Payload) -> str:
     return location.href.split("?")[0].split("#")[0] + link.content.decode() if location and location.href else ""
 
 
-def _pictures(host: "App") -> Mapping[str, Mapping[str, Any]]:
+def _pictures(host: Workspace) -> Mapping[str, Mapping[str, Any]]:
     """What is chosen in the cards, by the names of the instruments' classes."""
     return {
         type(one).__name__: {name: getattr(one, name) for name in one.controls if name not in one.tools}
@@ -259,7 +256,7 @@ def _pictures(host: "App") -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def _about(host: "App") -> str:
+def _about(host: Workspace) -> str:
     """What a network was trained on, and how far."""
     settings, readings = host.run.settings, host.run.readings(host.run.frame())
     numbers = ", ".join(f"{name} {value}" for name, value in readings.items())

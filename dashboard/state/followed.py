@@ -91,7 +91,7 @@ class FollowedRun(ReadOnly):
             shared.followers.add(self)
 
     @property
-    def shared(self) -> SharedRun:
+    def followed(self) -> SharedRun:
         """What is followed."""
         return self._shared
 

@@ -49,4 +49,4 @@ class Playback(Clock):
 
 def clock_of(run: Store) -> Clock:
     """The clock that suits what is shown."""
-    return Playback(run) if isinstance(run, ReadOnly) else Clock(run)
+    return Playback(run) if run.is_read_only else Clock(run)

@@ -15,6 +15,7 @@ class ReadOnly(Store):
     Nobody is told of it and nothing calls it back: it looks when it is asked, so that it can be dropped at any time.
     """
 
+    is_read_only = True
     REFUSAL = "This training runs elsewhere; it can be looked at here, not changed."
 
     @property

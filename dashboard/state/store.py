@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import param
 
@@ -11,6 +11,9 @@ from dashboard.state.bookmarks import Bookmark
 from dashboard.state.choices import Choices
 from dashboard.state.view import View
 from engine.recording import Recording
+
+if TYPE_CHECKING:
+    from dashboard.state.followed import SharedRun
 
 
 class Moment(Protocol):
@@ -67,6 +70,15 @@ class Store(param.Parameterized):
     study      variants trained beside it for comparison, if the page has any
     guests     kept runs that are shown beside it
     """
+
+    is_read_only: ClassVar[bool] = False
+    """Whether it shows what runs elsewhere."""
+
+    followed: "SharedRun | None" = None
+    """The `SharedRun` of somebody else that it shows, if it does."""
+
+    outdated, differs = False, False
+    """Of one that follows: whether something else is shared by now, and whether its settings are others there."""
 
     def __init__(self, settings: Choices, view: View | None = None, study: Companion | None = None) -> None:
         super().__init__()

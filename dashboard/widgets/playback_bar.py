@@ -8,7 +8,6 @@ import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.state.clock import Clock
-from dashboard.state.read_only import ReadOnly
 from dashboard.state.store import Frame
 from dashboard.widgets import style
 from dashboard.widgets.browser import Scrubber
@@ -49,7 +48,7 @@ class PlaybackBar(pn.viewable.Viewer):
             margin=4,
             on_click=self.toggle,
         )
-        looks = isinstance(clock.run, ReadOnly)
+        looks = clock.run.is_read_only
         on = "Look one epoch on (arrow right)" if looks else "Step one epoch (arrow right)"
         self._step = _icon("skip_next", on, self.step)
         again = "Look at the first epoch (R)" if looks else "Reset to the same weights (R)"
@@ -127,9 +126,9 @@ class PlaybackBar(pn.viewable.Viewer):
     def draw(self, frame: Frame) -> None:
         """Show a frame's numbers and the state of the clock."""
         run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
-        back = run.looked_at is not None and not isinstance(run, ReadOnly)
+        back = run.looked_at is not None and not run.is_read_only
         self._offer(PAUSE if playing else FORK if back else PLAY)
-        idle = isinstance(run, ReadOnly) and not playing and run.looked_at is None
+        idle = run.is_read_only and not playing and run.looked_at is None
         if self._play.disabled != idle:
             self._play.disabled = idle
         self._rates.count(shown)

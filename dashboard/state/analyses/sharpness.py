@@ -6,6 +6,7 @@ import numpy as np
 
 from dashboard.state.run import Frame, Run
 from dashboard.state.settings import Settings
+from dashboard.state.store import Store
 from engine.curvature import Curvature
 
 TOLERANCE = 1e-6
@@ -19,6 +20,11 @@ VERIFIED = 32
 def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
     """That of an optimizer as the settings have it; of a run's epochs, ask its frame for their `edges`."""
     return settings.build("optimizer").edge_of_stability(learning_rates)
+
+
+def monitors_of(store: Store) -> list["StabilityMonitor"]:
+    """What is measured at every epoch of a store, whatever its page shows; nothing where no network trains here."""
+    return [StabilityMonitor(store)] if isinstance(store, Run) else []
 
 
 class StabilityMonitor:
