@@ -1,6 +1,7 @@
 """The project's files agree: what is installed, what is imported, and what the README says can be typed."""
 
 import ast
+import builtins
 import importlib.util
 import inspect
 import re
@@ -22,11 +23,17 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
-PROSE = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
 COMMANDS = [line for language, block in BLOCKS if language == "bash" for line in block.splitlines()]
-PYTHON = [block for language, block in BLOCKS if language == "python"]
+DOCUMENTS = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+PYTHON = [block for text in DOCUMENTS.values() for block in re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)]
 HOOKS = re.findall(r"- id: (\S+)\n +name: .*\n +entry: (.*)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
 TEXTS = {".py", ".md", ".toml", ".yaml", ".yml", ".ipynb", ".js", ".css", ".svg"}
+ARCHITECTURE = DOCUMENTS["docs/architecture.md"]
+LIVING = {"CONTRIBUTING.md", "docs/architecture.md"}
+SOURCES = "\n".join(path.read_text("utf-8") for name in ("engine", "dashboard") for path in (ROOT / name).rglob("*.py"))
 ELSEWHERE = {"playwright-python": "playwright"}
 """What conda-forge calls by another name."""
 
@@ -164,9 +171,15 @@ def test_the_readme_opens_with_a_sentence_and_a_picture():
     assert picture.startswith("![")
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)\)", PROSE))
-def test_every_link_of_the_readme_leads_somewhere(target):
-    assert (ROOT / target).exists()
+def named(pattern: str) -> list[tuple[str, str]]:
+    """Where in the prose of the documents a pattern is found: the document, and the part in brackets."""
+    prose = {document: re.sub(r"```.*?```", "", text, flags=re.DOTALL) for document, text in DOCUMENTS.items()}
+    return [(document, found) for document, text in prose.items() for found in re.findall(pattern, text)]
+
+
+@pytest.mark.parametrize(("document", "target"), dict.fromkeys(named(r"\]\(([^)#:]+)\)")))
+def test_every_link_of_a_document_leads_somewhere(document, target):
+    assert (ROOT / document).parent.joinpath(target).exists()
 
 
 def test_two_commands_of_the_readme_start_the_laboratory_and_pass_its_tests():
@@ -198,29 +211,77 @@ def test_every_step_of_the_readmes_commands_names_what_exists(step):
             pytest.fail(f"{step!r} is a new kind of step; say here how to check it")
 
 
-@pytest.mark.parametrize("module", re.findall(r"`python -m ([\w.]+)`", README))
-def test_every_module_of_the_readme_can_be_run(module):
+def test_the_guide_for_contributors_begins_with_the_readmes_commands():
+    (block,) = re.findall(r"```bash\n(.*?)```", DOCUMENTS["CONTRIBUTING.md"], flags=re.DOTALL)
+    assert block.splitlines() == COMMANDS
+
+
+@pytest.mark.parametrize(("document", "module"), dict.fromkeys(named(r"`python -m ([\w.]+)`")))
+def test_every_module_of_a_document_can_be_run(document, module):
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
     assert path.exists()
     assert '__name__ == "__main__"' in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", re.findall(r"`((?:engine|dashboard|tests|benchmarks|notebooks)/[\w./]*)`", README))
-def test_every_file_of_the_readme_exists(path):
-    assert (ROOT / path).exists()
+@pytest.mark.parametrize(
+    ("document", "path"),
+    dict.fromkeys(named(r"`(?:pytest )?((?:engine|dashboard|tests|benchmarks|notebooks|docs|\.ci)/[\w./*]*)")),
+)
+def test_every_file_of_a_document_exists(document, path):
+    assert any(ROOT.glob(path))
+
+
+@pytest.mark.parametrize(
+    ("document", "name"), [pair for pair in dict.fromkeys(named(r"`([A-Z]\w+)`")) if pair[0] in LIVING]
+)
+def test_every_class_and_constant_of_a_document_exists(document, name):
+    """As a class, or what a module assigns to or imports; Python's own exist."""
+    assert hasattr(builtins, name) or re.search(
+        rf"^(class {name}\b|{name}\b.*=|from \w+ import {name}$)", SOURCES, flags=re.MULTILINE
+    )
 
 
 def test_the_readmes_registries_and_methods_exist():
     engine, instrument = importlib.import_module("engine"), importlib.import_module("dashboard.instruments.instrument")
-    for registry in re.findall(r"`([A-Z]{4,})` in `engine/(\w+)\.py`", README):
-        assert getattr(engine, registry[0]) is getattr(importlib.import_module(f"engine.{registry[1]}"), registry[0])
+    found = re.findall(r"`([A-Z]{4,})` in\s+`engine/(\w+)\.py`", README)
+    assert len(found) == 4
+    for registry, module in found:
+        assert getattr(engine, registry) is getattr(importlib.import_module(f"engine.{module}"), registry)
     for method in ("picture", "columns"):
         assert f"`{method}`" in README
         assert inspect.isfunction(getattr(instrument.Instrument, method))
 
 
+def test_the_guide_for_contributors_names_the_registry_in_its_file():
+    rows = re.findall(r"^\| \w+ \| `engine/(\w+)\.py` \| .*`([A-Z]+)`", DOCUMENTS["CONTRIBUTING.md"], re.MULTILINE)
+    assert len(rows) == 4
+    for module, registry in rows:
+        assert isinstance(getattr(importlib.import_module(f"engine.{module}"), registry), dict)
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_contract():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (contract,) = [one for one in config["contracts"] if one["type"] == "layers"]
+    layers = [{name.strip().split(".")[-1] for name in layer.split("|")} for layer in contract["layers"]]
+    drawn = re.search(r"```mermaid\n(.*?)```", ARCHITECTURE, flags=re.DOTALL)[1]
+    assert {name for layer in layers[1:] for name in layer} == set(re.findall(r'\["(\w+)/', drawn))
+    depth = {name: place for place, layer in enumerate(layers) for name in layer}
+    boxes = {node: place for name, place in depth.items() for node in (name, name.removesuffix("_ui"))}
+    arrows = re.findall(r"^ +(\w+)(?:\[.*\])? --> (\w+)$", drawn, flags=re.MULTILINE)
+    assert len(arrows) >= len(layers) - 1
+    assert all(boxes[above] < boxes[below] for above, below in arrows)
+
+
+@pytest.mark.parametrize("journey", re.findall(r"^## (.*, from .*)$", ARCHITECTURE, flags=re.MULTILINE))
+def test_a_journey_passes_at_most_eight_files(journey):
+    text = ARCHITECTURE.split(f"## {journey}\n")[1].split("\n## ")[0]
+    steps = [(int(number), rest) for number, rest in re.findall(r"^(\d)\. (.*)$", text, flags=re.MULTILINE)]
+    assert 5 <= max(number for number, _ in steps) <= 8
+    assert all(re.match(r"`(dashboard|engine)/[\w/]+\.py`: ", rest) for _, rest in steps)
+
+
 @pytest.mark.parametrize("block", PYTHON)
-def test_the_readmes_python_runs(block):
+def test_the_python_of_a_document_runs(block):
     """As it stands there, in a Python of its own."""
     done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", block],
