@@ -305,7 +305,8 @@ def test_a_run_that_diverges_can_be_shown(diverging, pieces):
     fate = {"dataset": "sine", "activation": "linear"} if diverging == "regression" else {"activation": "relu"}
     settings = Settings(n=40, hidden=[8, 8, 8], initializer="large", learning_rate=10.0, loss="mse", **fate)
     run = Run(settings)
-    shown = [kind(run) for kind in KINDS.values() if kind.suits(run.frame())]
+    declared = "regression" if diverging == "regression" else "binary"
+    shown = [picture(name, declared, run) for name, kind in KINDS.items() if kind.suits(run.frame())]
     for i in range(31):
         run.advance(pieces)
         for instrument in shown:
