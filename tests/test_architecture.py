@@ -32,6 +32,13 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def installed() -> set[str]:
+    """The names of all modules that are installed, for which every distribution is looked through."""
+    return set(packages_distributions())
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Everything a module imports, but for what it needs for its annotations only; our own modules in full."""
     body = tree(FILES[module])
@@ -97,7 +104,7 @@ IMPORTABLE = sorted(path for path in (ROOT / "dashboard").iterdir() if path.is_d
 @pytest.mark.parametrize("path", IMPORTABLE, ids=lambda path: path.name)
 def test_no_file_in_dashboard_is_named_like_a_module_somebody_may_import(path):
     """`panel serve dashboard` puts the folder itself on the path, where `random.py` would hide Python's own."""
-    taken = sys.stdlib_module_names | packages_distributions().keys() | {"engine", "dashboard", "tests", "benchmarks"}
+    taken = sys.stdlib_module_names | installed() | {"engine", "dashboard", "tests", "benchmarks"}
     assert path.stem not in taken - {"__init__", "__pycache__"}
 
 

@@ -1,6 +1,7 @@
 """What comes from outside is text wherever it is shown: the one place that makes HTML, and that there is no other."""
 
 import ast
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -54,6 +55,7 @@ every_file = pytest.mark.parametrize(
 every_text = pytest.mark.parametrize("text", HOSTILE)
 
 
+@cache
 def nodes(path: Path) -> list[ast.AST]:
     return list(ast.walk(ast.parse(path.read_text("utf-8"))))
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -51,13 +52,15 @@ def conda() -> list[str]:
     return re.findall(r"^  - ([^:\n]+)$", listed, flags=re.MULTILINE)
 
 
+@cache
 def imported(package: str) -> set[str]:
     """The distributions that a package imports from, by their canonical names."""
     nodes = [node for path in (ROOT / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text("utf-8")))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"engine", "dashboard"}
-    return {canonicalize_name(packages_distributions()[name][0]) for name in others}
+    distributions = packages_distributions()
+    return {canonicalize_name(distributions[name][0]) for name in others}
 
 
 def test_conda_and_pip_install_the_same():

@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds until a condition that never comes true fails its test; pages are painted in software, on few cores."""
 
 LONGEST = 4000
@@ -241,6 +241,14 @@ class Visit:
     ) -> None:
         """Wait for something that takes more than one look."""
         wait_until(true, what, seconds)
+
+    def come_to(self, state: Callable[[], Any], wanted: Any, what: str) -> None:
+        """Wait until a state is the one that is wanted, however long that takes as long as it goes on changing."""
+        now = state()
+        while now != wanted:
+            before = now
+            self.until(lambda before=before: state() != before, lambda: f"{what}: {wanted}, it stays at {state()}")
+            now = state()
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def test_kept_runs_stand_beside_every_picture_at_the_pages_epoch(visit: Any, ser
     for name in NAMES:
         page.window.get_by_label(f"Show {name} beside").check()
     page.press("Close the kept runs")
-    page.until(lambda: page.ask("lab.state()[0]") == 5 + 2 * 4, lambda: f"13 figures, not {page.ask('lab.state()')}")
+    page.come_to(lambda: page.ask("lab.state()[0]"), 5 + 2 * 4, "the figures, which are made one after the other")
     for epoch in (1, 2):
         page.press("Step")
         page.reach(epoch)
