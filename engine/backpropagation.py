@@ -8,6 +8,7 @@ A stage is a formula twice over: once as text, once as a function of the arrays 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +164,7 @@ class Backpropagation:
         self._network, self._output = network, OUTPUTS[network.output]
         self._loss, self._loss_name = matching_loss(loss, network.output), loss or self._output.loss
         self._depth = len(network.sizes) - 1
-        self._arrays: dict[str, np.ndarray] = {"l1": l1, "l2": l2}
+        self._arrays: dict[str, Any] = {"l1": l1, "l2": l2}
         rules = _rules(bug)
         with np.errstate(all="ignore"):
             self._give(data)
@@ -252,7 +253,7 @@ class Backpropagation:
         total = sum(rule.compute(self._arrays, i) for rule in rules)
         self._add(name, " + ".join(rule.text(i) for rule in rules), total, "backward", i)
 
-    def _add(self, name: str, formula: str, array: np.ndarray, part: str, layer: int) -> None:
+    def _add(self, name: str, formula: str, array: np.ndarray | float, part: str, layer: int) -> None:
         self._arrays[name] = np.array(array, order="C")
         self.stages.append(Stage(name, formula, self._arrays[name], part, layer))
 

@@ -288,7 +288,7 @@ class _Lanczos:
 
 def _blend(start: np.ndarray | None, noise: np.ndarray) -> np.ndarray:
     """The start with a third of noise, or the noise alone if there is no start to speak of."""
-    length = 0.0 if start is None else np.linalg.norm(start)
-    if not 0 < length < np.inf:
+    length = 0.0 if start is None else float(np.linalg.norm(start))
+    if start is None or not 0 < length < np.inf:
         return noise
     return start / length + NOISE * noise / np.linalg.norm(noise)

@@ -107,7 +107,7 @@ class Ensemble:
         self,
         sizes: Sequence[int],
         data: Data | None,
-        axes: Mapping[str, Sequence] | None = None,
+        axes: Mapping[str, Sequence[Any]] | None = None,
         activation: str | Sequence[str] = "relu",
         output: str = "sigmoid",
         initializer: str | Initializer = "he",
@@ -374,7 +374,7 @@ class Ensemble:
     ) -> Generator[Progress, None, None]:
         """Each group of runs has one task under way at a time; executors take tasks in turn, so groups stay abreast."""
         total = self._left(goal)
-        futures: dict[Future, _Group] = {}
+        futures: dict[Future[Any], _Group] = {}
         try:
             for group in self._groups(goal, block or FIRST_BLOCK):
                 futures[self._submit(executor, cargo, group, goal)] = group
@@ -394,12 +394,12 @@ class Ensemble:
         size = max(1, math.ceil(len(runs) / GROUPS))
         return [_Group(runs[start : start + size], block) for start in range(0, len(runs), size)]
 
-    def _submit(self, executor: Executor, cargo: "_Cargo", group: "_Group", goal: int) -> Future:
+    def _submit(self, executor: Executor, cargo: "_Cargo", group: "_Group", goal: int) -> Future[Any]:
         jobs = [self._job(k, goal, group.block) for k in group.runs]
         with _explained(group):
             return executor.submit(_work, cargo, jobs)
 
-    def _gather(self, future: Future, group: "_Group", goal: int, block: int | None) -> "_Group":
+    def _gather(self, future: Future[Any], group: "_Group", goal: int, block: int | None) -> "_Group":
         """Take in what a task has brought; what is left to do for its runs."""
         with _explained(group):
             parts, seconds = future.result()
@@ -480,7 +480,8 @@ class _Cargo(NamedTuple):
 class _Unpacked(threading.local):
     """The trainer this thread has unpacked last: buffers belong to one thread."""
 
-    mark, trainer = "", None
+    mark = ""
+    trainer: Trainer
 
 
 _UNPACKED = _Unpacked()
@@ -514,13 +515,13 @@ def _explained(group: _Group) -> Iterator[None]:
         raise RuntimeError(f"a worker failed at {runs}: {type(error).__name__}: {error}") from error
 
 
-def _combinations(axes: dict[str, tuple]) -> Iterator[dict[str, Any]]:
+def _combinations(axes: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """What the runs choose, in order; of the data, its position."""
     places = axes | {"data": range(len(axes["data"]))} if "data" in axes else axes | {}
     return (dict(zip(axes, values, strict=True)) for values in product(*places.values()))
 
 
-def _values(name: str, values: Any) -> tuple:
+def _values(name: str, values: Any) -> tuple[Any, ...]:
     """The values of an axis, at least one."""
     items = tuple(values) if hasattr(values, "__iter__") and not isinstance(values, str) else ()
     if not items:

@@ -49,7 +49,7 @@ class Replica:
     schedule: Schedule | None
 
     @property
-    def kind(self) -> tuple:
+    def kind(self) -> tuple[Any, ...]:
         """Runs of a kind can take turns in one training."""
         return self.data, self.activation, self.skip, self.loss, self.batch_size
 
@@ -96,11 +96,11 @@ class Trainer:
     """Trains any of the runs; it keeps buffers, but nothing of the runs themselves."""
 
     def __init__(
-        self, sizes: Sequence[int], output: str, datasets: tuple, validation: Data | None, stop_loss: float
+        self, sizes: Sequence[int], output: str, datasets: tuple[Any, ...], validation: Data | None, stop_loss: float
     ) -> None:
         self.sizes, self._output, self._datasets = tuple(sizes), output, datasets
         self._validation, self._stop_loss = validation, stop_loss
-        self._hot: dict[tuple, Training] = {}
+        self._hot: dict[tuple[Any, ...], Training] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_hot": {}}
@@ -219,6 +219,8 @@ def _checked(name: str, value: Any) -> Any:
     """A run's choice of this name. Raises ValueError for what Network and Training would not judge themselves."""
     if name in FAMILIES:
         return _member(name, value)
+    if name == "activation":
+        return value if isinstance(value, str) else tuple(value)
     if name in ("bias", "l1", "l2"):
         return _number(name, value)
     if name == "seed":
@@ -228,7 +230,7 @@ def _checked(name: str, value: Any) -> Any:
         return None if value is None else _number(name, value)
     if name == "loss" and value is not None:
         choose(LOSSES, value, name)
-    return value if name != "activation" or isinstance(value, str) else tuple(value)
+    return value
 
 
 def _member(family: str, value: Any) -> Any:
@@ -259,7 +261,7 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     """A whole number. Raises ValueError for what is none, or less than the least."""
     if not isinstance(value, Real) or value != value // 1 or value < least:
         raise ValueError(f"{name} {value!r} is impossible; choose a whole number of {least} or more")
-    return int(value)
+    return int(value)  # pyright: ignore[reportArgumentType] (typeshed's Real has no __int__)
 
 
 def threshold(stop_loss: float | None) -> float:

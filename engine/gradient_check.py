@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -165,7 +166,7 @@ def epsilon_curve(
     loss: str | None = None,
     l1: float = 0.0,
     l2: float = 0.0,
-    epsilons: Sequence[float] = EPSILONS,
+    epsilons: Sequence[float] | np.ndarray = EPSILONS,
 ) -> EpsilonCurve:
     """The relative errors of the gradient check against epsilon: a U between rounding and curvature.
 
@@ -289,8 +290,8 @@ class Checker:
         analytic = (self.gradient if bug is None else self.wrong(bug))[which]
         (error,), _ = self._errors(analytic, numeric, kink, which)
         drift = w + epsilon - 2 * epsilon + epsilon - w
-        found = numeric[0], analytic[0], error
-        return Walk(parameter_names(network)[i], epsilon, values, losses, *map(float, found), bool(kink[0]), drift)
+        found = float(numeric[0]), float(analytic[0]), float(error)
+        return Walk(parameter_names(network)[i], epsilon, values, losses, *found, bool(kink[0]), drift)
 
     @cached_property
     def gradient(self) -> np.ndarray:
@@ -320,7 +321,7 @@ class Checker:
         which = which or range(len(analytic))
         least = self.resolution.least[which.start : which.stop].copy()
         errors = _relative_errors(analytic, other, least)
-        doubtful = np.flatnonzero(~(errors < TOLERANCE) & ~kinks)
+        doubtful = np.flatnonzero(~(errors < TOLERANCE) & ~np.asarray(kinks))
         least[doubtful] += 2 / TOLERANCE * self._bent([which[i] for i in doubtful])
         errors[doubtful] = _relative_errors(analytic[doubtful], other[doubtful], least[doubtful])
         return errors, least
@@ -358,7 +359,7 @@ class Checker:
 
 
 def _around(
-    parameters: np.ndarray, which: Sequence[int], epsilon: float, measure: Callable
+    parameters: np.ndarray, which: Sequence[int], epsilon: float, measure: Callable[[], Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is measured with each of these parameters raised, and with it lowered, by epsilon: two arrays (k, ...)."""
     above = [_with(parameters, i, parameters[i] + epsilon, measure) for i in which]
@@ -366,7 +367,7 @@ def _around(
     return np.array(above), np.array(below)
 
 
-def _with(parameters: np.ndarray, i: int, value: float, measure: Callable) -> object:
+def _with(parameters: np.ndarray, i: int, value: float, measure: Callable[[], Any]) -> Any:
     """What is measured while parameter i has another value."""
     before = parameters[i]
     try:

@@ -41,7 +41,7 @@ class Plane:
         """(n_parameters, 2) the directions' pseudoinverse."""
         return np.linalg.pinv(self.directions)
 
-    def point(self, a: float, b: float) -> np.ndarray:
+    def point(self, a: float | np.ndarray, b: float | np.ndarray) -> np.ndarray:
         """The parameters at the coordinates (a, b), (n_parameters,)."""
         return self.origin + a * self.directions[0] + b * self.directions[1]
 
@@ -113,7 +113,7 @@ class Survey:
         self._kernel = Kernel(self._network, self._loss, self._batch.n)
         logits = self._kernel.logits
         self.depth = max(1, self.BYTES // max(logits.nbytes, network.parameters.nbytes))
-        self._logits = np.empty((self.depth, *logits.shape))
+        self._logits: np.ndarray = np.empty((self.depth, *logits.shape))
 
     def losses(self, points: np.ndarray) -> np.ndarray:
         """The loss at each of the parameters (k, n_parameters), as (k,); where it overflows, inf or nan."""
@@ -336,7 +336,7 @@ def _filter_normalized(network: Network, rng: np.random.Generator) -> np.ndarray
 
 def _independent(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two directions are more than one line."""
-    return abs(_unit(one) @ _unit(other)) < 1 - ROUNDING
+    return bool(abs(_unit(one) @ _unit(other)) < 1 - ROUNDING)
 
 
 def _through_biases(network: Network, rng: np.random.Generator) -> np.ndarray:

@@ -278,12 +278,12 @@ class Fates:
 
         Raises ValueError when the epoch is not later than the latest, or the number of units is another.
         """
-        fates = np.concatenate([np.empty(0, FATE), *map(np.atleast_1d, fates)])
+        now = np.concatenate([np.empty(0, FATE), *map(np.atleast_1d, fates)])
         if self.index is None:
-            self.since, self.revivals = np.full(fates.shape, index), np.zeros(fates.shape, np.int64)
+            self.since, self.revivals = np.full(now.shape, index), np.zeros(now.shape, np.int64)
         else:
-            self._compare(index, fates)
-        self.index, self.now = index, fates
+            self._compare(index, now, self.index)
+        self.index, self.now = index, now
 
     @property
     def deaths(self) -> np.ndarray:
@@ -294,9 +294,9 @@ class Fates:
         """How many units have each fate now."""
         return {fate: int(np.count_nonzero(self.now == fate)) for fate in FATES}
 
-    def _compare(self, index: int, fates: np.ndarray) -> None:
-        if not index > self.index:
-            raise ValueError(f"epoch {index} is not later than {self.index}; tell epochs in their order")
+    def _compare(self, index: int, fates: np.ndarray, latest: int) -> None:
+        if not index > latest:
+            raise ValueError(f"epoch {index} is not later than {latest}; tell epochs in their order")
         if fates.shape != self.now.shape:
             raise ValueError(f"{len(fates)} fates do not go with {len(self.now)} units; begin new Fates for a new run")
         changed = fates != self.now
@@ -338,4 +338,4 @@ def _bounds(z: np.ndarray) -> tuple[float, float]:
 
 def _norm(array: np.ndarray) -> float:
     """The L2 norm of all the numbers in an array."""
-    return np.linalg.norm(array.reshape(-1))
+    return float(np.linalg.norm(array.reshape(-1)))

@@ -35,7 +35,7 @@ def roc_curve(
     if drop_intermediate:
         bends = _bends(wrong, caught)
         ends, wrong, caught = ends[bends], wrong[bends], caught[bends]
-    undefined = np.isnan(scores).any()
+    undefined = bool(np.isnan(scores).any())
     return _rate(wrong, undefined), _rate(caught, undefined), np.append(np.inf, thresholds[ends])
 
 

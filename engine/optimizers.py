@@ -298,8 +298,8 @@ def _solution(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
     """What a symmetric matrix turns into `right`; of many answers, or of none, the shortest that comes closest."""
     if not (np.isfinite(matrix).all() and np.isfinite(right).all()):
         return np.full_like(right, np.nan)
-    rounding = _rounding(len(matrix), np.linalg.norm(matrix))
-    if _is_above(matrix, rounding) or _is_above(matrix @ matrix, (CLEARLY * np.linalg.norm(matrix)) ** 2):
+    norm = float(np.linalg.norm(matrix))
+    if _is_above(matrix, _rounding(len(matrix), norm)) or _is_above(matrix @ matrix, (CLEARLY * norm) ** 2):
         return np.linalg.solve(matrix, right)
     return _least_squares(matrix, right)
 

@@ -87,6 +87,7 @@ class Resolution:
     def _logit_errors(self) -> np.ndarray:
         """(n, outputs) what the logits are off by: the rounding of every layer, and that of those below."""
         s, below = self._stages, np.zeros(1)
+        z = below
         for i in range(1, self._depth + 1):
             weights = np.square(s[f"W{i}"])
             z = (np.square(s[f"a{i - 1}"]) + below) @ weights + np.square(s[f"b{i}"])

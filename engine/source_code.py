@@ -253,7 +253,7 @@ def _packed(values: np.ndarray) -> str:
 
 def _shown(examples: np.ndarray | None, features: int) -> str:
     """Some examples as a list."""
-    shown = np.zeros((1, features)) if examples is None else np.asarray(examples, np.float64)[:MAX_EXAMPLES]
-    if shown.ndim != 2 or shown.shape[1] != features or not len(shown):
-        raise ValueError(f"examples have the shape {np.shape(examples)}; expected (k, {features}) with k of at least 1")
-    return _spelled(shown).replace("\n", "\n    ")
+    given = np.zeros((1, features)) if examples is None else np.asarray(examples, np.float64)
+    if given.ndim != 2 or given.shape[1] != features or not len(given):
+        raise ValueError(f"examples have the shape {given.shape}; expected (k, {features}) with k of at least 1")
+    return _spelled(given[:MAX_EXAMPLES]).replace("\n", "\n    ")

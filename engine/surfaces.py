@@ -96,7 +96,7 @@ class Formula(Surface):
 
     def value(self, points: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            return self._value(*_coordinates(points))
+            return self._value(*_coordinates(points))  # pyright: ignore[reportReturnType] (a number at one point)
 
     def gradient(self, points: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -363,7 +363,8 @@ class LogisticSurface(Surface):
     def bounds(self) -> Bounds:
         center = np.zeros(2) if self.separable else self.minimum
         reach = 1.5 * np.abs(center).max() or self.FAR
-        return tuple((float(middle - reach), float(middle + reach)) for middle in center)
+        x, y = ((float(middle - reach), float(middle + reach)) for middle in center)
+        return x, y
 
     @cached_property
     def separable(self) -> bool:

@@ -1,6 +1,6 @@
 """Training: a network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import islice, repeat
 from typing import Any
@@ -124,7 +124,7 @@ class Checkpoint:
     index: int
     parameters: np.ndarray
     optimizer_state: State
-    rng_state: dict[str, Any]
+    rng_state: Mapping[str, Any]
 
 
 class Training:
@@ -178,7 +178,7 @@ class Training:
 
         Raises ValueError when k is less than 1, or when an attribute was given a value that does not fit.
         """
-        *_, epochs = self.pieces(k, updates=None)
+        (epochs,) = (block for block in self.pieces(k, updates=None) if block is not None)
         return epochs
 
     def pieces(self, k: int = 1, updates: int | None = 64) -> Iterator[Epochs | None]:

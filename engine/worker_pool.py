@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-ONE_THREAD = dict.fromkeys(
+ONE_THREAD: dict[str, str] = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 NAMELESS = {"__spec__": None, "__file__": None}
@@ -53,7 +53,7 @@ class _WorkerContext(SpawnContext):
 _STARTING = threading.Lock()
 
 
-def _settle(prepare: Callable[..., None] | None, arguments: tuple) -> None:
+def _settle(prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
     """Prepare a new worker process; it leaves together with its parent, however that ends."""
     threading.Thread(target=_leave_with, args=(multiprocessing.parent_process(),), daemon=True).start()
     if prepare:

@@ -128,6 +128,14 @@ def test_a_type_checker_finds_the_annotations_of_a_package(package):
     assert (ROOT / package / "py.typed").read_bytes() == b""
 
 
+def test_the_annotations_of_the_engine_hold():
+    """Strictly, but for the two files and the rules that pyproject.toml names."""
+    pytest.importorskip("pyright")
+    checker = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
+    done = subprocess.run(checker, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_metadata_name_the_license_and_the_pythons():
     license_ = (ROOT / "LICENSE").read_text("utf-8")
     assert PROJECT["license"] == "BSD-3-Clause"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -154,7 +154,7 @@ def _seal(arrays: dict[str, np.ndarray]) -> np.ndarray:
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} ".encode())
-        digest.update(_little_endian(array).reshape(-1).view(np.uint8))
+        digest.update(_little_endian(array).reshape(-1).view(np.uint8).data)
     return np.frombuffer(digest.digest(), np.uint8)
 
 
@@ -165,7 +165,7 @@ def _recording(content: bytes) -> Recording:
     state = {name.removeprefix(STATE): array for name, array in arrays.items() if name.startswith(STATE)}
     named = arrays.keys() - {STATE + name for name in state}
     check(named == {"format", "about", *COLUMNS}, f"it is no recording: what it holds is {', '.join(arrays)}")
-    check(np.array_equal(seal, _seal(arrays)), "its contents were changed after it was saved")
+    check(seal is not None and np.array_equal(seal, _seal(arrays)), "its contents were changed after it was saved")
     about = _about(arrays["about"])
     epochs = Epochs(**{name: arrays[name] for name in COLUMNS}, widths=tuple(about["widths"]))
     checkpoint = Checkpoint(int(epochs.index[-1]), epochs.parameters[-1].copy(), state, about["rng_state"])
@@ -260,7 +260,7 @@ def _array(member: bytes) -> np.ndarray:
     return array.astype(dtype.newbyteorder("="))
 
 
-def _header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of the array whose .npy a stream begins with; the stream is then at its first number."""
     check(np.lib.format.read_magic(stream) == (1, 0), "an array is in another version of .npy than 1.0")
     shape, columns_first, dtype = np.lib.format.read_array_header_1_0(stream)

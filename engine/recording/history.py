@@ -41,8 +41,8 @@ class History(Sequence[Epoch]):
         with self._lock:
             if self._kept is None:
                 self._make_room(epochs)
-            self._remember(self._latest, epochs)
-            self._keep(self._kept, epochs)
+            self._remember(self._filled(self._latest), epochs)
+            self._keep(self._filled(self._kept), epochs)
 
     def indices(self, until: int) -> np.ndarray:
         """Of the evenly spaced epochs, those up to one."""
@@ -62,7 +62,7 @@ class History(Sequence[Epoch]):
             if self._kept is None:
                 return np.zeros(len(index), bool)
             first = self._first_latest()
-            kept, latest = (np.isin(index, rows.index) for rows in (self._kept, self._latest))
+            kept, latest = (np.isin(index, rows.index) for rows in (self._kept, self._filled(self._latest)))
             return np.where(index < first, kept, latest)
 
     def kept(self, after: int = -1, until: int | None = None) -> Epochs:
@@ -158,7 +158,7 @@ class History(Sequence[Epoch]):
 
     def _first_ones(self, epochs: Epochs) -> np.ndarray:
         """(k,) which of the epochs that follow are the first in their stride."""
-        index = self._kept.index
+        index = self._filled(self._kept).index
         return first_in_stride(epochs.index, self.stride, int(index[-1]) if len(index) else -1)
 
 

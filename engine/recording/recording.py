@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,7 +141,7 @@ def _check_checkpoint(checkpoint: Checkpoint, epochs: Epochs) -> None:
     _check_rng_state(checkpoint.rng_state)
 
 
-def _check_rng_state(state: dict[str, Any]) -> None:
+def _check_rng_state(state: Mapping[str, Any]) -> None:
     generator = stream(0, "minibatches").bit_generator
     try:
         generator.state = state
