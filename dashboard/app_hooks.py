@@ -1,5 +1,9 @@
-"""What `panel serve dashboard` is told before it makes its server."""
+"""What `panel serve dashboard` is told before it makes its server.
 
-from dashboard.server.page_policy import strict
+Panel imports this file when it makes the application, which is before it makes the server. Its hook
+`on_server_loaded` would be called after that, when the handlers of pages and sockets are chosen already.
+"""
 
-strict()
+from dashboard.server import patches
+
+patches.install()

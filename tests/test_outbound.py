@@ -31,10 +31,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
-from dashboard.server.bokeh_defaults import remember_defaults
-from dashboard.server.current_document import keep_apart
+from dashboard.server import patches
 from dashboard.server.inbound import _is_about_looks, drop_echoes
-from dashboard.server.outbound import fail_where_awaited, send
+from dashboard.server.outbound import send
 
 
 def told(*events: dict[str, Any]) -> Message:
@@ -71,7 +70,7 @@ def test_what_is_no_model_of_the_page_or_no_plain_change_goes_on_to_bokeh(plot):
 
 def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
     before = {kind: kind._overridden_defaults() for kind in (Axis, LinearAxis, Div)}
-    remember_defaults()
+    patches.install()
     assert {kind: kind._overridden_defaults() for kind in before} == before
     plain = figure().background_fill_color
     plot.apply_theme({"background_fill_color": "red"})
@@ -94,7 +93,7 @@ def test_what_a_page_says_of_what_only_we_change_is_taken_out_and_told_once_more
 
 
 def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others():
-    keep_apart()
+    patches.install()
     document = Document()
     with pytest.raises(ZeroDivisionError):
         invoke_with_curdoc(document, lambda: 1 / 0)
@@ -131,7 +130,7 @@ def done() -> asyncio.Future:
 
 
 def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
-    fail_where_awaited()
+    patches.install()
     written, complaints = asyncio.run(writing_to_one_who_has_left(told()))
     assert [type(failure) for failure in written] == 3 * [WebSocketClosedError]
     assert complaints == []
@@ -143,6 +142,8 @@ async def writing_to_one_who_has_left(message: Message) -> tuple[list[Any], list
     asyncio.get_running_loop().set_exception_handler(lambda loop, told: complaints.append(told["message"]))
 
     class Page(WebSocketHandler):
+        is_ours = True
+
         def open(self) -> None:
             visitors.put_nowait(self)
 

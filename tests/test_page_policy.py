@@ -18,7 +18,8 @@ import pytest
 from bokeh.server.urls import per_app_patterns
 from panel.io.server import DocHandler
 
-from dashboard.server.page_policy import StrictPage, policy, strict, with_nonce
+from dashboard.server import patches
+from dashboard.server.page_policy import StrictPage, policy, with_nonce
 
 ROOT = Path(__file__).parents[1]
 PAGE = """<!doctype html><script type="esms-options">{"shimMode": true}</script>
@@ -87,11 +88,11 @@ def test_a_page_that_is_loaded_from_elsewhere_names_the_hosts_and_no_other():
     assert "https://cdn.example" not in found["connect-src"]
 
 
-def test_a_server_made_after_being_told_so_sends_the_policy_with_its_pages():
+def test_a_server_made_after_the_patches_sends_the_policy_with_its_pages():
     before = list(per_app_patterns)
     try:
-        strict()
-        strict()
+        patches.install()
+        patches.install()
         kinds = [kind for _, kind in per_app_patterns]
         assert kinds.count(StrictPage) == 1
         assert DocHandler not in kinds

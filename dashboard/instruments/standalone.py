@@ -4,11 +4,11 @@ import time
 from typing import Any
 
 import panel as pn
-from bokeh.document import Document
 from bokeh.model import Model
 from panel.io.notebook import Comm
 
 from dashboard.server.host import host
+from dashboard.server.live_component import LivePane
 from dashboard.state.job import ThreadTask
 from dashboard.state.store import Store
 from dashboard.widgets.plain_text import HTML, element
@@ -64,11 +64,8 @@ class Standalone:
         return self._instrument.run, [self._instrument], ""
 
 
-class Picture(pn.pane.Bokeh):
+class Picture(LivePane):
     """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
-
-    priority = -1
-    """For no other figure."""
 
     def __init__(self, instrument: Any, **params: Any) -> None:
         host()
@@ -76,20 +73,12 @@ class Picture(pn.pane.Bokeh):
         self._instrument = instrument
         self._alone: Standalone | None = None
 
-    @property
-    def is_shown(self) -> bool:
-        """Whether a cell shows it already; a figure can be in one place only."""
-        return bool(self._models)
-
-    def _get_model(
-        self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
-    ) -> Model:
-        model = super()._get_model(doc, root, parent, comm)
+    def rendered(self, root: Model, comm: Comm | None) -> None:
+        """Have it kept up to date, where a notebook shows it; a figure can be in one place only."""
         if host().is_live(comm):
             self._alone = self._alone or Standalone(self._instrument)
-            host().show(root or model, self._alone)
+            host().show(root, self._alone)
             host().attend(self._instrument.run)
-        return model
 
 
 class Card(pn.viewable.Viewer):

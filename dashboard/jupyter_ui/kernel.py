@@ -23,10 +23,11 @@ import holoviews as hv
 import panel as pn
 from bokeh.model import Model
 from panel.io import block_comm
-from panel.io.notebook import Comm, JupyterCommManagerBinary, load_notebook, push, render_model
+from panel.io.notebook import Comm, load_notebook, push, render_model
 from panel.io.state import state
 
 from dashboard.jupyter_ui import page_assets, still_page
+from dashboard.server import patches
 from dashboard.server.host import Live
 from dashboard.server.inbound import drop_echoes
 from dashboard.state.store import Store
@@ -72,12 +73,11 @@ class Kernel:
         shown: what is shown for a thing at the end of a cell; None for any other.
         """
         caught = import_module("IPython.utils.capture").capture_output
-        for manager in (JupyterCommManagerBinary.__base__, JupyterCommManagerBinary):
-            manager.client_comm = self._locked(manager.client_comm)
+        patches.install()
+        patches.install(patches.notebook(self._locked, page_assets.imported, page_assets.with_styles))
         with caught():
             pn.extension(inline=True, console_output="disable")  # it would be an empty output of every cell
             hv.extension("bokeh", logo=False, inline=True)
-        page_assets.write_inline()
         with caught() as told:
             load_notebook(inline=True)
         self._scripts = page_assets.scripts([output.data for output in told.outputs])

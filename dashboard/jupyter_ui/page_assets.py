@@ -11,9 +11,8 @@ from bokeh.models import ImportedStyleSheet
 from markupsafe import Markup
 from panel.io.notebook import replace_inline_css
 from panel.io.resources import CDN_DIST, patch_stylesheet
-from panel.io.state import state
 from panel.reactive import Syncable
-from panel_material_ui.base import BUNDLE_PATH, MaterialComponent
+from panel_material_ui.base import BUNDLE_PATH
 
 LOADED = "application/vnd.holoviews_load.v0+json"
 EXECUTED = "application/vnd.holoviews_exec.v0+json"
@@ -220,11 +219,9 @@ IMPORTED = "export default (await window.descentLabWidgets).default"
 """Instead of the code of all widgets, 1.4 MB, in every one of them."""
 
 
-def write_inline() -> None:
-    """From now on, have components bring along what they would fetch from another host, and widgets no code."""
-    MaterialComponent._render_esm = classmethod(lambda cls, compiled=True, server=False: IMPORTED)
-    if not hasattr(state, "_inline_stylesheets"):  # before Panel 1.10
-        Syncable._process_param_change = _with_styles(Syncable._process_param_change)
+def imported(_: Any) -> classmethod:
+    """`MaterialComponent._render_esm`, for widgets that bring no code along: the page has it."""
+    return classmethod(lambda cls, compiled=True, server=False: IMPORTED)
 
 
 def scripts(panels: list[dict[str, str]]) -> list[str]:
@@ -257,8 +254,8 @@ def themed(theme: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return {mode: {**look, "components": {**look.get("components", {}), **icon}} for mode, look in theme.items()}
 
 
-def _with_styles(properties: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """The properties of a component with its style sheets in them, where they would be links to another host."""
+def with_styles(properties: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """`Syncable._process_param_change`, with style sheets as they are, where they would be links to another host."""
 
     def properties_with_styles(component: Syncable, params: dict[str, Any]) -> dict[str, Any]:
         found = properties(component, params)

@@ -1,7 +1,7 @@
-"""Bokeh defaults: what Bokeh asks a hundred thousand times while it makes a page, answered faster.
+"""Bokeh's defaults: what Bokeh asks a hundred thousand times while it makes a page, answered faster.
 
 Every look at a property that has its default collects the defaults of all base classes, and fails to find a theme's
-value the slow way. Measured: a page with five pictures takes 14 % less.
+value the slow way. Measured with Bokeh 3.9: a page with five pictures takes 14 % less. Bokeh 3.10 keeps them itself.
 """
 
 from functools import cache
@@ -10,12 +10,15 @@ from typing import Any
 from bokeh.core.has_props import HasProps
 
 
-@cache
-def remember_defaults() -> None:
-    """Have Bokeh keep each class's defaults, which never change once it is made."""
-    HasProps._overridden_defaults = classmethod(cache(HasProps._overridden_defaults.__func__))
-    HasProps.themed_values = _themed_values
+def remembered(defaults: classmethod) -> classmethod:
+    """`HasProps._overridden_defaults`, asked once for each class: they never change once it is made."""
+    return classmethod(cache(defaults.__func__))
 
 
-def _themed_values(model: HasProps) -> dict[str, Any] | None:
-    return model.__dict__.get("__themed_values__")
+def looked_up(_: Any) -> Any:
+    """`HasProps.themed_values`, which looks where they are and nowhere else."""
+
+    def themed_values(model: HasProps) -> dict[str, Any] | None:
+        return model.__dict__.get("__themed_values__")
+
+    return themed_values

@@ -1,21 +1,20 @@
-"""Current document: the one of the visitor who is served, also after something has failed for another.
+"""Current document: the one of the user who is served, also after something has failed for another.
 
-Bokeh keeps the documents of running callbacks on a stack of the whole server, and leaves that of a callback that fails
-there: whatever is drawn later for anybody would be taken for that visitor's.
+Bokeh 3.9 keeps the documents of running callbacks on a stack of the whole server, and leaves that of a callback that
+fails there: whatever is drawn later for anybody would be taken for that user's. Bokeh 3.10 takes it off.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache, wraps
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import wraps
 
 from bokeh.document import Document
-from bokeh.io import doc as bokeh_doc
+
+Patch = Callable[[Document], AbstractContextManager[None]]
 
 
-@cache
-def keep_apart() -> None:
-    """Have Bokeh take a callback's document off its stack however the callback ends."""
-    patch = bokeh_doc.patch_curdoc
+def put_back(patch: Patch) -> Patch:
+    """`patch_curdoc`, which takes a document off the stack however its callback ends."""
 
     @contextmanager
     @wraps(patch)
@@ -27,4 +26,4 @@ def keep_apart() -> None:
         finally:
             patched.__exit__(None, None, None)
 
-    bokeh_doc.patch_curdoc = patch_and_put_back
+    return patch_and_put_back

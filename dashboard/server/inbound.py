@@ -1,11 +1,11 @@
-"""Hearing: what pages tell, before Bokeh takes it down.
+"""Inbound: what pages tell, before Bokeh takes it down.
 
-Some of it is heard at once, some by nobody, some has been mixed up by the page, and some is of visitors who have left.
+Some of it is received at once, some by nobody, and some has been mixed up by the page.
 """
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from functools import cache, partial, wraps
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, WeakMethod
 
@@ -13,43 +13,33 @@ from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
 from bokeh.model import DataModel
 from bokeh.protocol.message import Message
-from bokeh.server.protocol_handler import ProtocolHandler
-from bokeh.server.views.ws import WSHandler
 
 from dashboard.server.outbound import anew, send
 
-
-@cache
-def listen() -> None:
-    """Hear first what Bokeh is told, and have it drop what visitors say who have left: each would be a traceback."""
-    handle, on_close = ProtocolHandler.handle, WSHandler.on_close
-
-    @wraps(handle)
-    async def handle_if_there(handler: ProtocolHandler, message: Message, connection: Any) -> Any:
-        if connection._session is None:
-            return None
-        document = connection._session.document
-        if message.msgtype == "PATCH-DOC":
-            if _hear(message, document) or _is_about_looks(message, document):
-                return None
-            again = drop_echoes(document, message.content["events"])
-            if again:
-                document.add_next_tick_callback(partial(send, document, again, nullcontext))
-            if not message.content["events"]:
-                return None
-            _rouse(document)
-        return await handle(handler, message, connection)
-
-    @wraps(on_close)
-    def close_if_there(socket: WSHandler) -> None:
-        if socket.connection is None or socket.connection._session is not None:
-            on_close(socket)
-
-    ProtocolHandler.handle, WSHandler.on_close = handle_if_there, close_if_there
-
-
 OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled", "severity", "color", "variant"])
-"""What no visitor changes in a component."""
+"""What no user changes in a component."""
+
+LISTENERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
+"""Who receives at once what a page says: is told a model's id, an attribute and its value; whether it was received.
+
+Weak, as whoever listens holds the document by its models.
+"""
+
+ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
+"""Who is told, before anything is done about it, that a user does something."""
+
+
+def receive(message: Message, document: Document) -> bool:
+    """Receive the changes of a page of ours; whether anything is left in the message for Bokeh."""
+    if _hear(message, document) or _is_about_looks(message, document):
+        return False
+    again = drop_echoes(document, message.content["events"])
+    if again:
+        document.add_next_tick_callback(partial(send, document, again, nullcontext))
+    if not message.content["events"]:
+        return False
+    _rouse(document)
+    return True
 
 
 def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
@@ -69,17 +59,6 @@ def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
     return isinstance(document.models.get_by_id(event["model"]["id"]), DataModel)
 
 
-LISTENERS: WeakKeyDictionary[Document, dict[str, WeakMethod]] = WeakKeyDictionary()
-"""Who hears at once what a page says of a model, by its id: told an attribute and its value; whether it was heard.
-
-Weak, as whoever hears holds the document by its models.
-"""
-
-
-ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
-"""Who is told, before anything is done about it, that a visitor does something."""
-
-
 def _rouse(document: Document) -> None:
     found = ATTENTIVE.get(document)
     roused = found and found()
@@ -89,13 +68,12 @@ def _rouse(document: Document) -> None:
 
 def _hear(message: Message, document: Document) -> bool:
     """Pass an attribute's change on to who waits for it, without the document's lock and without an answer."""
-    listeners = LISTENERS.get(document)
-    events = message.content.get("events", ()) if listeners else ()
+    found = LISTENERS.get(document)
+    listener = found and found()
+    events = message.content.get("events", ()) if listener else ()
     if len(events) != 1 or events[0].get("kind") != "ModelChanged":
         return False
-    received = listeners.get(events[0]["model"]["id"])
-    listener = received and received()
-    return bool(listener and listener(events[0]["attr"], events[0]["new"]))
+    return listener(events[0]["model"]["id"], events[0]["attr"], events[0]["new"])
 
 
 def _is_about_looks(message: Message, document: Document) -> bool:

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache, wraps
 from itertools import chain
 from math import isfinite
 from typing import Any
@@ -23,13 +22,17 @@ from bokeh.models import ColumnarDataSource
 from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
 from panel.io import document as panel_document
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketHandler
 
-LEFT: MutableMapping[Document, dict[Any, list[Message]]] = getattr(panel_document, "_WRITE_MSGS", {})
+from dashboard.server.releases import release
+
+_MAKES_MESSAGES_EARLY = release("panel") < (1, 10)
+
+LEFT: MutableMapping[Document, dict[Any, list[Message]]] = panel_document._WRITE_MSGS if _MAKES_MESSAGES_EARLY else {}
 """What Panel 1.9 writes to each connection when it is free: earlier changes, to models that a frame may speak of."""
 
-HELD: MutableMapping[Document, list[tuple[Any, list[DocumentPatchedEvent]]]] = getattr(
-    panel_document, "_WRITE_EVENTS", {}
+HELD: MutableMapping[Document, list[tuple[Any, list[DocumentPatchedEvent]]]] = (
+    {} if _MAKES_MESSAGES_EARLY else panel_document._WRITE_EVENTS
 )
 """The same of Panel 1.10, which makes messages of them when it writes."""
 
@@ -134,28 +137,6 @@ class Writer(Serializer):
     def encode(self, obj: Any) -> AnyRep:
         plain = type(obj) is str or (type(obj) is float and isfinite(obj))
         return obj if plain else super().encode(obj)
-
-
-@cache
-def fail_where_awaited() -> None:
-    """Have what is written to a visitor who has left fail where it is waited for, and there alone.
-
-    Panel writes a message in parts; when writing one of them fails it forgets those before, whose failure nobody would
-    wait for: a traceback in the log for each.
-    """
-    write = WebSocketHandler.write_message
-
-    @wraps(write)
-    def write_or_fail_later(socket: WebSocketHandler, message: Any, binary: bool = False) -> "asyncio.Future[None]":
-        try:
-            sent = write(socket, message, binary)
-        except WebSocketClosedError as left:
-            sent = asyncio.get_running_loop().create_future()
-            sent.set_exception(left)
-        sent.add_done_callback(lambda sent: sent.cancelled() or sent.exception())
-        return sent
-
-    WebSocketHandler.write_message = write_or_fail_later
 
 
 def _write(socket: WebSocketHandler, messages: Sequence[Message]) -> list[Awaitable[None]]:

@@ -14,12 +14,11 @@ from html.parser import HTMLParser
 from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlsplit
-from weakref import WeakSet
 
-from bokeh.document import Document
 from bokeh.server.session import ServerSession
-from bokeh.server.urls import per_app_patterns
 from panel.io.server import DocHandler
+
+from dashboard.server.documents import is_ours
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval' blob: 'nonce-{nonce}' {scripts}; script-src-attr 'none'; "
@@ -34,19 +33,6 @@ RUN = {None, "", "text/javascript", "application/javascript", "module", "importm
 """Types of scripts that a browser runs; others are data."""
 
 SHIMS = '<script type="esms-options"'
-
-GUARDED: WeakSet[Document] = WeakSet()
-"""The documents whose pages get the policy: a server may have other pages, which need other things."""
-
-
-def guard(document: Document) -> None:
-    """Send the page of a document with the policy, if the server has been made `strict`."""
-    GUARDED.add(document)
-
-
-def strict() -> None:
-    """Have the servers that are made from now on send the policy. Before that they are made as Panel makes them."""
-    per_app_patterns[:] = [(path, StrictPage if kind is DocHandler else kind) for path, kind in per_app_patterns]
 
 
 def with_nonce(page: str, nonce: str) -> str:
@@ -103,14 +89,14 @@ class Scripts(HTMLParser):
 
 
 class StrictPage(DocHandler):
-    """Sends a page together with its policy."""
+    """Sends a page of the laboratory together with its policy, and any other page of the server as Panel does."""
 
     _guarded = False
 
     async def get_session(self) -> ServerSession:
         """The session whose page is asked for."""
         session = await super().get_session()
-        self._guarded = session is not None and session.document in GUARDED
+        self._guarded = session is not None and is_ours(session.document)
         return session
 
     def write(self, chunk: Any) -> None:

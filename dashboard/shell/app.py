@@ -9,7 +9,6 @@ from panel.util import edit_readonly
 
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
-from dashboard.server.bokeh_defaults import remember_defaults
 from dashboard.server.host import host
 from dashboard.shell.frame_loop import FrameLoop
 from dashboard.shell.toolbar import Toolbar
@@ -57,7 +56,6 @@ class App(pn.viewable.Viewer):
             reads: Tells what a link leads to.
         """
         super().__init__()
-        remember_defaults()
         self.lazy = lazy
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self.body.sizing_mode = "stretch_width"

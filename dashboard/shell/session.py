@@ -1,24 +1,27 @@
 """Session: the app of one visitor of a Panel server, from the link it came by to its end."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
+from weakref import WeakMethod
 
 import panel as pn
 from threadpoolctl import threadpool_limits
 
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
-from dashboard.server.current_document import keep_apart
-from dashboard.server.inbound import listen
-from dashboard.server.outbound import fail_where_awaited
-from dashboard.server.page_policy import guard
+from dashboard.server import patches
+from dashboard.server.documents import claim
+from dashboard.server.inbound import LISTENERS
 from dashboard.shell.app import App
 from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.store import Store
 from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import discovery
+
+log = logging.getLogger(__name__)
 
 FARTHEST = 1_000_000
 """The last epoch that a link may ask for."""
@@ -27,9 +30,11 @@ FARTHEST = 1_000_000
 def serve() -> None:
     """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
-    listen()
-    fail_where_awaited()
-    keep_apart()
+    if patches.install():
+        log.warning(
+            "this server was made before the laboratory was loaded, and sends no Content-Security-Policy; use "
+            "`panel serve dashboard`, or call dashboard.server.patches.install() before the server is made"
+        )
     threadpool_limits(1, user_api="blas")  # the matrices are small: more threads only wait for one another
     sys.setswitchinterval(0.0005)  # the loop's many short calls wait less for the thread that trains
     kind, run, problems, key = _asked_for(query)
@@ -38,7 +43,8 @@ def serve() -> None:
     app = App(run, kind.slug, problems, lazy=True, key=key, reads=_asked_for)
     app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
-    guard(document)
+    claim(document)
+    LISTENERS[document] = WeakMethod(app.browser.receive)
     request = document.session_context.request
     with suppress(AttributeError, ValueError):  # a socket of another kind has no port
         _, port, *_ = request.connection.stream.socket.getsockname()

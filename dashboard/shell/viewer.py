@@ -14,7 +14,7 @@ from typing import Any
 
 import panel as pn
 
-from dashboard.server.page_policy import strict
+from dashboard.server import patches
 from dashboard.tracking import discovery
 from dashboard.tracking.run_log import is_running
 
@@ -34,7 +34,7 @@ def main() -> None:
     wanted = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training's Ctrl-C is not for the one who watches it
     address = f"http://localhost:{wanted.port}/dashboard"
-    strict()
+    patches.install()
     server = pn.serve(
         {"dashboard": str(Path(__file__).parents[1] / "main.py")},
         port=wanted.port,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Self
 
 import param
@@ -76,11 +77,19 @@ class Choices(param.Parameterized):
             value = text if isinstance(parameter.default, str) else json.loads(text)
             if not _is_of_kind(value, parameter):
                 raise ValueError
-            parameter._validate(value)
+            setattr(_trial(cls), name, value)
         except (ValueError, TypeError, RecursionError):
             shown = text if len(text) <= MAX_QUOTE_LENGTH else text[:MAX_QUOTE_LENGTH] + "…"
             raise ValueError(f"{name}={shown} is not possible; choose {bounds_in_words(parameter)}") from None
         return value
+
+
+@cache
+def _trial(choices: type[Choices]) -> Choices:
+    """Choices that are nobody's, to set a value in: param has no other public way to ask whether one is possible."""
+    trial = choices.__new__(choices)
+    param.Parameterized.__init__(trial)
+    return trial
 
 
 def bounds_in_words(parameter: param.Parameter) -> str:

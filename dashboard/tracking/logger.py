@@ -9,6 +9,7 @@ Whatever goes wrong here is reported once and never raised: the training goes on
 """
 
 import atexit
+import inspect
 import logging
 import os
 import socket
@@ -158,7 +159,7 @@ class Logger:
             if not writer.is_mine:
                 raise RuntimeError("a forked process, or one that is over, logs nothing")
             if not self._place.is_noted:
-                self._place.note(sys._getframe(1))
+                self._place.note(inspect.currentframe().f_back)
             index = epoch if type(epoch) is int and 0 <= epoch <= MAX_EPOCH else self._index(epoch)
             self._next = index + 1
             given, numbers = 0, []
@@ -300,7 +301,7 @@ class Logger:
         open_browser: bool | None,
         others: Mapping[str, Any],
     ) -> None:
-        if _is_read_again(sys._getframe(1)):
+        if _is_read_again(inspect.currentframe().f_back):
             return
         self.name = str(name)
         about, examples = _of_ours(self._network, data, validation, loss, l1, l2)
@@ -504,7 +505,7 @@ def observe(
             logger.log_epoch(epoch)
             yield epoch
     except GeneratorExit:
-        end = logger.left_from(sys._getframe(1)) or PROPER
+        end = logger.left_from(inspect.currentframe().f_back) or PROPER
         raise
     except BaseException as error:
         end = ending(type(error), error)

@@ -6,13 +6,13 @@ from urllib.parse import parse_qsl, urlencode
 
 import param
 
-from dashboard.widgets.browser import Direct
+from dashboard.server.live_component import LiveComponent
 
 MAX_ADDRESS_LENGTH = 100_000
 """Letters of an address that are read."""
 
 
-class AddressBar(Direct):
+class AddressBar(LiveComponent):
     """Writes links into the browser's history, and hears where its Back and Forward lead.
 
     Another page is a step of the history, and so is a change of what is set on one. All that one drag changes, one

@@ -1,54 +1,20 @@
 """Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view, a slider being moved."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
-from weakref import WeakMethod
 
 import param
-from bokeh.document import Document
 from bokeh.model import Model
 from panel.custom import Child, JSComponent
 from panel.io.notebook import Comm
 
 from dashboard.server.host import Live, host
-from dashboard.server.inbound import LISTENERS
+from dashboard.server.live_component import LiveComponent
 from dashboard.state.store import Store
 
 
-class Direct(JSComponent):
-    """Tells a page what changes often past Panel's watchers, and hears from it past Panel's debouncing.
-
-    A parameter's way through Panel costs 1.5 ms, and 50 ms on the way back. `received` are told by the page alone.
-    """
-
-    received: ClassVar[tuple[str, ...]] = ()
-
-    __abstract = True
-
-    def tell(self, **values: Any) -> None:
-        """Set parameters here and on every page."""
-        with param.parameterized.discard_events(self):
-            self.param.update(**values)
-        for model, _ in self._models.values():
-            model.data.update(**values)
-
-    def _link_props(
-        self, model: Any, properties: Sequence[str], doc: Document, root: Model, comm: Comm | None = None
-    ) -> None:
-        if comm is None and self.received:
-            properties = [name for name in properties if name not in self.received]
-            LISTENERS.setdefault(doc, {})[model.id] = WeakMethod(self._hear)
-        super()._link_props(model, properties, doc, root, comm)
-
-    def _hear(self, name: str, value: Any) -> bool:
-        if name in self.received:
-            with param.parameterized.discard_events(self):
-                setattr(self, name, value)
-        return name in self.received
-
-
-class Browser(Direct):
+class Browser(LiveComponent):
     """Hears keys, and answers every frame once it is painted, so that none is sent to a browser that is behind."""
 
     frame = param.Integer(default=0, doc="The newest frame that was sent.")
@@ -115,8 +81,7 @@ class Browser(Direct):
         with param.parameterized.discard_events(self):
             self.frame += 1
         change = f'"attr":"frame","new":{self.frame}'
-        ids = [model.data.id for model, _ in self._models.values()]
-        return [f'{{"kind":"ModelChanged","model":{{"id":"{one}"}},{change}}}' for one in ids]
+        return [f'{{"kind":"ModelChanged","model":{{"id":"{one}"}},{change}}}' for one in self.model_ids]
 
     @property
     def behind(self) -> int:
@@ -126,13 +91,10 @@ class Browser(Direct):
     def _handle_msg(self, msg: Any) -> None:
         self._on_key(msg)
 
-    def _get_model(
-        self, doc: Document, root: Model | None = None, parent: Model | None = None, comm: Comm | None = None
-    ) -> Model:
-        model = super()._get_model(doc, root, parent, comm)
+    def rendered(self, root: Model, comm: Comm | None) -> None:
+        """Have all that it is shown with kept up to date, where a notebook shows it."""
         if self._live and host().is_live(comm):
-            host().show(root or model, self._live, leads=True)
-        return model
+            host().show(root, self._live, leads=True)
 
 
 class InView(JSComponent):
@@ -198,7 +160,7 @@ class InView(JSComponent):
     """
 
 
-class Scrubber(Direct):
+class Scrubber(LiveComponent):
     """A slider over all epochs, which follows the run, and tells only what a visitor does with it.
 
     A slider whose value both sides write may answer, late, with what it was told before. Under it stand the epochs

@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
+import param
 from bokeh.models import Div, PlainText
 from latex2mathml.converter import convert
 from markupsafe import Markup, escape
+
+from dashboard.server.text_panes import EncodedAlert, EncodedTypography
 
 APART = " \N{EN SPACE} "
 """Between two things that a caption says."""
@@ -86,21 +88,21 @@ def write(on: Div, text: object) -> None:
 class HTML(pn.pane.HTML):
     """A piece of HTML; shows anything but a `Markup` as text."""
 
-    def _transform_object(self, obj: Any) -> dict[str, Any]:
-        return super()._transform_object(html(obj or ""))
+    sanitize_html = param.Boolean(default=True, constant=True)
+    sanitize_hook = param.Callable(default=html, constant=True)
 
 
-class Words(pmui.Typography):
+class Words(EncodedTypography):
     """A line of text in the letters of the page; Material's own takes it for Markdown."""
 
-    def _transform_object(self, obj: Any) -> dict[str, Any]:
-        return {"object": html(html(obj or ""))}  # the browser takes away one escaping before it makes HTML of it
+    def encoded(self, text: Any) -> str:
+        """A text, as it is to be read, after one escaping has been taken away."""
+        return html(html(text or ""))
 
 
-class Alert(pmui.Alert):
+class Alert(EncodedAlert):
     """What the page tells, as text; Material's own takes it for Markdown."""
 
-    def _process_param_change(self, params: dict[str, Any]) -> dict[str, Any]:
-        told = params.pop("object", None)
-        changed = super()._process_param_change(params)
-        return changed if told is None else {**changed, "object": html(html(told))}
+    def encoded(self, text: Any) -> str:
+        """A text, as it is to be read, after one escaping has been taken away."""
+        return html(html(text))

@@ -12,6 +12,7 @@ from bokeh.document import Document
 from bokeh.server.callbacks import SessionCallback
 from tornado.web import RequestHandler
 
+from dashboard.server import patches
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER, Clock
 from dashboard.state.run import Run
@@ -46,6 +47,7 @@ class Count(RequestHandler):
 
 
 if __name__ == "__main__":
+    patches.install()
     for kind in KINDS:
         note(kind)
     pn.serve(
