@@ -163,8 +163,8 @@ SERVER: tuple[Patch | Route, ...] = (
         HasProps,
         "themed_values",
         "A theme's values are looked up where they are.",
-        Range("bokeh", (3, 8), (3, 10), is_mended=True),
-        "https://github.com/bokeh/bokeh/issues/15321",
+        Range("bokeh", (3, 8), (3, 11)),
+        "docs/upstream.md#the-values-of-a-theme-are-looked-for-the-slow-way",
         looked_up,
     ),
 )
