@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import panel as pn
@@ -400,11 +401,12 @@ def served(address: str) -> dict[str, Any]:
         headers, body = dict(page.headers), page.read().decode()
     token = re.search(r'"token":"([^"]+)"', body)[1]
     parts, known = asyncio.run(conversation(f"{address.replace('http', 'ws', 1)}/ws", token))
+    port = str(urlsplit(address).port)
     changing = {"Date", "Etag", "Content-Length", "Set-Cookie"}  # of the page's bytes, in which its ids are
     return {
         "headers": {name: value for name, value in headers.items() if name not in changing},
-        "page": alike(body.replace(token, "TOKEN")),
-        "messages": alike("\n".join(parts)),
+        "page": alike(body.replace(token, "TOKEN").replace(port, "PORT")),
+        "messages": alike("\n".join(parts).replace(port, "PORT")),
         "known": known,
     }
 
@@ -463,10 +465,11 @@ def one_of(models: list[dict[str, Any]], kind: str | None, attribute: str, value
 
 
 def alike(text: str) -> str:
-    """A text in which every id is its place in the order of those in it."""
+    """A text in which every id, and every number that param gives to a name, is its place in the order of those."""
     places: dict[str, int] = {}
     uuid = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    return re.sub(rf"\bp\d{{4,}}\b|{uuid}", lambda found: f"<{places.setdefault(found[0], len(places))}>", text)
+    ids = rf"\bp\d{{4,}}\b|{uuid}|(?<=[A-Za-z])\d{{5}}\b"
+    return re.sub(ids, lambda found: f"<{places.setdefault(found[0], len(places))}>", text)
 
 
 @contextmanager
