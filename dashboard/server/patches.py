@@ -19,7 +19,6 @@ from panel.io.notebook import JupyterCommManagerBinary
 from panel.io.server import DocHandler, WSHandler
 from panel.reactive import Syncable
 from panel_material_ui.base import MaterialComponent
-from pyviz_comms import JupyterCommManager
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -189,7 +188,7 @@ def notebook(comm: Callable[[Any], Any], code: Callable[[Any], Any], styles: Cal
             "docs/upstream.md#several-events-in-one-message-of-a-notebook",
             comm,
         )
-        for manager in (JupyterCommManager, JupyterCommManagerBinary)
+        for manager in (JupyterCommManagerBinary.__base__, JupyterCommManagerBinary)
     ]
     return (
         *comms,
