@@ -24,7 +24,7 @@ for epoch in range(100_000):
     hidden = np.tile([0.0, 0.5, 1.0], (8, 1))
     lab.log(epoch, loss=1 / (epoch + 1), gradients=weights, activations=[hidden], parameters=weights)
     if epoch % 10 == 9:
-        lab._scribe.flush()
+        lab._writer.flush()
         print(epoch, flush=True)
     time.sleep(0.03)
 """
