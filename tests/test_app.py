@@ -45,12 +45,12 @@ def watchers(settings: Settings) -> int:
     return sum(len(found) for kinds in settings.param.watchers.values() for found in kinds.values())
 
 
-def conductor_threads() -> list[threading.Thread]:
+def scheduler_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "scheduler"]
 
 
 def wait_for_silence() -> None:
-    for thread in conductor_threads():
+    for thread in scheduler_threads():
         thread.join(PATIENCE)
 
 
@@ -278,8 +278,8 @@ def test_twenty_apps_leave_no_thread_no_player_and_no_watcher_on_settings_they_s
         app.close()
         app.run.close()
     wait_for_silence()
-    assert SCHEDULER.players == 0
-    assert conductor_threads() == []
+    assert SCHEDULER.tasks == 0
+    assert scheduler_threads() == []
     assert threading.active_count() <= threads
     assert watchers(settings) == before
 

@@ -299,7 +299,7 @@ def test_a_convoy_ends_with_its_last_follower_and_leaves_nothing(shared, pupils)
     del found, one
     gc.collect()
     assert [reference() for reference in gone] == [None, None]
-    assert SCHEDULER.players == 0
+    assert SCHEDULER.tasks == 0
 
 
 def test_when_the_teacher_goes_to_another_page_all_follow_and_ride_there(shared, pupils):

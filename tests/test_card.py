@@ -93,9 +93,9 @@ def test_every_picture_shows_every_guest_at_the_pages_epoch_wherever_that_is():
                 assert set(columns(card.instrument)["now"]["epoch"]) == {epoch}
                 assert all(name in card.instrument.caption for name in names)
             else:
-                assert [one.compared.name for one in card.beside] == list(names)
-                assert [one.instrument.shown for one in card.beside] == [epoch] * 2
-                assert all(type(one.instrument) is type(card.instrument) for one in card.beside)
+                assert [one.compared.name for one in card.compared] == list(names)
+                assert [one.instrument.shown for one in card.compared] == [epoch] * 2
+                assert all(type(one.instrument) is type(card.instrument) for one in card.compared)
 
 
 def test_a_guests_picture_is_that_of_its_own_run():
@@ -103,7 +103,7 @@ def test_a_guests_picture_is_that_of_its_own_run():
     page = page_of(run_of(30), compared(other))
     alone = run_of(30, hidden=[5], learning_rate=0.03)
     for kind in (DecisionMap, ActivationMap):
-        assert columns(card(page, kind).beside[0].instrument) == columns(kind(alone))
+        assert columns(card(page, kind).compared[0].instrument) == columns(kind(alone))
 
 
 def test_a_page_without_guests_has_its_own_pictures_only():
@@ -113,8 +113,8 @@ def test_a_page_without_guests_has_its_own_pictures_only():
         run.compare_with(compared_runs)
         settle(page)
         apart = [card for card in page.cards if not card.instrument.overlays_compared]
-        assert [len(card.beside) for card in apart] == [len(compared_runs)] * 2
-        assert [len(card._picture.objects) for card in page.cards] == [1 + len(card.beside) for card in page.cards]
+        assert [len(card.compared) for card in apart] == [len(compared_runs)] * 2
+        assert [len(card._picture.objects) for card in page.cards] == [1 + len(card.compared) for card in page.cards]
         assert [bool(card._picture.stylesheets) for card in apart] == [bool(compared_runs)] * 2
     assert page.in_view == page.shown
 
@@ -122,17 +122,17 @@ def test_a_page_without_guests_has_its_own_pictures_only():
 def test_a_guest_that_does_not_suit_a_picture_says_why_there():
     regression = run_of(dataset="sine", learning_rate=0.01)
     page = page_of(run_of(), compared(regression), compared(Race(RaceSettings()), name="race"))
-    unsuited, race = card(page, DecisionMap).beside
+    unsuited, race = card(page, DecisionMap).compared
     assert DecisionMap.missing in unsuited._name.text
     assert "another kind" in race._name.text
     assert unsuited.instrument is race.instrument is None
-    assert card(page, ActivationMap).beside[0].instrument
+    assert card(page, ActivationMap).compared[0].instrument
     assert "race" not in card(page, LossCurve).instrument.caption
 
 
 def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
     page = page_of(run_of(40), compared(run_of(15)))
-    one = card(page, DecisionMap).beside[0]
+    one = card(page, DecisionMap).compared[0]
     assert one.instrument.shown == 15
     assert "ends at epoch 15" in one._name.text
     page.run.look_at(15)
@@ -142,7 +142,9 @@ def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
 
 def test_a_guests_name_cannot_become_part_of_the_page():
     page = page_of(run_of(), compared())
-    texts = [one._name.text for card in page.cards for one in card.beside] + [card._caption.text for card in page.cards]
+    texts = [one._name.text for card in page.cards for one in card.compared] + [
+        card._caption.text for card in page.cards
+    ]
     assert all("<b>wide" not in text for text in texts)
     assert sum("&lt;b&gt;wide&lt;/b&gt; &amp; slow" in text for text in texts) == len(page.cards)
 
@@ -150,7 +152,7 @@ def test_a_guests_name_cannot_become_part_of_the_page():
 def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
     run = run_of()
     page = page_of(run, compared())
-    other = card(page, DecisionMap).beside[0].instrument
+    other = card(page, DecisionMap).compared[0].instrument
     x = other.run.frame().setup.train.x
     other.tapped(*x[7])
     assert run.view.example == 7
@@ -162,13 +164,13 @@ def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
 def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
     run = run_of()
     page = page_of(run, compared())
-    card(page, ActivationMap).beside[0].instrument.tapped(12.4, 0.5)
+    card(page, ActivationMap).compared[0].instrument.tapped(12.4, 0.5)
     assert page.behind(run.version)
     settle(page)
     assert run.looked_at == 12
     assert {card.instrument.shown for card in page.cards} == {12}
-    assert {one.instrument.shown for card in page.cards for one in card.beside} == {12}
-    card(page, ActivationMap).beside[0].instrument.run.look_at(None)
+    assert {one.instrument.shown for card in page.cards for one in card.compared} == {12}
+    card(page, ActivationMap).compared[0].instrument.run.look_at(None)
     settle(page)
     assert run.looked_at is None
     assert {card.instrument.shown for card in page.cards} == {40}
@@ -178,7 +180,7 @@ def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkey
     monkeypatch.setattr(compared_card, "REDRAW_INTERVAL_S", 0.2)
     run = run_of(0, [DecisionMap])
     page = page_of(run, compared(run_of(500)))
-    one, drawn, began = card(page, DecisionMap).beside[0], set(), time.perf_counter()
+    one, drawn, began = card(page, DecisionMap).compared[0], set(), time.perf_counter()
     for _ in range(200):
         run.advance(1)
         page.draw(run.frame(), run.version)
@@ -198,7 +200,7 @@ def test_pictures_are_made_one_at_a_time():
     made = []
     while page.behind(run.version):
         page.draw(run.frame(), run.version)
-        made.append(len(page.shown) + sum(one.made for card in page.cards for one in card.beside))
+        made.append(len(page.shown) + sum(one.made for card in page.cards for one in card.compared))
     # A card's own picture and the first of its guests may come together.
     assert max(np.diff([0, *made])) <= 2
     assert made[-1] == 3 + 2 * 2
@@ -207,7 +209,7 @@ def test_pictures_are_made_one_at_a_time():
 def test_choices_in_a_cards_head_hold_for_its_guests_and_end_with_them():
     page = page_of(run_of(pictures=[LossLandscape]), compared())
     landscape = card(page, LossLandscape)
-    one = landscape.beside[0]
+    one = landscape.compared[0]
     landscape.instrument.reach = 1.0
     assert one.instrument.reach == 1.0
     page.run.compare_with([])
@@ -224,12 +226,12 @@ def test_the_heavy_work_of_guests_is_in_view_with_that_of_the_run():
             pass
     settle(page)
     landscape = card(page, LossLandscape)
-    for instrument in (landscape.instrument, landscape.beside[0].instrument):
+    for instrument in (landscape.instrument, landscape.compared[0].instrument):
         surveyed.append(columns(instrument)["surface"]["image"][0])
         assert "surveying" not in instrument.caption
         assert instrument.work(instrument.run.frame()) is None
     assert surveyed[0] != surveyed[1]
-    assert landscape.beside[0].heavy is landscape.instrument.heavy
+    assert landscape.compared[0].heavy is landscape.instrument.heavy
 
 
 def test_losses_of_guests_are_drawn_into_the_same_figure_exactly_and_streamed_as_anew():

@@ -31,19 +31,19 @@ class Time:
 
 
 class Stand:
-    """A conductor that gives no turns by itself."""
+    """A scheduler that gives no turns by itself."""
 
     def __init__(self) -> None:
-        self.players: list[Any] = []
+        self.tasks: list[Any] = []
 
-    def add(self, player: Any) -> None:
-        self.players.append(player)
+    def add(self, task: Any) -> None:
+        self.tasks.append(task)
 
-    def remove(self, player: Any) -> None:
-        self.players = [other for other in self.players if other is not player]
+    def remove(self, task: Any) -> None:
+        self.tasks = [other for other in self.tasks if other is not task]
 
 
-class Player:
+class CountingTask:
     """Counts its turns, tells who took them, and does what it is told to in one of them."""
 
     def __init__(self, at: int = 0, act: Callable[[], None] = lambda: None) -> None:
@@ -81,8 +81,8 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
 def scheduler() -> Iterator[Scheduler]:
     scheduler = Scheduler()
     yield scheduler
-    for player in scheduler._players:
-        scheduler.remove(player)
+    for task in scheduler._tasks:
+        scheduler.remove(task)
     join(scheduler)
 
 
@@ -105,101 +105,101 @@ def epoch(clock: Clock) -> int:
     return clock.run.history[-1].index
 
 
-def test_a_conductor_without_players_has_no_thread(scheduler):
-    assert scheduler.players == 0
+def test_a_scheduler_without_tasks_has_no_thread(scheduler):
+    assert scheduler.tasks == 0
     assert scheduler._thread is None
 
 
 def test_one_thread_gives_all_turns(scheduler):
-    players = [Player() for _ in range(12)]
-    for player in players:
-        scheduler.add(player)
-    for player in players:
-        player.wait_for(20)
-    assert scheduler.players == 12
-    assert len(set().union(*(player.threads for player in players))) == 1
+    tasks = [CountingTask() for _ in range(12)]
+    for task in tasks:
+        scheduler.add(task)
+    for task in tasks:
+        task.wait_for(20)
+    assert scheduler.tasks == 12
+    assert len(set().union(*(task.threads for task in tasks))) == 1
 
 
 def test_the_thread_ends_when_the_last_player_has_left(scheduler):
-    players = [Player(), Player()]
-    for player in players:
-        scheduler.add(player)
-    players[1].wait_for(3)
+    tasks = [CountingTask(), CountingTask()]
+    for task in tasks:
+        scheduler.add(task)
+    tasks[1].wait_for(3)
     thread = scheduler._thread
-    scheduler.remove(players[0])
-    turns = players[1].turns
-    players[1].wait_for(turns + 3)
-    scheduler.remove(players[1])
+    scheduler.remove(tasks[0])
+    turns = tasks[1].turns
+    tasks[1].wait_for(turns + 3)
+    scheduler.remove(tasks[1])
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert scheduler._thread is None
 
 
 def test_a_player_that_comes_back_is_heard_again(scheduler):
-    player = Player()
+    task = CountingTask()
     for _ in range(20):
-        turns = player.turns
-        scheduler.add(player)
-        player.wait_for(turns + 1)
-        scheduler.remove(player)
+        turns = task.turns
+        scheduler.add(task)
+        task.wait_for(turns + 1)
+        scheduler.remove(task)
     join(scheduler)
 
 
 def test_a_player_that_is_added_twice_gets_one_turn_a_round(scheduler):
-    player, other = Player(), Player()
+    task, other = CountingTask(), CountingTask()
     scheduler.add(other)
     for _ in range(3):
-        scheduler.add(player)
-    player.wait_for(100)
-    assert scheduler.players == 2
+        scheduler.add(task)
+    task.wait_for(100)
+    assert scheduler.tasks == 2
 
 
 def test_turns_are_fair(scheduler):
     """From the moment all are there nobody is ever more than a round ahead of anybody else."""
     spreads: list[int] = []
-    players = [Player() for _ in range(5)]
-    witness = Player()
+    tasks = [CountingTask() for _ in range(5)]
+    witness = CountingTask()
     witness.take_turn = lambda _: bool(spreads.append(max(counts()) - min(counts()))) or True
 
     def counts() -> list[int]:
-        return [player.turns for player in players]
+        return [task.turns for task in tasks]
 
-    gate = Player(1, lambda: [scheduler.add(player) for player in [*players, witness]])
+    gate = CountingTask(1, lambda: [scheduler.add(task) for task in [*tasks, witness]])
     scheduler.add(gate)
-    players[-1].wait_for(200)
+    tasks[-1].wait_for(200)
     scheduler.remove(witness)
     assert max(spreads) <= 1
 
 
 def test_an_error_in_one_player_does_not_stop_the_others(scheduler, caplog):
-    good, bad, late = Player(), Player(3, boom), Player()
-    for player in (good, bad, late):
-        scheduler.add(player)
+    good, bad, late = CountingTask(), CountingTask(3, boom), CountingTask()
+    for task in (good, bad, late):
+        scheduler.add(task)
     turns = good.turns
-    for player in (good, late):
-        player.wait_for(turns + 50)
+    for task in (good, late):
+        task.wait_for(turns + 50)
     assert bad.turns == 3
     assert [str(error) for error in bad.errors] == ["a number fell over"]
-    assert scheduler.players == 2
+    assert scheduler.tasks == 2
     assert "a number fell over" in caplog.text
 
 
 def test_an_error_in_the_only_player_ends_the_thread(scheduler):
-    bad = Player(1, boom)
+    bad = CountingTask(1, boom)
     scheduler.add(bad)
     join(scheduler)
-    assert scheduler.players == 0
-    again = Player()
+    assert scheduler.tasks == 0
+    again = CountingTask()
     scheduler.add(again)
     again.wait_for(1)
 
 
 def test_a_player_that_was_removed_gets_no_more_turns(scheduler):
     """Removed by the one before it, in the same round."""
-    victim = Player()
-    remover = Player(5, lambda: scheduler.remove(victim))
-    for player in (remover, victim):
-        scheduler.add(player)
+    victim = CountingTask()
+    remover = CountingTask(5, lambda: scheduler.remove(victim))
+    for task in (remover, victim):
+        scheduler.add(task)
     remover.wait_for(20)
     assert victim.turns < 5
 
@@ -210,13 +210,13 @@ def test_a_new_clock_stands_still():
     assert epoch(clock) == 0
 
 
-def test_playing_and_pausing_come_and_go_with_the_conductor():
+def test_playing_and_pausing_come_and_go_with_the_scheduler():
     stand = Stand()
     clock = Clock(small_run(), stand)
     for playing in (True, False, True, False):
         clock.toggle()
         assert clock.playing is playing
-        assert stand.players == [clock] * playing
+        assert stand.tasks == [clock] * playing
 
 
 def test_step_trains_exactly_one_epoch_and_stands_still(time):
@@ -227,7 +227,7 @@ def test_step_trains_exactly_one_epoch_and_stands_still(time):
         assert epoch(clock) == wanted
     clock.play()
     clock.step()
-    assert (epoch(clock), clock.playing, stand.players) == (4, False, [])
+    assert (epoch(clock), clock.playing, stand.tasks) == (4, False, [])
 
 
 def test_reset_stands_at_the_untrained_network(time):
@@ -236,7 +236,7 @@ def test_reset_stands_at_the_untrained_network(time):
     clock.play()
     clock.run.advance(10)
     clock.reset()
-    assert (epoch(clock), clock.playing, stand.players) == (0, False, [])
+    assert (epoch(clock), clock.playing, stand.tasks) == (0, False, [])
 
 
 def test_a_paused_clock_trains_nothing_in_a_turn_that_had_begun(time):
@@ -286,7 +286,7 @@ def test_a_stop_rule_pauses_and_play_goes_on_behind_it(time):
     clock.play()
     for _ in range(10):
         clock.take_turn(0.008)
-    assert (epoch(clock), clock.playing, stand.players) == (20, False, [])
+    assert (epoch(clock), clock.playing, stand.tasks) == (20, False, [])
     clock.play()
     assert clock.playing
     clock.run.advance(1)
@@ -297,10 +297,10 @@ def test_play_in_the_midst_of_the_pause_of_a_stop_rule_is_the_last_word():
     leaves, may_leave, has_left = threading.Event(), threading.Event(), threading.Event()
 
     class Slow(Scheduler):
-        def remove(self, player: Clock) -> None:
+        def remove(self, task: Clock) -> None:
             leaves.set()
             may_leave.wait(PATIENCE)
-            super().remove(player)
+            super().remove(task)
             has_left.set()
 
     scheduler = Slow()
@@ -313,7 +313,7 @@ def test_play_in_the_midst_of_the_pause_of_a_stop_rule_is_the_last_word():
     may_leave.set()
     play.join()
     assert has_left.wait(PATIENCE)
-    assert (clock.playing, scheduler.players) == (True, 1)
+    assert (clock.playing, scheduler.tasks) == (True, 1)
     clock.pause()
     join(scheduler)
 
@@ -431,7 +431,7 @@ def test_a_chore_does_its_pieces_in_turns_and_leaves(time):
 
     task = CooperativeTask(pieces(), stand)
     turns = 0
-    while stand.players:
+    while stand.tasks:
         assert task.busy
         before = len(done)
         task.take_turn(0.008)
@@ -455,7 +455,7 @@ def test_a_dropped_chore_does_no_more_pieces(time):
     task = CooperativeTask(pieces(), stand)
     task.take_turn(0.005)
     task.drop()
-    assert (task.busy, stand.players, len(done)) == (False, [], 1)
+    assert (task.busy, stand.tasks, len(done)) == (False, [], 1)
 
 
 def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there(time):
@@ -472,7 +472,7 @@ def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there
     stand = Stand()
     task = CooperativeTask(pieces(), stand, too_long=told.set)
     task.take_turn(1.0)
-    assert told.is_set() and not stand.players and task.busy
+    assert told.is_set() and not stand.tasks and task.busy
     more.release()
     for _ in range(PATIENCE * 100):
         if len(threads) == 2:
@@ -491,13 +491,13 @@ def test_a_chore_that_fails_is_over_and_the_training_goes_on(scheduler):
         yield
         boom()
 
-    player = Player()
-    scheduler.add(player)
+    task = CountingTask()
+    scheduler.add(task)
     task = CooperativeTask(pieces(), scheduler)
     for _ in range(PATIENCE * 10):
         if not task.busy:
             break
         threading.Event().wait(0.1)
     assert not task.busy
-    player.wait_for(player.turns + 5)
-    assert scheduler.players == 1
+    task.wait_for(task.turns + 5)
+    assert scheduler.tasks == 1

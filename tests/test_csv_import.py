@@ -786,8 +786,8 @@ def test_the_dialog_suggests_shows_values_and_says_why_columns_are_left():
     assert dialog._answer.value == "Survived"
     assert dialog._inputs.value == ["Pclass", "Age", "SibSp", "Fare"]
     assert dialog._inputs.options == ["PassengerId", "Survived", "Pclass", "Age", "SibSp", "Fare"]
-    assert "PassengerId only counts the rows" in dialog._told.object
-    assert "Cabin is empty" in dialog._told.object
+    assert "PassengerId only counts the rows" in dialog._report.object
+    assert "Cabin is empty" in dialog._report.object
     dialog._receive(
         "t.tsv",
         column("$1,230", "$107", "nil", "$99", "$5", mark="\t", others=("yes", "no", "yes", "no", "no")).columns

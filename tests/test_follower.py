@@ -162,7 +162,7 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
     assert [ref() for ref in gone] == [None] * len(gone)
     assert watchers(run) == before
     assert shared.following == 0
-    assert SCHEDULER.players == 0
+    assert SCHEDULER.tasks == 0
     assert threading.active_count() <= threads
 
 

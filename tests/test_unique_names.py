@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from dashboard.storage.unique_names import told_apart
+from dashboard.storage.unique_names import unique_names
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def listed(*moments: str, name: str = "moons") -> list[Named]:
 def test_a_name_that_occurs_twice_is_followed_by_what_tells_them_apart(moments, marks):
     runs = listed(*moments)
     for order in permutations(runs):
-        assert told_apart(order) == dict(zip([run.id for run in runs], marks, strict=True))
+        assert unique_names(order) == dict(zip([run.id for run in runs], marks, strict=True))
 
 
 def test_a_name_that_occurs_once_stays_as_it_is():
     one, other = listed("2026-11-23T19:00:00"), Named("b", "circles", "2026-11-23T19:00:00")
-    assert told_apart([*one, other]) == {"id-0": "moons", "b": "circles"}
+    assert unique_names([*one, other]) == {"id-0": "moons", "b": "circles"}

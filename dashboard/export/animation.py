@@ -1,7 +1,7 @@
-"""Film: how values change from frame to frame, kept compactly, to be played without whoever made them.
+"""An animation stores how values change from frame to frame, compactly, to be played in a browser.
 
-A film has tracks. A track is one value, such as a column of a picture's source, and holds only the frames at which it
-is another than before; its arrays are kept as what differs from the ones before them. All together is compressed.
+An animation has tracks. A track is one value, such as a column of a picture's source, and stores only the frames at
+which the value changes; arrays are stored as their difference from earlier ones. Everything together is compressed.
 """
 
 import gzip
@@ -15,7 +15,7 @@ import numpy as np
 from bokeh.core.serialization import Buffer, Serializer
 
 ALL = -1
-"""Of the array before all is kept, but single bits are changed."""
+"""The whole of the array before is used, with single bits changed."""
 
 Name = tuple[str | int, ...]
 
@@ -24,8 +24,9 @@ Name = tuple[str | int, ...]
 class Piece:
     """The bytes of an array.
 
-    before   the number of the piece that it builds upon; -1 for none
-    kept     how many of that one's first bytes stand in front of the new ones; or ALL, to be combined by xor
+    Attributes:
+        before: Number of the piece that it builds upon; -1 for none.
+        kept: How many of that one's first bytes precede the new ones; or ALL, to be combined by xor.
     """
 
     new: bytes
@@ -37,9 +38,10 @@ class Piece:
 class Track:
     """One value through all frames.
 
-    at       the frames at which it is another than before
-    values   what it is from there on, as JSON
-    latest   the newest one without its arrays, these, and their pieces
+    Attributes:
+        at: The frames at which it changes.
+        values: Its value from each of them on, as JSON.
+        latest: The newest value without its arrays, these, and their pieces.
     """
 
     at: list[int] = field(default_factory=list)
@@ -48,7 +50,7 @@ class Track:
 
 
 class Animation:
-    """The tracks of all that was shot, frame by frame; `size` is how many bytes its arrays come to."""
+    """The tracks of all captured frames; `size` is the number of bytes of its arrays."""
 
     def __init__(self) -> None:
         self.frames, self.size = 0, 0
@@ -56,16 +58,17 @@ class Animation:
         self._pieces: list[Piece] = []
 
     def begin(self, name: Name, model: Any) -> None:
-        """Say what a value, of which there is no track yet, was from the first frame on."""
+        """Set the value that a new track had from the first frame on."""
         if name not in self._history:
             encoded = Serializer().serialize(model)
             self._add(name, encoded.content, encoded.buffers, frame=0)
 
     def capture(self, models: Mapping[Name, Any], words: Mapping[Name, Any]) -> None:
-        """Add a frame: all values that may be others than in the frame before, by the names of their tracks.
+        """Add a frame: all values that may differ from the frame before, by the names of their tracks.
 
-        models   are encoded as Bokeh does it, with arrays
-        words    are anything that JSON can say
+        Args:
+            models: Values that Bokeh encodes, with arrays.
+            words: Values that JSON can represent.
         """
         for name, value in models.items():
             encoded = Serializer().serialize(value)
@@ -75,7 +78,7 @@ class Animation:
         self.frames += 1
 
     def packed(self) -> bytes:
-        """All of it, compressed: the length of a text, the text (JSON), and the bytes of all pieces."""
+        """The animation, compressed: the length of a text, the text (JSON), and the bytes of all pieces."""
         tracks = ",".join(map(_in_json, self._history, self._history.values()))
         pieces = json.dumps([[piece.before, piece.kept, len(piece.new)] for piece in self._pieces])
         text = f'{{"frames":{self.frames},"tracks":[{tracks}],"pieces":{pieces}}}'.encode()
@@ -96,7 +99,7 @@ class Animation:
         track.latest = text, arrays, places
 
     def _store(self, array: bytes, before: bytes, place: int) -> int:
-        """The number of a new piece for an array, or of that before if it is the same."""
+        """The number of a new piece for an array, or of the one before if it is the same."""
         if array == before and place >= 0:
             return place
         self._pieces.append(_difference(array, before, place))
@@ -105,7 +108,7 @@ class Animation:
 
 
 def _difference(array: bytes, before: bytes, place: int) -> Piece:
-    """An array as what differs from another, whose number is given; as it is where they have little in common."""
+    """An array as its difference from another, whose number is given; unchanged where they have little in common."""
     new, old = np.frombuffer(array, np.uint8), np.frombuffer(before, np.uint8)
     if len(new) == len(old):
         return Piece((new ^ old).tobytes(), place, ALL)
@@ -116,7 +119,7 @@ def _difference(array: bytes, before: bytes, place: int) -> Piece:
 
 
 def _dumped(value: Any, numbers: Mapping[str, int]) -> str:
-    """A value as JSON, in which buffers are told by their numbers."""
+    """A value as JSON, in which buffers are replaced by their numbers."""
     return json.dumps(
         value, default=lambda buffer: {"id": str(numbers.get(buffer.id, ""))}, allow_nan=False, separators=(",", ":")
     )

@@ -1,4 +1,4 @@
-"""Scene: the pictures of a page as a film sees them: how each is built, and what of it changes from frame to frame."""
+"""Page snapshots capture the pictures of a page: how each is built, and what changes from frame to frame."""
 
 from collections.abc import Iterator, Sequence
 from textwrap import dedent
@@ -22,8 +22,9 @@ from dashboard.widgets.plain_text import html
 class PageSnapshot:
     """A page of its own, which nobody sees, on a store of its own.
 
-    cards    what a browser needs to build each picture: a tree of boxes, figures, sheets (of HTML) and components
-    modules  the scripts of the components
+    Attributes:
+        cards: What a browser needs to build each picture: a tree of boxes, figures, sheets (of HTML) and components.
+        modules: The scripts of the components.
     """
 
     def __init__(self, page: Page, store: Store) -> None:
@@ -37,30 +38,30 @@ class PageSnapshot:
 
     @property
     def instruments(self) -> list[Instrument]:
-        """What is shown, in the order of the cards."""
+        """The pictures that are shown, in the order of the cards."""
         return self.page.shown
 
     @property
     def shares(self) -> list[tuple[type[Instrument], str]]:
-        """The kind of each, and its share of the width."""
+        """The kind of each picture, and its share of the width."""
         cards = [card for card in self.page.cards if card.instrument]
         return [(type(card.instrument), card.view.css_classes[0]) for card in cards]
 
     def draw(self) -> Iterator[None]:
-        """Bring all pictures to the store's frame, in pieces."""
+        """Draw all pictures at the store's frame, in pieces."""
         while self.page.behind(self._store.version):
             self.page.draw(self._store.frame(), self._store.version)
             yield
 
     def open(self) -> None:
-        """Look at the pictures as they are declared now, and from now on listen to what changes in them."""
+        """Read the pictures as they are declared now, and listens to their changes from now on."""
         self.cards = [
             {**self._built(instrument), "equal": isinstance(instrument, EqualAspect)} for instrument in self.instruments
         ]
-        self._document.on_change(self._hear)
+        self._document.on_change(self._note_change)
 
     def capture(self, animation: Animation) -> None:
-        """Add what is to be seen now to a film. The first time, that is everything."""
+        """Add the present state to an animation: at the first call all of it."""
         if not animation.frames:
             self.figures = self._document.to_json(deferred=False)
             models = self._document.models
@@ -77,30 +78,31 @@ class PageSnapshot:
         animation.capture(models, self._words())
 
     def _value_at_first(self, model: Model, attribute: str) -> Any:
-        """What an attribute was at the first frame; models that came later have been as they are."""
+        """The value of an attribute at the first frame; later models count as unchanged since then."""
         known = self._first.get(model, {attribute: getattr(model, attribute)})
         return known[attribute] if attribute in known else model.lookup(attribute).class_default(type(model))
 
     def _words(self) -> dict[tuple[str | int, ...], Any]:
-        """What is no model of Bokeh's: captions, readings, sheets and what components are told."""
+        """What is not one of Bokeh's models: captions, readings, sheets and the parameters of components."""
         readings = self._store.readings(self._store.frame())
         captions = {("caption", place): html(instrument.caption) for place, instrument in enumerate(self.instruments)}
         sheets = {("sheet", place): sheet.text for place, sheet in enumerate(self._sheets)}
-        told = {
+        parameters = {
             ("component", place, name): getattr(component, name)
             for place, component in enumerate(self._components)
             for name in _own(component)
         }
-        return {("readings",): list(map(list, readings.items())), **captions, **sheets, **told}
+        return {("readings",): list(map(list, readings.items())), **captions, **sheets, **parameters}
 
-    def _hear(self, event: DocumentChangedEvent) -> None:
+    def _note_change(self, event: DocumentChangedEvent) -> None:
         if isinstance(getattr(event, "model", None), Model):
             self._changed.add((event.model, event.attr))
 
     def _built(self, part: Any) -> dict[str, Any]:
         """What a browser needs to build a part of a picture.
 
-        Raises ValueError for a part that is of no known kind.
+        Raises:
+            ValueError: If the part is of an unknown kind.
         """
         if isinstance(part, pn.viewable.Viewer):
             return self._built(part.__panel__())
@@ -137,7 +139,7 @@ class PageSnapshot:
 
 
 def _own(component: JSComponent) -> list[str]:
-    """The names of what a component is told, beyond what all are."""
+    """The names of a component's own parameters."""
     return [name for name in type(component).param if name not in JSComponent.param]
 
 

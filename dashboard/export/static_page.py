@@ -1,4 +1,4 @@
-"""Static page: a page with its pictures at many recorded epochs, as one HTML file that needs no laboratory.
+"""A static page shows a page's pictures at many recorded epochs, in one HTML file that needs no laboratory.
 
 Nothing in the file is loaded from elsewhere. BokehJS, which is in it, draws the pictures as on the page; what the
 instruments wrote into their sources, epoch by epoch, is an `Animation` that `player.js` plays. The file's security
@@ -36,20 +36,20 @@ MAX_FILE_BYTES = 8 * 2**20
 """Bytes of a file that can still be sent by mail; a longer one is made again with half the frames."""
 
 WITH_RECORDING = 5 * 2**20
-"""Bytes of a recording that still goes into the file."""
+"""Bytes of a recording that is still included in the file."""
 
 SECONDS = 20.0
-"""For what pictures compute beside the training, at the last epoch."""
+"""Seconds for what pictures compute besides the training, at the last epoch."""
 
 MADE, COMPUTED, SHOT = 0.15, 0.3, 0.95
-"""How far it is after each part of the work."""
+"""Progress after each part of the work."""
 
 HERE = Path(__file__).parent
 POLICY = (
     "default-src 'none'; script-src 'unsafe-eval' {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
     "object-src 'none'; base-uri 'none'; form-action 'none'"
 )
-"""BokehJS makes functions of the code of its hover tools: that is what 'unsafe-eval' is for."""
+"""BokehJS makes functions of the code of its hover tools, which needs 'unsafe-eval'."""
 
 DOCUMENT = """\
 <!doctype html>
@@ -96,7 +96,7 @@ BUTTONS = {
     "on": ("On (arrow right)", "M10 6 8.600 7.400 13.200 12l-4.600 4.600L10 18l6-6z"),
     "last": ("The last epoch (End)", "m6 18 8.500-6L6 6zM16 6v12h2V6z"),
 }
-"""What each does, and its icon as a path in SVG; Play has a word."""
+"""What each button does, and its icon as a path in SVG; Play has a word."""
 
 CARD = """\
 <article class="card {share}"><h2>{title}</h2><p class="question">{question}</p>
@@ -105,7 +105,7 @@ CARD = """\
 
 
 def static_page(kind: type[Page], recording: Recording, frames: int = FRAMES, **more: Any) -> bytes:
-    """The file at once; what else there is to say is told to `StaticPage`."""
+    """The file at once; `StaticPage` explains the arguments."""
     page = StaticPage(kind, recording, frames, **more)
     for _ in page.pieces():
         pass
@@ -113,11 +113,12 @@ def static_page(kind: type[Page], recording: Recording, frames: int = FRAMES, **
 
 
 class StaticPage:
-    """A page of a recording as one file, made in `pieces` beside everything else.
+    """A page of a recording as one file, made in `pieces` in the background.
 
-    file      the HTML, empty until it is made
-    frames    how many epochs are in it
-    progress  of making it, from 0 to 1
+    Attributes:
+        file: The HTML, empty until it is made.
+        frames: Number of epochs in it.
+        progress: Of making it, from 0 to 1.
     """
 
     def __init__(
@@ -130,15 +131,19 @@ class StaticPage:
         link: str = "",
         seconds: float = SECONDS,
     ) -> None:
-        """kind: the page's. recording: as `Page.recording` makes it.
+        """Prepares the file.
 
-        frames: how many epochs are wanted, evenly spaced; there are fewer where the file would be larger than 8 MiB.
-        results: of the page's study, so that they need not be computed again.
-        pictures: by the name of an instrument's class, what is chosen in its card.
-        link: to the page in a laboratory.
-        seconds: for what pictures compute beside the training.
+        Args:
+            kind: Class of the page.
+            recording: Made by `Page.recording`.
+            frames: Number of epochs, evenly spaced; there are fewer where the file would be larger than 8 MiB.
+            results: Of the page's study, so that they need not be computed again.
+            pictures: What is chosen in each card, by the name of the instrument's class.
+            link: To the page in a laboratory.
+            seconds: For what pictures compute besides the training.
 
-        Raises ValueError when the page cannot show the recording.
+        Raises:
+            ValueError: If the page cannot show the recording.
         """
         self.file, self.frames, self.progress = b"", max(2, frames), 0.0
         self._kind, self._recording, self._link = kind, recording, link
@@ -149,11 +154,11 @@ class StaticPage:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """The page's title."""
         return self._recording.name or self._kind.title
 
     def pieces(self) -> Iterator[None]:
-        """Make it."""
+        """Make the file, in pieces."""
         try:
             snapshot = PageSnapshot(self._kind(self._store), self._store)
             yield from self._declare(snapshot)
@@ -163,7 +168,7 @@ class StaticPage:
             self._store.close()
 
     def _declare(self, snapshot: PageSnapshot) -> Iterator[None]:
-        """Have all pictures made, with what was chosen in their cards."""
+        """Make all pictures, with what was chosen in their cards."""
         for _ in snapshot.draw():
             self.progress = min(MADE, self.progress + 0.02)
             yield
@@ -172,7 +177,7 @@ class StaticPage:
             yield
 
     def _compute(self, snapshot: PageSnapshot) -> Iterator[None]:
-        """Have them compute what they show of the newest epoch, as long as there is time."""
+        """Let the pictures compute what they show of the newest epoch, as long as there is time."""
         until, instruments = time.monotonic() + self._seconds, snapshot.instruments
         for place, instrument in enumerate(instruments):
             for _ in instrument.work(self._store.frame()) or ():
@@ -183,7 +188,7 @@ class StaticPage:
         yield from snapshot.draw()
 
     def _capture(self, snapshot: PageSnapshot) -> Iterator[None]:
-        """Have them draw every frame; once more with half as many where that is too much for one file."""
+        """Draw and captures every frame; once more with half as many where that is too much for one file."""
         snapshot.open()
         epochs, file = _evenly(self._store, self.frames), b""
         while not file or (len(file) > MAX_FILE_BYTES and len(epochs) > FEWEST):
@@ -239,7 +244,7 @@ class StaticPage:
         )
 
     def _choices(self) -> Iterator[tuple[str, str]]:
-        """Everything that was chosen, in words."""
+        """All choices, in words."""
         store = self._store
         yield from in_words(store.settings)
         for choices in filter(None, (store.view, store.study)):
@@ -247,7 +252,7 @@ class StaticPage:
             yield from in_words(choices, changed)
 
     def _foot(self, frames: int, with_recording: bool) -> Iterator[str]:
-        """Where it comes from, and how to go on."""
+        """Where the page comes from, and how to go on."""
         history, created = self._store.history, self._recording.created
         first, last = history[0].index, history[-1].index
         when = f" on {escape(created)}" if created else ""
@@ -261,7 +266,7 @@ class StaticPage:
 
 
 def in_words(choices: Choices, names: list[str] | None = None) -> Iterator[tuple[str, str]]:
-    """Labels and values of choices: those named, or all that have an effect."""
+    """Labels and values of choices: the named ones, or all that have an effect."""
     for name in choices.names() if names is None else names:
         value = getattr(choices, name)
         if value != "" and (names is not None or _counts(choices, name)):
@@ -269,7 +274,7 @@ def in_words(choices: Choices, names: list[str] | None = None) -> Iterator[tuple
 
 
 def file_name(title: str, ending: str) -> str:
-    """A name for a file, of letters that every system can write."""
+    """A name for a file, of letters that every system accepts."""
     letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in title)
     return "-".join(filter(None, letters.split("-")))[:60] + f".{ending}" if letters.strip("-") else f"run.{ending}"
 
@@ -283,7 +288,7 @@ def packed(recording: Recording) -> bytes:
 
 
 def _evenly(store: Store, frames: int) -> list[int]:
-    """Epochs that are kept, at most so many, as evenly spaced as they are, the first and the last among them."""
+    """At most so many recorded epochs, as evenly spaced as possible, including the first and the last."""
     first, last = store.history[0].index, store.history[-1].index
     found = set()
     for wanted in np.linspace(first, last, frames):

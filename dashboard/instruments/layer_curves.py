@@ -60,10 +60,10 @@ class LayerCurves(Instrument):
         self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MAX_LAYERS)).round().astype(int))
         self._low, self._high = math.inf, -math.inf
         self._now = np.full(len(self._layers), np.nan)
-        self._is_told = frame.is_told
+        self._is_logged = frame.is_told
 
     def outline(self, frame: Frame) -> Hashable:
-        return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self.guides, self._is_told
+        return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self.guides, self._is_logged
 
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(frame.epoch.gradient_norms)
@@ -71,7 +71,7 @@ class LayerCurves(Instrument):
         drawn = [
             hv.Segments(guides, label="guides").opts(color=style.GHOST, line_width=2, line_dash="dashed"),
             *(self._line(place, layer, layers) for place, layer in enumerate(self._layers.tolist())),
-            *([self._dots(layers)] if self._is_told else []),
+            *([self._dots(layers)] if self._is_logged else []),
             hv.Segments([(1, TINY, 1, HUGE)], label="cursor").opts(color=style.CURSOR, line_width=1, alpha=0.6),
         ]
         return hv.Overlay(drawn).opts(
@@ -100,7 +100,7 @@ class LayerCurves(Instrument):
         place = self._places(np.array([frame.cursor]))
         cursor = {"x0": place, "x1": place, "y0": np.array([TINY]), "y1": np.array([HUGE])}
         lines = {f"line {i}": {"epoch": self._places(index), "value": heights[:, i]} for i in range(len(self._layers))}
-        dots = {"measured": self._measured(index, heights, frame)} if self._is_told else {}
+        dots = {"measured": self._measured(index, heights, frame)} if self._is_logged else {}
         return {**lines, **dots, "cursor": cursor}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:

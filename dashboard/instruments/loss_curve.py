@@ -71,7 +71,7 @@ class LossCurve(Instrument):
         return frame.knows("loss") or frame.knows("validation_loss")
 
     def begin(self, frame: Frame) -> None:
-        self._is_told = frame.is_told
+        self._is_logged = frame.is_told
         self._low, self._high = math.inf, -math.inf
         self._lines = [
             *_own(frame),
@@ -80,7 +80,7 @@ class LossCurve(Instrument):
         self.growing = tuple(line.label for line in self._lines)
 
     def outline(self, frame: Frame) -> Hashable:
-        return tuple((line.label, line.color) for line in self._lines), self.log, self._is_told
+        return tuple((line.label, line.color) for line in self._lines), self.log, self._is_logged
 
     def picture(self, frame: Frame) -> hv.Overlay:
         colors = [*dict.fromkeys([*(line.color for line in self._lines), *TWO])]
@@ -94,7 +94,7 @@ class LossCurve(Instrument):
         dots = hv.Points([(0, 1, color) for color in TWO], ["epoch", "loss"], "color", label="measured").opts(
             color="color", size=4, show_legend=False
         )
-        return hv.Overlay([*compared_runs, *own, tips, *([dots] if self._is_told else [])]).opts(
+        return hv.Overlay([*compared_runs, *own, tips, *([dots] if self._is_logged else [])]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -113,10 +113,10 @@ class LossCurve(Instrument):
             self._widen(np.append(losses, newest))
             layers[line.label] = {"epoch": index, "loss": losses}
             tips.append((now.index, newest, line.color))
-            if self._is_told:
+            if self._is_logged:
                 single = lone(index, losses, self.stride(frame))
                 dots += zip(index[single].tolist(), losses[single].tolist(), [line.color] * len(index), strict=False)
-        if self._is_told:
+        if self._is_logged:
             layers["measured"] = _points(dots)
         return {**layers, "now": _points(tips)}
 
@@ -159,7 +159,7 @@ class LossCurve(Instrument):
 
     def _widen(self, losses: np.ndarray) -> None:
         """Let the axis take in these losses."""
-        losses = losses[np.isfinite(losses)] if self._is_told else losses
+        losses = losses[np.isfinite(losses)] if self._is_logged else losses
         if len(losses):
             self._low = min(self._low, float(np.nanmin(losses)))
             self._high = max(self._high, float(np.nanmax(losses)))

@@ -14,7 +14,7 @@ from engine.curvature import Curvature
 
 TOLERANCE = 1e-8
 LARGE = 10_000
-"""Numbers in a pass over all examples from which on a sharpness takes longer than a turn of the conductor."""
+"""Numbers in a pass over all examples from which on a sharpness takes longer than a turn of the scheduler."""
 
 MEASUREMENTS_PER_DRAW = 16
 """How many measurements are made before they are drawn."""

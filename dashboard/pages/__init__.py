@@ -14,6 +14,6 @@ PAGES: dict[str, type[Page]] = pages()
 
 
 def page_of(recording: Recording) -> type[Page]:
-    """The page that a recording was made on; one that can show it where that is unknown here."""
+    """The page on which a recording was made; one that can show it where that page is unknown here."""
     page = PAGES.get(str(recording.notes.get("page")))
     return page or PAGES["geometry" if recording.notes.get("kind") == race.KIND else "playground"]

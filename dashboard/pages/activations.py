@@ -1,4 +1,4 @@
-"""Activations: how a gradient shrinks on its way through them."""
+"""The page on activations: how a gradient shrinks on its way through them."""
 
 from dashboard.instruments.activation_curve import ActivationCurve, LayerView
 from dashboard.instruments.error_signal import ErrorSignal

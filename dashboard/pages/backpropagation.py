@@ -1,4 +1,4 @@
-"""Backpropagation: the gradient stage by stage, and how to know that it is right."""
+"""The page on backpropagation: the gradient stage by stage, and how to know that it is right."""
 
 from dashboard.instruments.backprop_stages import BackpropStages
 from dashboard.instruments.bug_descent import BugDescent
@@ -16,7 +16,7 @@ RELU = {"activation": "relu", "initializer": "he", "learning_rate": 0.1}
 
 
 class SolvedXor(StudyOutcomes):
-    """What every run has come to, width by width. A mean loss of 0.05 leaves none of the four points wrong."""
+    """The outcome of every run, width by width. A mean loss of 0.05 leaves none of the four points wrong."""
 
     title = "Success by width"
     question = "How many hidden units does XOR need?"

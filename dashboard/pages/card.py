@@ -1,4 +1,4 @@
-"""Slot: a card of a page for one picture."""
+"""A card of a page holds one picture, and the same picture of every compared run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,9 +35,10 @@ PICTURES = """
 
 
 class Card(pn.viewable.Viewer):
-    """A card for one instrument: its title, how to read it, the picture, its caption, and the same of every guest.
+    """A card for one instrument: its title, how to read it, the picture, its caption, and those of all compared runs.
 
-    page   the slug of the page, for the names of files
+    Attributes:
+        page: Slug of the page, for the names of files.
     """
 
     def __init__(self, run: Store, choices: Sequence[type[Instrument]], page: str = "") -> None:
@@ -45,7 +46,7 @@ class Card(pn.viewable.Viewer):
         self._run, self._choices, self.page = run, choices, page
         self._kind: type[Instrument] | None = choices[0]
         self.instrument: Instrument | None = None
-        self.beside: list[ComparedPicture] = []
+        self.compared: list[ComparedPicture] = []
         self._compared_runs: tuple[ComparedRun, ...] = ()
         self.made, self.version = False, -1
         self._heading = HTML(stylesheets=[HEADING, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width")
@@ -68,12 +69,12 @@ class Card(pn.viewable.Viewer):
         return (
             not self.made
             or self._run.compared_runs is not self._compared_runs
-            or not all(one.made for one in self.beside)
+            or not all(one.made for one in self.compared)
         )
 
     @property
     def is_usual(self) -> bool:
-        """Whether it shows what it shows everybody: nothing else was chosen, and no guests are there."""
+        """Whether it looks the same to everybody: nothing else was chosen in it, and no runs are compared."""
         own = self.instrument
         return (
             self.made
@@ -82,27 +83,27 @@ class Card(pn.viewable.Viewer):
         )
 
     def forget(self) -> None:
-        """Bring all of it to the next frame: what the page shows is not known any more."""
+        """Redraws everything at the next frame: what the browser shows is no longer known."""
         self.version = -1
         if self.instrument:
             self.instrument.forget()
 
     def behind(self, version: int) -> bool:
         """Whether the card does not show that version of the run yet."""
-        return self.version != version or any(one.behind(version) for one in self.beside)
+        return self.version != version or any(one.behind(version) for one in self.compared)
 
     def draw(self, frame: Frame, version: int, make: bool = True) -> None:
-        """Bring the pictures to a frame, choosing others if the run has become of another kind.
+        """Draw the pictures at a frame, and chooses others if the kind of the run has changed.
 
-        Of guests' pictures that were never drawn, one is made at a time, and none unless `make`.
+        Of pictures of compared runs that were never drawn, one is made per call, and none unless `make`.
         """
         if self.version != version:
             self._draw_own(frame)
             self.version = version
         if self._run.compared_runs is not self._compared_runs:
             self._subscriber()
-        unmade = [one for one in self.beside if not one.made]
-        for one in self.beside:
+        unmade = [one for one in self.compared if not one.made]
+        for one in self.compared:
             if one not in unmade[int(make) :]:
                 one.draw(version)
 
@@ -137,32 +138,34 @@ class Card(pn.viewable.Viewer):
         self._subscriber()
 
     def _picks(self) -> Sequence[str]:
-        """The names of what a visitor may choose in the card."""
+        """The names of what a user may choose in the card."""
         return self.instrument.controls if self.instrument else ()
 
     def _controls(self, kind: type[Instrument] | None) -> list[str]:
-        """What a visitor may choose in the card: not what changes a run that is only looked at."""
+        """What a user may choose in the card: on a read-only run, not what would change it."""
         taken = kind.tools if kind and self._run.is_read_only else ()
         return [name for name in kind.controls if name not in taken] if kind else []
 
     def _subscriber(self) -> None:
-        """Have a picture of each guest beside that of the run, unless it draws them itself."""
-        self._compared_runs, before = self._run.compared_runs, self.beside
+        """Add a picture of each compared run, unless the instrument draws them itself."""
+        self._compared_runs, before = self._run.compared_runs, self.compared
         known = {one.compared: one for one in before if one.own is self.instrument}
         apart = self.instrument is not None and not self.instrument.overlays_compared
         compared_runs = self._compared_runs if apart else ()
-        self.beside = [known.get(compared) or ComparedPicture(compared, self.instrument) for compared in compared_runs]
+        self.compared = [
+            known.get(compared) or ComparedPicture(compared, self.instrument) for compared in compared_runs
+        ]
         for one in before:
-            if one not in self.beside:
+            if one not in self.compared:
                 one.leave()
         own = self.instrument or _nothing(self._choices[0])
-        objects = [with_own_name(own) if self.beside else own, *self.beside]
-        self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.beside else [])
+        objects = [with_own_name(own) if self.compared else own, *self.compared]
+        self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.compared else [])
 
     def _file(self, kind: str) -> Mapping[str, Any]:
-        """The file of the card as it is now, or the figures that the browser is to draw it from."""
+        """The file of the card as it is now, or the figures from which the browser draws it."""
         name = file_name(self.page, self.instrument.title, self.instrument.shown, kind)
-        shown = [one for one in self.beside if one.instrument]
+        shown = [one for one in self.compared if one.instrument]
         if kind == "csv":
             return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
         own = {"id": self.instrument.figure.id, "name": OWN, "color": style.NEUTRAL}
@@ -172,7 +175,7 @@ class Card(pn.viewable.Viewer):
         return {"name": name, "figures": [own, *others]}
 
     def _kind_for(self, frame: Frame) -> type[Instrument] | None:
-        """The first choice that suits the run; None where none does."""
+        """The first instrument that suits the run; None where none does."""
         return next((choice for choice in self._choices if choice.suits(frame)), None)
 
     def _name(self, kind: type[Instrument] | None) -> None:
@@ -183,7 +186,7 @@ class Card(pn.viewable.Viewer):
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
-    """A small control for what an instrument lets one choose."""
+    """A small control for one of an instrument's choices."""
     parameter = instrument.param[name]
     if isinstance(parameter, param.Boolean):
         return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
@@ -193,7 +196,7 @@ def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
 
 
 def _kinds(instrument: Instrument | None) -> list[str]:
-    """The kinds of files an instrument can be saved as."""
+    """The file formats in which an instrument can be saved."""
     if instrument is None:
         return []
     drawn = ["png", "svg"] if isinstance(instrument.figure, Plot) else []
@@ -201,7 +204,7 @@ def _kinds(instrument: Instrument | None) -> list[str]:
 
 
 def _tables(shown: Sequence[ComparedPicture]) -> dict[str, dict[str, Columns]]:
-    """What the guests' pictures show, by names that differ even if those of the guests do not."""
+    """What the pictures of compared runs show, by names that differ even if those of the runs do not."""
     return {f"guest {i}: {one.compared.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
 
 

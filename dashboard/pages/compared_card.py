@@ -1,4 +1,4 @@
-"""Guest picture: a kept run in the card of a page's picture, beside the page's own run."""
+"""The picture of a compared run, in the same card as that of the page's own run."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from dashboard.widgets import style
 from dashboard.widgets.plain_text import element, sheet, write
 
 REDRAW_INTERVAL_S = 0.3
-"""Seconds from one drawing of a guest's picture to the next: it must not slow those of the page's own run."""
+"""Seconds from one drawing of a compared run's picture to the next: it must not slow the page's own run."""
 
 WORDS = """
 :host { min-width: 0; overflow: hidden; }
@@ -24,17 +24,17 @@ p.name { font-weight: 500; opacity: 1; }
 i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
 """
 EVEN_WIDTH = {"flex": "1 1 240px", "min-width": "0"}
-"""Pictures of a card stand side by side as long as each has so much room."""
+"""Pictures of a card stand side by side as long as each has this much room."""
 
 OWN = "this run"
-"""What the page's own run is called among its guests."""
+"""Name of the page's own run among the compared ones."""
 
 
 class ComparedPicture(pn.viewable.Viewer):
-    """The same instrument on a guest's store, under the guest's name, or a line that says why there is none.
+    """The same instrument on the store of a compared run, under the run's name, or a line that says why there is none.
 
-    The page has taken the guest to its own epoch. What is chosen in the card's head holds for this picture too. It is
-    made when it is first drawn.
+    The page has moved the compared run to its own epoch. What is chosen in the card's head holds for this picture too.
+    It is made when it is first drawn.
     """
 
     def __init__(self, compared: ComparedRun, own: Instrument) -> None:
@@ -55,11 +55,11 @@ class ComparedPicture(pn.viewable.Viewer):
         return self._view
 
     def behind(self, version: int) -> bool:
-        """Whether it does not show the guest as it is now, beside that version of the page's run."""
+        """Whether it does not show the compared run as it is now, along with that version of the page's run."""
         return not self.why_not and self._drawn != (version, self.compared.store.version)
 
     def draw(self, version: int) -> None:
-        """Bring the picture to where the guest stands now, unless it has just been drawn."""
+        """Draw the compared run as it is now, unless it has just been drawn."""
         if not self.behind(version) or time.perf_counter() - self._drawn_at < REDRAW_INTERVAL_S:
             return
         self._drawn = version, self.compared.store.version
@@ -76,15 +76,15 @@ class ComparedPicture(pn.viewable.Viewer):
         return self.instrument.heavy
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        """The work of the instrument where the guest stands, whatever the page's frame."""
+        """The work of the instrument for the compared run's frame, whatever the page's."""
         return self.instrument.work(self.compared.store.frame())
 
     def give_up(self, error: Exception) -> None:
-        """Say that the work was stopped by an error."""
+        """Says that the work was stopped by an error."""
         self.instrument.give_up(error)
 
     def leave(self) -> None:
-        """Let go of the page's own picture, which may stay."""
+        """Detaches from the page's own picture, which may stay."""
         if self._watcher:
             self.own.param.unwatch(self._watcher)
             self._watcher = None
@@ -95,7 +95,7 @@ class ComparedPicture(pn.viewable.Viewer):
         self._view.objects = [_words(self._name), self.instrument, _words(self._caption)]
 
     def _follow(self, *events: param.parameterized.Event) -> None:
-        """Draw as the page's own picture does."""
+        """Draw like the page's own picture."""
         if self.instrument:
             self.instrument.param.update(**{event.name: event.new for event in events})
 
@@ -108,13 +108,13 @@ class ComparedPicture(pn.viewable.Viewer):
 
 
 def with_own_name(own: Instrument) -> pn.viewable.Viewable:
-    """The picture of the page's own run, under a line like those of its guests."""
+    """The picture of the page's own run, under a line like those of the compared runs."""
     name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
     return pn.Column(_words(name), own, margin=0, styles=EVEN_WIDTH)
 
 
 def chip(compared: ComparedRun) -> Markup:
-    """The guest's color, as HTML."""
+    """The compared run's color, as HTML."""
     return Markup('<i style="background: {}"></i>').format(compared.color)
 
 

@@ -1,4 +1,4 @@
-"""Edge of stability: how the sharpness grows until the learning rate stops it."""
+"""The page on the edge of stability: how the sharpness grows until the learning rate stops it."""
 
 import param
 
@@ -15,7 +15,7 @@ from dashboard.state.study import Plan
 
 
 class LossInLeaps(LossCurve):
-    """The loss on a logarithmic axis, on which leaps show at any height."""
+    """The loss on a logarithmic axis, on which leaps are visible at any height."""
 
     reading = (
         "At the edge of stability the loss leaps up for moments and comes down over longer times. Beyond epoch 1,024 "

@@ -1,4 +1,4 @@
-"""Dead neurons: units that never fire, units that say next to nothing, and what wakes them."""
+"""The page on dead neurons: units that never fire, units that convey next to nothing, and what revives them."""
 
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.activation_swap import ActivationSwap

@@ -1,4 +1,4 @@
-"""Depth: how far back does the error reach?"""
+"""The page on depth: how far back does the error reach?"""
 
 from collections.abc import Mapping
 from typing import ClassVar

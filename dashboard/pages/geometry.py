@@ -1,4 +1,4 @@
-"""Geometry: where a learning rate may be, and how optimizers go down the same surface."""
+"""The page on geometry: which learning rates are possible, and how optimizers descend the same surface."""
 
 from dashboard.instruments.race_losses import RaceLosses
 from dashboard.instruments.race_map import RaceMap

@@ -1,4 +1,4 @@
-"""Home: what this is, in ten seconds, and a first run."""
+"""The home page: what this is, in ten seconds, and a first run."""
 
 import panel as pn
 
@@ -11,7 +11,7 @@ from dashboard.widgets.gallery import Gallery
 
 
 class Home(Page):
-    """The front door: one run to press Play on, and the way to all pages."""
+    """The front door: one run to press Play on, and links to all pages."""
 
     slug = "home"
     title = "Start"

@@ -1,4 +1,4 @@
-"""Initialization: does the start decide how a training ends?"""
+"""The page on initialization: does the start decide how a training ends?"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ STARTS = {
 
 
 class StartsView(StudyView):
-    """Cool colors for starts that look at a layer's size, warm ones for those that do not, redder the larger."""
+    """Cool colors for starts that depend on a layer's size, warm ones for those that do not, redder the larger."""
 
     colors: ClassVar[Mapping[str, str]] = {
         "Xavier": "#3b7dd8",

@@ -1,4 +1,4 @@
-"""Journal: a learner's notes next to the runs."""
+"""The journal's page: a learner's notes next to the runs."""
 
 import io
 import time
@@ -18,7 +18,7 @@ from dashboard.state.view import View
 from dashboard.storage.journal import ID, Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import BEGUN, Entry, Pin
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
-from dashboard.storage.unique_names import told_apart
+from dashboard.storage.unique_names import unique_names
 from dashboard.widgets.journal_editor import EntryEditor, EntryList, PinnedRuns
 from dashboard.widgets.plain_text import HTML, Words
 
@@ -45,7 +45,7 @@ NOTICE = "p { margin: 0; font-size: 13.5px; line-height: 1.4; } .bad { color: #e
 EMPTY = "No entries yet. Press “New entry” and write down the first thing that surprised you."
 NO_MATCH = "No entry has all these words. Search for fewer."
 MARKDOWN = MarkdownIt("js-default", {"html": False, "breaks": True}).disable("image")
-"""Tags are shown as they are written, and no picture is loaded from anywhere."""
+"""Tags are shown as text, and no picture is loaded from anywhere."""
 
 
 class JournalView(View):
@@ -57,7 +57,7 @@ class JournalView(View):
 
 
 class Notebook(Page):
-    """The entries of the journal, one of them open. It follows the folder, which others may write to meanwhile."""
+    """The entries of the journal, one of them open. It follows the folder, to which others may write meanwhile."""
 
     slug = "journal"
     title = "Journal"
@@ -95,7 +95,7 @@ class Notebook(Page):
         self._version = version
 
     def behind(self, version: int) -> bool:
-        """Whether another entry was asked for, or, at a look once a second, anybody has changed one or kept a run."""
+        """Whether another entry was asked for, or, checked once a second, anybody has changed one or archived a run."""
         if version != self._version:
             return True
         if time.monotonic() < self._next_look:
@@ -140,9 +140,9 @@ class Notebook(Page):
         self._desk = pn.Column(side, main, stylesheets=[DESK], margin=0, sizing_mode="stretch_width")
 
     def _refresh(self) -> None:
-        """Show what is in the folder now, and while it cannot be read what was; what is being typed stays."""
+        """Show what is in the folder now, or, while it cannot be read, what was; text being typed stays."""
         self._seen = self._marks()
-        kept = self._archive.kept()
+        archived = self._archive.kept()
         try:
             found, self._entry = self._journal.entries(self._search), self._chosen()
         except JournalError as error:
@@ -165,17 +165,17 @@ class Notebook(Page):
         self._editor.show(entry)
         if entry:
             self._known[entry.id] = entry
-            self._show_around(entry, kept)
+            self._show_around(entry, archived)
 
-    def _show_around(self, entry: Entry, kept: list[ArchivedRun]) -> None:
+    def _show_around(self, entry: Entry, archived: list[ArchivedRun]) -> None:
         """Show what belongs to an entry besides its fields."""
-        called = told_apart(kept)
+        called = unique_names(archived)
         self._pins.param.update(
             pins=[
                 {"run": pin.run, "label": _label(pin, called), "link": pin.link, "gone": pin.run not in called}
                 for pin in entry.pins
             ],
-            runs=[{"id": one.id, "label": _described(one, called[one.id])} for one in kept],
+            runs=[{"id": one.id, "label": _described(one, called[one.id])} for one in archived],
         )
         begun, changed = _day(entry.created), _day(entry.changed)
         self._when.object = f"Begun {begun}" + (f", changed {changed}" if changed != begun else "")
@@ -193,21 +193,21 @@ class Notebook(Page):
         return newest
 
     def _marks(self) -> tuple:
-        """What is different after anybody has changed an entry or kept a run."""
+        """A value that changes after anybody has changed an entry or archived a run."""
         try:
             return self._journal.stamp(), self._archive.stamp()
         except JournalError as error:
             return (str(error),)
 
     def _say(self, words: str, bad: bool = False, undo: str = "") -> None:
-        """Tell something until something else is done. undo: the id of an entry that can be brought back."""
+        """Show a message until something else is done; `undo` is the id of an entry that can be restored."""
         self._deleted = undo
         self._words.object = Markup('<p role="status" class="{}">{}</p>').format("bad" if bad else "", words)
         self._undo.visible = bool(undo)
         self._notice.visible = bool(words)
 
     def _act(self, act: Callable[[], None]) -> None:
-        """Do what a visitor asks for, tell why if it cannot be done, and show what there is then."""
+        """Do what a user asks for, says why if it cannot be done, and show the result."""
         self._say("")
         try:
             act()
@@ -228,7 +228,7 @@ class Notebook(Page):
         self._act(lambda: self.run.view.param.update(entry=self._journal.begin()))
 
     def _save(self, key: str, base: str, words: dict[str, str]) -> Entry:
-        """Save what was typed; where somebody else has changed the entry meanwhile, as another one."""
+        """Save what was typed; as another entry where somebody else has changed this one meanwhile."""
         self.run.touch()
         texts = dict(words)
         wanted = replace(self._present(key), title=texts.pop("title"), texts=texts, stamp=base)
@@ -255,16 +255,16 @@ class Notebook(Page):
             self._say(str(error), bad=True)
 
     def _pin(self, run: str) -> None:
-        kept = next((one for one in self._archive.kept() if one.id == run), None)
-        if kept and self._entry:
-            pin = Pin(kept.id, kept.name, kept.epoch)
+        archived = next((one for one in self._archive.kept() if one.id == run), None)
+        if archived and self._entry:
+            pin = Pin(archived.id, archived.name, archived.epoch)
             self._repin(lambda pins: (*pins, pin) if pin.run not in {one.run for one in pins} else pins)
 
     def _unpin(self, run: str) -> None:
         self._repin(lambda pins: tuple(pin for pin in pins if pin.run != run))
 
     def _repin(self, change: Callable[[tuple[Pin, ...]], tuple[Pin, ...]]) -> None:
-        """Change which runs the open entry is pinned to."""
+        """Change which runs are pinned to the open entry."""
 
         def write() -> None:
             entry = self._journal.read(self.run.view.entry)
@@ -294,7 +294,7 @@ class Notebook(Page):
         self._act(restore)
 
     def _turn(self) -> None:
-        """From the fields to the entry as it reads, and back."""
+        """Switches between the fields and the rendered entry."""
         reads = not self._preview.visible
         self._preview.visible, self._editor.visible = reads, not reads
         self._preview_button.param.update(label="Write" if reads else "Preview", icon="edit" if reads else "visibility")
@@ -306,7 +306,7 @@ class Notebook(Page):
 
 
 def rendered(entry: Entry) -> Markup:
-    """An entry as HTML. What a person has written as tags is shown as such."""
+    """An entry as HTML. Tags that a person has typed are shown as text."""
     text = replace(entry, title=entry.title or "Untitled").markdown(empty=False)
     return Markup(MARKDOWN.render(BEGUN.sub("", text, count=1)))
 
@@ -332,8 +332,8 @@ def _label(pin: Pin, called: Mapping[str, str]) -> str:
     return f"{called.get(pin.run) or pin.name or pin.run}, epoch {pin.epoch:,}"
 
 
-def _described(kept: ArchivedRun, called: str) -> str:
-    return f"{called}, epoch {kept.epoch:,}, loss {kept.loss:.3g}"
+def _described(archived: ArchivedRun, called: str) -> str:
+    return f"{called}, epoch {archived.epoch:,}, loss {archived.loss:.3g}"
 
 
 def _day(moment: str) -> str:

@@ -1,4 +1,4 @@
-"""Loss landscape: what a picture of two directions shows of a path through hundreds, and what it hides."""
+"""The page on the loss landscape: what two directions show of a path through hundreds, and what they hide."""
 
 import param
 

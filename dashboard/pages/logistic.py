@@ -1,4 +1,4 @@
-"""Logistic: a single unit, what it learns and how sure it becomes."""
+"""The page on logistic regression: a single unit, what it learns and how sure it becomes."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Page: one question, and the pictures that answer it."""
+"""A page: one question, and the pictures that answer it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,12 +50,13 @@ PRESETS = ":host { display: flex !important; flex-flow: row wrap; gap: 6px; alig
 
 @dataclass(frozen=True)
 class Preset:
-    """A setting of the page in which an effect shows, by one click.
+    """Settings of the page that show an effect, set by one click.
 
-    changes   settings that differ from the page's own
-    view      likewise for what is looked at
-    doc       what there will be to see
-    plays     whether the run starts at once
+    Attributes:
+        changes: Settings that differ from the page's own.
+        view: The same for what is looked at.
+        doc: What there will be to see.
+        plays: Whether the run starts at once.
     """
 
     label: str
@@ -68,19 +69,20 @@ class Preset:
 class Page(pn.viewable.Viewer):
     """A question, what to look for, and a grid of instruments. Subclasses name theirs; a new file here is a new page.
 
-    place         where it comes among the pages
-    formulas      in LaTeX
-    trap          where the textbook's sentence is wrong, as HTML; the page shows what happens instead
-    defaults      settings that differ from the usual ones
-    presets       buttons; each starts from the page's defaults
-    kept          names of what `view` offers that no preset changes
-    controls      names of settings, of what `view` offers, and of the study's, for the side bar; without any, all
-                  settings
-    instruments   the slots of the grid: in each the first class that suits the run is shown
-    shares        each slot's share of the width, "third", "half" or "whole"; without any, rows of three
-    plan          variants to be trained for comparison, from many seeds each
-    settings, store, view   the kinds of what the page shows
-    timeless      nothing is trained on it: no time, no settings, no keys
+    Attributes:
+        place: Its place among the pages.
+        formulas: In LaTeX.
+        trap: Where the textbook's sentence is wrong, as HTML; the page shows what happens instead.
+        defaults: Settings that differ from the usual ones.
+        presets: Buttons; each starts from the page's defaults.
+        kept: Names of choices in `view` that no preset changes.
+        controls: Names of settings, of choices in `view`, and of the study's, for the side bar; without any, all
+            settings.
+        instruments: The cards of the grid: each shows the first of its classes that suits the run.
+        shares: Each card's share of the width, "third", "half" or "whole"; without any, rows of three.
+        plan: Variants to be trained for comparison, from many seeds each.
+        settings: The class of the settings; `store` and `view` are those of the store and the view.
+        timeless: Whether nothing is trained on it: no time, no settings, no keys.
     """
 
     slug: ClassVar[str] = ""
@@ -134,7 +136,8 @@ class Page(pn.viewable.Viewer):
     def reopened(cls, recording: Recording) -> Store:
         """What the page showed when this was recorded.
 
-        Raises ValueError when it is of something that the page does not show, or its parts do not fit together.
+        Raises:
+            ValueError: If the page cannot show what was recorded, or its parts do not fit together.
         """
         view, _ = cls.view.from_query(_texts(recording.notes.get("view")))
         study = Study.from_query(_texts(recording.notes.get("study")), {"plan": cls.plan})[0] if cls.plan else None
@@ -144,7 +147,7 @@ class Page(pn.viewable.Viewer):
         return self._layout
 
     def query(self) -> dict[str, str]:
-        """What a link to the page as it is now says."""
+        """The query of a link to the page as it is now."""
         study = self.run.study.query() if self.run.study else {}
         return {"page": self.slug, **self.run.settings.query(), **self.run.view.query(), **study}
 
@@ -155,7 +158,7 @@ class Page(pn.viewable.Viewer):
         return run.recording(name, page=self.slug, view=run.view.query(), **beside)
 
     def choose(self, preset: Preset) -> None:
-        """Set everything as a preset has it, and begin again."""
+        """Set everything as in a preset, and start again."""
         run, speed = self.run, self.run.settings.speed
         fresh = self.settings(**{**self.defaults, "speed": speed, **preset.changes})
         run.settings.restore(fresh.values())
@@ -167,7 +170,7 @@ class Page(pn.viewable.Viewer):
             self.play()
 
     def _share_out(self) -> None:
-        """Give every slot its share of the width, and the page's name for its files."""
+        """Set every card's share of the width, and the page's name for its files."""
         for card, share in zip(self._cards, self.shares or _shares(len(self._cards)), strict=True):
             card.view.css_classes, card.page = [share], self.slug
 
@@ -204,7 +207,7 @@ class Page(pn.viewable.Viewer):
 
     @property
     def cards(self) -> Sequence[Card]:
-        """The cards of the page, in their order."""
+        """The cards of the page, in order."""
         return self._cards
 
     @property
@@ -214,15 +217,15 @@ class Page(pn.viewable.Viewer):
 
     @property
     def in_view(self) -> list[Instrument | ComparedPicture]:
-        """Those of them that are on the visitor's screen, and the guests' pictures in the same cards."""
+        """Those of them that are on the user's screen, and the compared runs' pictures in the same cards."""
         near = [card for card in self._cards if card.instrument and card.view.near]
-        compared_runs = [one for card in near for one in card.beside if one.instrument]
+        compared_runs = [one for card in near for one in card.compared if one.instrument]
         return [*(card.instrument for card in near), *compared_runs]
 
     def draw(self, frame: Frame, version: int) -> None:
-        """Bring every picture in view to a frame, which is that of the run's `version`.
+        """Draw every picture in view at a frame, which is that of the run's `version`.
 
-        Pictures not seen before are made one at a time, so that no visitor waits long for another's page.
+        Pictures not seen before are made one at a time, so that no user waits long for another's page.
         """
         self._lead_compared(frame)
         in_view = [card for card in self._cards if card.view.near]
@@ -234,19 +237,19 @@ class Page(pn.viewable.Viewer):
             self._study_bar.draw()
 
     def forget(self) -> None:
-        """Write all of every picture at the next frame: what the page shows is not known any more."""
+        """Redraws all of every picture at the next frame: what the browser shows is no longer known."""
         for card in self._cards:
             card.forget()
 
     def behind(self, version: int) -> bool:
-        """Whether a picture in view does not show that version of the run yet, or a click in a guest's waits."""
+        """Whether a picture in view does not show that version of the run yet, or a click in a compared run's waits."""
         return any(card.view.near and card.behind(version) for card in self._cards) or any(map(self._asks, self._led))
 
     def _lead_compared(self, frame: Frame) -> None:
-        """Take the guests to the frame's epoch, with what is picked on the page.
+        """Move the compared runs to the frame's epoch, with what is picked on the page.
 
-        A click in a guest's picture is one in the page's own: what it picks is picked for all, and an epoch that it
-        asks for is where all go.
+        A click in a compared run's picture counts as one in the page's own: what it picks is picked for all, and all go
+        to the epoch that it asks for.
         """
         for compared in filter(self._asks, list(self._led)):
             wanted, newest = compared.store.looked_at, self.run.history[-1].index
@@ -257,7 +260,7 @@ class Page(pn.viewable.Viewer):
             compared.store.look_at(frame.epoch.index)
 
     def _asks(self, compared: ComparedRun) -> bool:
-        """Whether a guest was taken to another epoch by a click in one of its pictures."""
+        """Whether a click in one of its pictures has moved a compared run to another epoch."""
         return compared.store.looked_at != self._led[compared]
 
 
@@ -272,6 +275,6 @@ def pages() -> dict[str, type[Page]]:
 
 
 def _shares(cards: int) -> list[str]:
-    """Each slot's share of the width: rows of three, and a last row that fills it."""
+    """Each card's share of the width: rows of three, and a last row that fills it."""
     rest = cards % 3
     return ["third"] * (cards - rest) + {0: [], 1: ["whole"], 2: ["half", "half"]}[rest]

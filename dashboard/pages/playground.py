@@ -1,4 +1,4 @@
-"""Playground: any data, any network, every instrument."""
+"""The playground: any data, any network, every instrument."""
 
 import param
 
@@ -22,7 +22,7 @@ from dashboard.pages.page import Page, Preset
 from dashboard.state.run import Frame, Run
 from dashboard.state.view import View
 
-SLOTS: dict[str, tuple[type[Instrument], ...]] = {
+CARDS: dict[str, tuple[type[Instrument], ...]] = {
     card[0].title: card
     for card in (
         (DecisionMap, FittedCurve),
@@ -40,14 +40,14 @@ SLOTS: dict[str, tuple[type[Instrument], ...]] = {
         (ConfusionMatrix,),
     )
 }
-"""What there is to choose from, by the title of the first that may be shown."""
+"""The cards to choose from, by the title of the first instrument that may be shown."""
 
 
 class PlaygroundView(View):
     """Which pictures are on the page."""
 
     pictures = param.ListSelector(
-        default=list(SLOTS)[:5], objects=list(SLOTS), doc="What is drawn. Every picture takes its time from the others."
+        default=list(CARDS)[:5], objects=list(CARDS), doc="What is drawn. Every picture takes its time from the others."
     )
 
 
@@ -108,7 +108,7 @@ class Playground(Page):
     controls = ("pictures",)
     kept = ("pictures",)
     view = PlaygroundView
-    instruments = tuple(SLOTS[title] for title in PlaygroundView.param.pictures.default)
+    instruments = tuple(CARDS[title] for title in PlaygroundView.param.pictures.default)
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
@@ -116,22 +116,22 @@ class Playground(Page):
         self._arrange()
 
     def draw(self, frame: Frame, version: int) -> None:
-        """Bring the pictures that are chosen to a frame."""
+        """Draw the chosen pictures at a frame."""
         if self._chosen != self._titles:
             self._arrange()
         super().draw(frame, version)
 
     @property
     def _chosen(self) -> list[str]:
-        """The titles of the pictures to show; the usual ones of a run that was made without this page's view."""
+        """The titles of the pictures to show; the usual ones for a run that was made without this page's view."""
         return list(getattr(self.run.view, "pictures", PlaygroundView.param.pictures.default))
 
     def _arrange(self) -> None:
-        """Show the chosen pictures, in the order of the menu; those that were shown before are kept."""
+        """Show the chosen pictures, in the order of the menu; those that were shown before are reused."""
         self._titles = self._chosen
         for title in self._titles:
             if title not in self._known:
-                self._known[title] = Card(self.run, SLOTS[title])
-        self._cards = [self._known[title] for title in SLOTS if title in self._titles]
+                self._known[title] = Card(self.run, CARDS[title])
+        self._cards = [self._known[title] for title in CARDS if title in self._titles]
         self._share_out()
         self._layout.objects = [card.view for card in self._cards]

@@ -1,4 +1,4 @@
-"""Watch: a training that runs in one's own script, live."""
+"""The page that watches a training in one's own script, live."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.page import Page
 from dashboard.state.run import Frame
-from dashboard.storage.unique_names import told_apart
+from dashboard.storage.unique_names import unique_names
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_page_open
@@ -34,7 +34,7 @@ WORDS = {
 
 
 class Watch(Page):
-    """The trainings of one's own programs: a list, and the pictures that the chosen one has the numbers for."""
+    """The trainings of one's own programs: a list, and the pictures for which the chosen one has the numbers."""
 
     slug = "watch"
     title = "Your own training"
@@ -63,38 +63,38 @@ class Watch(Page):
         self._cards = []
         self._layout.objects = []
         self._arrange(run.frame())
-        self._tell()
+        self._update_list()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(self._list, self._layout, margin=0, sizing_mode="stretch_width")
 
     def draw(self, frame: Frame, version: int) -> None:
-        """Bring the list and the pictures that suit the training to a frame."""
+        """Draw the list and the pictures that suit the training at a frame."""
         self._arrange(frame)
-        self._tell()
+        self._update_list()
         super().draw(frame, version)
 
     def behind(self, version: int) -> bool:
-        """Whether a picture in view is behind; asking leaves a sign that somebody looks."""
+        """Whether a picture in view is behind; asking leaves a sign that the page is open."""
         note_page_open()
         return super().behind(version)
 
     def _arrange(self, frame: Frame) -> None:
-        """Have the cards on the page that have something to show."""
+        """Put the cards on the page that have something to show."""
         fitting = [] if self.run.is_empty else [card for choices, card in self._all if _fits(choices, frame)]
         if fitting != self._cards:
             self._cards = fitting
             self._share_out()
             self._layout.objects = [card.view for card in fitting]
 
-    def _tell(self) -> None:
-        """Bring the list up to date."""
+    def _update_list(self) -> None:
+        """Update the list."""
         run = self.run
-        told = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems)
-        if told != self._listed:
-            self._listed = told
+        state = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems)
+        if state != self._listed:
+            self._listed = state
             said = [run.condition[:1].upper() + run.condition[1:] + "."] if run.condition else []
-            called = told_apart(run.entries)
+            called = unique_names(run.entries)
             self._list.param.update(
                 items=[_item(entry, called[entry.id]) for entry in run.entries],
                 chosen=run.chosen,
@@ -113,13 +113,13 @@ def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:
 def _item(entry: Entry, called: str) -> dict[str, str]:
     """An entry for the browser."""
     loss = "" if entry.loss != entry.loss else f", loss {entry.loss:.4g}"
-    told = f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing told yet"
+    state = f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing logged yet"
     return {
         "id": entry.id,
         "name": called,
         "state": entry.state,
         "words": WORDS[entry.state],
-        "detail": entry.problem or told,
+        "detail": entry.problem or state,
         "began": _when(entry.began),
     }
 

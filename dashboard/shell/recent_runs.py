@@ -1,4 +1,4 @@
-"""Left runs: what a visitor has left by going to another page, to be found again as it was. No Panel here."""
+"""Recent runs: what a user has left by going to another page, to be found again as it was."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from dashboard.state.store import Store
 
 
 class RecentRuns:
-    """The last few stores that were left, by the links to them; those before are closed.
+    """The last few stores that were left, by the queries of their links; older ones are closed.
 
     A store in here computes nothing.
     """
@@ -18,7 +18,7 @@ class RecentRuns:
         self._stores: dict[frozenset, Store] = {}
 
     def put(self, query: Mapping[str, Any], store: Store) -> None:
-        """Take up a store that is left, under the query of its link."""
+        """Add a store that is left, under the query of its link."""
         before = self._stores.pop(frozenset(query.items()), None)
         if before is not None and before is not store:
             before.close()
@@ -32,10 +32,10 @@ class RecentRuns:
         return frozenset(query.items()) in self._stores
 
     def take(self, query: Mapping[str, Any]) -> Store | None:
-        """The store that was left under this query, which is no longer in here; None where there is none."""
+        """Remove and return the store that was left under this query; None where there is none."""
         return self._stores.pop(frozenset(query.items()), None)
 
     def close(self) -> None:
-        """Let go of all of them."""
+        """Close all of them."""
         while self._stores:
             self._stores.popitem()[1].close()

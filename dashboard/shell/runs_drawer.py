@@ -1,4 +1,4 @@
-"""Kept runs: the panel that keeps the run on a page, opens others, shows them beside it, and takes and gives files."""
+"""The drawer of kept runs archives the run on a page, opens and compares others, and takes and gives files."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from dashboard.state.choices import Choices
 from dashboard.state.run_comparison import differences
 from dashboard.state.store import ComparedRun, Store
 from dashboard.storage.run_archive import ENDING, MAX_FILE_BYTES, ArchivedRun, RunArchive, described
-from dashboard.storage.unique_names import told_apart
+from dashboard.storage.unique_names import unique_names
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, phrase
@@ -23,7 +23,7 @@ from engine.recording import Recording
 
 MAX_COMPARED = 3
 PLACES = (2, 3, 6)
-"""Among the colors of what is compared, those that are neither like a training's nor like a validation's."""
+"""Those colors of compared runs that are unlike a training's and a validation's."""
 
 EMPTY = "No runs are kept yet. Train one, give it a name above, and keep it: it can be opened again exactly as it was."
 TABLE = """
@@ -40,28 +40,34 @@ SMALL = ":host { min-width: 0; } p { font-size: 11.5px; margin: 0 0 3px; opacity
 
 
 class Host(Protocol):
-    """What shows the page that kept runs are opened on."""
+    """What shows the page on which archived runs are opened."""
 
     run: Store
 
     def keep(self, name: str = "") -> ArchivedRun:
-        """Keep the run on the page."""
+        """Archives the run on the page."""
 
     def reopen(self, recording: Recording, key: str = "") -> None:
-        """Show a recording, on the page that it was made on; key: under which it is kept."""
+        """Show a recording on the page where it was made; `key` is its id in the archive."""
 
     def reopened(self, recording: Recording) -> Store:
-        """The store that a recording was made of."""
+        """The store of which a recording was made."""
 
 
 class RunsDrawer(pn.viewable.Viewer):
-    """Everything that can be done with kept runs, beside a page.
+    """Everything that can be done with archived runs, beside a page.
 
-    What is shown beside the page's run is among that run's `compared_runs`; this panel follows them, and the folder.
+    The runs compared with the page's run are its `compared_runs`; the drawer follows these, and the folder.
     """
 
     def __init__(self, archive: RunArchive, host: Host, close: Callable[[], None] | None = None) -> None:
-        """close: puts the panel away; without it there is no button for that."""
+        """Make the drawer.
+
+        Args:
+            archive: The archived runs.
+            host: Shows the page on which they are opened.
+            close: Closes the drawer; without it there is no button for that.
+        """
         super().__init__()
         self._archive, self._host = archive, host
         self._seen: Hashable = None
@@ -81,7 +87,7 @@ class RunsDrawer(pn.viewable.Viewer):
         return pn.Column(*(_spaced(part) for part in parts), margin=(10, 12), sizing_mode="stretch_width")
 
     def refresh(self) -> None:
-        """Follow what others have changed in the folder, and what is on the page; it costs little if nothing has."""
+        """Follows what others have changed in the folder, and what is on the page; cheap if nothing has changed."""
         run = self._host.run
         settings = run.settings.values()
         now = self._archive.stamp(), run.compared_runs, repr(settings)
@@ -90,7 +96,7 @@ class RunsDrawer(pn.viewable.Viewer):
             self._fill(settings)
 
     def _do(self, request: Mapping[str, Any]) -> None:
-        """Do what was asked for, and say what came of it."""
+        """Do what was asked for, and report the outcome."""
         acts = {
             "keep": self._keep,
             "open": self._open,
@@ -109,47 +115,51 @@ class RunsDrawer(pn.viewable.Viewer):
         self._list.answered = request.get("number", self._list.answered)
 
     def _keep(self, request: Mapping[str, Any]) -> None:
-        kept = self._host.keep(str(request["name"]))
-        self._say(f"Kept as {self._called(kept)}, at epoch {kept.epoch:,}.")
+        archived = self._host.keep(str(request["name"]))
+        self._say(f"Kept as {self._called(archived)}, at epoch {archived.epoch:,}.")
 
     def _open(self, request: Mapping[str, Any]) -> None:
-        kept = self._archive.about(request["id"])
-        self._host.reopen(self._archive.load(kept.id), kept.id)
-        self._say(f"Opened {self._called(kept)}, at epoch {kept.epoch:,}.")
+        archived = self._archive.about(request["id"])
+        self._host.reopen(self._archive.load(archived.id), archived.id)
+        self._say(f"Opened {self._called(archived)}, at epoch {archived.epoch:,}.")
 
     def _rename(self, request: Mapping[str, Any]) -> None:
-        kept = self._archive.rename(request["id"], str(request["name"]))
-        self._say(f"Its name is now {_quoted(kept.name)}.")
+        archived = self._archive.rename(request["id"], str(request["name"]))
+        self._say(f"Its name is now {_quoted(archived.name)}.")
 
     def _delete(self, request: Mapping[str, Any]) -> None:
-        kept = self._archive.about(request["id"])
-        called = self._called(kept)
-        self._archive.delete(kept.id)
-        self._say(f"Deleted {called}.", undo=kept.id)
+        archived = self._archive.about(request["id"])
+        called = self._called(archived)
+        self._archive.delete(archived.id)
+        self._say(f"Deleted {called}.", undo=archived.id)
 
     def _restore(self, request: Mapping[str, Any]) -> None:
         self._say(f"{self._called(self._archive.restore(request['id']))} is back.")
 
     def _compare(self, request: Mapping[str, Any]) -> None:
-        run, kept = self._host.run, self._archive.about(request["id"])
-        compared_runs = [compared for compared in run.compared_runs if compared.id != kept.id]
+        run, archived = self._host.run, self._archive.about(request["id"])
+        compared_runs = [compared for compared in run.compared_runs if compared.id != archived.id]
         if request["on"]:
-            compared_runs.append(self._compared(kept, compared_runs))
+            compared_runs.append(self._compared(archived, compared_runs))
         run.compare_with(compared_runs)
         self._say("")
 
-    def _compared(self, kept: ArchivedRun, others: Sequence[ComparedRun]) -> ComparedRun:
-        """A kept run to be shown beside the page's, in a color that no other has."""
+    def _compared(self, archived: ArchivedRun, others: Sequence[ComparedRun]) -> ComparedRun:
+        """An archived run to compare with the page's, in a color of its own."""
         if len(others) >= MAX_COMPARED:
             raise ValueError(f"{MAX_COMPARED} runs are shown beside already: take one away first.")
-        store = self._host.reopened(self._archive.load(kept.id))
+        store = self._host.reopened(self._archive.load(archived.id))
         if type(store) is not type(self._host.run):
             store.close()
             ours, theirs = (type(one).__name__.lower() for one in (self._host.run, store))
-            raise ValueError(f"{_quoted(kept.name)} is a {theirs}, and this page shows a {ours}. Open it by itself.")
+            raise ValueError(
+                f"{_quoted(archived.name)} is a {theirs}, and this page shows a {ours}. Open it by itself."
+            )
         taken = {compared.color for compared in others}
         color = next(color for color in map(style.variant_color, PLACES) if color not in taken)
-        return ComparedRun(kept.id, told_apart(self._archive.kept()).get(kept.id, kept.name), color, store)
+        return ComparedRun(
+            archived.id, unique_names(self._archive.kept()).get(archived.id, archived.name), color, store
+        )
 
     def _hand_out(self, request: Mapping[str, Any]) -> None:
         """The next piece of a file; the browser asks for one after the other."""
@@ -172,25 +182,25 @@ class RunsDrawer(pn.viewable.Viewer):
         self._handed = None
 
     def _filename(self, key: str) -> str:
-        """What the file of a run is called elsewhere: by its name, and by its id, under which it comes back."""
+        """The name of a run's file: its name, and its id, under which it comes back."""
         words = re.sub(r"[^\w.]+", "-", self._archive.about(key).name).strip("-.")
         return f"{words[:60]}-{key}{ENDING}"
 
     def _add(self, filename: str, content: bytes) -> None:
-        """Keep what a visitor has brought."""
-        before = {kept.id for kept in self._archive.kept()}
+        """Archives an uploaded file."""
+        before = {archived.id for archived in self._archive.kept()}
         try:
-            kept = self._archive.add(content, filename)
+            archived = self._archive.add(content, filename)
         except ValueError as error:
             self._fail(_sentence(error))
         else:
-            called = self._called(kept)
-            self._say(f"{called} is here already." if kept.id in before else f"Added {called}.")
+            called = self._called(archived)
+            self._say(f"{called} is here already." if archived.id in before else f"Added {called}.")
         self.refresh()
 
-    def _called(self, kept: ArchivedRun) -> str:
-        """A run's name in a sentence, such that no other that is kept is called so."""
-        return _quoted(told_apart(self._archive.kept()).get(kept.id, kept.name))
+    def _called(self, archived: ArchivedRun) -> str:
+        """A run's name in a sentence, different from those of all other archived runs."""
+        return _quoted(unique_names(self._archive.kept()).get(archived.id, archived.name))
 
     def _say(self, words: str, failed: bool = False, undo: str = "") -> None:
         self._form.param.update(said=words, failed=failed, undo=undo)
@@ -199,35 +209,35 @@ class RunsDrawer(pn.viewable.Viewer):
         self._say(words, failed=True)
 
     def _fill(self, settings: Mapping[str, Any]) -> None:
-        kept, problems, run = self._archive.kept(), self._archive.problems, self._host.run
-        called = told_apart(kept)
+        archived, problems, run = self._archive.kept(), self._archive.problems, self._host.run
+        called = unique_names(archived)
         compared_runs = [
             _renamed(compared, called[compared.id]) for compared in run.compared_runs if compared.id in called
         ]
         if compared_runs != [*run.compared_runs]:
             run.compare_with(compared_runs)
         colors = {compared.id: compared.color for compared in run.compared_runs}
-        self._list.runs = [_row(one, called[one.id], colors.get(one.id, "")) for one in kept]
+        self._list.runs = [_row(one, called[one.id], colors.get(one.id, "")) for one in archived]
         self._form.suggested = described(settings) or "A name"
         self._table.param.update(object=_comparison(run.settings, run.compared_runs), visible=bool(run.compared_runs))
         lines = [f"Kept in {self._archive.folder}", *(f"Not shown: {name}: {why}" for name, why in problems.items())]
         self._small.object = phrase(*(element("p", line) for line in lines), between="")
 
 
-def _row(kept: ArchivedRun, called: str, color: str) -> dict[str, Any]:
+def _row(archived: ArchivedRun, called: str, color: str) -> dict[str, Any]:
     """What the list shows of a run."""
-    moment = datetime.fromisoformat(kept.created)
+    moment = datetime.fromisoformat(archived.created)
     year = "" if moment.year == datetime.now().year else f" {moment.year}"
-    loss = f"loss {_in_digits(kept.loss)}" if kept.loss == kept.loss else ""
-    when, size = f"{moment.day} {moment:%b}{year} {moment:%H:%M}", _in_bytes(kept.size)
-    when = called.removeprefix(kept.name).removeprefix(", ") or when
-    about = " · ".join(filter(None, [when, kept.page.capitalize(), f"epoch {kept.epoch:,}", loss, size]))
-    row = {"id": kept.id, "name": kept.name, "called": called, "about": about}
+    loss = f"loss {_in_digits(archived.loss)}" if archived.loss == archived.loss else ""
+    when, size = f"{moment.day} {moment:%b}{year} {moment:%H:%M}", _in_bytes(archived.size)
+    when = called.removeprefix(archived.name).removeprefix(", ") or when
+    about = " · ".join(filter(None, [when, archived.page.capitalize(), f"epoch {archived.epoch:,}", loss, size]))
+    row = {"id": archived.id, "name": archived.name, "called": called, "about": about}
     return {**row, "beside": bool(color), "color": color}
 
 
 def _comparison(settings: Choices, compared_runs: Sequence[ComparedRun]) -> Markup:
-    """A table of the settings in which the page's run and its guests differ, as HTML."""
+    """A table of the settings in which the page's run and the compared ones differ, as HTML."""
     if not compared_runs:
         return Markup("")
     table = differences([settings.values(), *(compared.store.settings.values() for compared in compared_runs)])

@@ -1,4 +1,4 @@
-"""Session: the app of one visitor of a Panel server, from the link it came by to its end."""
+"""A session: the app of one user of a Panel server, from the link that opened it to its end."""
 
 import logging
 import sys
@@ -28,7 +28,7 @@ FARTHEST = 1_000_000
 
 
 def serve() -> None:
-    """The app of one visitor of a Panel server, from the link it came by to the end of its session."""
+    """Serve the app of one session, from the link that opened it to its end."""
     query = {name: values[0].decode() for name, values in pn.state.session_args.items()}
     if patches.install():
         log.warning(
@@ -57,13 +57,13 @@ def serve() -> None:
 def _be_found(address: str) -> None:
     """Let programs on this machine find the laboratory, to show in it what they train.
 
-    The address is the server's own; what a visitor calls it is anybody's.
+    The address is the server's own: the one that a client uses could be anybody's.
     """
     discovery.announce(address)
 
 
 def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
-    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
+    """What a link leads to: the page, what it shows, what could not be followed, and the id of the archived run."""
     page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
     if key:
         try:
@@ -86,7 +86,7 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
 
 
 def _expect(run: Store, epoch: int, arrival: str, problems: list[str]) -> None:
-    """Have it said if the epoch of a link turns out to be another one here."""
+    """Have a message shown if the epoch of a link turns out to be different here."""
     if epoch and arrival:
         try:
             run.expect(epoch, arrival)

@@ -1,4 +1,4 @@
-"""Share: what a visitor can take along of the page that is open: a link, the run, the page as a file, the network."""
+"""The share dialog exports the open page: a link, the run, the page as a file, the network."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,16 +17,16 @@ from dashboard.widgets.export_card import ExportCard, Payload
 from engine.source_code import as_numpy, as_torch
 
 LOOK = 0.25
-"""Seconds from one telling how far a page is to the next."""
+"""Seconds between two reports of a file's progress."""
 
 COUNTS = (30, 60, FRAMES, 240)
-"""Epochs that a page may be asked to hold."""
+"""Numbers of epochs that a file may hold."""
 
 
 class ShareDialog(pn.viewable.Viewer):
-    """Offers, each with its buttons. The host tells which page and run are shown whenever something is asked for.
+    """Export cards, each with its buttons. The host says which page and run are shown whenever something is requested.
 
-    A page is made in a thread of its own and may be dropped at any time; it goes on when the dialog is closed.
+    A file is made in a thread of its own and may be dropped at any time; that goes on when the dialog is closed.
     """
 
     def __init__(self, host: Workspace) -> None:
@@ -86,15 +86,15 @@ class ShareDialog(pn.viewable.Viewer):
         return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
 
     def refresh(self) -> None:
-        """Offer what the page that is open has."""
+        """Offer what the open page has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
         self._link.visible = self._host.is_served
         self._following.visible = self._host.is_served and not self._host.run.followed
-        self._tell_followers()
+        self._show_followers()
         self._follow()
 
     def close(self) -> None:
-        """Leave a page undone that is being made."""
+        """Drop a file that is being made."""
         if self._job:
             self._job.drop()
         self._job = None
@@ -104,15 +104,15 @@ class ShareDialog(pn.viewable.Viewer):
         return _link({**self._host.query(), **_epoch(self._host)})
 
     def follow(self) -> Payload:
-        """The query of a link to what is done here, from now on."""
+        """The query of a link that follows what is done here from now on."""
         shared = self._host.let_follow()
-        self._tell_followers()
+        self._show_followers()
         return _link({"follow": shared.id})
 
     def stop(self) -> None:
-        """Let nobody follow any more."""
+        """Stop sharing: nobody follows any more."""
         self._host.stop_following()
-        self._tell_followers()
+        self._show_followers()
 
     def recording(self) -> Payload:
         """The run as a file."""
@@ -148,7 +148,7 @@ class ShareDialog(pn.viewable.Viewer):
         self._follow()
 
     def cancel(self) -> None:
-        """Make it no longer."""
+        """Stop making it."""
         self.close()
         self._page = None
         self._follow()
@@ -159,8 +159,8 @@ class ShareDialog(pn.viewable.Viewer):
             raise ValueError("the page is not made yet; press “Make the page” first")
         return Payload(self._page.file, file_name(self._page.title, "html"))
 
-    def _tell_followers(self) -> None:
-        """Say how many follow, if anybody may."""
+    def _show_followers(self) -> None:
+        """Show how many follow, if anybody may."""
         shared = self._host.shared
         copy = _act("follow", "copy", "Copy it again" if shared else "Let others follow", "Copies the link")
         stop = _act("stop", "ask", "Stop", "Nobody can follow any more")
@@ -168,7 +168,7 @@ class ShareDialog(pn.viewable.Viewer):
         self._following.param.update(acts=[copy, stop] if shared else [copy], state=state)
 
     def _written(self, write: Callable[..., str]) -> str:
-        """The network of the epoch that is shown, in one library's words."""
+        """The network of the epoch that is shown, as code for one library."""
         host, frame = self._host, self._host.run.frame()
         setup = frame.setup
         if not isinstance(setup, Setup):
@@ -178,36 +178,36 @@ class ShareDialog(pn.viewable.Viewer):
         return write(frame.network(), scale, _about(host), raw)
 
     def _pieces(self, page: StaticPage) -> Iterator[None]:
-        """The work on a page, with a word now and then on how far it is; it ends with the visitor's session."""
-        told = 0.0
+        """The work on a file, with its progress now and then; it ends with the session."""
+        reported = 0.0
         for _ in page.pieces():
             yield
-            if time.monotonic() - told > LOOK:
-                told = time.monotonic()
+            if time.monotonic() - reported > LOOK:
+                reported = time.monotonic()
                 if self._gone:
                     return
-                self._tell(self._follow)
-        self._tell(self._follow)
+                self._later(self._follow)
+        self._later(self._follow)
 
     @property
     def _gone(self) -> bool:
-        """Whether nobody is there any more to take the page."""
+        """Whether the session that asked for the file has ended."""
         document = self._document
         return document is not None and (document.session_context is None or document.session_context.destroyed)
 
     def _fail(self, error: Exception) -> None:
         self._page = None
-        self._tell(lambda: self._show_making(f"the page could not be made: {error}"))
+        self._later(lambda: self._show_making(f"the page could not be made: {error}"))
 
-    def _tell(self, change: Callable[[], None]) -> None:
-        """Change what the visitor sees, from another thread."""
+    def _later(self, change: Callable[[], None]) -> None:
+        """Change what the user sees, from another thread."""
         if self._document is None:
             change()
         elif not self._gone:
             self._document.add_next_tick_callback(change)
 
     def _follow(self) -> None:
-        """Show how far the page is."""
+        """Show the progress of the file."""
         page = self._page
         if page and page.file:
             size = f"Download {len(page.file) / 1e6:.1f} MB"
@@ -237,13 +237,13 @@ def _title(host: Workspace) -> str:
 
 
 def _epoch(host: Workspace) -> dict[str, int | str]:
-    """The epoch that is shown, as a link says it, and what came of it here; 0 needs no word."""
+    """The epoch that is shown as part of a link, and what it was like here; empty for epoch 0."""
     epoch = host.run.frame().epoch.index
     return {"epoch": epoch, **host.run.arrival()} if epoch and not host.run.followed else {}
 
 
 def _address(link: Payload) -> str:
-    """A link in full, as the visitor's browser knows it; empty where there is no browser."""
+    """A full link, as the user's browser knows it; empty where there is no browser."""
     location = pn.state.location
     return location.href.split("?")[0].split("#")[0] + link.content.decode() if location and location.href else ""
 
@@ -257,7 +257,7 @@ def _pictures(host: Workspace) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _about(host: Workspace) -> str:
-    """What a network was trained on, and how far."""
+    """On what a network was trained, and how far."""
     settings, readings = host.run.settings, host.run.readings(host.run.frame())
     numbers = ", ".join(f"{name} {value}" for name, value in readings.items())
     return (

@@ -1,6 +1,6 @@
-"""Viewer: a laboratory served for one training, by a process beside it: `python -m dashboard.shell.viewer`.
+"""The viewer serves a laboratory for one training, from a process of its own: `python -m dashboard.shell.viewer`.
 
-It opens the browser when it is ready, and ends by itself some time after the training when nobody looks any more.
+It opens the browser when it is ready, and ends some time after the training when nobody watches any more.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dashboard.tracking import discovery
 from dashboard.tracking.run_log import is_running
 
 LINGER = 120.0
-"""Seconds without anybody looking, after the training has ended, until the viewer ends."""
+"""Seconds without any viewers, after the training has ended, until the server ends."""
 
 POLL_INTERVAL_S = 5.0
 
@@ -62,7 +62,7 @@ class Watchdog:
         self._needed = time.monotonic()
 
     def look(self) -> None:
-        """See whether anybody looks or trains, and end it if nobody has for a while."""
+        """Check whether anybody watches or trains, and end the server if nobody has for a while."""
         training = os.name == "posix" and self._pid and is_running(self._pid, self._birth)
         looking = any(session.connection_count for session in self._server.get_sessions())
         if training or looking:

@@ -1,4 +1,4 @@
-"""Arrival: what a link says of the epoch it leads to, so that whoever opens it is told if it led elsewhere."""
+"""A link carries what its epoch was like, so that whoever opens it learns if it led somewhere else."""
 
 import hashlib
 import math
@@ -9,7 +9,7 @@ from typing import Self
 from engine.training import Epoch
 
 LENGTH = 10
-"""Hexadecimal digits of a digest in a link: two runs have the same by chance once in a million million times."""
+"""Hexadecimal digits of a digest in a link: two runs share one by chance once in a million million times."""
 
 SAME_PROCESSOR = "The same settings give the same run, bit for bit, on the same kind of processor only"
 
@@ -20,9 +20,10 @@ WRITTEN = re.compile(rf"([0-9a-f]{{{LENGTH}}}),([^,]{{1,12}})(,changed)?", re.AS
 class Arrival:
     """An epoch as it was where the link was made.
 
-    digest   of the weights
-    loss     as it was shown
-    changed  whether settings were changed on the way there, which a link does not carry
+    Attributes:
+        digest: Of the weights.
+        loss: As it was displayed.
+        changed: Whether settings were changed on the way there, which a link does not carry.
     """
 
     epoch: int
@@ -32,13 +33,13 @@ class Arrival:
 
     @classmethod
     def at(cls, epoch: Epoch, changed: bool = False) -> Self:
-        """What is to be said of an epoch."""
+        """The arrival at an epoch, to be written into a link."""
         content = epoch.parameters.astype("<f8").tobytes()
         return cls(epoch.index, hashlib.sha256(content).hexdigest()[:LENGTH], epoch.loss, changed)
 
     @classmethod
     def read(cls, epoch: int, text: str) -> Self:
-        """What a link says of its epoch. Raises ValueError for anything else than `written` gives."""
+        """Read what a link says of its epoch. Raises ValueError for anything that `written` does not give."""
         found = WRITTEN.fullmatch(text)
         try:
             loss = float(found[2]) if found else math.nan
@@ -50,11 +51,11 @@ class Arrival:
 
     @property
     def written(self) -> str:
-        """As a link says it, all but the epoch."""
+        """The text in a link, all but the epoch."""
         return f"{self.digest},{self.loss:.3g}{',changed' * self.changed}"
 
     def missed(self, epoch: Epoch) -> str:
-        """What there is to tell where the link led to this epoch: nothing if it is that of the link."""
+        """What to say where the link led to this epoch: nothing if it is the one of the link."""
         if self.digest == Arrival.at(epoch).digest:
             return ""
         there = f"at epoch {self.epoch:,} its weights are others (loss {epoch.loss:.3g}, in the link {self.loss:.3g})"
@@ -65,7 +66,7 @@ class Arrival:
         return f"This is not the run that was sent: {there}. {why}."
 
     def never_reached(self, end: str) -> str:
-        """What there is to tell where the run has ended before."""
+        """What to say where the run has ended before the epoch."""
         return (
             f"This is not the run that was sent: it has {end}, and the one in the link had come to epoch "
             f"{self.epoch:,} (loss {self.loss:.3g}). {SAME_PROCESSOR}."

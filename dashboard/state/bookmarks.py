@@ -1,4 +1,4 @@
-"""Bookmarks: the epochs of a run at which something happened, found while it runs. No Panel here."""
+"""Bookmarks mark the epochs of a run at which something happened, found while it runs."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,13 @@ from engine.network import Network
 from engine.training import Epochs
 
 SPIKE = 1.3
-"""How many times the epoch before's a loss has to be."""
+"""Factor by which a loss has to exceed that of the epoch before."""
 
 RISEN = 1.02
-"""How many times its lowest the validation loss has to be again for the lowest to be worth a bookmark."""
+"""Factor by which the validation loss has to exceed its lowest value for the lowest to be worth a bookmark."""
 
 CLIPPED = frozenset(["relu"])
-"""The activations that are never below zero: a mean of zero says that a unit fires on no example."""
+"""Activations that are never below zero: a mean of zero means that a unit fires on no example."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,10 @@ class Bookmark:
 class Bookmarks:
     """What has happened so far in a run, each kind once: the first dead unit, the first spike of the loss and so on.
 
-    network, x   what is trained, untrained or not, and its examples
-    below_edge   up to this epoch the sharpness is known to have stayed below the edge of stability
+    Attributes:
+        network: The network that is trained, at any epoch.
+        x: Its examples.
+        below_edge: Up to this epoch the sharpness is known to have stayed below the edge of stability.
     """
 
     def __init__(self, network: Network | None = None, x: np.ndarray | None = None) -> None:
@@ -49,20 +51,22 @@ class Bookmarks:
         self._least, self._least_at = math.inf, 0
 
     def __iter__(self) -> Iterator[Bookmark]:
-        """Those there are, in the order of their epochs."""
+        """The bookmarks in the order of their epochs."""
         return iter(sorted(self._found.values(), key=lambda one: one.epoch))
 
     def mark(self, kind: str, epoch: int, title: str) -> bool:
-        """Remember an epoch, the first of its kind only; whether it is one."""
+        """Add an epoch if it is the first of its kind; return whether it is."""
         if kind in self._found and self._found[kind].epoch <= epoch:
             return False
         self._found[kind] = Bookmark(kind, epoch, title)
         return True
 
     def found(self, marks: Iterable[Iterable[Any]], below_edge: object = None) -> "Bookmarks":
-        """The same with these marks, each a kind, an epoch and a title; what is none is left out.
+        """A copy with these marks; invalid ones are left out.
 
-        below_edge: as it was noted. Without it the edge was not looked for at every epoch, and is looked for again.
+        Args:
+            marks: Each a kind, an epoch and a title.
+            below_edge: As it was saved; without it not every epoch was searched for the edge, so that is done again.
         """
         for kind, epoch, title in marks:
             is_one = isinstance(kind, str) and type(epoch) is int and isinstance(title, str)
@@ -72,7 +76,7 @@ class Bookmarks:
         return self
 
     def read(self, epochs: Epochs) -> None:
-        """Look through the epochs that follow those seen before."""
+        """Searches the epochs that follow those read before."""
         with np.errstate(all="ignore"):
             self._see_deaths(epochs)
             self._see_spikes(epochs)
@@ -80,7 +84,7 @@ class Bookmarks:
             self._see_turn(epochs)
 
     def until(self, epoch: int) -> "Bookmarks":
-        """The bookmarks as they were at an epoch, as far as that is known: what is later is left out."""
+        """The bookmarks as they were at an epoch, as far as that is known: later ones are left out."""
         earlier = Bookmarks()
         earlier.__dict__ |= self.__dict__
         earlier._found = {kind: one for kind, one in self._found.items() if one.epoch <= epoch}

@@ -1,4 +1,4 @@
-"""Choices: parameters that a person sets and a link carries. No Panel here."""
+"""Choices are parameters that a user sets and a link carries."""
 
 import json
 from collections.abc import Mapping
@@ -8,24 +8,24 @@ from typing import Any, Self
 import param
 
 MAX_QUOTE_LENGTH = 60
-"""Characters of a link that are worth repeating."""
+"""Characters of a link that are quoted in a message."""
 
 
 class Magnitude(param.Number):
-    """A number that is chosen by its order of magnitude: its bounds are many times apart, the lower one above 0."""
+    """A number chosen by its order of magnitude; its bounds are far apart, and the lower one is above 0."""
 
 
 class Choices(param.Parameterized):
-    """Parameters with bounds and meaning that can be written into a link and read back, exactly."""
+    """Parameters with bounds and a meaning that can be written into a link and read back exactly."""
 
     def query(self) -> dict[str, str]:
-        """Every choice as text, defaults included: what stands in a link."""
+        """Every choice as text, defaults included: the query of a link."""
         return {
             name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Go back to values that were there before, all of them as they were."""
+        """Return to earlier values, all of them at once."""
         self.param.update(**values)
 
     def values(self) -> dict[str, Any]:
@@ -38,9 +38,10 @@ class Choices(param.Parameterized):
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """The choices that were written down as `values`.
+        """The choices with these `values`.
 
-        Raises ValueError for one that is unknown here, or not possible.
+        Raises:
+            ValueError: If one is unknown or not possible.
         """
         unknown = sorted(values.keys() - set(cls.names()))
         if unknown:
@@ -54,9 +55,11 @@ class Choices(param.Parameterized):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
-        """The choices a link asks for, and a sentence about each part of it that could not be followed.
+        """The choices that a link asks for, and a sentence about each part of it that could not be followed.
 
-        defaults: what counts where the link says nothing.
+        Args:
+            query: The link's parameters as text.
+            defaults: Values where the link says nothing.
         """
         choices, problems = dict(defaults or {}), []
         for name in (name for name in query if name in cls.names()):
@@ -70,7 +73,8 @@ class Choices(param.Parameterized):
     def read(cls, name: str, text: str) -> Any:
         """The value that `text` means for the choice `name`.
 
-        Raises ValueError naming the choice, the text, and what would have been right.
+        Raises:
+            ValueError: Naming the choice, the text, and what would have been right.
         """
         parameter = cls.param[name]
         try:
@@ -93,7 +97,7 @@ def _trial(choices: type[Choices]) -> Choices:
 
 
 def bounds_in_words(parameter: param.Parameter) -> str:
-    """What a parameter accepts, as the end of a sentence; its own words where it has some (`in_words`)."""
+    """The values that a parameter accepts, as the end of a sentence; its own `in_words` where it has that."""
     if hasattr(parameter, "in_words"):
         return parameter.in_words()
     if isinstance(parameter, param.ListSelector):

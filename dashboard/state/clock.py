@@ -1,8 +1,8 @@
-"""Clock: play, pause, step, reset. The only place where time passes.
+"""The clock of a run: play, pause, step, reset. The only place where time passes.
 
 All runs that play in one process are advanced by a single thread, the `Scheduler`, in short turns. That keeps the
-server's loop free for controls and pictures: measured with ten runs playing, a slider is heard within 0.15 s, against
-1.3 s with training on the loop and 5.7 s with a thread for each run.
+server's loop free for controls and pictures: measured with ten runs playing, the server answers a slider within 0.15 s,
+against 1.3 s with training on the loop and 5.7 s with a thread for each run.
 """
 
 import logging
@@ -19,21 +19,21 @@ from dashboard.state.store import Store
 log = logging.getLogger(__name__)
 
 
-class Player(Protocol):
-    """Whatever the conductor gives turns to."""
+class Schedulable(Protocol):
+    """What a scheduler gives turns to."""
 
     def take_turn(self, seconds: float) -> bool:
-        """Work for about that long; False where there was nothing to do yet."""
+        """Works for about that many seconds; returns False where there was nothing to do yet."""
 
     def fail(self, error: Exception) -> None:
-        """Hear that a turn raised, and that no other will come."""
+        """Called when a turn has raised; no further turn will come."""
 
 
 class Scheduler:
     """One thread that gives every playing run of the process a short turn, one after the other.
 
-    The thread starts with the first player and ends when the last has left. While frames are drawn it stands still:
-    two threads that both hold and release the interpreter's lock all the time slow one another down tenfold.
+    The thread starts with the first task and ends when the last one is removed. It stands still while frames are drawn:
+    two threads that keep taking and releasing the interpreter's lock slow each other down tenfold.
     """
 
     SLICE_S = 0.004
@@ -41,7 +41,7 @@ class Scheduler:
     YIELD_TIMEOUT_S = 0.1
 
     def __init__(self) -> None:
-        self._players: list[Player] = []
+        self._tasks: list[Schedulable] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._drawing = 0
@@ -50,7 +50,7 @@ class Scheduler:
 
     @contextmanager
     def still(self) -> Iterator[None]:
-        """Begin no turn while the body runs, or for a tenth of a second if it is longer."""
+        """Begin no turn within the context, or for a tenth of a second if that takes longer."""
         self._drawing += 1
         self._free.clear()
         try:
@@ -60,49 +60,49 @@ class Scheduler:
             if not self._drawing:
                 self._free.set()
 
-    def add(self, player: Player) -> None:
-        """Give it turns until it is removed."""
+    def add(self, task: Schedulable) -> None:
+        """Give a task turns until it is removed."""
         with self._lock:
-            if player not in self._players:
-                self._players = [*self._players, player]
+            if task not in self._tasks:
+                self._tasks = [*self._tasks, task]
             if self._thread is None:
                 self._thread = threading.Thread(target=self._conduct, name="scheduler", daemon=True)
                 self._thread.start()
 
-    def remove(self, player: Player) -> None:
-        """Give it no more turns; one that has begun still ends."""
+    def remove(self, task: Schedulable) -> None:
+        """Give a task no more turns; one that has begun still ends."""
         with self._lock:
-            self._players = [other for other in self._players if other is not player]
+            self._tasks = [other for other in self._tasks if other is not task]
 
     @property
-    def players(self) -> int:
-        """How many are given turns."""
-        return len(self._players)
+    def tasks(self) -> int:
+        """Number of tasks that are given turns."""
+        return len(self._tasks)
 
     @property
     def runs(self) -> int:
-        """How many of them are runs that train, and not chores."""
-        return sum(isinstance(player, Clock) for player in self._players)
+        """Number of tasks that are runs in training."""
+        return sum(isinstance(task, Clock) for task in self._tasks)
 
     def _conduct(self) -> None:
         while self._any_left():
-            worked = [self._give_turn(player) for player in self._players if player in self._players]
+            worked = [self._give_turn(task) for task in self._tasks if task in self._tasks]
             time.sleep(0 if any(worked) else self.IDLE_S)
 
     def _any_left(self) -> bool:
         with self._lock:
-            if not self._players:
+            if not self._tasks:
                 self._thread = None
-            return bool(self._players)
+            return bool(self._tasks)
 
-    def _give_turn(self, player: Player) -> bool:
+    def _give_turn(self, task: Schedulable) -> bool:
         self._free.wait(self.YIELD_TIMEOUT_S)
         try:
-            return player.take_turn(self.SLICE_S)
+            return task.take_turn(self.SLICE_S)
         except Exception as error:
             log.exception("a run was stopped by an error")
-            self.remove(player)
-            player.fail(error)
+            self.remove(task)
+            task.fail(error)
             return False
 
 
@@ -110,7 +110,7 @@ SCHEDULER = Scheduler()
 
 
 class Clock:
-    """Play, pause, step, look back and reset for one run, at the speed its settings ask for."""
+    """Play, pause, step, look back and reset for one run, at the speed in its settings."""
 
     def __init__(self, run: Store, scheduler: Scheduler = SCHEDULER) -> None:
         self.run = run
@@ -121,7 +121,7 @@ class Clock:
         self._goal: int | None = None
 
     def play(self) -> None:
-        """Go on from the epoch that is shown, also after a stop rule; a run that diverged stays where it is."""
+        """Goes on from the epoch that is shown, also after a stop rule; a run that diverged stays where it is."""
         if self.run.looked_at is not None:
             self.run.fork()
         with self._hand:
@@ -131,22 +131,22 @@ class Clock:
                 self._set_playing(True)
 
     def pause(self) -> None:
-        """Stand still."""
+        """Stop."""
         self._goal = None
         self._set_playing(False)
 
     def go_to(self, epoch: int) -> None:
-        """Train up to an epoch as fast as it goes, and stand still there."""
+        """Train up to an epoch as fast as possible, and stop there."""
         if epoch > self.run.history[-1].index:
             self.play()
             self._goal = epoch
 
     def toggle(self) -> None:
-        """Play if paused, pause if playing."""
+        """Plays if paused, pauses if playing."""
         self.pause() if self.playing else self.play()
 
     def step(self) -> None:
-        """Go one epoch on and stand still: to the next one kept when looking back, else train one."""
+        """Goes one epoch on and stops: to the next recorded one when looking back, else trains one."""
         self.pause()
         if self.run.looked_at is not None:
             self._look(1)
@@ -155,31 +155,31 @@ class Clock:
         self.run.advance(1)
 
     def back(self) -> None:
-        """Look at the epoch kept before the one that is shown."""
+        """Look at the recorded epoch before the one that is shown."""
         self.pause()
         self._look(-1)
 
     def look_at(self, epoch: int | None) -> None:
-        """Stand still and look at an epoch; from the newest on, or at None, at the newest."""
+        """Stop and look at an epoch; from the newest on, or at None, at the newest."""
         self.pause()
         self.run.look_at(self._not_newest(epoch))
 
     def _not_newest(self, epoch: int | None) -> int | None:
-        """The epoch; None for the newest, which may be another one by now."""
+        """The epoch; None for the newest, which may change meanwhile."""
         return epoch if epoch is not None and epoch < self.run.history[-1].index else None
 
     def reset(self) -> None:
-        """Stand at epoch 0 with the same weights."""
+        """Return to epoch 0 with the same weights."""
         self.pause()
         self.run.reset()
 
     def undo(self) -> None:
-        """Stand still, and have back what the last fresh start or fork has left behind."""
+        """Stop, and restore what the last fresh start or fork has replaced."""
         self.pause()
         self.run.undo()
 
     def take_turn(self, seconds: float) -> bool:
-        """Train what is due, for about that many seconds; pause when the run has ended."""
+        """Train what is due, for about that many seconds; pauses when the run has ended."""
         until, worked = time.perf_counter() + seconds, False
         due = self._pace.due(self.run.settings.speed) if self._goal is None else self._missing
         while due > 0 and self.playing and not self.run.ended and time.perf_counter() < until:
@@ -192,13 +192,13 @@ class Clock:
         return worked
 
     def fail(self, error: Exception) -> None:
-        """Pause and say so."""
+        """Pauses, and shows the error."""
         self.playing = False
         self.run.refuse(f"The training was stopped by an error: {error}. Change a setting or reset to start again.")
 
     @property
     def _missing(self) -> int:
-        """Epochs to the one that is to be reached."""
+        """Number of epochs to the one that is to be reached."""
         return max(0, (self._goal or 0) - self.run.history[-1].index)
 
     def _look(self, steps: int) -> None:
@@ -207,7 +207,7 @@ class Clock:
         self.look_at(history[min(max(place, 0), len(history) - 1)].index)
 
     def _train(self, epochs: int, until: float) -> int:
-        """Train one block, or a piece of it when the time is over; how many epochs were recorded."""
+        """Train one block, or a part of it when the time is over; return the number of epochs recorded."""
         with self._hand:
             if not self.playing:
                 return 0
@@ -234,7 +234,7 @@ class Pace:
         self._seconds_per_epoch = 0.001
 
     def due(self, speed: float) -> int:
-        """Whole epochs due by now at `speed` epochs a second; 0 is as fast as it goes.
+        """Whole epochs due by now at `speed` epochs a second; 0 means as fast as possible.
 
         At most a quarter of a second is made up for.
         """
@@ -246,7 +246,7 @@ class Pace:
         return int(self._owed)
 
     def owe(self, epochs: int) -> None:
-        """What was due and is not done yet."""
+        """Note what was due and is not done yet."""
         self._owed = epochs + self._owed % 1
 
     def fits(self, seconds: float) -> int:
@@ -254,18 +254,18 @@ class Pace:
         return max(1, int(seconds / self._seconds_per_epoch))
 
     def took(self, epochs: int, seconds: float) -> None:
-        """Learn from a measurement."""
+        """Update the estimate by a measurement."""
         self._seconds_per_epoch += 0.3 * (seconds / max(1, epochs) - self._seconds_per_epoch)
 
 
 class CooperativeTask:
-    """Work in small pieces that the conductor does beside the training: a loss plane, say.
+    """Work in small pieces that the scheduler does between turns of training, such as a loss plane.
 
-    Where a piece takes so long that the runs would wait for it, the rest goes on beside them, as a job.
+    Where a piece takes so long that runs would have to wait, the rest moves to a `ThreadTask`.
     """
 
     LONG = 0.02
-    """Seconds that a piece may work, not counting what its thread waits for others."""
+    """Most seconds that a piece may work, not counting the time its thread waits for others."""
 
     def __init__(
         self,
@@ -273,7 +273,13 @@ class CooperativeTask:
         scheduler: Scheduler = SCHEDULER,
         too_long: Callable[[], None] = lambda: None,
     ) -> None:
-        """too_long: hears that the pieces take too long for the conductor."""
+        """Begin the work.
+
+        Args:
+            pieces: Iterator that does one piece at each step.
+            scheduler: Gives the turns; by default the one of the process.
+            too_long: Called when the pieces take too long for the scheduler.
+        """
         self._pieces, self._too_long = pieces, too_long
         self._scheduler = scheduler
         self._waiting, self._job = True, None
@@ -285,7 +291,7 @@ class CooperativeTask:
         return self._job.busy if self._job else self._waiting
 
     def take_turn(self, seconds: float) -> bool:
-        """Do pieces for about that long; leave when there are no more."""
+        """Works for about that many seconds; leaves the scheduler when nothing is left."""
         until, before = time.perf_counter() + seconds, time.thread_time()
         for _ in self._pieces:
             worked = time.thread_time() - before
@@ -299,11 +305,11 @@ class CooperativeTask:
         return True
 
     def fail(self, error: Exception) -> None:
-        """The picture stays as it was; the conductor has logged why."""
+        """Leave the picture as it was; the scheduler has logged the error."""
         self._waiting = False
 
     def drop(self) -> None:
-        """Leave the rest undone."""
+        """Drop the rest of the work."""
         self._waiting = False
         self._scheduler.remove(self)
         if self._job:

@@ -1,4 +1,4 @@
-"""Job: long work in a thread of its own, piece by piece, that can be dropped at any time. No Panel here."""
+"""Thread tasks do long work in a thread of their own, piece by piece, and can be dropped at any time."""
 
 import logging
 import threading
@@ -9,10 +9,10 @@ log = logging.getLogger(__name__)
 
 
 class ThreadTask:
-    """Runs through an iterator, beside everything else, until it ends or is dropped.
+    """Runs through an iterator in its own thread until it ends or is dropped.
 
-    For pieces that wait, for other processes say, or that take long without holding the interpreter's lock, such as
-    large matrices. Short pieces of Python are better done as a `CooperativeTask` of the conductor.
+    For pieces that wait, such as for other processes, or that take long without holding the interpreter's lock, such as
+    large matrices. Short pieces of Python are better done as a `CooperativeTask` of the scheduler.
     """
 
     _turn = threading.Lock()
@@ -23,10 +23,13 @@ class ThreadTask:
         failed: Callable[[Exception], None] = lambda error: None,
         in_turn: bool = False,
     ) -> None:
-        """failed: hears of an error that ended the work; it has been logged.
+        """Begin the work.
 
-        in_turn: one piece at a time of all such jobs in the process, for pieces that compute: threads that compute at
-        once only wait for one another, and everybody waits for them.
+        Args:
+            pieces: Iterator that does one piece at each step.
+            failed: Called with an error that ended the work; it has been logged.
+            in_turn: Whether to do one piece at a time of all such tasks in the process. For pieces that compute:
+                threads that compute at once only wait for one another, and everybody waits for them.
         """
         self._pieces, self._failed = pieces, failed
         self._alone = self._turn if in_turn else nullcontext()
@@ -40,15 +43,15 @@ class ThreadTask:
         return self._thread.is_alive() and not self._dropped.is_set()
 
     def drop(self) -> None:
-        """Leave the rest undone, after the piece in hand."""
+        """Drop the rest of the work, after the current piece."""
         self._dropped.set()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until it has ended, or for so long."""
+        """Wait until it has ended, or for so many seconds."""
         self._thread.join(seconds)
 
     def _next(self) -> object:
-        """The next piece, or this job itself when there is none."""
+        """The next piece, or this task itself when there is none."""
         with self._alone:
             return self if self._dropped.is_set() else next(self._pieces, self)
 

@@ -1,4 +1,4 @@
-"""Playback: the clock of what runs elsewhere. It moves nothing but the epoch that is looked at."""
+"""Playback is the clock of a run that trains elsewhere: it moves only the epoch that is shown."""
 
 from dashboard.state.clock import Clock
 from dashboard.state.read_only import ReadOnly
@@ -6,25 +6,25 @@ from dashboard.state.store import Store
 
 
 class Playback(Clock):
-    """Play follows the newest epoch, pause stays where it is; nothing is computed, and no turn is taken."""
+    """Play follows the newest epoch, pause stays where it is; nothing is computed."""
 
     run: ReadOnly
 
     @property
     def playing(self) -> bool:
-        """Whether the newest epoch is followed, and another may come."""
+        """Whether the newest epoch is followed, and another one may come."""
         return self.run.looked_at is None and self.run.goes_on
 
     @playing.setter
     def playing(self, playing: bool) -> None:
-        """That is told by where one looks."""
+        """Set by the epoch that is looked at."""
 
     def play(self) -> None:
-        """Follow the newest epoch from now on."""
+        """Follows the newest epoch from now on."""
         self.run.look_at(None)
 
     def pause(self) -> None:
-        """Stay at the epoch that is shown."""
+        """Stays at the epoch that is shown."""
         if self.run.looked_at is None:
             self.run.look_at(self.run.frame().epoch.index)
 
@@ -34,12 +34,12 @@ class Playback(Clock):
             self.look_at(epoch)
 
     def step(self) -> None:
-        """Look at the next epoch that is kept."""
+        """Look at the next recorded epoch."""
         self.pause()
         self._look(1)
 
     def look_at(self, epoch: int | None) -> None:
-        """Look at an epoch and stay there; at the newest, follow on."""
+        """Look at an epoch and stays there; at the newest, follows on."""
         self.run.look_at(self._not_newest(epoch))
 
     def reset(self) -> None:

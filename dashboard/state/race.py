@@ -1,4 +1,4 @@
-"""Race: the store of several optimizers that go down one surface from one start. No Panel here."""
+"""A race: the store of several optimizers that descend one surface from one start."""
 
 import threading
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from engine.recording import Recording
 from engine.training import Epochs
 
 KIND = "race"
-"""What recordings of races say they are of."""
+"""The kind of recording that races are saved as."""
 
 MAX_STEPS = 10_000
 BLOCK = 8
 LAST = 10
-"""A race follows its settings after all controls have: what it refuses comes back to them as a change of its own."""
+"""A race follows its settings after all controls have: what it rejects returns to them as another change."""
 
 SETTLED_STEPS, RECENT_STEPS = 50, 10
-"""Steps that all have to be settled before a race ends, and those in which none may have risen.
+"""Steps for which all have to be settled before a race ends, and those in which no loss may have risen.
 
 At 2.1 / lambda_max a racer may come close to the minimum and leave again.
 """
 
 ROUNDING = 1e-14
-"""How much a loss that rests may rise."""
+"""How much a loss at rest may rise."""
 
 
 @dataclass(frozen=True)
 class RaceFrame:
-    """What one drawing of a race shows: its course, the tracks, and the step that all pictures agree on."""
+    """What one drawing of a race shows: its setup, its history, and the step that all pictures agree on."""
 
     setup: RaceSetup
     history: RaceHistory
@@ -45,7 +45,7 @@ class RaceFrame:
 
     @property
     def heights(self) -> np.ndarray:
-        """(racers,) losses above the lowest; nan for those that have blown up."""
+        """(racers,) losses above the lowest; nan for racers that have diverged."""
         return np.maximum(self.epoch.values - self.setup.lowest, 0)
 
     def next_move(self, place: int) -> np.ndarray:
@@ -63,9 +63,9 @@ class RaceFrame:
 class Race(Store):
     """Several optimizers on one surface: change the `settings` or the start, `advance` it, read its `history`.
 
-    It ends when all racers have settled or blown up, or after 10,000 steps. Every change but the speed's starts afresh;
-    another surface lets go of a start that was chosen for the one before.
-    One thread at a time advances a race; any other may read it or change its settings meanwhile.
+    It ends when all racers have settled or diverged, or after 10,000 steps. Every change but the speed's starts afresh;
+    another surface discards a start that was chosen for the one before. One thread at a time advances a race; any other
+    may read it or change its settings meanwhile.
     """
 
     settings: RaceSettings
@@ -104,12 +104,12 @@ class Race(Store):
         self.message = ""
 
     def resume(self) -> None:
-        """Go on although all have settled; there is nothing left to do for those that have blown up."""
+        """Goes on although all have settled; racers that have diverged stay where they are."""
         if self._history.running.any() and len(self._history) <= MAX_STEPS:
             self._passed, self._ended = True, ""
 
     def fork(self) -> None:
-        """Go on from the step that is looked at: the same way, as long as nothing is changed."""
+        """Goes on from the step that is shown: the same way, as long as nothing is changed."""
         steps = self.frame().epoch.index
         self.look_at(None)
         if steps < self._history[-1].index:
@@ -117,7 +117,7 @@ class Race(Store):
             self.advance(steps)
 
     def recording(self, name: str = "", **notes: Any) -> Recording:
-        """The race as it stands: its settings and how far it has come, which is all it takes to run it again."""
+        """The race as it stands: its settings and the number of steps, which suffice to run it again."""
         with self._lock:
             settings, race_step = self._accepted, self._history[-1]
         return Recording(_as_epochs(race_step), settings=settings, name=name, notes={"kind": KIND, **notes})
@@ -172,7 +172,7 @@ class Race(Store):
             return True
 
     def _verdict(self) -> str:
-        """Why to stop here, empty to go on."""
+        """Why to stop here; empty to go on."""
         tracks, last = self._history, len(self._history) - 1
         running = tracks.running
         if not running.any():
@@ -201,7 +201,7 @@ class Race(Store):
             self.message = ""
 
     def _begin(self) -> bool:
-        """Start afresh, or say why that cannot be and take the change back."""
+        """Start afresh, or says why that is impossible and take the change back."""
         try:
             self._start(RaceSetup.of(self.settings))
         except ValueError as error:
@@ -212,7 +212,7 @@ class Race(Store):
 
 
 def _as_epochs(race_step: RaceStep) -> Epochs:
-    """One lap as what recordings are made of: its points take the parameters' place."""
+    """One step as recordings have it: its points take the place of the parameters."""
     nothing = np.full(1, np.nan)
     return Epochs(
         index=np.array([race_step.index], dtype=np.int64),

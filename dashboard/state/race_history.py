@@ -1,4 +1,4 @@
-"""Tracks: where all racers of a race have been, step by step."""
+"""The history of a race: where all racers have been, step by step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from engine.optimizers import State
 from engine.surfaces import descend
 
 BLOWN_UP = 1e12
-"""A loss this far above the lowest is taken for infinite."""
+"""A loss this far above the lowest counts as infinite."""
 
 
 @dataclass(frozen=True)
 class RaceStep:
-    """Where all racers stand after `index` steps; nan for those that have blown up.
+    """Where all racers are after `index` steps; nan for those that have diverged.
 
-    points   (racers, 2)
-    values   (racers,) losses
-    states   for each racer what its optimizer remembers
+    Attributes:
+        points: (racers, 2).
+        values: (racers,) losses.
+        states: For each racer, the state of its optimizer.
     """
 
     index: int
@@ -48,18 +49,18 @@ class RaceHistory(Sequence[RaceStep]):
 
     def __getitem__(self, i: int) -> RaceStep:
         if not -self._size <= i < self._size:
-            raise IndexError(f"lap {i} of {self._size}; positions go from {-self._size} to {self._size - 1}")
+            raise IndexError(f"step {i} of {self._size}; steps go from {-self._size} to {self._size - 1}")
         i %= self._size
         states = tuple({name: rows[i].copy() for name, rows in state.items()} for state in self._states)
         return RaceStep(i, self._points[i].copy(), self._values[i].copy(), states)
 
     @property
     def running(self) -> np.ndarray:
-        """(racers,) who has not blown up."""
+        """(racers,) which have not diverged."""
         return self._running.copy()
 
     def extend(self) -> None:
-        """One step of every racer that has not blown up."""
+        """Add one step of every racer that has not diverged."""
         row = self._size
         for rows in (self._points, self._values, *(rows for state in self._states for rows in state.values())):
             rows.write(row, np.nan)
@@ -75,7 +76,7 @@ class RaceHistory(Sequence[RaceStep]):
         self._size = row + 1
 
     def points(self, rows: slice) -> np.ndarray:
-        """(k, racers, 2) places at these steps."""
+        """(k, racers, 2) positions at these steps."""
         return self._points[rows].copy()
 
     def heights(self, rows: slice) -> np.ndarray:
@@ -83,13 +84,13 @@ class RaceHistory(Sequence[RaceStep]):
         return np.maximum(self._values[rows] - self._race_setup.lowest, 0)
 
     def settled(self, index: int) -> np.ndarray:
-        """(racers,) since which step each has been within 1e-6 of the lowest loss, as seen at a step; nan if not."""
+        """(racers,) the step since which each has been within 1e-6 of the lowest loss, as seen at a step; else nan."""
         far = ~(self.heights(slice(0, index + 1)) < GOAL)
         since = np.where(far.any(axis=0), index + 1 - np.argmax(far[::-1], axis=0), 0)
         return np.where(far[-1], np.nan, since)
 
     def turns(self, index: int, steps: int = 50) -> np.ndarray:
-        """(racers,) the median cosine between each step and the next over the last ones: 1 straight on, -1 zigzag."""
+        """(racers,) the median cosine between consecutive steps over the last ones: 1 is straight on, -1 a zigzag."""
         moves = np.diff(self.points(slice(max(0, index - steps), index + 1)), axis=0)
         if len(moves) < 2:
             return np.full(moves.shape[1], np.nan)
@@ -99,7 +100,7 @@ class RaceHistory(Sequence[RaceStep]):
 
 
 class _Rows:
-    """Rows of one shape that are added at the end; room grows by doubling."""
+    """Rows of one shape, added at the end; the array grows by doubling."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._rows = np.full((64, *shape), np.nan)
@@ -114,5 +115,5 @@ class _Rows:
 
 
 def _median(columns: np.ndarray) -> np.ndarray:
-    """The median of each column without what is not finite; nan where nothing is."""
+    """The median of each column over its finite numbers; nan where there are none."""
     return np.array([np.median(kept) if len(kept := column[np.isfinite(column)]) else np.nan for column in columns.T])

@@ -1,4 +1,4 @@
-"""Race settings: which surface, from where, and who races; and how a race is looked at."""
+"""The settings of a race, which are its surface, start and racers; and how it is viewed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from engine.optimizers import OPTIMIZERS
 from engine.surfaces import SURFACES
 
 MULTIPLES = (0.1, 0.5, 1.0, 1.9, 1.99, 2.0, 2.01, 2.1)
-"""The learning rates to choose from, in what they are counted in."""
+"""The learning rates to choose from, as multiples of their unit."""
 
 
 class Place(param.List):
@@ -19,7 +19,7 @@ class Place(param.List):
     FARTHEST = 1000.0
 
     def in_words(self) -> str:
-        """What is possible, as the end of a sentence."""
+        """The possible values, as the end of a sentence."""
         return f"two numbers from {-self.FARTHEST:g} to {self.FARTHEST:g}, like [1.5, -1], or [] for the usual start"
 
     def _validate_value(self, val: Any, allow_None: bool) -> None:
@@ -29,7 +29,7 @@ class Place(param.List):
 
 
 class RaceSettings(Choices):
-    """Which surface, from where, and who races: every chosen optimizer at every chosen learning rate."""
+    """The surface, the start, and the racers: every chosen optimizer at every chosen learning rate."""
 
     surface = param.Selector(
         default="quadratic",
@@ -93,7 +93,7 @@ class RaceSettings(Choices):
 
 
 class RaceView(View):
-    """A view of a race: which racers are hidden, and into which one the pictures look."""
+    """A view of a race: which racers are hidden, and which one the pictures examine."""
 
     hidden = param.List(default=[], item_type=str, doc="The names of the racers that are not drawn.")
     racer = param.String(default="", doc="The name of the racer that is looked into; the first where empty.")

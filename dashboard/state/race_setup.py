@@ -1,4 +1,4 @@
-"""Course: the surface, the start and the racers of a race, and what theory predicts of them."""
+"""The setup of a race: its surface, start and racers, and what theory predicts of them."""
 
 import math
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ MAX_RACERS = 8
 COLORS = max(len(OPTIMIZERS), len(MULTIPLES), MAX_RACERS)
 
 GOAL = 1e-6
-"""A racer has settled where its loss is this little above the lowest, and stays so."""
+"""A racer has settled once its loss is, and remains, at most this far above the lowest."""
 
 LADDER = tuple(float(f"{digit}e{power}") for power in range(-4, 2) for digit in (1, 2, 5))
 TRIAL = 300
@@ -27,24 +27,24 @@ TRIAL = 300
 
 FLOW_STEPS = 240
 PARTS = 80
-"""A line of steepest descent is drawn in pieces of the picture's size over this."""
+"""A line of steepest descent is drawn in pieces of the picture's size divided by this."""
 
 HAVE_LIMITS = ("sgd", "momentum", "nesterov", "newton")
-"""The optimizers whose steps are a multiple of the gradient: beyond some learning rate they leave a minimum."""
+"""Optimizers whose steps are a multiple of the gradient: beyond some learning rate they leave a minimum."""
 
 FARTHEST, DETOUR = 20_000, 200
-"""Steps up to which a prediction is counted step by step, and how many more are looked through at least."""
+"""Steps up to which a prediction is counted step by step, and how many more are examined at least."""
 
 OWN_SCALE = "newton"
-"""The optimizer that divides by the curvature itself, so that all curvatures are 1 to it."""
+"""The optimizer that divides by the curvature itself, so that it sees all curvatures as 1."""
 
 SHAPE = ("surface", "condition_number", "angle", "stretch", "standardize")
-"""The settings that the surface depends on."""
+"""The settings on which the surface depends."""
 
 
 @dataclass(frozen=True)
 class Racer:
-    """One optimizer at one learning rate. `color_index` is the place of its color among all."""
+    """One optimizer at one learning rate; `color_index` is the index of its color."""
 
     optimizer: str
     multiple: float
@@ -62,9 +62,9 @@ class Racer:
 class RaceSetup:
     """What is fixed from one fresh start to the next: the surface, the start, the racers.
 
-    Predictions are made for the parabola that the surface is at its minimum. Where it is one they are exact for
+    Predictions are made for the surface's parabola at the minimum. Where the surface is one, they are exact for
     gradient descent, momentum, Nesterov and Newton; elsewhere they hold once a racer is near, and the difference is
-    what there is to see. From where the surface curves down, as on a saddle or a hilltop, there are none.
+    what there is to see. Where the surface curves down at the start, as on a saddle or a hilltop, there are none.
     """
 
     surface: Surface
@@ -76,7 +76,8 @@ class RaceSetup:
     def of(cls, settings: RaceSettings) -> "RaceSetup":
         """The race that the settings describe.
 
-        Raises ValueError when nobody would race, or too many.
+        Raises:
+            ValueError: If it would have no racers, or too many.
         """
         surface = _surface(*(getattr(settings, name) for name in SHAPE))
         start = np.array(settings.start if settings.start else surface.start, dtype=np.float64)
@@ -96,12 +97,12 @@ class RaceSetup:
 
     @cached_property
     def curvature(self) -> LocalCurvature:
-        """The eigenvalues and eigenvectors of the Hessian at the minimum."""
+        """Eigenvalues and eigenvectors of the Hessian at the minimum."""
         return self.surface.curvature(self.goal)
 
     @cached_property
     def is_foreseen(self) -> bool:
-        """Whether anything is predicted from the start: it does not curve down there."""
+        """Whether anything is predicted from the start: the surface does not curve down there."""
         return bool(self.surface.curvature(self.start).eigenvalues[0] > 0)
 
     @property
@@ -110,7 +111,7 @@ class RaceSetup:
         return float(self.curvature.eigenvalues[-1])
 
     def limit(self, optimizer: str) -> float:
-        """The learning rate beyond which it leaves the minimum; nan for those whose steps adapt: they have none."""
+        """The learning rate beyond which an optimizer leaves the minimum; nan for adaptive ones, which have none."""
         if optimizer == OWN_SCALE:
             return 2.0
         return float(build(optimizer, 1.0, self.momentum).edge_of_stability(1.0)) / self.steepest
@@ -118,12 +119,12 @@ class RaceSetup:
     def predicted_steps(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
         """(m,) steps to within 1e-6 of the lowest loss, for good, at each rate (m,); inf for never.
 
-        nan where there is no theory: of optimizers that adapt, and where the surface bends down at the start.
+        nan where there is no theory: for adaptive optimizers, and where the surface curves down at the start.
         """
         return np.array([self._predicted(optimizer, float(rate)) for rate in np.asarray(rates, dtype=np.float64)])
 
     def predicted_heights(self, racer: Racer, steps: np.ndarray) -> np.ndarray:
-        """(k,) the loss above the lowest after these many steps, for gradient descent and Newton; nan for others."""
+        """(k,) the loss above the lowest after these steps, for gradient descent and Newton; nan for others."""
         if racer.optimizer not in ("sgd", OWN_SCALE) or not self.is_foreseen:
             return np.full(len(steps), np.nan)
         return self._heights(racer.optimizer, racer.learning_rate, steps)
@@ -131,8 +132,8 @@ class RaceSetup:
     def flow(self) -> np.ndarray:
         """(k, 2) the line of steepest descent from the start: where infinitely small steps would go.
 
-        In each piece the surface is taken for its parabola, on which the way is known; a narrow valley would throw
-        plain steps of the same length from wall to wall.
+        Each piece is computed on the surface's parabola there, on which the path is known; in a narrow valley, plain
+        steps of the same length would bounce from wall to wall.
         """
         low, high = np.transpose(self.surface.bounds)
         longest = float((high - low).max()) / PARTS
@@ -151,7 +152,7 @@ class RaceSetup:
 
     @cached_property
     def _counted(self) -> dict[tuple[str, float], float]:
-        """The steps that were predicted already."""
+        """The predicted steps, computed once."""
         return {}
 
     def _predicted(self, optimizer: str, rate: float) -> float:
@@ -179,7 +180,7 @@ class RaceSetup:
         return float(np.flatnonzero(~(heights < GOAL)).max(initial=-1) + 1)
 
     def _heights(self, optimizer: str, rate: float, steps: np.ndarray) -> np.ndarray:
-        """(k,) the loss above the lowest after so many steps, on the parabola: what each direction adds."""
+        """(k,) the loss above the lowest after so many steps, on the parabola: the sum over both directions."""
         with np.errstate(all="ignore"):
             distances = [
                 _sequence(first, trace, determinant, steps)
@@ -195,12 +196,12 @@ class RaceSetup:
         return np.ones_like(values) if optimizer == OWN_SCALE else values
 
     def _first(self, optimizer: str, rate: float) -> np.ndarray:
-        """(2,) what the distance along each eigenvector is multiplied by in the first step."""
+        """(2,) the factor by which the first step multiplies the distance along each eigenvector."""
         ahead = 1 + self.momentum if optimizer == "nesterov" else 1.0
         return 1 - ahead * rate * self._curvatures(optimizer)
 
     def _recurrences(self, optimizer: str, rate: float) -> list[tuple[float, float]]:
-        """Along each eigenvector a and b of x(t + 1) = a x(t) - b x(t - 1), which all of these optimizers obey."""
+        """Along each eigenvector, a and b of x(t + 1) = a x(t) - b x(t - 1), which all of these optimizers obey."""
         m, damped = self.momentum, 1 - rate * self._curvatures(optimizer)
         if optimizer == "momentum":
             return [(m + one, m) for one in damped.tolist()]
@@ -210,16 +211,17 @@ class RaceSetup:
 
 
 def build(optimizer: str, learning_rate: float | np.ndarray, momentum: float) -> Optimizer:
-    """An optimizer as it races: Newton's step is undamped."""
+    """An optimizer for a race: Newton's step is undamped."""
     kind, chosen = OPTIMIZERS[optimizer], {"momentum": momentum, "damping": 0.0}
     return kind(learning_rate, **{name: value for name, value in chosen.items() if name in options(kind)})
 
 
 def clouds(stretch: float = 1.0) -> Dataset:
-    """Two round clouds, 100 examples of each class, two standard deviations apart along the diagonal, standardized.
+    """Two round clouds of 100 examples each, two standard deviations apart along the diagonal, standardized.
 
-    The second feature is then multiplied by `stretch`. They overlap, so that the logistic loss has a minimum; the seed
-    is one whose condition number, 2.9, is that of a typical draw. It is of format 1, so that older races stay the same.
+    The second feature is then multiplied by `stretch`. The clouds overlap, so that the logistic loss has a minimum; the
+    seed is one whose condition number, 2.9, is that of a typical draw. It is of format 1, so that older races do not
+    change.
     """
     data = DATASETS["blobs"](n=200, noise=math.sqrt(0.5), seed=SharedSeed(80), classes=2)
     turned = replace(data, x=data.x @ np.array([[1, 1], [-1, 1]]) / math.sqrt(2))
@@ -259,7 +261,7 @@ def _racers(race_setup: RaceSetup, settings: RaceSettings) -> Iterator[Racer]:
 
 
 def _unit(race_setup: RaceSetup, optimizer: str, settings: RaceSettings) -> float:
-    """The learning rate that an optimizer's multiples are counted in."""
+    """The learning rate of which an optimizer's rates are multiples."""
     if settings.counted_in == "given":
         return settings.learning_rate
     if optimizer == OWN_SCALE:
@@ -271,11 +273,10 @@ def _unit(race_setup: RaceSetup, optimizer: str, settings: RaceSettings) -> floa
 
 @lru_cache(maxsize=256)
 def _best_rate(surface: Surface, start: tuple[float, float], optimizer: str, momentum: float) -> float:
-    """The rate of the ladder that settles soonest in a trial, or else comes lowest.
+    """The rate of the ladder that settles first in a trial, or else gets lowest.
 
-    Steps that are divided by the gradient's size are about as long as the rate: for them the ladder ends where one
-    step crosses a quarter of the picture.
-    All rates are tried at once, one row each: what an optimizer does to one number depends on no other.
+    Steps that are divided by the gradient's size are about as long as the rate: for them the ladder ends where one step
+    crosses a quarter of the picture. All rates are tried at once, one row each: optimizers work elementwise.
     """
     longest = np.ptp(surface.bounds, axis=1).max() / 4 if optimizer not in HAVE_LIMITS else np.inf
     rates = np.array([rate for rate in LADDER if rate <= longest])[:, None]
@@ -304,7 +305,7 @@ def _downhill(surface: Surface, point: np.ndarray, longest: float) -> np.ndarray
 
 
 def _roots(a: float, b: float) -> np.ndarray:
-    """(2,) those of z^2 - a z + b."""
+    """(2,) the roots of z^2 - a z + b."""
     root = np.sqrt(complex(a * a / 4 - b))
     return np.array([a / 2 + root, a / 2 - root])
 

@@ -1,4 +1,4 @@
-"""Replay: a training brought to a recorded epoch again, and held to what was recorded on the way. No Panel here."""
+"""A replay trains a run again up to a recorded epoch, and compares it with the recording on the way."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,18 +13,19 @@ UPDATES = 16
 """Updates between two pieces of the work."""
 
 EPOCHS = 32
-"""Epochs of a piece, where each is one update."""
+"""Epochs in a piece, where each is one update."""
 
 ROUNDING = 1e-6
-"""The share of their length by which rounding alone puts weights off from one kept epoch to the next, at most."""
+"""Largest relative difference of weights that rounding alone causes from one recorded epoch to the next."""
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """Where a replay first came to other weights than those recorded.
+    """Where a replay first differed from the recording.
 
-    share      the distance between both, in lengths of the recorded weights
-    remembers  whether the optimizer has a memory, such as a velocity
+    Attributes:
+        share: Distance between both weights, relative to the length of the recorded ones.
+        remembers: Whether the optimizer has a state, such as a velocity.
     """
 
     epoch: int
@@ -32,7 +33,7 @@ class Deviation:
     remembers: bool
 
     def told(self, goal: int) -> str:
-        """As sentences; `goal` is the epoch to go on from."""
+        """The difference as sentences; `goal` is the epoch from which to go on."""
         off = f"by {self.share:.1g} of their length" if np.isfinite(self.share) else "beyond measure"
         if self.share <= ROUNDING:
             why = "This processor rounds otherwise than the one on which this run was recorded"
@@ -45,11 +46,11 @@ class Deviation:
 
 
 class Replay:
-    """Brings a training with the same arguments to where a recorded one was, at one of the epochs that were kept.
+    """Brings a training with the same arguments to one of the recorded epochs of another.
 
-    At every kept epoch on the way the weights are compared with the recorded ones, bit for bit. They differ on another
-    kind of processor: from there on the training is put back on the recorded weights at every kept epoch. So it ends
-    at these exactly, and what the optimizer remembers is off only by what rounding does from one kept epoch to the
+    At every recorded epoch on the way the weights are compared with the recorded ones, bit for bit. They differ on
+    another kind of processor: from there on the training takes over the recorded weights at every recorded epoch. So it
+    ends at exactly these, and the optimizer's state is off only by what rounding does from one recorded epoch to the
     next. The order of minibatches is the same everywhere.
     """
 
@@ -81,10 +82,11 @@ class Replay:
                 training.restore(before)
 
     def _hold(self, kept: Epochs, replayed: np.ndarray) -> bool:
-        """Compare the weights of some kept epochs, of which the training may be at the last; False for: not so fast.
+        """Compares the weights of some recorded epochs, of which the training is at the last at most; False for: not so
+        fast.
 
-        Where they differ, the training takes over those that were recorded. That needs it to be at this very epoch, so
-        that the way there has to be gone again in shorter steps if it leads across others.
+        Where they differ, the training takes over the recorded ones. It has to be at this very epoch for that, so if
+        the way there crosses others it has to be repeated in shorter steps.
         """
         differ = [a.tobytes() != b.tobytes() for a, b in zip(kept.parameters, replayed, strict=False)]
         if not any(differ):

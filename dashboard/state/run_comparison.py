@@ -10,9 +10,9 @@ from engine.options import options
 
 
 def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
-    """By name, the settings in which runs differ, a value for each run; None where it has no such setting.
+    """By name, the settings in which runs differ, with a value for each run; None where a run has no such setting.
 
-    What changes nothing is left out: the speed, the stop rules, and the options of an optimizer, dataset and so on that
+    Settings without effect are left out: the speed, the stop rules, and options of an optimizer, dataset and so on that
     a run does not use.
     """
     used = [{name: value for name, value in one.items() if _counts(name, one)} for one in settings]
@@ -22,7 +22,7 @@ def differences(settings: Sequence[Mapping[str, Any]]) -> dict[str, tuple]:
 
 
 def _counts(name: str, settings: Mapping[str, Any]) -> bool:
-    """Whether a setting has anything to do with what is computed."""
+    """Whether a setting affects what is computed."""
     if name in ASIDE:
         return False
     if name not in OPTIONS or "surface" in settings:

@@ -1,4 +1,4 @@
-"""Settings: every choice a person has, with its bounds, unit and meaning. No Panel here.
+"""Settings: every choice of a run, with its bounds, unit and meaning.
 
 The families of the engine fill the menus, and their `Range`d fields become parameters, so that a new optimizer or
 dataset brings its own controls along.
@@ -29,15 +29,15 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
 MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
 MOST_CURVED = 600
-"""Parameters an optimizer may have that solves for the Hessian at every step: about 15 ms each."""
+"""Most parameters for an optimizer that solves for the Hessian at every step: about 15 ms each."""
 
 COMMON = ("n", "noise")
 ENOUGH = 20
-"""So many examples any dataset can draw, whatever its options."""
+"""As many examples as any dataset can draw, whatever its options."""
 
 
 def family_options(families: Iterable[Mapping[str, Callable]]) -> dict[str, Option]:
-    """Every option of every member; the first member that has it gives its default."""
+    """Every option of every member; the first member that has it sets its default."""
     found: dict[str, Option] = {}
     for family in families:
         for member in family.values():
@@ -52,7 +52,7 @@ class Widths(param.List):
     """A list of hidden layer widths, each a whole number of units."""
 
     def in_words(self) -> str:
-        """What is possible, as the end of a sentence."""
+        """The possible values, as the end of a sentence."""
         return f"a list of at most {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}, like [16, 16]"
 
     def _validate_value(self, val: Any, allow_None: bool) -> None:
@@ -67,21 +67,21 @@ class Widths(param.List):
 
 
 class Digest(param.String):
-    """The digest of a table, or nothing."""
+    """The digest of a table, or empty."""
 
     def __init__(self, default: str = "", **params: Any) -> None:
         super().__init__(default=default, regex=f"^({DIGEST.pattern})?$", **params)
 
     def in_words(self) -> str:
-        """What is possible, as the end of a sentence."""
+        """The possible values, as the end of a sentence."""
         return "sixteen of the signs 0-9 and a-f, or nothing"
 
 
 class Settings(Choices):
-    """What is to be trained, on what and how.
+    """What to train, on what and how.
 
-    The same settings give the same run: on the same kind of processor bit for bit, on another one but for rounding,
-    which a run at the edge of stability makes large.
+    Equal settings give equal runs: bit for bit on the same kind of processor, on another one up to rounding, which a
+    run at the edge of stability magnifies.
     """
 
     dataset = param.Selector(default="moons", objects=[*DATASETS, OWN], doc="The examples to learn from.")
@@ -194,7 +194,7 @@ class Settings(Choices):
     )
 
     def __init__(self, **choices: Any) -> None:
-        """Options that are not given take the default of the optimizer or dataset (and so on) they belong to."""
+        """Options that are not given take the default of the optimizer, dataset and so on to which they belong."""
         self._table: Table | None = None
         super().__init__(**choices)
         self._adopting = True
@@ -203,7 +203,7 @@ class Settings(Choices):
 
     @property
     def task(self) -> str:
-        """`binary`, `classes` or `regression`: what the dataset, with its options, asks for."""
+        """`binary`, `classes` or `regression`, depending on the dataset and its options."""
         if self.dataset == OWN:
             return self.table().task if self.own in TABLES else "binary"
         return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).task
@@ -215,11 +215,11 @@ class Settings(Choices):
 
     @property
     def data_from(self) -> int:
-        """The number that data and split come from."""
+        """The seed of data and split."""
         return self.seed if self.data_seed < 0 else self.data_seed
 
     def draws(self, number: int) -> int:
-        """A number as the seed that runs of this format draw from."""
+        """A number as the seed from which runs of this format draw."""
         return seeded(number, self.format)
 
     def renew(self, seed: int) -> None:
@@ -233,16 +233,18 @@ class Settings(Choices):
     def examples(self) -> Dataset:
         """All examples, before any are held out.
 
-        Raises ValueError for data of one's own that are not known here.
+        Raises:
+            ValueError: If they are a user's own and not known here.
         """
         if self.dataset == OWN:
             return self.table().dataset()
         return self.build("dataset", n=self.n, noise=self.noise, seed=self.draws(self.data_from))
 
     def table(self) -> Table:
-        """All examples as a table; those of one's own as they were brought.
+        """All examples as a table; a user's own ones unchanged.
 
-        Raises ValueError for data of one's own that are not known here.
+        Raises:
+            ValueError: If they are a user's own and not known here.
         """
         if self.dataset != OWN:
             return Table.of(self.examples())
@@ -253,9 +255,11 @@ class Settings(Choices):
         return self._table
 
     def take(self, table: Table, **changes: Any) -> list[str]:
-        """Learn from a table from now on; what else had to change for it, as sentences.
+        """Learns from a table from now on; returns what else had to change for it, as sentences.
 
-        changes: other settings that are to change at the same time
+        Args:
+            table: The data.
+            **changes: Other settings to change at the same time.
         """
         said, rows = [], len(table.x)
         if self.batch_size > rows - round(self.validation * rows):
@@ -265,7 +269,7 @@ class Settings(Choices):
         return said
 
     def losses(self) -> list[str]:
-        """The losses that go with the task's output and its answers: labels for classes, values for a regression."""
+        """The losses that suit the task's output and its answers: labels for classes, values for a regression."""
         output = OUTPUTS[self.output]
         return [name for name, loss in LOSSES.items() if self.output in loss.outputs and loss.labels(output) is output]
 
@@ -279,7 +283,7 @@ class Settings(Choices):
         return FAMILIES[choice][getattr(self, choice)](**arguments, **self.options(choice))
 
     def restore(self, values: Mapping[str, Any]) -> None:
-        """Go back to values that were there before, all of them as they were."""
+        """Return to earlier values, all of them at once."""
         self._adopting = False
         try:
             super().restore(values)
@@ -288,7 +292,7 @@ class Settings(Choices):
 
     @classmethod
     def from_query(cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None) -> tuple[Self, list[str]]:
-        """The choices that a link asks for. One that names a seed and no format is older than formats: it is of 1."""
+        """The choices that a link asks for. A link with a seed but no format is older than formats, and of format 1."""
         settings, problems = super().from_query(_with_format(query), defaults)
         if settings.dataset == OWN and settings.own not in TABLES:
             problems.append(f"own={settings.own} means data that are not known here: load their file; these are moons")
@@ -305,7 +309,7 @@ class Settings(Choices):
             self._adopt([event.name for event in events if event.name in FAMILIES], {event.name for event in events})
 
     def _adopt(self, chosen: Iterable[str], given: Container[str]) -> None:
-        """Let what was newly chosen bring its own defaults along, and its loss, except where they are given."""
+        """Adopts the defaults of what was newly chosen, and its loss, except where they are given."""
         members = [FAMILIES[name][getattr(self, name)] for name in chosen if getattr(self, name) in FAMILIES[name]]
         defaults = {name: option.default for member in members for name, option in options(member).items()}
         with param.parameterized.batch_call_watchers(self):
@@ -318,7 +322,7 @@ class Settings(Choices):
 
 
 def _with_format(query: Mapping[str, str]) -> Mapping[str, str]:
-    """The link with the format of its chance: the first where it has a seed and says nothing else."""
+    """The link with its format: 1 where it has a seed and names no format."""
     if "seed" not in query or "format" in query:
         return query
     try:
@@ -347,4 +351,4 @@ for _name, _option in OPTIONS.items():
 LIVE = frozenset(
     ["batch_size", "l1", "l2", "schedule", "speed", "stop_epoch", "stop_loss", "stop_plateau"]
 ) | frozenset(family_options([OPTIMIZERS, SCHEDULES]))
-"""What changes the running run in place; everything else starts it afresh."""
+"""Settings that change the running run in place; all others start it afresh."""

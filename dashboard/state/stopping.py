@@ -1,4 +1,4 @@
-"""Stop rule: when a run pauses by itself."""
+"""Stop rules decide when a run pauses by itself."""
 
 import numpy as np
 
@@ -7,19 +7,24 @@ from engine.training import Epoch, Epochs
 
 
 class StopRule:
-    """When to pause by itself: at an epoch, at a loss, or on a plateau."""
+    """When to pause: at an epoch, at a loss, or on a plateau."""
 
     FALL = 1e-3
 
     def __init__(self, settings: Settings, passed: Epoch | None = None) -> None:
-        """passed: an epoch whose goals, where already reached, do not count again."""
+        """Read the rule in the settings.
+
+        Args:
+            settings: Those of the run.
+            passed: An epoch; goals that it has reached already do not count again.
+        """
         self._epoch, self._loss, self._patience = settings.stop_epoch, settings.stop_loss, settings.stop_plateau
         self._passed = passed
         self._best = np.inf
         self._best_epoch = passed.index if passed else 0
 
     def verdict(self, block: Epochs) -> str:
-        """Why to stop after this block, empty to go on. With a loss or plateau to look for, a block is one epoch."""
+        """Why to stop after this block; empty to go on. With a loss or plateau as a goal, a block is one epoch."""
         newest, passed = block[-1], self._passed
         if self._epoch and newest.index >= self._epoch and not (passed and passed.index >= self._epoch):
             return f"stopped at epoch {newest.index:,}, where it was to stop; Play goes on"

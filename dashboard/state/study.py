@@ -1,4 +1,4 @@
-"""Study: several variants of one run, each trained from many seeds, beside the run itself. No Panel here."""
+"""A study trains several variants of one run, each from many seeds, alongside the run itself."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -21,7 +21,7 @@ FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "d
 """Settings on which a study does not depend; the data's own seed is looked up."""
 
 POINTS = 200
-"""Epochs recorded of each run, evenly spaced; of the first such space all."""
+"""Epochs recorded of each run, evenly spaced; of the first such interval all."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ class Plan:
 class Result:
     """What is known of one variant: its runs by seed, and what was recorded of each.
 
-    settings    those of the run with the first seed
-    index       (k,) the recorded epochs
-    loss, accuracy, validation_loss   (runs, k); a run that has diverged has infinite loss from there on
-    gradient_norms, weight_norms   (runs, k, layers)
-    parameters  (runs, n_parameters) at the newest epoch
+    Attributes:
+        settings: Those of the run with the first seed.
+        index: (k,) the recorded epochs.
+        loss: (runs, k), like `accuracy` and `validation_loss`; a run that has diverged has infinite loss from there on.
+        gradient_norms: (runs, k, layers), like `weight_norms`.
+        parameters: (runs, n_parameters) at the newest epoch.
     """
 
     label: str
@@ -61,19 +62,19 @@ class Result:
         return len(self.loss)
 
     def row(self, epoch: int) -> int:
-        """Where in `index` the newest recorded epoch not after this one is."""
+        """The place in `index` of the newest recorded epoch not after this one."""
         return max(0, int(np.searchsorted(self.index, epoch, side="right")) - 1)
 
     def quantiles(self, *shares: float, of: str = "loss") -> np.ndarray:
-        """(shares, k, ...) of one of the columns over the runs: nearest ranks, so that infinities stay infinite."""
+        """(shares, k, ...) quantiles of a column over the runs: nearest ranks, so that infinities stay infinite."""
         return np.quantile(getattr(self, of), shares, axis=0, method="nearest")
 
 
 class Study(Companion):
-    """The runs of a plan, trained together on all cores; `results` grow from coarse to fine while they are.
+    """The runs of a plan, trained together on all cores; `results` grow from coarse to fine meanwhile.
 
-    All variants share data and settings with the page's run, but for what each changes; seed k of one variant draws
-    like seed k of another. What was computed once in this process is remembered for everybody.
+    All variants share data and settings with the page's run, except for what each changes; seed k of one variant draws
+    the same numbers as seed k of another. Results computed once in this process are shared by everybody.
     """
 
     seeds = param.Integer(
@@ -98,7 +99,7 @@ class Study(Companion):
         return bool(self._job and self._job.busy)
 
     def start(self, settings: Settings) -> None:
-        """Compute for these settings, unless that is known or under way."""
+        """Compute for these settings, unless the results are known or under way."""
         key = self.key(settings)
         if key == self._key and (self.busy or self.progress == 1):
             return
@@ -112,28 +113,28 @@ class Study(Companion):
         self.on_change()
 
     def follow(self, settings: Settings) -> None:
-        """Start anew if these settings ask for it and it has ever been started."""
+        """Start anew if these settings require it and the study has ever been started."""
         if self._key is not None:
             self.start(settings)
 
     def cancel(self) -> None:
-        """Stop; what there is stays."""
+        """Stops; the results so far stay."""
         if self._job:
             self._job.drop()
         self._job = None
 
     def is_of(self, settings: Settings) -> bool:
-        """Whether the results are of such settings."""
+        """Whether the results belong to such settings."""
         return self._key == self.key(settings)
 
     def key(self, settings: Settings) -> Hashable:
-        """All that the results depend on."""
+        """Everything on which the results depend."""
         changed = {name for changes in self.plan.variants.values() for name in changes}
         fixed = {name: text for name, text in settings.query().items() if name not in FREE | changed}
         return id(self.plan), self.seeds, self.epochs, settings.data_from, tuple(fixed.items())
 
     def settings_of(self, settings: Settings, label: str, seed: int = 0) -> dict[str, Any]:
-        """The settings of one of the runs: given to a run of its own here it does the same, bit for bit."""
+        """The settings of one of the runs: a run of its own with these does the same, bit for bit."""
         single = Settings(**settings.values())
         changes = {**self.plan.variants[label], "seed": seed, "data_seed": settings.data_from}
         single.param.update(**changes)
@@ -141,7 +142,7 @@ class Study(Companion):
         return single.values()
 
     def pieces(self, settings: Settings, executor: Executor | None = None) -> Iterator[object]:
-        """Compute, in pieces; without an executor in this process."""
+        """The computation, in pieces; without an executor in this process."""
         key = self.key(settings)
         parts = [_Part(label, self.settings_of(settings, label), self.seeds) for label in self.plan.variants]
         results: dict[str, Result] = {}
@@ -202,7 +203,7 @@ class _Part:
         }
 
     def train(self, stop: int, last: int, executor: Executor | None) -> Iterator[object]:
-        """Train from where it is to an epoch, in pieces."""
+        """Train on to an epoch, in pieces."""
         if self._ensemble is None:
             every = max(1, last // POINTS)
             self._early, self._ensemble = (Ensemble(**self._arguments, every=each) for each in (1, every))
@@ -216,7 +217,7 @@ class _Part:
         self.done = stop
 
     def result(self) -> Result:
-        """What there is now, as copies."""
+        """The results so far, as copies."""
         names = ("loss", "accuracy", "validation_loss", "gradient_norms", "weight_norms")
         return Result(
             label=self.label,
@@ -235,7 +236,7 @@ class _Part:
 
 @cache
 def _workers() -> Executor:
-    """The processes that all studies of this one share."""
+    """The processes that all studies in this one share."""
     return processes()
 
 

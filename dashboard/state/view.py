@@ -1,4 +1,4 @@
-"""View: what a visitor has picked to look at. No Panel here."""
+"""A view is what a user has picked to look at."""
 
 import param
 

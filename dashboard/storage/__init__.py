@@ -1,1 +1,1 @@
-"""Files in the laboratory's folder: kept runs, the journal and tables of one's own."""
+"""Files in the laboratory's folder: archived runs, the journal and a user's own tables."""

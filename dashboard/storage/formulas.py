@@ -1,13 +1,13 @@
-"""Formulas: what a spreadsheet would compute, written so that it is text there and read as what it was. No Panel here.
+"""Cells that a spreadsheet would compute are written so that it shows them as text, and are read back unchanged.
 
-A ' before a text says "this is text" to spreadsheets. What begins with such marks itself gets one more, so that taking
-one off gives back exactly what was written.
+A ' before a text says "this is text" to spreadsheets. A text that itself begins with such marks gets one more, so that
+removing one gives back exactly what was written.
 """
 
 import re
 
 STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a cell begins with that a spreadsheet computes, those as wide as Chinese letters too."""
+"""First characters of cells that a spreadsheet computes, the full-width ones of Chinese text included."""
 
 NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.ASCII)
 MARK = "'"
@@ -19,7 +19,7 @@ def guarded(text: str) -> str:
 
 
 def unguarded(cell: str) -> str:
-    """The text that a cell was written for."""
+    """The text for which a cell was written."""
     return cell[1:] if cell.startswith(MARK) and _is_computed(cell.lstrip(MARK)) else cell
 
 

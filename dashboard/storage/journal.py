@@ -1,11 +1,11 @@
-"""Journal: a learner's notes next to the runs, one Markdown file each, in a folder that several share. No Panel here.
+"""The journal keeps a learner's notes next to the runs, one Markdown file each, in a folder that several may share.
 
     journal = Journal()
-    key = journal.begin({"run": kept.id, "name": kept.name, "epoch": kept.epoch})
+    key = journal.begin({"run": archived.id, "name": archived.name, "epoch": archived.epoch})
     entry = journal.read(key)
     journal.write(replace(entry, title="It dies", texts={"learned": "A bias of -5 is too much."}))
 
-Other processes and people with an editor change the files at the same time: nothing of theirs is overwritten.
+Other processes, and people with an editor, may change the files at the same time: none of their changes is overwritten.
 """
 
 import hashlib
@@ -30,24 +30,24 @@ except ImportError:  # Windows has none; there two processes that save one entry
     fcntl = None
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""When an entry was begun."""
+"""The id of an entry: the moment when it was begun."""
 
 LIMIT = 100_000
-"""The most bytes of an entry's file."""
+"""Largest file of an entry, in bytes."""
 
 IN_TRASH = 20
 LEFT_OVER = 24 * 3600
-"""Seconds after which a file that was never finished is taken for one of a process that was killed."""
+"""Seconds after which an unfinished file counts as left behind by a process that was killed."""
 
 LOCK_TIMEOUT_S = 2.0
 """Seconds to wait while another process writes."""
 
 Mark = tuple[str, int, int, int]
-"""An entry's id, and what is different of its file when that was replaced."""
+"""An entry's id, and what identifies a version of its file."""
 
 
 class JournalError(ValueError):
-    """What could not be done with an entry, why, and what to do: sentences for the page. Nothing was lost by it."""
+    """What could not be done with an entry, why, and what to do, in sentences for the page. Nothing was lost."""
 
 
 class OvertakenError(JournalError):
@@ -57,10 +57,11 @@ class OvertakenError(JournalError):
 class Journal:
     """The entries in a folder, as one session sees and writes them.
 
-    All methods raise JournalError, with a sentence for whoever asked, when the folder cannot be read or written to,
-    and for an id that is none.
+    All methods raise JournalError, with a sentence for the user, if the folder cannot be read or written, or if an id
+    is not an entry's.
 
-    folder: whose `journal` and `trash` they are; `home()` without one.
+    Args:
+        folder: The folder that holds `journal` and `trash`; by default `home()`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -73,8 +74,8 @@ class Journal:
         self._written: dict[str, str] = {}
 
     def stamp(self) -> tuple[Mark, ...]:
-        """Something that is different after anybody has begun, changed or deleted an entry."""
-        with self._told("The journal cannot be read"):
+        """A value that changes after anybody has begun, changed or deleted an entry."""
+        with self._sentences("The journal cannot be read"):
             try:
                 with os.scandir(self._entries) as files:
                     return tuple(sorted(_mark(file) for file in files if _is_entry(file)))
@@ -82,7 +83,7 @@ class Journal:
                 return ()
 
     def entries(self, search: str = "") -> list[Entry]:
-        """The entries in which all these words are, the newest first. Only files that have changed are read again."""
+        """The entries that contain all these words, newest first. Only files that have changed are read again."""
         self._found = {mark: self._found.get(mark) or self._look(mark[0]) for mark in self.stamp()}
         self.problems = {f"{mark[0]}.md": why for mark, why in self._found.items() if isinstance(why, str)}
         entries = [entry for entry in self._found.values() if isinstance(entry, Entry)]
@@ -108,10 +109,14 @@ class Journal:
         return replace(entry, changed=_local(changed), stamp=_stamp(content))
 
     def begin(self, pin: Pin | Mapping[str, Any] | None = None) -> str:
-        """The id of a new entry with this run pinned to it; without one, of the newest if that is still blank.
+        """Begin an entry with this run pinned to it, and return its id.
 
-        pin: if it is no Pin, what makes one: {"run", "name", "epoch", "link"}, of which the first two are needed.
-        Raises ValueError when it is none.
+        Args:
+            pin: The run, as a `Pin` or as {"run", "name", "epoch", "link"}, of which the first two are needed. Without
+                one, the newest entry is used again if it is still blank.
+
+        Raises:
+            ValueError: If `pin` is neither.
         """
         newest = next(iter(self.entries()), None)
         if pin is None and newest and newest.blank:
@@ -120,13 +125,15 @@ class Journal:
         return self.write(Entry(_new_id(), pins=pins)).id
 
     def write(self, entry: Entry) -> Entry:
-        """Save an entry; it as it is in its file then. One that was deleted meanwhile is there again.
+        """Save an entry, and return it as it is in its file then. One that was deleted meanwhile is created again.
 
-        Raises OvertakenError when anybody else has changed it since it was read, and JournalError when it is too long.
+        Raises:
+            OvertakenError: If somebody else has changed the entry since it was read; see `write_beside`.
+            JournalError: If it is too long.
         """
         content = _content(entry)
         path = self._place(self._entries, entry.id)
-        with self._told("The entry was not saved"), self._alone():
+        with self._sentences("The entry was not saved"), self._alone():
             present = _bounded(path) if path.exists() else content
             ours = entry.stamp, self._written.get(entry.id), _stamp(content)
             if _stamp(present) not in ours:
@@ -137,14 +144,14 @@ class Journal:
         return self.read(entry.id)
 
     def write_beside(self, entry: Entry) -> Entry:
-        """Save an entry that was overtaken as a new one, so that both are kept."""
+        """Save an entry that was overtaken as a new one, so that both versions are kept."""
         title = f"{(entry.title or 'Untitled')[: MAX_TITLE_LENGTH - 20]} (my version)"
         return self.write(replace(entry, id=_new_id(), title=title, created="", stamp=""))
 
     def delete(self, key: str) -> None:
-        """Move an entry into the trash, from where `restore` brings it back while the last 20 are there."""
+        """Move an entry into the trash, from which `restore` brings it back; the trash holds the last 20."""
         path = self._place(self._entries, key)
-        with self._told("The entry was not deleted"), self._alone():
+        with self._sentences("The entry was not deleted"), self._alone():
             if not path.exists():
                 raise JournalError(f"There is no entry {key}; it may have been deleted elsewhere.")
             self._trash.mkdir(parents=True, exist_ok=True)
@@ -152,18 +159,19 @@ class Journal:
             self._empty_trash()
 
     def restore(self, key: str) -> None:
-        """Take a deleted entry back; one that is there again stays as it is."""
+        """Restore a deleted entry; one that exists again stays as it is."""
         thrown, path = self._place(self._trash, key), self._place(self._entries, key)
-        with self._told("The entry was not brought back"), self._alone():
+        with self._sentences("The entry was not brought back"), self._alone():
             if not path.exists() and not thrown.exists():
                 raise JournalError(f"The entry {key} is no longer in the trash, which keeps the last {IN_TRASH}.")
             if not path.exists():
                 os.replace(thrown, path)
 
     def export(self, address: str = "") -> str:
-        """All entries as one Markdown text, the newest first, with a table of contents.
+        """All entries as one Markdown text, newest first, with a table of contents.
 
-        address: of the laboratory, so that the links of pinned runs lead there.
+        Args:
+            address: URL of the laboratory, so that the links of pinned runs lead there.
         """
         entries = self.entries()
         contents = [
@@ -173,7 +181,7 @@ class Journal:
         return "\n\n".join(["# Journal", "\n".join(contents) or "Nothing has been written yet.", *chapters])
 
     def _place(self, folder: Path, key: str) -> Path:
-        """Where an entry of that id would be."""
+        """The path of the entry with this id."""
         if not isinstance(key, str) or not ID.fullmatch(key):
             raise JournalError(f"{str(key)[:MAX_TITLE_LENGTH]!r} is no entry; an id looks like 20261123-190000-ab12cd.")
         return folder / f"{key}.md"
@@ -186,21 +194,21 @@ class Journal:
             return str(error)
 
     def _empty_trash(self) -> None:
-        """Keep what came last."""
+        """Keep only the newest files in the trash."""
         thrown = [path for path in self._trash.glob("*.md") if ID.fullmatch(path.stem)]
         for path in sorted(thrown, key=lambda path: path.stat().st_ctime_ns, reverse=True)[IN_TRASH:]:
             path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Clear away what a killed process has left."""
+        """Delete what a killed process has left behind."""
         with suppress(OSError):
             for path in self._entries.glob(".*.part"):
                 if path.stat().st_mtime < time.time() - LEFT_OVER:
                     path.unlink(missing_ok=True)
 
     @contextmanager
-    def _told(self, failure: str) -> Iterator[None]:
-        """What the system refuses in the body is said as what has failed, why, and where."""
+    def _sentences(self, failure: str) -> Iterator[None]:
+        """Turn a refusal by the system within the context into what has failed, why, and where."""
         try:
             yield
         except OSError as error:
@@ -208,7 +216,7 @@ class Journal:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other process or session is in such a body meanwhile; the system ends that for one that is killed."""
+        """Lock out all other processes and sessions; the system releases the lock of a process that is killed."""
         self._entries.mkdir(parents=True, exist_ok=True)
         self._sweep()
         with (self._entries / ".lock").open("ab") as lock:
@@ -218,9 +226,9 @@ class Journal:
 
 
 def _take(lock: BinaryIO) -> None:
-    """Have a lock until its file is closed; where the file system knows none, go on without.
+    """Take a lock until its file is closed; goes on without where the file system has no locks.
 
-    The server answers nobody meanwhile, so it does not wait for ever for a process that was stopped amid writing.
+    The server answers nobody meanwhile, so it does not wait for ever for a process that was stopped while writing.
     """
     until = time.monotonic() + LOCK_TIMEOUT_S
     while True:
@@ -235,9 +243,10 @@ def _take(lock: BinaryIO) -> None:
 
 
 def _content(entry: Entry) -> bytes:
-    """An entry's file.
+    """The content of an entry's file.
 
-    Raises JournalError when it is too long.
+    Raises:
+        JournalError: If it is too long.
     """
     content = entry.markdown().encode()
     if len(content) > LIMIT:
@@ -253,7 +262,7 @@ def _content(entry: Entry) -> bytes:
 
 
 def _bounded(path: Path) -> bytes:
-    """A file's content, or a little more of it than an entry may have."""
+    """A file's content, up to a little more than an entry may have."""
     with path.open("rb") as file:
         return file.read(LIMIT + 1)
 
@@ -272,7 +281,7 @@ def _title(entry: Entry) -> str:
 
 
 def _new_id() -> str:
-    """When, to the microsecond, so that ids come in the order of time; and chance."""
+    """The time to the microsecond, so that ids sort by time, and random digits."""
     now = datetime.now()
     return f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{uuid.uuid4().hex[0]}"
 

@@ -1,4 +1,4 @@
-"""Entry: a page of the journal, as a person writes it and as one Markdown file. No Panel here.
+"""A journal entry, as a person writes it and as one Markdown file.
 
     # Why the deep one stands still
 
@@ -12,8 +12,8 @@
 
     The gradient is gone after three layers.
 
-The file may be edited by hand. A line that an entry has no place for is kept: under a heading of the template it
-belongs to that text, before the first one it stands under the title.
+The file may be edited by hand. A line that fits nowhere in an entry is preserved: under a heading of the template it
+belongs to that text, before the first heading it stands under the title.
 """
 
 import re
@@ -40,15 +40,15 @@ SECTIONS = {
     "prior": Section("Connections to prior work", "A lecture, a paper or an earlier entry that agrees, or does not."),
     "open": Section("Open questions", "What you cannot explain yet, and the run that would tell."),
 }
-"""The template, in the order of reading."""
+"""The template, in reading order."""
 
 PINNED = "Pinned runs"
 MAX_TITLE_LENGTH = 200
-"""Letters of a title, and of a run's name."""
+"""Longest title, and longest name of a run."""
 
 KEYS = {section.heading.casefold(): name for name, section in SECTIONS.items()} | {PINNED.casefold(): "pins"}
 HEADING = re.compile(rf"(\\*)##[ \t]+({'|'.join(KEYS)})[ \t]*#*[ \t]*", re.IGNORECASE | re.ASCII)
-"""A heading of the template; such a line in a text has a backslash before it, and one more for each it had."""
+"""A heading of the template; such a line within a text gets a backslash in front, one more than it had."""
 
 BEGUN = re.compile(r"<!-- Descent Lab journal entry, begun ([0-9T:.+-]+) -->")
 LINK = re.compile(r"\?[A-Za-z0-9%&=+_.~-]{0,4000}")
@@ -58,18 +58,20 @@ PIN = re.compile(
     r"(?: at epoch ([0-9]{1,15}))?\s*"
 )
 MARKS = re.compile(r"([\\`*_\[\]<>])")
-"""Characters that mean something in the midst of a line of Markdown."""
+"""Characters with a meaning in the middle of a line of Markdown."""
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A kept run that an entry speaks of.
+    """An archived run that an entry refers to.
 
-    run    the id under which it is kept
-    epoch  its last one
-    link   the query by which it opens; without any, "?run=" and the id
+    Attributes:
+        run: Its id in the archive.
+        epoch: Its last epoch.
+        link: The query that opens it; without one, "?run=" and the id.
 
-    Raises ValueError for a link that does not open that run.
+    Raises:
+        ValueError: If the link does not open that run.
     """
 
     run: str
@@ -87,20 +89,22 @@ class Pin:
 
     @property
     def markdown(self) -> str:
-        """Its line in an entry."""
+        """The pin's line in an entry."""
         return f"- [{in_a_line(self.name)}]({self.link}) at epoch {self.epoch}"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A page of the journal. Two are equal when they say the same.
+    """An entry of the journal. Two are equal if they say the same.
 
-    texts    by the names in `SECTIONS`
-    opening  what stands under the title, before the first heading of the template
-    created  and `changed` are times in ISO 8601
-    stamp    of the file it was read from; empty where there was none
+    Attributes:
+        texts: By the names in `SECTIONS`.
+        opening: What stands under the title, before the first heading of the template.
+        created: When it was begun, in ISO 8601, like `changed`.
+        stamp: Identifies the version of the file it was read from; empty where there was none.
 
-    Raises ValueError for a text with no place in the template.
+    Raises:
+        ValueError: If a text has no place in the template.
     """
 
     id: str
@@ -123,7 +127,7 @@ class Entry:
 
     @classmethod
     def from_markdown(cls, key: str, text: str) -> Self:
-        """The entry of that id that a file says, also after a person has edited it."""
+        """Read the entry with that id from its file, also after a person has edited it."""
         opening: list[str] = []
         parts: dict[str, list[str]] = {}
         lines = opening
@@ -139,7 +143,11 @@ class Entry:
         return cls(key, title, texts, pins, "\n".join([_cleaned("\n".join(opening)), *others]), created)
 
     def markdown(self, empty: bool = True) -> str:
-        """The entry as a file that reads well by itself. empty: with headings that nothing stands under, to fill in."""
+        """The entry as a file that reads well by itself.
+
+        Args:
+            empty: Whether to include headings without a text, to be filled in.
+        """
         begun = f"<!-- Descent Lab journal entry, begun {self.created} -->" if self.created else ""
         pins = "\n".join(pin.markdown for pin in self.pins)
         parts = [f"# {self.title}".rstrip(), begun, _escaped(self.opening), f"## {PINNED}\n\n{pins}" if pins else ""]
@@ -149,7 +157,7 @@ class Entry:
         return "\n\n".join(filter(None, parts)) + "\n"
 
     def chapter(self) -> str:
-        """The entry as a part of a longer text: every heading a level deeper, and something to link to above it."""
+        """The entry as a part of a longer text: every heading a level deeper, with an anchor above it."""
         whole = replace(self, title=self.title or "Untitled").markdown(empty=False)
         lines, fenced = whole.split("\n"), False
         for i, line in enumerate(lines):
@@ -165,7 +173,7 @@ class Entry:
 
     @property
     def words(self) -> str:
-        """All of it that can be searched."""
+        """All of its searchable text."""
         return "\n".join([self.title, self.opening, *self.texts.values(), *(pin.name for pin in self.pins)])
 
 
@@ -175,12 +183,12 @@ def one_line(text: str) -> str:
 
 
 def in_a_line(text: str) -> str:
-    """A text as Markdown that shows it as it is, in the midst of a line."""
+    """A text as Markdown that shows it unchanged in the middle of a line."""
     return MARKS.sub(r"\\\1", text)
 
 
 def _top(lines: list[str]) -> tuple[str, str, list[str]]:
-    """Title and time in the lines before the first heading of the template, and what else is there."""
+    """Title and time in the lines before the first heading of the template, and the rest of these lines."""
     title, created, others = None, "", []
     for line in lines:
         begun = BEGUN.fullmatch(line.strip())
@@ -194,7 +202,7 @@ def _top(lines: list[str]) -> tuple[str, str, list[str]]:
 
 
 def _pins(lines: list[str]) -> tuple[tuple[Pin, ...], list[str]]:
-    """The runs that the lines of a list tell, and the lines that tell something else."""
+    """The runs in the lines of a list, and the lines that are something else."""
     pins, others = [], []
     for line in filter(str.strip, lines):
         pin = _pin(line)
@@ -219,12 +227,12 @@ def _run_of(link: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A text no line of which can be taken for a heading of the template."""
+    """A text in which no line can be taken for a heading of the template."""
     return "\n".join(f"\\{line}" if HEADING.fullmatch(line) else line for line in text.split("\n"))
 
 
 def _cleaned(text: str) -> str:
-    """A text without blank lines around it, and of what UTF-8 can say."""
+    """A text without blank lines around it, and without what UTF-8 cannot encode."""
     return _with_plain_ends(text).encode("utf-8", "replace").decode().strip("\n")
 
 
@@ -233,7 +241,7 @@ def _with_plain_ends(text: str) -> str:
 
 
 def _time_in(key: str) -> str:
-    """When an entry of this id was begun."""
+    """When the entry with this id was begun."""
     with suppress(ValueError):
         return datetime.strptime(key[:15], "%Y%m%d-%H%M%S").astimezone().isoformat()
     return ""

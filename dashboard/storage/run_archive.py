@@ -1,10 +1,10 @@
-"""Shelf: the runs that are kept, one file each, in a folder that several processes share. No Panel here.
+"""The run archive holds archived runs, one file each, in a folder that several processes may share.
 
-    shelf = Shelf()
-    kept = shelf.keep(run.recording("it dies"))
-    run = Run.reopened(shelf.load(kept.id))
+    archive = RunArchive()
+    archived = archive.keep(run.recording("it dies"))
+    run = Run.reopened(archive.load(archived.id))
 
-A file appears, changes its name and vanishes as a whole: a process may be killed at any moment.
+Files appear, are renamed and vanish atomically: a process may be killed at any moment.
 """
 
 import errno
@@ -29,25 +29,25 @@ except ImportError:  # Windows has none; there two processes that rename one run
     fcntl = None
 
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""When a run was kept, and chance."""
+"""The id of an archived run: when it was archived, and random digits."""
 
 ENDING = ".npz"
 PART = re.compile(r"\.[0-9a-f]{32}\.part")
 LEFT_OVER = 24 * 3600
-"""Seconds after which a file that was never finished is taken for one of a process that was killed."""
+"""Seconds after which an unfinished file counts as left behind by a process that was killed."""
 
 LOCK_TIMEOUT_S = 10
-"""Seconds to wait for another process, which is at most as long as it takes to write the largest file."""
+"""Seconds to wait for another process: no longer than it takes to write the largest file."""
 
 IN_TRASH = 20
 MAX_FILE_BYTES = 100 * 2**20
-"""The most bytes of a file that is brought along. The largest network's history takes 72 MiB."""
+"""Largest file that can be added. The history of the largest network takes 72 MiB."""
 
 MAX_NAME_LENGTH = 100
-"""Letters of a name."""
+"""Longest name of a run."""
 
 ASIDE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau"])
-"""Settings that change nothing about what is computed."""
+"""Settings that do not affect what is computed."""
 
 REASONS = {
     errno.ENOSPC: "the disk is full; make room and try again",
@@ -62,19 +62,20 @@ REASONS = {
 
 
 class ArchiveError(ValueError):
-    """What could not be done with a kept run, why, and what to do: sentences for the page. Nothing was lost by it."""
+    """What could not be done with an archived run, why, and what to do, in sentences for the page. Nothing was lost."""
 
 
 @dataclass(frozen=True)
 class ArchivedRun:
-    """A kept run, as a list shows it.
+    """An archived run as a list shows it.
 
-    created    when, in ISO 8601, in the local time zone
-    kind       of the store: "run" or "race"
-    page       the slug of the page that it was kept on
-    epoch      the last one, and `loss` there
-    size       of its file, in bytes
-    digest     of the final weights
+    Attributes:
+        created: When it was archived, in ISO 8601, in the local time zone.
+        kind: Of the store: "run" or "race".
+        page: Slug of the page on which it was archived.
+        epoch: Its last epoch, at which it had the loss `loss`.
+        size: Of its file, in bytes.
+        digest: Of the final weights.
     """
 
     id: str
@@ -90,17 +91,18 @@ class ArchivedRun:
 
 
 def home() -> Path:
-    """The folder of all that a person keeps: DESCENT_LAB_HOME, or else descent-lab in their own."""
+    """The folder of everything that a user keeps: DESCENT_LAB_HOME, or else descent-lab in the user's data folder."""
     return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
 
 
 class RunArchive:
-    """Kept runs in a folder. Any number of processes may use it at once.
+    """Archived runs in a folder. Any number of processes may use it at once.
 
-    Its methods raise ShelfError, with a sentence for whoever asked, when the folder cannot be read or written to, and
-    for an id that is none.
+    All methods raise ArchiveError, with a sentence for the user, if the folder cannot be read or written, or if an id
+    is not a run's.
 
-    folder: whose `runs` and `trash` they are; `home()` without one.
+    Args:
+        folder: The folder that holds `runs` and `trash`; by default `home()`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -108,31 +110,31 @@ class RunArchive:
         self._runs, self._trash = self.folder / "runs", self.folder / "trash"
 
     def kept(self) -> list[ArchivedRun]:
-        """All kept runs, the newest first. Files that have not changed are not opened again."""
+        """All archived runs, newest first. Files that have not changed are not opened again."""
         return sorted(self._contents()[0], key=lambda kept: (_moment(kept.created), kept.id), reverse=True)
 
     @property
     def problems(self) -> dict[str, str]:
-        """Why a file in the folder is not among the kept runs, by its name."""
+        """By file name, why a file in the folder is not among the archived runs."""
         return self._contents()[1]
 
     def stamp(self) -> Hashable:
-        """Something that is different after any process has kept, renamed or deleted a run."""
+        """A value that changes after any process has archived, renamed or deleted a run."""
         try:
             return tuple(sorted((entry.name, _mark(entry.stat())) for entry in self._entries()))
         except OSError as error:
             return error.errno
 
     def keep(self, recording: Recording) -> ArchivedRun:
-        """Write a recording into a file of its own; without a name it gets one from its settings."""
+        """Write a recording into a file of its own; one without a name is named after its settings."""
         now = datetime.now().astimezone()
         with self._written("The run was not kept"):
             return self._save(recording, self._new_id(now), now)
 
     def add(self, content: bytes, filename: str) -> ArchivedRun:
-        """Keep what is in a file that was brought along, under the id that it has, if it has one.
+        """Archives an uploaded file, under the id that it has, if it has one.
 
-        A run that is here already, by its final weights and settings, is not kept twice: what is returned is that one.
+        A run that is archived already, judged by its final weights and settings, is returned instead of a second copy.
         """
         if len(content) > MAX_FILE_BYTES:
             size, most = len(content) / 2**20, MAX_FILE_BYTES // 2**20
@@ -148,7 +150,7 @@ class RunArchive:
             )
 
     def path(self, key: str) -> Path:
-        """The file of a kept run."""
+        """The file of an archived run."""
         path = self._place(self._runs, key)
         if not path.is_file():
             raise ArchiveError(
@@ -157,15 +159,15 @@ class RunArchive:
         return path
 
     def about(self, key: str) -> ArchivedRun:
-        """What the list says of one kept run."""
+        """The list's entry for one archived run."""
         path = self.path(key)
-        found = _kept(path, _mark(path.stat()))
+        found = _read_entry(path, _mark(path.stat()))
         if isinstance(found, str):
             raise ArchiveError(f"The run {key} cannot be read: {found}.")
         return found
 
     def load(self, key: str) -> Recording:
-        """All of a kept run."""
+        """The whole recording of an archived run."""
         path = self.path(key)
         try:
             return load(path)
@@ -175,7 +177,7 @@ class RunArchive:
             raise ArchiveError(f"The run {key} cannot be opened: {_cause(error)}.") from error
 
     def rename(self, key: str, name: str) -> ArchivedRun:
-        """Give a kept run another name; without letters, the one that says what it is."""
+        """Rename an archived run; an empty name is replaced by one made of its settings."""
         with self._written("The run kept its old name"), self._alone():
             recording = self.load(key)
             name = title(name) or described(recording.settings)
@@ -184,7 +186,7 @@ class RunArchive:
         return self.about(key)
 
     def delete(self, key: str) -> None:
-        """Move a kept run into the trash, from where `restore` brings it back while the last 20 are there."""
+        """Move an archived run into the trash, from which `restore` brings it back; the trash holds the last 20."""
         with self._written("The run was not deleted"), self._alone():
             path = self.path(key)
             self._trash.mkdir(parents=True, exist_ok=True)
@@ -193,7 +195,7 @@ class RunArchive:
             self._empty_trash()
 
     def restore(self, key: str) -> ArchivedRun:
-        """Take a deleted run back."""
+        """Restore a deleted run."""
         with self._written("The run was not brought back"), self._alone():
             thrown, path = self._place(self._trash, key), self._place(self._runs, key)
             if not path.exists() and not thrown.exists():
@@ -213,7 +215,7 @@ class RunArchive:
         return self.about(key)
 
     def _contents(self) -> tuple[list[ArchivedRun], dict[str, str]]:
-        """What can be read of the folder, and why the rest cannot."""
+        """What of the folder can be read, and why the rest cannot."""
         kept, problems = [], {}
         try:
             entries = self._entries()
@@ -221,7 +223,7 @@ class RunArchive:
             return kept, {str(self._runs): _reason(error)}
         for entry in entries:
             try:
-                found = _kept(Path(entry.path), _mark(entry.stat()))
+                found = _read_entry(Path(entry.path), _mark(entry.stat()))
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -233,7 +235,7 @@ class RunArchive:
         return kept, problems
 
     def _entries(self) -> list[os.DirEntry]:
-        """What is in the folder and not hidden."""
+        """The files in the folder that are not hidden."""
         try:
             with os.scandir(self._runs) as entries:
                 return [entry for entry in entries if not entry.name.startswith(".")]
@@ -241,7 +243,7 @@ class RunArchive:
             return []
 
     def _place(self, folder: Path, key: str) -> Path:
-        """Where a run of that id would be."""
+        """The path of the run with this id."""
         if not _is_id(key):
             raise ArchiveError(
                 f"{str(key)[:MAX_NAME_LENGTH]!r} is no kept run; an id looks like 20261123-190000-ab12cd."
@@ -255,25 +257,25 @@ class RunArchive:
                 return key
 
     def _id_for(self, recording: Recording, now: datetime) -> str:
-        """The id that a recording was kept under elsewhere, where that is free; else a new one."""
+        """The id under which a recording was archived elsewhere, where it is free; else a new one."""
         key = recording.notes.get("id")
         return key if _is_id(key) and not self._place(self._runs, key).exists() else self._new_id(now)
 
     def _twin(self, recording: Recording) -> ArchivedRun | None:
-        """The kept run that ended alike and was to do the same."""
+        """The archived run with the same final weights and the same settings."""
         wanted = recording.digest, recording.epochs[-1].index, _essence(recording.settings)
         return next(
             (kept for kept in self.kept() if (kept.digest, kept.epoch, _essence(kept.settings)) == wanted), None
         )
 
     def _empty_trash(self) -> None:
-        """Keep what came last."""
+        """Keep only the newest files in the trash."""
         thrown = [path for path in self._trash.glob(f"*{ENDING}") if _is_id(path.stem)]
         for path in sorted(thrown, key=lambda path: path.stat().st_mtime_ns, reverse=True)[IN_TRASH:]:
             path.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
-        """Clear away what a killed process has left."""
+        """Delete what a killed process has left behind."""
         with suppress(OSError):
             for path in self._runs.glob(".*.part"):
                 if PART.fullmatch(path.name) and path.stat().st_mtime < time.time() - LEFT_OVER:
@@ -281,7 +283,7 @@ class RunArchive:
 
     @contextmanager
     def _written(self, failure: str) -> Iterator[None]:
-        """The folder is there in the body; what the system refuses there is said as what has failed, why, and where."""
+        """Create the folder, and turn a refusal by the system into what has failed, why, and where."""
         try:
             self._runs.mkdir(parents=True, exist_ok=True)
             yield
@@ -290,7 +292,7 @@ class RunArchive:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other process or thread is in such a body meanwhile; the system ends that for one that is killed."""
+        """Lock out all other processes and threads; the system releases the lock of a process that is killed."""
         until = time.monotonic() + LOCK_TIMEOUT_S
         with (self._runs / ".lock").open("a") as lock:
             while not _locked(lock):
@@ -303,12 +305,12 @@ class RunArchive:
 
 
 def title(name: str) -> str:
-    """A name on one line, of letters that can be shown, and not too long."""
+    """A name on one line, of printable characters, and not too long."""
     return "".join(letter for letter in " ".join(name.split()) if letter.isprintable())[:MAX_NAME_LENGTH].strip()
 
 
 def described(settings: Mapping[str, Any]) -> str:
-    """What a run is, from its settings, such as "moons 16-16 relu, sgd 0.1"; empty where they are of another kind."""
+    """A run in a few words made of its settings, such as "moons 16-16 relu, sgd 0.1"; empty for other settings."""
     if "surface" in settings:
         return title(f"{settings['surface']} race, {' '.join(map(str, _listed(settings.get('optimizers'))))}")
     if not {"dataset", "hidden", "activation", "optimizer", "learning_rate"} <= settings.keys():
@@ -324,7 +326,7 @@ def _essence(settings: Mapping[str, Any]) -> str:
 
 
 def _locked(file: TextIO) -> bool:
-    """Lock a file, if no other has; where files cannot be locked, that is taken for done."""
+    """Lock a file, unless another process has; count as done where files cannot be locked."""
     try:
         if fcntl:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -344,13 +346,13 @@ def _is_id(key: Any) -> bool:
 
 
 def _mark(found: os.stat_result) -> tuple[int, int, int]:
-    """What is different of a file that was replaced."""
+    """What identifies a version of a file."""
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 @lru_cache(maxsize=4096)
-def _kept(path: Path, mark: tuple[int, int, int]) -> ArchivedRun | str:
-    """What a file of a kept run says, or why it says nothing. Raises OSError when it cannot be read."""
+def _read_entry(path: Path, mark: tuple[int, int, int]) -> ArchivedRun | str:
+    """The list's entry in the file of an archived run, or why there is none. Raises OSError when it cannot be read."""
     if path.suffix != ENDING or not _is_id(path.stem):
         return "its name is not that of a kept run; to add it, drop it on the page"
     if not path.is_file():
@@ -374,7 +376,7 @@ def _kept(path: Path, mark: tuple[int, int, int]) -> ArchivedRun | str:
 
 
 def _local(created: str, changed: int) -> str:
-    """A time in the local time zone; the one in which the file was written where it cannot be understood."""
+    """A time in the local time zone; unchanged where it cannot be parsed."""
     try:
         moment = datetime.fromisoformat(created).astimezone()
     except (ValueError, OverflowError, OSError):

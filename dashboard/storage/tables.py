@@ -1,4 +1,4 @@
-"""Tables: data of one's own, found again by a hash of what is in them. No Panel here."""
+"""Tables hold a user's own data, and are found again by a hash of their content."""
 
 import csv
 import io
@@ -26,12 +26,12 @@ OWN = "own data"
 
 MIN_ROWS, MAX_ROWS, MAX_COLUMNS, MAX_CLASSES = 4, 2000, 50, 5
 MAX_VALUE = 1e100
-"""The largest number a table may hold; its square and the sum of many such are still numbers."""
+"""Largest number in a table; its square, and the sum of many such squares, are still finite."""
 
 MAX_NAME_LENGTH = 60
 DIGEST = re.compile(r"[0-9a-f]{16}")
 MEMORY = 64 * 2**20
-"""Bytes of tables that are held although nobody uses them at present."""
+"""Bytes of tables that stay in memory although no run uses them at present."""
 
 MAX_CACHED = 200
 MAX_FILE_BYTES = 16 * 2**20
@@ -39,16 +39,18 @@ MAX_FILE_BYTES = 16 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Examples of one's own, and what whoever brought them calls things.
+    """A user's own examples, and their names for things.
 
-    columns  the names of the inputs
-    x        (n, inputs) float64
-    y        (n,) float64: the number of each row's class, or its value if `task` is "regression"
-    task     "binary", "classes" or "regression"
-    labels   the names of the classes in the order of their numbers, none for a regression
-    answer   the name of what is to be predicted
+    Attributes:
+        columns: Names of the inputs.
+        x: (n, inputs) float64.
+        y: (n,) float64: number of each row's class, or its value if `task` is "regression".
+        task: "binary", "classes" or "regression".
+        labels: Names of the classes in the order of their numbers; none for a regression.
+        answer: Name of the column to be predicted.
 
-    Raises ValueError for what no run could learn from.
+    Raises:
+        ValueError: If no run could learn from it.
     """
 
     columns: tuple[str, ...]
@@ -71,9 +73,10 @@ class Table:
 
     @classmethod
     def of(cls, data: Dataset) -> "Table":
-        """The table of a dataset, its inputs named x1, x2 and so on.
+        """The table of a dataset, with inputs named x1, x2 and so on.
 
-        Raises ValueError where the data have more rows or columns than a table may.
+        Raises:
+            ValueError: If the data have more rows or columns than a table may.
         """
         columns = tuple(f"x{place}" for place in range(1, data.features + 1))
         labels = tuple(map(str, range(data.n_classes)))
@@ -89,9 +92,10 @@ class Table:
 
     @classmethod
     def unpacked(cls, packed: Any) -> "Table":
-        """The table that was packed.
+        """The inverse of `packed`.
 
-        Raises ValueError when that is no table.
+        Raises:
+            ValueError: If the argument is not a packed table.
         """
         _check(isinstance(packed, dict), "it is no JSON object")
         names = [packed.get(name) for name in ("columns", "labels")]
@@ -104,43 +108,43 @@ class Table:
         )
 
     def packed(self) -> dict[str, Any]:
-        """All of it as JSON can say it, without loss."""
+        """The table as JSON, without loss."""
         names = {"columns": list(self.columns), "labels": list(self.labels)}
         return {"task": self.task, "answer": self.answer, **names, "x": self.x.tolist(), "y": self.y.tolist()}
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that is in it."""
+        """A hash of its content."""
         words = json.dumps([self.columns, self.labels, self.task, self.answer, self.x.shape])
         arrays = (np.ascontiguousarray(values, dtype="<f8").tobytes() for values in (self.x, self.y))
         return sha256(b"".join([words.encode(), *arrays])).hexdigest()[:16]
 
     @property
     def wide(self) -> bool:
-        """Whether an input is far from a mean of 0 and a standard deviation of about 1, which first weights are for."""
+        """Whether an input is far from mean 0 and standard deviation 1, for which initial weights are made."""
         varied = np.ptp(self.x, axis=0) > 0
         spread = self.x.std(axis=0)[varied]
         return bool((np.abs(self.x.mean(axis=0)) > 3).any() or (spread > 3).any() or (spread < 0.1).any())
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows there are of each class, by its name."""
+        """How many rows each class has, by its name."""
         return {label: int((self.y == number).sum()) for number, label in enumerate(self.labels)}
 
     @property
     def summary(self) -> str:
-        """What it is, as a sentence."""
+        """What the table is, as a sentence."""
         inputs = ", ".join(self.columns[:4]) + (f" and {len(self.columns) - 4} more" if len(self.columns) > 4 else "")
         counts = ": " + ", ".join(f"{count:,} {label}" for label, count in self.counts.items()) if self.labels else ""
         return f"{len(self.x):,} examples, inputs {inputs}; answer {self.answer}{counts}."
 
-    def dataset(self) -> "Rows":
+    def dataset(self) -> "TableDataset":
         """The examples as the engine wants them."""
         y = self.y.astype(np.int64) if self.task == "classes" else self.y
-        return Rows(self.x, y, self.task, len(self.labels), OWN)
+        return TableDataset(self.x, y, self.task, len(self.labels), OWN)
 
     def csv(self) -> str:
-        """All of it as text that `sheet.read_csv` reads back to the last digit; no spreadsheet finds formulas in it."""
+        """The table as text that `read_csv` reads back to the last digit; no spreadsheet finds formulas in it."""
         names, labels = (*self.columns, self.answer), self.labels
         guards = {text: guarded(text) for text in (*names, *labels)}
         marked = any(text != cell for text, cell in guards.items())
@@ -162,11 +166,11 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows(Dataset):
-    """The examples of a table. What is held out of them is drawn by what an example is, not by where it stands."""
+class TableDataset(Dataset):
+    """The examples of a table. Which of them are held out depends on what an example is, not on its position."""
 
     def split(self, validation: float = 0.25, seed: int = 0) -> tuple["Dataset", "Dataset"]:
-        """As any dataset, but one example more or less moves hardly any other from one part to the other.
+        """Splits off held-out examples; one example more or less moves hardly any other from one part to the other.
 
         Both parts keep the order of the rows.
         """
@@ -189,9 +193,9 @@ class Rows(Dataset):
 
 
 class Tables:
-    """All tables this process knows, by their digests; those in the folder too, whichever process has put them there.
+    """All tables known to this process, by digest, including those in the folder, whichever process has put them there.
 
-    What is used anywhere is held; of the rest the newest 200, up to `most` bytes.
+    Tables in use stay in memory; of the rest the newest 200, up to `most` bytes.
     """
 
     def __init__(self, folder: Callable[[], Path], most: int = MEMORY) -> None:
@@ -201,13 +205,13 @@ class Tables:
         self._newest: OrderedDict[str, Table] = OrderedDict()
 
     def put(self, table: Table) -> str:
-        """Know a table from now on, and write it into the folder if that can be; its digest."""
+        """Add a table, writes it into the folder if possible, and return its digest."""
         self.hold(table)
         self.write(table.digest)
         return table.digest
 
     def hold(self, table: Table) -> str:
-        """Know a table as long as this process lives or it is among the newest; its digest."""
+        """Add a table in memory only, as long as it is in use or among the newest; return its digest."""
         with self._lock:
             table = self._used.setdefault(table.digest, table)
             self._newest[table.digest] = table
@@ -217,7 +221,7 @@ class Tables:
         return table.digest
 
     def write(self, digest: str) -> str:
-        """Write a table into the folder; why that could not be, empty if it could."""
+        """Write a table into the folder; return why that failed, or an empty text."""
         table, path = self.get(digest), self._path(digest)
         try:
             if not path.exists():
@@ -231,9 +235,10 @@ class Tables:
         return ""
 
     def get(self, digest: str) -> Table:
-        """The table of that digest.
+        """The table with that digest.
 
-        Raises ValueError saying what to do where it is unknown.
+        Raises:
+            ValueError: If it is unknown; the message says what to do.
         """
         found = self._used.get(digest)
         if found is None:
@@ -248,16 +253,18 @@ class Tables:
             return False
 
     def pack(self, digest: str) -> dict[str, Any]:
-        """The table of that digest as JSON can say it.
+        """The table with that digest as JSON.
 
-        Raises ValueError where it is unknown.
+        Raises:
+            ValueError: If it is unknown.
         """
         return self.get(digest).packed()
 
     def unpack(self, packed: Any) -> str:
-        """Know a table that was packed; its digest.
+        """Add a packed table, and return its digest.
 
-        Raises ValueError when that is no table.
+        Raises:
+            ValueError: If the argument is not a packed table.
         """
         try:
             return self.put(Table.unpacked(packed))

@@ -1,4 +1,4 @@
-"""Names: what runs are called where several are listed, so that two of one name can be told apart. No Panel here."""
+"""Unique names for runs in lists: runs with the same name are distinguished by when they began."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -6,22 +6,21 @@ from datetime import datetime
 from typing import Protocol
 
 WAYS = ("{0.day} {0:%b %H:%M}", "{0.day} {0:%b %Y %H:%M:%S}")
-"""How a moment is written: as short as tells the runs of one name apart."""
+"""Formats of a moment, shortest first; the first one that distinguishes the runs of one name is used."""
 
 
 class Named(Protocol):
-    """A run in a list. created: when, in ISO 8601."""
+    """A run in a list; `created` is in ISO 8601."""
 
     id: str
     name: str
     created: str
 
 
-def told_apart(runs: Iterable[Named]) -> dict[str, str]:
-    """What each is called, by its id: its name, and where others have the same, when it began.
+def unique_names(runs: Iterable[Named]) -> dict[str, str]:
+    """The name of each run by its id and, where others have the same name, when it began.
 
-    Where that is the same too, a number follows, in the order of their ids: however they are listed, and wherever, they
-    are called the same.
+    Where that is the same too, a number follows, in the order of their ids: a run has the same name in every list.
     """
     twins = defaultdict(dict)
     for run in runs:
@@ -34,7 +33,7 @@ def told_apart(runs: Iterable[Named]) -> dict[str, str]:
 
 
 def _marks(created: dict[str, str]) -> dict[str, str]:
-    """What tells runs of one name apart, by their ids."""
+    """What distinguishes runs of one name, by their ids."""
     for way in WAYS:
         marks = {key: _written(moment, way) for key, moment in created.items()}
         if len(set(marks.values())) == len(marks):

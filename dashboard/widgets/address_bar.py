@@ -1,4 +1,4 @@
-"""Address: the link in the browser's address bar, and the way through those that were there before."""
+"""The browser's address bar shows the link to what is open, and its history leads back through earlier ones."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,14 +9,14 @@ import param
 from dashboard.server.live_component import LiveComponent
 
 MAX_ADDRESS_LENGTH = 100_000
-"""Letters of an address that are read."""
+"""Longest query that is read."""
 
 
 class AddressBar(LiveComponent):
-    """Writes links into the browser's history, and hears where its Back and Forward lead.
+    """Writes links into the browser's history, and follows its Back and Forward.
 
-    Another page is a step of the history, and so is a change of what is set on one. All that one drag changes, one
-    press or a burst of keys, is a single step. What was not the visitor's doing changes the step they are at.
+    Opening another page is a step of the history, and so is a change of settings. Everything that one drag, one press
+    or a burst of keys changes is a single step. Changes that the user did not make replace the current step.
     """
 
     entry = param.Dict(
@@ -111,13 +111,19 @@ class AddressBar(LiveComponent):
     def __init__(
         self, travelled: Callable[[Mapping[str, str]], None], opened: Callable[[Mapping[str, str]], None], **params: Any
     ) -> None:
-        """travelled: is told the query that the browser has gone back or forward to. opened: that of a link."""
+        """Start with an empty query.
+
+        Args:
+            travelled: Called with the query to which the browser has gone back or forward.
+            opened: Called with the query of a link that was opened.
+            **params: As for any component.
+        """
         super().__init__(width=0, height=0, margin=0, **params)
         self._travelled, self._opened = travelled, opened
         self._answers = 0
 
     def show(self, query: Mapping[str, str], visit: int) -> None:
-        """Have the link of what is shown in the address bar; visit: how many pages have been opened before it."""
+        """Put the link to what is shown into the address bar; `visit` counts the pages opened before it."""
         self.tell(entry={"query": f"?{urlencode(query)}", "visit": visit, "answers": self._answers})
 
     def _handle_msg(self, msg: Any) -> None:

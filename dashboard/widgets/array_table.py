@@ -1,4 +1,4 @@
-"""Number sheet: arrays as tables of numbers, one of them spelled out, to be walked through and clicked."""
+"""The array table shows arrays as tables of numbers, with the computation of one number spelled out."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -10,13 +10,14 @@ from dashboard.widgets import style
 
 
 class ArrayTable(JSComponent):
-    """Tables side by side, wrapping on a narrow screen, under a line that says how one number of them is computed.
+    """Tables side by side, wrapping on a narrow screen, under a line that says how one number in them is computed.
 
-    tables    what stays: for each its name, part, formula, shape, rows and columns (the places that are shown, the last
-              after a gap where there are more)
-    numbers   for each table its entries as text, row by row
-    picked    what is chosen: place (of the table), row, column, example, uses (entries of others, as [name, row,
-              column] with null for all), wrong (names), words (how it is computed) and note
+    Attributes:
+        tables: What does not change: for each table its name, part, formula, shape, rows and columns (the indices that
+            are shown, the last one after a gap where there are more).
+        numbers: For each table its entries as text, row by row.
+        picked: What is chosen: place (of the table), row, column, example, uses (entries of others, as [name, row,
+            column] with null for all), wrong (names), words (how it is computed) and note.
     """
 
     tables = param.List(default=[], doc="The tables but for their numbers.")
@@ -140,7 +141,13 @@ class ArrayTable(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        """asked: hears what was clicked: `move` is a stage on or back, `stage` a table, with its row and column."""
+        """Start without tables.
+
+        Args:
+            asked: Called with what was clicked: `move` is a stage forward or back, `stage` a table, with its row and
+                column.
+            **params: As for any component.
+        """
         super().__init__(**params)
         self._asked = asked
 

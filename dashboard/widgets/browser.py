@@ -1,4 +1,4 @@
-"""Browser: what only the visitor's side knows: keys pressed, frames painted, pictures in view, a slider being moved."""
+"""What only the browser knows: keys pressed, frames painted, pictures in view, a slider being moved."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from dashboard.state.store import Store
 
 
 class Browser(LiveComponent):
-    """Hears keys, and answers every frame once it is painted, so that none is sent to a browser that is behind."""
+    """Receives keys, and acknowledges every painted frame, so that none is sent to a browser that is behind."""
 
     frame = param.Integer(default=0, doc="The newest frame that was sent.")
     shown = param.Integer(default=0, doc="The newest frame that was painted.")
@@ -72,12 +72,18 @@ class Browser(LiveComponent):
     """
 
     def __init__(self, on_key: Callable[[str], None], live: Live | None = None, **params: Any) -> None:
-        """live: keeps all that it is shown with up to date, in a notebook."""
+        """Start without a frame.
+
+        Args:
+            on_key: Called with the name of a key that was pressed.
+            live: Keeps everything that a notebook shows up to date.
+            **params: As for any component.
+        """
         super().__init__(width=0, height=0, margin=0, **params)
         self._on_key, self._live = on_key, live
 
     def count(self) -> list[str]:
-        """Count a frame that is told of as JSON, and how every page is told of that."""
+        """Count a frame that was sent as JSON; return the message that sends it to every page."""
         with param.parameterized.discard_events(self):
             self.frame += 1
         change = f'"attr":"frame","new":{self.frame}'
@@ -85,7 +91,7 @@ class Browser(LiveComponent):
 
     @property
     def behind(self) -> int:
-        """How many frames were sent and are not painted yet."""
+        """Number of frames that were sent and are not painted yet."""
         return self.frame - self.shown
 
     def _handle_msg(self, msg: Any) -> None:
@@ -98,10 +104,10 @@ class Browser(LiveComponent):
 
 
 class InView(JSComponent):
-    """Knows whether what it holds is on the visitor's screen, and tells screen readers what its figures show.
+    """Reports whether its content is on the user's screen, and describes its figures to screen readers.
 
-    A figure's text is the title of the card, the name of its run where there are several, and its caption: what is
-    written around it anyway, looked up once a second while it is seen. A figure takes no key, so it is no tab stop.
+    A figure's description is the title of the card, the name of its run where there are several, and its caption,
+    looked up once a second while it is seen. A figure takes no keys, so it is no tab stop.
     """
 
     content = Child()
@@ -161,10 +167,10 @@ class InView(JSComponent):
 
 
 class Scrubber(LiveComponent):
-    """A slider over all epochs, which follows the run, and tells only what a visitor does with it.
+    """A slider over all epochs, which follows the run, and reports only what a user does with it.
 
-    A slider whose value both sides write may answer, late, with what it was told before. Under it stand the epochs
-    at which something happened, to be gone to by a click, and which epochs are kept.
+    A slider whose value both sides write may answer late, with a value that it was sent. Below it stand the epochs at
+    which something happened, which a click goes to, and which epochs are recorded.
     """
 
     newest = param.Integer(default=0, doc="The newest epoch.")
@@ -254,12 +260,17 @@ class Scrubber(LiveComponent):
     ]
 
     def __init__(self, moved: Callable[[int | None], None], **params: Any) -> None:
-        """moved: is told the epoch a visitor has moved it to; None for the newest."""
+        """Start at epoch 0.
+
+        Args:
+            moved: Called with the epoch to which a user has moved it; None for the newest.
+            **params: As for any component.
+        """
         super().__init__(sizing_mode="stretch_width", margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params)
         self._moved, self._followed = moved, 0.0
 
     def show(self, run: Store, shown: int, playing: bool) -> None:
-        """Follow the run, not at every frame while it plays."""
+        """Follows the run, but not at every frame while it plays."""
         now = time.perf_counter()
         if playing and now < self._followed + self.FOLLOW_INTERVAL_S:
             return

@@ -1,4 +1,4 @@
-"""Controls: a widget for every setting, grouped by what it is about."""
+"""Controls: a widget for every setting, grouped by subject."""
 
 import math
 import random
@@ -51,9 +51,9 @@ NUMBERS = ("data_seed", *SECTIONS["Stop"])
 
 
 class Controls(pn.viewable.Viewer):
-    """The choices of a page as controls with their meaning as tooltips: those named, and below them all settings.
+    """The choices of a page as controls with their meaning as tooltips: the named ones first, all settings below them.
 
-    What belongs to a chosen optimizer, schedule, initializer or dataset comes and goes with it.
+    Options of an optimizer, schedule, initializer or dataset appear while it is chosen.
     """
 
     def __init__(
@@ -64,9 +64,14 @@ class Controls(pn.viewable.Viewer):
         watchers: "Watchers | None" = None,
         say: Callable[[str], None] = lambda message: None,
     ) -> None:
-        """others: choices besides the settings, of the page's own. names: which controls come first.
+        """Make the controls.
 
-        say: tells on the page what else a choice has changed.
+        Args:
+            settings: The settings of the page's run.
+            others: Choices of the page's own, besides the settings.
+            names: The choices that come first.
+            watchers: Collects the watchers that the controls set.
+            say: Called with a sentence on what else a choice has changed.
         """
         super().__init__()
         self.settings, self._watchers, self._say = settings, watchers or Watchers(settings), say
@@ -83,7 +88,7 @@ class Controls(pn.viewable.Viewer):
         return self._layout
 
     def open_data(self) -> None:
-        """Have data of one's own brought; the dialog is made when it is first asked for."""
+        """Open the dialog for the user's own data, which is made when it is first needed."""
         if self._dialog is None:
             self._dialog = DataDialog(self.settings, self._say)
             self._layout.append(self._dialog)
@@ -113,7 +118,7 @@ class Controls(pn.viewable.Viewer):
 
 
 class Drawn(pn.viewable.Viewer):
-    """The control of something that data are drawn with; there is none for data of one's own."""
+    """The control of a parameter with which data are drawn; there is none for a user's own data."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         super().__init__()
@@ -130,7 +135,7 @@ class Drawn(pn.viewable.Viewer):
 
 
 class Watchers:
-    """Remembers the watchers that are set on the settings in its bodies, and takes them away together."""
+    """Collects the watchers that are set on the settings within its contexts, and removes them together."""
 
     def __init__(self, settings: Choices) -> None:
         self._settings = settings
@@ -138,13 +143,13 @@ class Watchers:
 
     @contextmanager
     def noted(self) -> Iterator[None]:
-        """Remember what is set in the body."""
+        """Collects what is set within the context."""
         before = {id(watcher) for watcher in self._all()}
         yield
         self._noted += [watcher for watcher in self._all() if id(watcher) not in before]
 
     def close(self) -> None:
-        """Take away what was remembered."""
+        """Remove what was collected."""
         for watcher in self._noted:
             self._settings.param.unwatch(watcher)
         self._noted = []
@@ -156,7 +161,7 @@ class Watchers:
 
 
 class Family(pn.viewable.Viewer):
-    """The controls of whatever member of a family is chosen: an optimizer's momentum, a dataset's gap."""
+    """The controls of the chosen member of a family: an optimizer's momentum, a dataset's gap."""
 
     def __init__(self, settings: Settings, choice: str, watchers: Watchers) -> None:
         super().__init__()
@@ -177,7 +182,7 @@ class Family(pn.viewable.Viewer):
 
 
 class Steps(pn.viewable.Viewer):
-    """A slider over chosen values, for what is better chosen by magnitude; a value from a link joins them."""
+    """A slider over chosen values, for what is chosen by magnitude; a value from a link is added to them."""
 
     def __init__(
         self, settings: Choices, name: str, values: tuple[float, ...], names: Mapping[float, str] | None = None
@@ -208,7 +213,7 @@ class Steps(pn.viewable.Viewer):
 
 
 class LossMenu(pn.viewable.Viewer):
-    """The losses that go with the task."""
+    """The losses that suit the task."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -321,7 +326,7 @@ class SeedEditor(pn.viewable.Viewer):
 
 
 def control(choices: Choices, name: str) -> pn.viewable.Viewable:
-    """The control that suits a choice by its kind: over magnitudes where its range is logarithmic."""
+    """The control that suits the kind of a choice: over magnitudes where its range is logarithmic."""
     option, parameter = OPTIONS.get(name), choices.param[name]
     if name in STEPS:
         return Steps(choices, name, *STEPS[name])

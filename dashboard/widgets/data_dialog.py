@@ -1,4 +1,4 @@
-"""Data dialog: a visitor's own table is brought, looked through and used."""
+"""The data dialog loads a user's own table, checks it and trains on it."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from dashboard.widgets.plain_text import HTML, element, in_a_menu
 
 PREVIEW_ROWS = 5
 LONG = 500_000
-"""Bytes of a file that take longer to read than from one frame to the next."""
+"""Bytes of a file that takes longer to read than from one frame to the next."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 TASKS = {"tell classes apart": "classes", "predict a value": "regression"}
@@ -49,10 +49,15 @@ PICKER = {"sizing_mode": "stretch_width", "margin": (8, 0, 4, 0), "styles": {"fl
 
 
 class DataDialog(pn.viewable.Viewer):
-    """Where a visitor brings data: drops or pastes a table, picks its columns, reads what is wrong, and uses it."""
+    """Where a user brings data: drops or pastes a table, picks its columns, reads what is wrong, and uses it."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = lambda message: None) -> None:
-        """say: tells on the page what else has changed."""
+        """Make the dialog, closed.
+
+        Args:
+            settings: The settings that the data become part of.
+            say: Called with a sentence on what else has changed.
+        """
         super().__init__()
         self._settings, self._say = settings, say
         self._sheet: CsvImport | None = None
@@ -66,7 +71,7 @@ class DataDialog(pn.viewable.Viewer):
             largest=MAX_FILE_BYTES,
         )
         self._text = TextBox(lambda text: self._receive("The pasted text", text), self._present)
-        self._about, self._told = _words(element("p", WANTED)), _words()
+        self._about, self._report = _words(element("p", WANTED)), _words()
         self._inputs = pmui.MultiChoice(label="Inputs", sizing_mode="stretch_width", margin=(8, 0))
         self._answer = pmui.Select(label="Answer", size="small", **PICKER)
         self._task = pmui.Select(label="Task", options=TASKS, size="small", **PICKER)
@@ -91,7 +96,7 @@ class DataDialog(pn.viewable.Viewer):
         self._answer.param.watch(self._answered, "value")
         for picker in (self._inputs, self._task, self._rescale):
             picker.param.watch(self._judge, "value")
-        parts = (self._drop, self._text, self._about, self._pickers, self._told, self._use)
+        parts = (self._drop, self._text, self._about, self._pickers, self._report, self._use)
         self._dialog = pmui.Dialog(
             pn.Column(*parts, margin=0, sizing_mode="stretch_width"),
             title="Your own data",
@@ -106,11 +111,11 @@ class DataDialog(pn.viewable.Viewer):
         return self._dialog
 
     def open(self) -> None:
-        """Show it."""
+        """Show the dialog."""
         self._dialog.open = True
 
     def _receive(self, name: str, content: bytes | str) -> None:
-        """Look through what a visitor brings; where that takes seconds, while others' pages go on."""
+        """Read what a user brings; large files in another thread, so that other pages go on."""
         document = pn.state.curdoc
         if document is None or len(content) < LONG:
             self._read(name, lambda: _looked_through(content))
@@ -137,13 +142,13 @@ class DataDialog(pn.viewable.Viewer):
         self._judge()
 
     def _complain(self, message: str) -> None:
-        """There is no table: say why."""
+        """Says why there is no table."""
         self._sheet, self._table = None, None
         self._pickers.visible, self._use.disabled = False, True
-        self._about.object, self._told.object = element("p", WANTED), _failed(message)
+        self._about.object, self._report.object = element("p", WANTED), _failed(message)
 
     def _fill(self, sheet: CsvImport) -> None:
-        """Suggest what is likely wanted of a sheet."""
+        """Select what is probably wanted of a file."""
         answer, inputs = sheet.suggestion.answer, list(sheet.suggestion.inputs)
         self._filling = True
         self._inputs.param.update(options=in_a_menu(sheet.numeric), value=inputs)
@@ -154,7 +159,7 @@ class DataDialog(pn.viewable.Viewer):
         self._pickers.visible = True
 
     def _answered(self, *_: object) -> None:
-        """The answer is no input, and says what the task is likely to be."""
+        """Take the answer out of the inputs, and set the task that suits it."""
         if self._filling or not self._sheet:
             return
         answer = self._answer.value
@@ -165,7 +170,7 @@ class DataDialog(pn.viewable.Viewer):
         self._judge()
 
     def _judge(self, *_: object) -> None:
-        """Make the table of what is picked, and say what is wrong with it."""
+        """Make the table of what is picked, and says what is wrong with it."""
         if self._filling or not self._sheet:
             return
         sheet, inputs, answer, task = self._sheet, self._inputs.value, self._answer.value, self._task.value
@@ -175,11 +180,11 @@ class DataDialog(pn.viewable.Viewer):
             self._table, problems = sheet.table(inputs, answer, task, self._rescale.value and task == "regression")
         except ValueError as error:
             self._table, self._use.disabled = None, True
-            self._told.object = _failed(str(error)) + _listed(sheet.problems) + self._reasons()
+            self._report.object = _failed(str(error)) + _listed(sheet.problems) + self._reasons()
             return
         self._standardize.value = self._settings.standardize or self._table.wide
         self._use.disabled = False
-        self._told.object = element("p", self._table.summary) + _listed(problems) + self._reasons()
+        self._report.object = element("p", self._table.summary) + _listed(problems) + self._reasons()
 
     def _reasons(self) -> Markup:
         """Why columns that are not picked were not suggested, or cannot be used."""
@@ -188,14 +193,14 @@ class DataDialog(pn.viewable.Viewer):
         return element("p", "Columns that are not used:") + _listed(reasons) if reasons else Markup("")
 
     def _take(self, *_: object) -> None:
-        """Have the page's run learn from the table."""
+        """Make the page's run learn from the table."""
         table, settings = self._table, self._settings
         if table is None:
             return
         standardizes = self._standardize.value and not settings.standardize
         said = settings.take(table, standardize=self._standardize.value)
         if (settings.dataset, settings.own) != (OWN, table.digest):
-            self._told.object = _failed("The page's run does not go with these data; close this, and read there why.")
+            self._report.object = _failed("The page's run does not go with these data; close this, and read there why.")
             return
         if standardizes:
             said.insert(0, "The inputs are standardized.")
@@ -205,7 +210,7 @@ class DataDialog(pn.viewable.Viewer):
             self._say(" ".join([*said, trouble]).strip())
 
     def _present(self) -> tuple[str, str]:
-        """What the page learns from now, as a file: its name and its text."""
+        """The data on which the page trains, as a file: its name and its text."""
         settings = self._settings
         name = settings.own if settings.dataset == OWN else settings.dataset
         return f"{name}.csv", settings.table().csv()
@@ -253,7 +258,13 @@ class TextBox(JSComponent):
     ]
 
     def __init__(self, pasted: Callable[[str], None], present: Callable[[], tuple[str, str]], **params: Any) -> None:
-        """pasted: is given what was pasted. present: gives the name and the text of what is saved."""
+        """Make an empty box.
+
+        Args:
+            pasted: Called with the text that was pasted.
+            present: Returns name and text of the file that is saved.
+            **params: As for any component.
+        """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._pasted, self._present = pasted, present
 
@@ -266,10 +277,15 @@ class TextBox(JSComponent):
 
 
 class OwnData(pn.viewable.Viewer):
-    """Below the menu of datasets: a button that opens the dialog, and what the data are if they are of one's own."""
+    """Below the menu of datasets: a button that opens the dialog, and a summary of the user's own data."""
 
     def __init__(self, settings: Settings, opened: Callable[[], None]) -> None:
-        """opened: opens the dialog; also asked for when one's own data are chosen and there are none yet."""
+        """Make the button.
+
+        Args:
+            settings: The settings of the page's run.
+            opened: Opens the dialog; also called when the user's own data are chosen and there are none yet.
+        """
         super().__init__()
         self._settings, self._opened = settings, opened
         self._words = _words(margin=(0, 14))
@@ -296,7 +312,7 @@ class OwnData(pn.viewable.Viewer):
 
 
 def _looked_through(content: bytes | str) -> CsvImport:
-    """The sheet of a file, with its columns judged."""
+    """The columns of a file, with their kinds."""
     sheet = read_csv(content)
     sheet.columns, sheet.suggestion  # noqa: B018 - reckoned here once, in whatever thread this is
     return sheet
@@ -315,7 +331,7 @@ def _listed(problems: Sequence[str]) -> Markup:
 
 
 def _preview(sheet: CsvImport, inputs: Sequence[str], answer: str) -> Markup:
-    """The first rows of a sheet as a table, numbers as they are read."""
+    """The first rows of a file as a table, with numbers as they are read."""
     kinds: Mapping[str, str] = {**dict.fromkeys(inputs, "input"), answer: "answer"}
     classes = [kinds.get(name, "unused") for name in sheet.names]
     head = [element("th", name, kind=kind) for name, kind in zip(sheet.names, classes, strict=True)]

@@ -1,4 +1,4 @@
-"""Offer: something that a visitor may take along, and the buttons that hand it over."""
+"""An export card offers something that a user may take along, with the buttons that deliver it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from panel.custom import JSComponent
 
 @dataclass(frozen=True)
 class Payload:
-    """What is handed over: a file of that name, a text to be copied, or the query of a link to be copied."""
+    """What is delivered: a file of that name, a text to be copied, or the query of a link to be copied."""
 
     content: bytes
     name: str = ""
 
 
 class ExportCard(JSComponent):
-    """A title, a sentence, and buttons: to save a file, to copy a text, or to ask for something else.
+    """A title, a sentence, and buttons: to save a file, to copy a text, or to request something else.
 
-    What is saved or copied is made when it is asked for, and goes to the browser in pieces: other visitors' frames go
-    between. Errors that say what to do, ValueError and OSError, are shown.
+    The payload is made on request and sent to the browser in pieces, so that other users' frames go between. Errors
+    that say what to do, ValueError and OSError, are shown.
     """
 
     title = param.String(default="", doc="What is offered.")
@@ -131,26 +131,26 @@ class ExportCard(JSComponent):
         """
     ]
 
-    def __init__(self, wished: Mapping[str, Callable[[], Payload | None]], **params: Any) -> None:
+    def __init__(self, requests: Mapping[str, Callable[[], Payload | None]], **params: Any) -> None:
         """wished: by act, what makes the goods, or does what is asked for."""
         super().__init__(**{"sizing_mode": "stretch_width", "margin": (0, 0, 18, 0), **params})
-        self._wished = wished
+        self._requests = requests
         self._handed = Payload(b"")
 
     def _handle_msg(self, msg: Any) -> None:
         act, start = str(msg.get("act")), msg.get("start")
-        if act not in self._wished:
+        if act not in self._requests:
             return
         if start is None:
-            self._wished[act]()
+            self._requests[act]()
         else:
             self._send_msg(self.answer(act, int(start)))
 
     def answer(self, act: str, start: int) -> dict[str, Any]:
-        """The piece of the goods that begins there; they are made for the first, and let go of after the last."""
+        """The piece of the payload that begins there; it is made for the first piece, and dropped after the last."""
         try:
             if start == 0:
-                self._handed = self._wished[act]() or Payload(b"")
+                self._handed = self._requests[act]() or Payload(b"")
         except (ValueError, OSError) as error:
             return {"trouble": str(error)}
         handed = self._handed

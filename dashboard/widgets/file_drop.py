@@ -1,4 +1,4 @@
-"""File drop: a place to drop a file on, or to choose one. It comes in pieces, so that a large one holds up nobody."""
+"""A place to drop a file on, or to choose one. Files are uploaded in pieces, so that a large one holds up nobody."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -8,9 +8,9 @@ from panel.custom import JSComponent
 
 
 class FileDrop(JSComponent):
-    """Takes files from a visitor, one after the other, and hands each one on as a whole.
+    """Takes files from a user, one after the other, and passes each one on as a whole.
 
-    The browser sends a piece, waits until the server has it, and sends the next: other visitors' frames go between.
+    The browser sends a piece, waits until the server has it, and sends the next: other users' frames go between.
     """
 
     words = param.String(default="Drop a file here, or choose one", doc="What stands in it.")
@@ -93,7 +93,13 @@ class FileDrop(JSComponent):
     ]
 
     def __init__(self, received: Callable[[str, bytes], None], refused: Callable[[str], None], **params: Any) -> None:
-        """received: is given a file's name and content. refused: a sentence on why there is none."""
+        """Start without a file.
+
+        Args:
+            received: Called with a file's name and content.
+            refused: Called with a sentence on why there is none.
+            **params: As for any component.
+        """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._received, self._refused = received, refused
         self._name, self._content = "", bytearray()
@@ -112,7 +118,7 @@ class FileDrop(JSComponent):
             self._send_msg({"stop": False})
 
     def _take(self, name: str, size: int, start: int, piece: bytes) -> bool:
-        """Add a piece, if it is the one that follows."""
+        """Add a piece, if it is the next one."""
         if start == 0:
             self._name, self._content = name, bytearray()
         if name != self._name or start != len(self._content) or start + len(piece) > min(size, self.largest):

@@ -1,4 +1,4 @@
-"""Navigation: every page with a picture and a sentence, one click away."""
+"""The gallery of pages: each with a picture and a sentence, one click away."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ PICTURES = Path(__file__).parents[1] / "pictures"
 
 
 class Gallery(JSComponent):
-    """The pages as cards. They are links: a click swaps the page, a middle click opens another."""
+    """The pages as cards. They are links: a click swaps the page, a middle click opens another tab."""
 
     cards = param.List(default=[], doc="For each page its slug, title, sentence and picture.")
     shown = param.String(default="", doc="The slug of the page that is open.")
@@ -66,7 +66,13 @@ class Gallery(JSComponent):
     ]
 
     def __init__(self, pages: Mapping[str, Any], opened: Callable[[str], None], **params: Any) -> None:
-        """pages: classes of pages by their slug. opened: is told the slug of a page that was clicked."""
+        """Make a card for every page.
+
+        Args:
+            pages: Classes of pages by their slug.
+            opened: Called with the slug of a page that was clicked.
+            **params: As for any component.
+        """
         cards = [
             {"slug": slug, "title": page.title, "sentence": page.question, "picture": _picture(slug)}
             for slug, page in pages.items()

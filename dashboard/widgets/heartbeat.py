@@ -1,4 +1,4 @@
-"""Heartbeat: whether the server still answers, as the page finds out and says."""
+"""The heartbeat lets a page find out, and say, whether its server still answers."""
 
 from secrets import token_hex
 
@@ -6,15 +6,15 @@ import param
 from panel.custom import JSComponent
 
 SERVER = token_hex(8)
-"""This process, so that a page that comes back can tell whether it is another one."""
+"""Identifies this process, so that a page that comes back can tell whether it is another one."""
 
 
 class Heartbeat(JSComponent):
-    """Says on the page within two seconds that its server is gone or does not answer, and brings the page back.
+    """Says on the page within two seconds that its server is gone or does not answer, and reconnects the page.
 
     A socket stays open when the server at its other end is frozen or the network is cut, so the page asks for an answer
-    whenever it has heard nothing for a while. What has been asked of a server that is only busy is done later; one that
-    is gone takes its sessions along, and the page is loaded anew from its address.
+    whenever it has received nothing for a while. A server that is only busy handles requests later; one that is gone
+    takes its sessions along, and the page is loaded again from its address.
     """
 
     server = param.String(default=SERVER, constant=True, doc="The process that serves the page.")

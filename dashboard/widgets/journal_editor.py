@@ -1,4 +1,4 @@
-"""What a visitor's side of the journal is made of: the list of entries, the fields of one, the runs pinned to it."""
+"""The browser's side of the journal: the list of entries, the fields of one, the runs pinned to it."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ input:focus-visible, textarea:focus-visible, select:focus-visible { outline: 2px
 
 
 class EntryList(JSComponent):
-    """The entries, the newest first, with a field to search them. They are links: a click opens one in place."""
+    """The entries, newest first, with a search field. They are links: a click opens one in place."""
 
     entries = param.List(default=[], doc="For each its id, title, and a line about it.")
     shown = param.String(default="", doc="The id of the one that is open.")
@@ -89,7 +89,13 @@ class EntryList(JSComponent):
     ]
 
     def __init__(self, opened: Callable[[str], None], searched: Callable[[str], None], **params: Any) -> None:
-        """opened: is told the id of an entry that was clicked. searched: is told the words to look for."""
+        """Start without entries.
+
+        Args:
+            opened: Called with the id of an entry that was clicked.
+            searched: Called with the words to search for.
+            **params: As for any component.
+        """
         super().__init__(**params)
         self._opened, self._searched = opened, searched
 
@@ -101,14 +107,16 @@ class EntryList(JSComponent):
 
 
 class EntryEditor(JSComponent):
-    """The fields of an entry, which save themselves shortly after typing, and at once when they are left.
+    """The fields of an entry, which save themselves shortly after typing, and at once when they lose focus.
 
-    What is not saved yet is kept in the browser's tab as well, so that a reload or a server that has gone costs no
-    letter. The server never writes into a field while something in it is unsaved: a save based on what is not in the
-    file any more is answered with another entry's id, under which it was saved.
+    Unsaved text is also kept in the browser's tab, so that nothing is lost by a reload or a server that is gone. The
+    server never writes into a field with unsaved text: a save that is based on an outdated file is answered with the id
+    of another entry, under which it was saved.
 
-    state: `entry`, what is to be shown (its id, stamp and words, or None), and `answer` to the newest save: its number,
-    the id that was asked for, the one it became, the stamp of its file, and the problem, if it was not saved.
+    Attributes:
+        state: `entry`, what is to be shown (its id, stamp and words, or None), and `answer` to the newest save: its
+            number, the id that was sent, the id under which it was saved, the stamp of its file, and the problem, if it
+            was not.
     """
 
     sections = param.List(default=[], doc="Of each text its name, heading and prompt.")
@@ -235,10 +243,15 @@ class EntryEditor(JSComponent):
     ]
 
     def __init__(self, saved: Callable[[str, str, dict[str, str]], Entry], **params: Any) -> None:
-        """saved: is given an entry's id, the stamp that its words are based on, and these; it gives what became of it.
+        """Start without an entry.
 
-        Where it raises ValueError, the visitor reads why, and what they have written stays where it is. The answer is
-        given with what is shown next: who saves as they leave the page is not there any more to hear one at once.
+        If `saved` raises ValueError, the user reads why, and the text stays in the fields. The answer is sent together
+        with the next entry to show: a user who leaves the page while it saves is no longer there to receive one at
+        once.
+
+        Args:
+            saved: Called with an entry's id, the stamp on which its text is based, and the text; returns the outcome.
+            **params: As for any component.
         """
         sections = [{"name": name, "heading": one.heading, "prompt": one.prompt} for name, one in SECTIONS.items()]
         super().__init__(sections=sections, sizing_mode="stretch_width", margin=0, **params)
@@ -246,7 +259,7 @@ class EntryEditor(JSComponent):
         self._answer: dict[str, Any] | None = None
 
     def show(self, entry: Entry | None) -> None:
-        """Show an entry, or nothing, and answer the newest save; what is being typed stays."""
+        """Show an entry, or nothing, and answers the newest save; text being typed stays."""
         state = {"entry": _fields(entry), "answer": self._answer}
         if state != self.state:
             self.state = state
@@ -263,7 +276,7 @@ class EntryEditor(JSComponent):
 
 
 class PinnedRuns(JSComponent):
-    """The runs an entry speaks of. They are links: a click opens one in place, as it was kept. More can be pinned."""
+    """The runs pinned to an entry. They are links: a click opens one as it was archived. More can be pinned."""
 
     pins = param.List(default=[], doc="Of each its run's id, what it is called, its link, and whether it is gone.")
     runs = param.List(default=[], doc="Of each kept run its id and what it is called.")

@@ -1,4 +1,4 @@
-"""Chips: what is compared, by name and color, to be hidden and shown."""
+"""The legend of a comparison: chips with names and colors, to hide and show what is compared."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from panel.custom import JSComponent
 
 
 class Legend(JSComponent):
-    """The legend of a comparison, a chip for each line, which wraps on a narrow screen.
+    """A chip for each line of a comparison; the chips wrap on a narrow screen.
 
     A click hides or shows a line, a double click shows it alone.
     """
@@ -89,7 +89,12 @@ class Legend(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[dict[str, Any]], None], **params: Any) -> None:
-        """asked: hears what was clicked: `act` is toggle, only, watch or clear, `label` says which line."""
+        """Start without chips.
+
+        Args:
+            asked: Called with what was clicked: `act` is toggle, only, watch or clear, `label` the line.
+            **params: As for any component.
+        """
         super().__init__(**params)
         self._asked = asked
 

@@ -1,4 +1,4 @@
-"""Pen bar: what was drawn so far, and the ways back."""
+"""The pen toolbar says what was drawn so far, and undoes it."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from panel.custom import JSComponent
 
 
 class PenToolbar(JSComponent):
-    """A line under a picture that is drawn into: its words, and buttons to undo and to clear. Ctrl+Z undoes too."""
+    """A line below a picture that is drawn into: its words, and buttons to undo and to clear. Ctrl+Z undoes too."""
 
     words = param.String(default="", doc="What was drawn, or what is missing.")
     missing = param.Boolean(default=False, doc="Whether the words say what is missing.")
@@ -65,7 +65,12 @@ class PenToolbar(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[str], None], **params: Any) -> None:
-        """asked: hears "undo" or "clear"."""
+        """Start with nothing drawn.
+
+        Args:
+            asked: Called with "undo" or "clear".
+            **params: As for any component.
+        """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._asked = asked
 

@@ -1,8 +1,8 @@
-"""Plain text: what comes from outside is text wherever it is shown, and only what is written here is HTML.
+"""Plain text: what comes from outside is shown as text everywhere, and only what is written here is HTML.
 
 A link, a file, a name, a note, another program's words: all of them are `str`. HTML is a `Markup`, which is made of
 constants alone; whatever is put into one with `format`, `join` or `phrase` is escaped on the way. Everything that draws
-HTML is in this module, and escapes what is no `Markup`: whoever forgets sees tags on the page, and nothing runs.
+HTML is in this module, and escapes what is no `Markup`: a forgotten escape shows tags on the page, and nothing runs.
 """
 
 from collections.abc import Sequence
@@ -18,19 +18,19 @@ from markupsafe import Markup, escape
 from dashboard.server.text_panes import EncodedAlert, EncodedTypography
 
 APART = " \N{EN SPACE} "
-"""Between two things that a caption says."""
+"""Separates two parts of a caption."""
 
 JOINER = "\N{WORD JOINER}"
 BREAK = Markup("<br>")
 
 
 def html(text: object) -> str:
-    """What a browser is to be told: a `Markup` as it is, and any other text so that it is read as it was written."""
+    """What a browser receives: a `Markup` unchanged, any other text escaped."""
     return str(escape(text))
 
 
 def phrase(*parts: object, between: object = " ") -> Markup:
-    """Parts of a sentence, of text and of HTML, as one; empty ones are left out."""
+    """Parts of a sentence, text or HTML, as one; empty ones are left out."""
     return escape(between).join(part for part in parts if part)
 
 
@@ -40,7 +40,7 @@ def bold(words: object, color: str = "") -> Markup:
 
 
 def dot(color: str) -> Markup:
-    """The key to something that is drawn in this color."""
+    """A dot in a color, as the key to what is drawn in it."""
     return bold("●", color)
 
 
@@ -50,33 +50,33 @@ def colored(words: object, color: str) -> Markup:
 
 
 def element(tag: str, *parts: object, kind: str = "") -> Markup:
-    """An element of HTML with what is in it. kind: its class."""
+    """An element of HTML with its content; `kind` is its class."""
     opened = Markup('<{} class="{}">').format(tag, kind) if kind else Markup("<{}>").format(tag)
     return Markup("{}{}</{}>").format(opened, phrase(*parts, between=""), tag)
 
 
 @cache
 def formula(latex: str) -> Markup:
-    """A formula as MathML, which browsers draw by themselves. latex: our own."""
+    """A formula, in our own LaTeX, as MathML, which browsers draw by themselves."""
     return Markup(convert(latex, display="block"))
 
 
 def as_written(text: str) -> str | PlainText:
-    """What Bokeh is to write on a canvas: it takes what stands between two $$ for a formula in LaTeX."""
+    """What Bokeh should draw on a canvas; it would typeset text between two $$ as LaTeX."""
     return PlainText(text=text) if any(delimiter in text for delimiter in ("$$", "\\(", "\\[")) else text
 
 
 def in_a_menu(texts: Sequence[str]) -> list[str] | dict[str, str]:
-    """The options of a menu of Material's, which makes an icon of `:material/home:`: it shows them as they are written.
+    """The options of one of Material's menus, which would turn `:material/home:` into an icon.
 
-    A character that nobody sees keeps it from doing so; the option that is taken is without it.
+    An invisible character prevents that; the option that is chosen is without it.
     """
     shown = {text.replace(":material/", f":{JOINER}material/"): text for text in texts}
     return list(texts) if all(label == text for label, text in shown.items()) else shown
 
 
 def sheet(text: object = "", **params: Any) -> Div:
-    """A piece of HTML among Bokeh's models. What it shows is changed by `write`."""
+    """A piece of HTML among Bokeh's models; `write` changes its content."""
     return Div(**{"text": html(text), "disable_math": True, "margin": 0, **params})
 
 
@@ -93,7 +93,7 @@ class HTML(pn.pane.HTML):
 
 
 class Words(EncodedTypography):
-    """A line of text in the letters of the page; Material's own takes it for Markdown."""
+    """A line of text in the page's font; Material's own would read it as Markdown."""
 
     def encoded(self, text: Any) -> str:
         """A text, as it is to be read, after one escaping has been taken away."""
@@ -101,7 +101,7 @@ class Words(EncodedTypography):
 
 
 class Alert(EncodedAlert):
-    """What the page tells, as text; Material's own takes it for Markdown."""
+    """A message on the page, as text; Material's own would read it as Markdown."""
 
     def encoded(self, text: Any) -> str:
         """A text, as it is to be read, after one escaping has been taken away."""

@@ -1,4 +1,4 @@
-"""Transport: the buttons that move time, and the line that says where it is."""
+"""The playback bar: the buttons that move time, and the line that says where it is."""
 
 import time
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ FORK = {"label": "Play from here", "icon": "call_split"}
 
 
 class PlaybackBar(pn.viewable.Viewer):
-    """Play, pause, step, reset, the speed and a way back in time, beside what the run has come to."""
+    """Play, pause, step, reset, the speed and a way back in time, beside the run's current numbers."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class PlaybackBar(pn.viewable.Viewer):
         self.clock.toggle()
 
     def step(self, _: object = None) -> None:
-        """One epoch."""
+        """Advance one epoch."""
         self.clock.step()
 
     def back(self, _: object = None) -> None:
@@ -101,11 +101,11 @@ class PlaybackBar(pn.viewable.Viewer):
         self._seed.roll()
 
     def reset(self, _: object = None) -> None:
-        """Back to epoch 0, same weights."""
+        """Return to epoch 0 with the same weights."""
         self.clock.reset()
 
     def undo(self, _: object = None) -> None:
-        """Have back what the last fresh start or fork has left behind."""
+        """Restore what the last fresh start or fork has replaced."""
         self.clock.undo()
 
     def home(self) -> None:
@@ -142,13 +142,13 @@ class PlaybackBar(pn.viewable.Viewer):
             self._undo.visible = bool(run.left)
 
     def _offer(self, words: Mapping[str, str]) -> None:
-        """Say what the large button does."""
+        """Set label and icon of the large button."""
         if self._play.label != words["label"]:
             self._play.param.update(**words)
 
 
 class Rates:
-    """Epochs and frames a second over the last two seconds."""
+    """Epochs and frames per second over the last two seconds."""
 
     SPAN = 2.0
 
@@ -156,7 +156,7 @@ class Rates:
         self._marks: list[tuple[float, int]] = []
 
     def count(self, epoch: int) -> None:
-        """A frame that shows this epoch has been drawn."""
+        """Count a drawn frame that shows this epoch."""
         now = time.perf_counter()
         if self._marks and epoch < self._marks[-1][1]:
             self._marks = []
@@ -182,5 +182,5 @@ def _definitions(readings: dict[str, str]) -> Markup:
 
 
 def _name(name: str) -> Markup:
-    """A reading's name, with a mark where it holds for the very moment only."""
+    """A reading's name, with a mark where it holds for this moment only."""
     return element("dt", name, kind="rate" if name.endswith("/s") else "")

@@ -1,4 +1,4 @@
-"""Run list: kept runs as a visitor sees them, with what can be done with each, and the form that keeps another."""
+"""The list of archived runs, with what can be done with each, and the form that archives another."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ input[type=text] { font: inherit; color: inherit; background: none; min-width: 0
 
 
 class KeepForm(JSComponent):
-    """A name and a button: the run on the page is kept under it. Below, what came of the last thing that was done."""
+    """A name and a button that archives the run on the page. Below them, the outcome of the last action."""
 
     suggested = param.String(default="", doc="The name that the run gets without one.")
     said = param.String(default="", doc="What came of the last thing that was done.")
@@ -92,7 +92,12 @@ class KeepForm(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[Mapping[str, Any]], None], **params: Any) -> None:
-        """asked: is told what to `do`, with the `name` or the `id` that it is to be done with."""
+        """Make an empty form.
+
+        Args:
+            asked: Called with what to `do`, and the `name` or the `id` for it.
+            **params: As for any component.
+        """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._asked = asked
 
@@ -101,15 +106,16 @@ class KeepForm(JSComponent):
 
 
 class RunList(JSComponent):
-    """Kept runs, one below the other. What a visitor does with one is told; what is shown is what `runs` says.
+    """Archived runs, one below the other. It reports what a user does with one; `runs` says what is shown.
 
-    runs: for each its id, name, what it is called among the others, about (a line), beside (whether it is shown beside
-    the page's own) and color.
+    Attributes:
+        runs: For each run its id, name, what it is called among the others, about (a line), beside (whether it is
+            compared with the page's own) and color.
     """
 
     runs = param.List(default=[], doc="The kept runs.")
     empty = param.String(default="", doc="What stands here while there are none.")
-    answered = param.Integer(default=0, doc="The number of the last wish that was answered.")
+    answered = param.Integer(default=0, doc="The number of the last request that was answered.")
 
     PIECE: ClassVar[int] = 2**20
 
@@ -261,15 +267,18 @@ class RunList(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[Mapping[str, Any]], None], **params: Any) -> None:
-        """asked: is told what to `do` with the run of which `id`, and the wish's `number`, by which it is `answered`.
+        """Start without runs.
 
-        A download is to be answered by `hand_out`.
+        Args:
+            asked: Called with what to `do` with the run `id`, and the request's `number`, under which it is `answered`;
+                a download is answered by `hand_out`.
+            **params: As for any component.
         """
         super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._asked = asked
 
     def hand_out(self, name: str, piece: bytes, size: int) -> None:
-        """A piece of the file that is asked for, which has that name and size; a size of 0 ends it without one."""
+        """Send a piece of the requested file, which has that name and size; size 0 ends the download without one."""
         self._send_msg({"name": name, "data": piece, "size": size})
 
     def _handle_msg(self, msg: Any) -> None:

@@ -1,4 +1,4 @@
-"""Picture file: what a card shows as a file. PNG and SVG are drawn by the browser, CSV is written from the columns."""
+"""The save menu of a card saves its picture: PNG and SVG are drawn by the browser, CSV is written from the columns."""
 
 import csv
 import re
@@ -15,14 +15,14 @@ from dashboard.storage.formulas import guarded
 Columns = Mapping[str, Any]
 Row = dict[str, Any]
 COORDINATES = {"xs": "x", "ys": "y"}
-"""What the columns of lines are called point by point."""
+"""Names of the columns of lines, point by point."""
 
 
 class SaveMenu(JSComponent):
-    """A button of a card that opens a menu of the kinds of files its picture can be saved as.
+    """A button of a card that opens a menu of the file formats in which its picture can be saved.
 
-    The browser asks for a kind and is answered with the file's name and its text, or with the figures to draw: answers
-    come in the order of frames, so what is drawn is what the name says.
+    The browser requests a format and receives the file's name with its text, or with the figures to draw: answers come
+    in the order of frames, so the picture matches the name.
     """
 
     kinds = param.List(default=[], doc="Of png, svg and csv those that there are.")
@@ -148,7 +148,12 @@ class SaveMenu(JSComponent):
     ]
 
     def __init__(self, asked: Callable[[str], Mapping[str, Any]], **params: Any) -> None:
-        """asked: gives the file of a kind, as `saved` makes it."""
+        """Make the menu.
+
+        Args:
+            asked: Returns the file in a format, as `saved` makes it.
+            **params: As for any component.
+        """
         super().__init__(margin=0, **params)
         self._asked = asked
 
@@ -158,7 +163,7 @@ class SaveMenu(JSComponent):
 
 
 def file_name(page: str, title: str, epoch: int, kind: str) -> str:
-    """What a picture's file is called: of letters, digits and hyphens that any system takes."""
+    """The name of a picture's file: of letters, digits and hyphens that any system accepts."""
     words = re.findall(r"[a-z0-9]+", f"{page} {title}".lower())
     return "-".join([*words, "epoch", str(epoch)]) + f".{kind}"
 
@@ -166,11 +171,11 @@ def file_name(page: str, title: str, epoch: int, kind: str) -> str:
 def as_csv(pictures: Mapping[str, Mapping[str, Columns]]) -> str:
     """What pictures draw as one table: by name of the run, by layer, the columns of its source.
 
-    A column `run` where there are several, a column `layer`, then all that any layer has. An image is a row for each
-    pixel that has a value, with the pixel's center; lines are a row for each of their points, with the line's number. A
-    column that would be called like one of these has a `_` after its name.
-    A text that a spreadsheet would take for a formula has a ' before it, which spreadsheets take for "this is text".
-    Numbers have all their digits; nan is a value that is missing, an empty field a column that the layer does not have.
+    A column `run` where there are several, a column `layer`, then all that any layer has. An image has a row for each
+    pixel with a value, with the pixel's center; lines have a row for each of their points, with the line's number. A
+    column whose name would clash with one of these gets a `_` after its name. A text that a spreadsheet would take for
+    a formula gets a ' before it. Numbers have all their digits; nan is a missing value, an empty field a column that
+    the layer does not have.
     """
     names = ("run", "layer") if len(pictures) > 1 else ("layer",)
     rows = [
@@ -188,7 +193,7 @@ def as_csv(pictures: Mapping[str, Mapping[str, Columns]]) -> str:
 
 
 def as_text(cell: Any) -> Any:
-    """A cell of a table, such that no spreadsheet takes a text for a formula; numbers are numbers."""
+    """A cell of a table, such that no spreadsheet takes a text for a formula; numbers stay numbers."""
     return guarded(cell) if isinstance(cell, str) else cell
 
 
@@ -212,7 +217,7 @@ def _pixels(columns: Columns) -> Iterator[Row]:
 
 
 def _points(shapes: Iterator[Row]) -> Iterator[Row]:
-    """Every point of lines and of areas' edges; what a line has only one of is said at each of them."""
+    """Every point of lines and of areas' outlines; what a line has only once is repeated at each of them."""
     lines = (line for shape in shapes for line in _lines(shape))
     for number, (along, alike) in enumerate(lines):
         for point in zip(*along.values(), strict=True):

@@ -1,4 +1,4 @@
-"""Study bar: how far a comparison is, and the buttons that start and stop it."""
+"""The study bar: how far a comparison is, and the buttons that start and stop it."""
 
 import panel as pn
 import panel_material_ui as pmui
@@ -10,7 +10,7 @@ BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: cente
 
 
 class StudyBar(pn.viewable.Viewer):
-    """What is trained for comparison beside the run: how many runs, how far, with a button to start or stop it."""
+    """The progress of the runs trained for comparison, with a button to start or stop them."""
 
     def __init__(self, run: Store) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class StudyBar(pn.viewable.Viewer):
         return self._layout
 
     def draw(self) -> None:
-        """Show how far it is."""
+        """Show the progress."""
         study = self._run.study
         now = study.seeds, study.epochs, study.busy, study.progress, study.message
         if now == self._drawn:

@@ -1,4 +1,4 @@
-"""Style: one name for each color, color map and size. Every color means one thing on every page."""
+"""One name for each color, color map and size. Every color means one thing on every page."""
 
 from colorsys import hls_to_rgb
 
@@ -32,9 +32,9 @@ def regions() -> list[str]:
 
 
 def region_shades(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities as positions in `regions` (n,): the class that is answered, and its lead over a guess.
+    """Probabilities as positions in `regions` (n,): the predicted class, and its lead over a guess.
 
-    They are (n, classes), or (n, 1) that of class 1, which is the answer from 1/2 on.
+    They are (n, classes), or (n, 1) for class 1, which is predicted from 1/2 on.
     """
     binary = probabilities.shape[1] == 1
     winner = probabilities[:, 0] >= 0.5 if binary else probabilities.argmax(axis=1)
@@ -87,20 +87,20 @@ SECTIONS = {
     "& .MuiAccordionSummary-content h3": {"fontSize": "15px", "fontWeight": 600},
 }
 HINT = ".MuiTooltip-tooltip { width: max-content; max-width: 260px; }"
-"""For small buttons, whose tooltips would be as narrow as they are."""
+"""For small buttons, whose tooltips would otherwise be as narrow as they are."""
 
 WHOLE_WHERE_NARROW = "@media (max-width: 700px) { p { white-space: normal; overflow-wrap: anywhere; } }"
-"""Captions and questions go on in the next line where there is no room for one."""
+"""Wraps captions and questions where there is no room for one line."""
 
 TIGHT = "@media (max-width: 399px) { :host { margin-left: 2px !important; } }"
-"""For the first thing beside the menu of a phone."""
+"""For the first item beside the menu on a phone."""
 
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
 
 VARIANTS = (
     "#3b7dd8", "#e8813a", "#35a06a", "#8d62c9", "#c9a227", "#19a5b5", "#c2577a", "#8a9a2e", "#7a6a5d", "#5b63d6"
 )  # fmt: skip
-"""The colors of what is compared, variant by variant; readable on light and dark."""
+"""Colors of compared variants, in order; readable on light and dark."""
 
 
 def variant_color(place: int) -> str:
@@ -109,19 +109,19 @@ def variant_color(place: int) -> str:
 
 
 FUNCTION, SLOPE = "#7048e8", "#0ca678"
-"""An activation or a loss as it is, and its derivative."""
+"""An activation or a loss, and its derivative."""
 
 FATES = {"dead": "#e03131", "dim": "#9775fa", "saturated": "#f59f00", "alive": "#2f9e6e"}
-"""What has become of a unit."""
+"""The fates of a unit."""
 
 UPWARD, DOWNWARD = "#1c7ed6", "#e64980"
-"""Directions in which the loss bends up, and down."""
+"""Directions in which the loss curves up, and down."""
 
 POSITIVE, NEUTRAL, NEGATIVE = "#0b8fa3", "#6b7684", "#c2710c"
 """The sign of a number; white letters can be read on them."""
 
 PASSED, FAILED = "#2f9e6e", "#e03131"
-"""What a check says."""
+"""The result of a check."""
 
 ERRORS = {"largest": "#9c36b5", "median": "#4263eb"}
 """Which of many errors."""

@@ -1,4 +1,4 @@
-"""Feed list: the trainings that can be watched, to choose from, and what to type where there are none."""
+"""The list of tracked runs to choose from, and what to type where there are none."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ with watch("my run") as lab:
 
 
 class TrackedList(JSComponent):
-    """Trainings as buttons: whether they run, their epochs and loss. Without any it shows the lines that make one."""
+    """Trainings as buttons: whether they run, their epochs and loss. Without any it shows the lines that start one."""
 
     items = param.List(default=[], doc="For each training: id, name, state, words, detail and when it began.")
     chosen = param.String(default="", doc="The id of the one that is shown.")
@@ -133,7 +133,12 @@ class TrackedList(JSComponent):
     ]
 
     def __init__(self, picked: Callable[[str], None], **params: Any) -> None:
-        """picked: is told the id of the training that was clicked; nothing for the newest."""
+        """Start without trainings.
+
+        Args:
+            picked: Called with the id of the training that was clicked; empty for the newest.
+            **params: As for any component.
+        """
         super().__init__(**params)
         self._picked = picked
 

@@ -37,13 +37,13 @@ def note(kind: type) -> None:
 
 
 class Count(RequestHandler):
-    """How many live objects of each kind there are, threads of the conductor, and players it has."""
+    """How many live objects of each kind there are, threads of the scheduler, and tasks it has."""
 
     def get(self) -> None:
         gc.collect()
         counts = {kind.__name__: len(things) for kind, things in LIVE.items()}
         threads = sum(thread.name == "scheduler" for thread in threading.enumerate())
-        self.write(counts | {"conductor threads": threads, "players": SCHEDULER.players})
+        self.write(counts | {"scheduler threads": threads, "tasks": SCHEDULER.tasks})
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def settle(port: int) -> None:
 
     def is_settled() -> bool:
         left = count(port)
-        return left["App"] <= 1 and not left["players"] and not left["conductor threads"]
+        return left["App"] <= 1 and not left["tasks"] and not left["scheduler threads"]
 
     wait_until(is_settled, lambda: f"sessions to expire: {count(port)}")
 

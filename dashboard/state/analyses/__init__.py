@@ -1,1 +1,1 @@
-"""Measurements of a run that pictures show, each on its own and without a screen."""
+"""Measurements of a run that pictures show, each testable without a screen."""

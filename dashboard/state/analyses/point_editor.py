@@ -1,4 +1,4 @@
-"""Drawing: points that a visitor puts into the plane and takes out again."""
+"""The point editor adds points to the data in the plane, and erases them."""
 
 import threading
 from typing import Any
@@ -9,19 +9,19 @@ from dashboard.state.settings import Settings
 from dashboard.storage.tables import MAX_ROWS, MIN_ROWS, OWN, TABLES, Table
 
 WRITTEN_AFTER = 1.0
-"""Seconds without a change after which what was drawn is written into the folder."""
+"""Seconds without a change after which the points are written into the folder."""
 
 MAX_UNDO_STEPS = 100
-"""Changes that can be taken back."""
+"""Most changes that can be undone."""
 
 RESTORED = ("dataset", "own", "n", "noise", "batch_size", "loss")
 
 
 class PointEditor:
-    """The data of some settings, with two inputs, as points to add to and to erase; in their own units.
+    """The data of some settings with two inputs, as points to add and to erase, in their own units.
 
-    Whatever can be learned from is at once what the settings ask for. What cannot, such as a plane with points of one
-    class only, waits until there is more: `missing` says what, and `x` and `y` hold it meanwhile.
+    As soon as something can be learned from them, the settings use the points. Until then, such as with points of one
+    class only, they wait: `missing` says for what, and `x` and `y` hold them.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,7 +31,7 @@ class PointEditor:
 
     @property
     def missing(self) -> str:
-        """What there must be more of before anything can be learned; empty once it can."""
+        """What there has to be more of before anything can be learned; empty once it can."""
         points, classes = max(0, MIN_ROWS - len(self.x)), len(np.unique(self.y))
         parts = [f"{points} more point{'s' * (points > 1)}"] if points else []
         parts += ["points of two classes" if not classes else "points of another class"] if classes < 2 else []
@@ -52,23 +52,23 @@ class PointEditor:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change to undo."""
         return bool(self._past)
 
     @property
     def is_current(self) -> bool:
-        """Whether the settings still ask for what was drawn, or for what the drawing began with."""
+        """Whether the settings still use these points, or the data with which the editor began."""
         return self._asked == _asked(self._settings)
 
     def add(self, places: np.ndarray, number: int) -> None:
-        """Put points of a class at these places, (k, 2), as many as there is room for."""
+        """Add points of a class at these positions, (k, 2), as many as there is room for."""
         self._follow()
         places = places[: MAX_ROWS - len(self.x)]
         if len(places):
             self._change(np.vstack([self.x, places]), np.append(self.y, np.full(len(places), float(number))))
 
     def erase(self, places: np.ndarray, reach: np.ndarray) -> None:
-        """Take away the point nearest to each place, (k, 2), if it is within `reach`: the half axes of an ellipse."""
+        """Erases the point nearest to each position, (k, 2), if it is within `reach`: the half axes of an ellipse."""
         self._follow()
         left = np.ones(len(self.x), dtype=bool)
         for place in places:
@@ -85,7 +85,7 @@ class PointEditor:
             self._change(self.x[:0], self.y[:0])
 
     def undo(self) -> None:
-        """Take the last change back; the data there were before any are back at last."""
+        """Undoes the last change; at last the original data are back."""
         self._follow()
         if self._past:
             self.x, self.y, before = self._past.pop()
@@ -101,7 +101,7 @@ class PointEditor:
         self._asked = _asked(self._settings)
 
     def _follow(self) -> None:
-        """Begin anew if the settings ask for other data meanwhile."""
+        """Begin anew if the settings use other data by now."""
         if not self.is_current:
             self._take_up()
 
@@ -127,7 +127,7 @@ class PointEditor:
         return Table.labeled(self._columns, self.x, self.y, [*self._labels[:most], *numbers], self._answer)
 
     def _name(self, number: int) -> str:
-        """What a class is called: by its number, unless it has a name."""
+        """The name of a class: its number, unless it has one."""
         known = self._labels[number] if number < len(self._labels) else str(number)
         return f"class {number}" if known == str(number) else known
 
@@ -140,7 +140,7 @@ class PointEditor:
 
 
 def _asked(settings: Settings) -> tuple[Any, ...]:
-    """Which data the settings ask for."""
+    """Which data the settings use."""
     if settings.dataset == OWN:
         return OWN, settings.own
     names = ("dataset", "n", "noise", "seed", "data_seed", "format", *settings.options("dataset"))

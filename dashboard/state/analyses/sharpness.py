@@ -1,4 +1,4 @@
-"""Edge: where the sharpness of a run first meets what its optimizer bears. No Panel here."""
+"""The stability monitor finds where the sharpness of a run first reaches the edge of stability of its optimizer."""
 
 from collections.abc import Iterator
 
@@ -14,11 +14,11 @@ MAX_PARAMETER_EXAMPLES = 2_000_000
 """Parameters times examples up to which a measurement takes a few milliseconds."""
 
 VERIFIED = 32
-"""Epochs after which the sharpness is measured once more, without relying on the epoch before."""
+"""Epochs after which the sharpness is measured again independently of the epoch before."""
 
 
 def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
-    """That of an optimizer as the settings have it; of a run's epochs, ask its frame for their `edges`."""
+    """The edge for an optimizer in the settings; for epochs of a run, ask its frame for their `edges`."""
     return settings.build("optimizer").edge_of_stability(learning_rates)
 
 
@@ -30,9 +30,9 @@ def monitors_of(store: Store) -> list["StabilityMonitor"]:
 class StabilityMonitor:
     """Finds the first epoch of a run whose sharpness is at the edge of stability or above, and bookmarks it.
 
-    It looks at every epoch, one after the other, and trains those once more that are not kept any more: what it finds
-    depends on the run alone. While it lags behind, the bookmark comes later, but at the same epoch. An epoch can be
-    looked at once the update is known that follows it: the edge is that update's.
+    It measures every epoch in order, and retrains those that are no longer recorded: what it finds depends on the run
+    alone. While it lags behind, the bookmark comes later, but at the same epoch. An epoch can be measured once the
+    update that follows it is known, since the edge is that update's.
     """
 
     heavy = False
@@ -42,13 +42,13 @@ class StabilityMonitor:
         self._history: object = None
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        """The next look, in pieces; None where nothing is to be found."""
+        """The next measurements, in pieces; None where nothing is to be found."""
         if self.run.history is not self._history:
             self._begin()
         return self._look() if self._looking and self._seen < self._last else None
 
     def give_up(self, error: Exception) -> None:
-        """Find nothing in this run: its bookmark is not set."""
+        """Stop searching this run: it gets no bookmark."""
         self._looking = False
 
     @property
@@ -70,9 +70,9 @@ class StabilityMonitor:
         self._in_hand: tuple[int, np.ndarray] | None = None
 
     def _look(self) -> Iterator[object]:
-        """Look at the epochs not looked at so far, in their order, until there are no more.
+        """Measure the epochs not measured so far, in order, until there are none left.
 
-        It may be dropped at any time: an epoch that was fetched and not looked at stays in hand for the next look.
+        It may be dropped at any time: an epoch that was fetched and not measured is kept for the next call.
         """
         history, bookmarks = self._history, self.run.bookmarks
         while history is self.run.history and self._fetch():
@@ -91,7 +91,7 @@ class StabilityMonitor:
                 bookmarks.below_edge = epoch
 
     def _fetch(self) -> bool:
-        """Have the next epoch in hand, or do a piece of the work that takes; False where there is none yet."""
+        """Fetches the next epoch, or does a piece of the work for it; False where there is none yet."""
         if self._in_hand is None:
             self._in_hand = next(self._source, self)
         if self._in_hand is not self:
@@ -100,7 +100,7 @@ class StabilityMonitor:
         return self._seen < self._last
 
     def _epochs(self, after: int, until: int) -> Iterator[tuple[int, np.ndarray] | None]:
-        """Each of the epochs with after < index <= until: as they are kept, or trained once more; None on the way."""
+        """Each of the epochs with after < index <= until, recorded or retrained; None on the way."""
         history = self._history
         whole = history.kept(after, until) if history.stride == 1 else history.latest(after, until)
         if len(whole) and whole.index[0] == after + 1:
@@ -110,11 +110,11 @@ class StabilityMonitor:
             yield from zip(block.index.tolist(), block.parameters, strict=True) if block else (None,)
 
     def _at(self, epoch: int, parameters: np.ndarray) -> tuple[int, str] | None:
-        """The first epoch at the edge, and what there is to say of it, once this one has been looked at too.
+        """The first epoch at the edge, and its description, once this epoch has been measured too.
 
-        Lanczos' method finds no more than there is: where it meets the edge, that is so. It may miss a direction that
+        Lanczos' method never overestimates: a value that reaches the edge is at the edge. It may miss a direction that
         has become the sharpest: a crossing counts only after all epochs since the last verified one have been measured
-        from nothing, and so does an epoch of which that finds more.
+        from scratch, and so does an epoch for which that finds more.
         """
         value, edge = self._sharpness(epoch, parameters, self._vector), self._edge(epoch)
         self._unverified.append((epoch, parameters))
@@ -132,11 +132,11 @@ class StabilityMonitor:
         return None
 
     def _edge(self, epoch: int) -> float:
-        """That of the update which follows an epoch."""
+        """The edge of the update that follows an epoch."""
         return float(self.run.frame().hyperparameters.edges(np.array([epoch]))[0])
 
     def _sharpness(self, epoch: int, parameters: np.ndarray, start: np.ndarray | None) -> float:
-        """That of an epoch's objective; from an eigenvector found before, or from nothing."""
+        """The sharpness of an epoch's objective, started from an eigenvector found before, or from scratch."""
         objective = self.run.frame().objective(epoch)
         if objective not in self._curvatures:
             self._curvatures[objective] = Curvature(self._network, self._setup.train, self._setup.loss, *objective)

@@ -1,4 +1,4 @@
-"""Unit history: the fate of every unit at the drawn epochs of a run, found out once for all its pictures."""
+"""Unit health: the fate of every unit at the drawn epochs of a run, computed once for all pictures."""
 
 from typing import Self
 from weakref import WeakKeyDictionary
@@ -11,15 +11,15 @@ from engine.network import Network
 from engine.recording import History, first_in_stride
 
 DRAWN = 128
-"""The most epochs looked at: 0.1 ms each for the default network."""
+"""Most epochs examined: 0.1 ms each for the default network."""
 
 DEAD = FATES.index("dead")
 
 
 class UnitHealth:
-    """The fates of one run's units, as places in FATES, by epoch.
+    """The fates of one run's units, as indices into FATES, by epoch.
 
-    They are found from the recorded parameters, so that they don't depend on which epochs were drawn when.
+    They are computed from the recorded parameters, so that they do not depend on which epochs were drawn when.
     """
 
     _all: WeakKeyDictionary[History, Self] = WeakKeyDictionary()
@@ -32,13 +32,13 @@ class UnitHealth:
 
     @classmethod
     def of(cls, frame: Frame) -> Self:
-        """That of the frame's run."""
+        """The health of the frame's run."""
         if frame.history not in cls._all:
             cls._all[frame.history] = cls(frame)
         return cls._all[frame.history]
 
     def now(self, frame: Frame) -> np.ndarray:
-        """(units,) at the frame's epoch."""
+        """(units,) the fates at the frame's epoch."""
         if self._now[0] != frame.epoch.index:
             self._now = frame.epoch.index, self._codes_of(frame.epoch.parameters)
         return self._now[1]
@@ -62,14 +62,14 @@ class UnitHealth:
 
 
 def fates_of(network: Network, x: np.ndarray) -> np.ndarray:
-    """(units,) the fates of all hidden units, as places in FATES."""
+    """(units,) the fates of all hidden units, as indices into FATES."""
     with np.errstate(all="ignore"):
         fates = np.concatenate(unit_fates(network.trace(x), network.activations))
     return (fates[:, None] == np.array(FATES)).argmax(axis=1).astype(np.uint8)
 
 
 def since(index: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """(units,) the first of the epochs from which on every unit has had the fate that it has at the last."""
+    """(units,) the first of the epochs from which on every unit has had its last fate."""
     changes = np.vstack([np.ones(codes.shape[1], bool), codes[1:] != codes[:-1]])
     return index[len(index) - 1 - changes[::-1].argmax(axis=0)]
 
@@ -80,19 +80,19 @@ def revivals(codes: np.ndarray) -> np.ndarray:
 
 
 def place_of(unit: list[int], widths: tuple[int, ...]) -> int | None:
-    """Where [layer, unit] is among all hidden units; None where there is no such unit."""
+    """The index of [layer, unit] among all hidden units; None where there is no such unit."""
     if len(unit) != 2 or not 0 <= unit[0] < len(widths) or not 0 <= unit[1] < widths[unit[0]]:
         return None
     return sum(widths[: unit[0]]) + unit[1]
 
 
 def unit_at(place: int, widths: tuple[int, ...]) -> list[int]:
-    """The [layer, unit] at a place among all hidden units."""
+    """The [layer, unit] with an index among all hidden units."""
     layer = int(np.searchsorted(np.cumsum(widths), place, side="right"))
     return [layer, place - sum(widths[:layer])]
 
 
 def unit_in_words(place: int, widths: tuple[int, ...]) -> str:
-    """A unit's name."""
+    """The name of a unit."""
     layer, unit = unit_at(place, widths)
     return f"layer {layer + 1}, unit {unit + 1}"

@@ -1,1 +1,1 @@
-"""A table as somebody has it, in a file of comma-separated values."""
+"""A user's table, in a file of comma-separated values."""

@@ -1,4 +1,4 @@
-"""Column: what the cells under one name are, numbers or truth values or dates or words, and why. No Panel here."""
+"""Columns of a file: whether their cells are numbers, truth values, dates or words, and why."""
 
 import math
 import re
@@ -29,7 +29,7 @@ MISSING = frozenset([
     "1.#snan", "#nv", "n/d", "n.d.", "k.a.", "", "#n/a n/a", "no data", "not applicable", "not available",
 ])
 # fmt: on
-"""What people and programs write where there is no value, in small letters."""
+"""What people and programs write for a missing value, in lower case."""
 
 TRUTHS = (
     ("true", "false"),
@@ -51,11 +51,11 @@ DAY = (
 DATE = re.compile(rf"({DAY}|{MONTH} (\d{{1,2}},? )?\d{{4}})([ t]{{1,2}}{TIME})?|{TIME}", re.IGNORECASE)
 DATE_NUMBER = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 SENTINELS = frozenset([-1, -9, -99, -999, -9999, -99999, -200, -8888, 99, 999, 9999, 99999, 999999, 1e20, -1e20])
-"""Numbers that programs write where there is no value."""
+"""Numbers that programs write for a missing value."""
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value."""
+    """Whether a cell marks a missing value."""
     return cell.strip().lower() in MISSING
 
 
@@ -65,17 +65,18 @@ def is_date(cell: str) -> bool:
 
 
 def folded(label: str) -> str:
-    """A label as it is compared: without case, blanks too many and a full stop at its end."""
+    """A label for comparison: without case, superfluous blanks and a full stop at its end."""
     text = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
     return text.rstrip(".").rstrip() or text
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """The cells under one name.
+    """The cells of one column.
 
-    cells  every row's line and cell
-    style  how its numbers are written, if it has any
+    Attributes:
+        cells: Line number and cell of every row.
+        style: How its numbers are written, if it has any.
     """
 
     name: str
@@ -84,12 +85,12 @@ class Column:
 
     @cached_property
     def present(self) -> list[tuple[int, str]]:
-        """The cells that say something."""
+        """The cells that are not missing."""
         return [(line, cell) for line, cell in self.cells if not is_missing(cell)]
 
     @cached_property
     def values(self) -> dict[str, float | None]:
-        """What number each different cell is; None where it is none."""
+        """The number in each distinct cell; None where it has none."""
         truth = self.truth
         if truth:
             return {cell: float(folded(cell) == truth[0]) for _, cell in self.present}
@@ -111,7 +112,7 @@ class Column:
 
     @cached_property
     def truth(self) -> tuple[str, str] | None:
-        """The words for true and false, if these are all there are."""
+        """The words for true and false, if there are no others."""
         found = {folded(cell) for _, cell in self.present}
         if not found or len(found) > 2:
             return None
@@ -124,12 +125,12 @@ class Column:
 
     @property
     def is_input(self) -> bool:
-        """Whether a network can take it in: numbers, or truth values as 1 and 0."""
+        """Whether a network can use it: numbers, or truth values as 1 and 0."""
         return self.kind in ("numbers", "truths")
 
     @cached_property
     def distinct(self) -> dict[object, list[str]]:
-        """The different values, each with the ways in which it is written."""
+        """The distinct values, each with the spellings that occur."""
         ways: dict[object, dict[str, None]] = {}
         for _, cell in self.present:
             ways.setdefault(self.key(cell), {}).setdefault(cell.strip())
@@ -181,7 +182,7 @@ class Column:
         return f"{self.name}: {self.style.note}" if self.style.note else ""
 
     def _is_cut(self, cell: str) -> bool:
-        """Whether a whole number is too long to be kept to its last digit."""
+        """Whether a whole number is too long for float64 to represent exactly."""
         text = tidy(cell)
         number = self.values[cell]
         if not 15 < len(text) < 300 or not WHOLE.fullmatch(text) or number is None:
@@ -238,7 +239,7 @@ class Column:
 
 
 def columns_of(names: Sequence[str], rows: Sequence[tuple[int, list[str]]], separator: str) -> dict[str, Column]:
-    """All columns of a table by their names."""
+    """All columns of a table by name."""
     cells = [[(line, row[place]) for line, row in rows] for place in range(len(names))]
     present = [[(line, cell) for line, cell in one if not is_missing(cell)] for one in cells]
     found = styles(present, separator)
@@ -246,7 +247,7 @@ def columns_of(names: Sequence[str], rows: Sequence[tuple[int, list[str]]], sepa
 
 
 def label_of(ways: Sequence[str], key: object) -> str:
-    """What a class is called that is written in several ways."""
+    """The name of a class that is spelled in several ways."""
     if isinstance(key, float) and len(ways) > 1:
         return shortest(key)
     plain = " ".join(ways[0].split()).rstrip(".")

@@ -1,4 +1,4 @@
-"""Complaints: what is wrong with lines of a file. No Panel here."""
+"""Complaints about lines of a file, which the page shows as sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ MAX_QUOTE_LENGTH = 40
 
 @dataclass(frozen=True)
 class Complaints:
-    """What is wrong with lines of a file, in their order: the first ten are spelled out, the others counted."""
+    """What is wrong with lines of a file, in order: the first ten are spelled out, the others counted."""
 
     first: tuple[tuple[int, str], ...] = ()
     more: int = 0
 
     @classmethod
     def of(cls, wrong: Sequence[tuple[int, str]]) -> "Complaints":
-        """Those of lines in their order."""
+        """Complaints about lines in order."""
         return cls(tuple(wrong[:MAX_PROBLEMS]), len(wrong[MAX_PROBLEMS:]))
 
     def __add__(self, other: "Complaints") -> "Complaints":
-        """Those of both, line by line."""
+        """The complaints of both, line by line."""
         both = sorted([*self.first, *other.first])
         return Complaints(tuple(both[:MAX_PROBLEMS]), self.more + other.more + len(both[MAX_PROBLEMS:]))
 
@@ -30,7 +30,7 @@ class Complaints:
         """How many lines are left out."""
         return len(self.first) + self.more
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """All of them as sentences."""
         rest = [f"… and {self.more:,} more {'lines' if self.more > 1 else 'line'} like these"] if self.more else []
         return [f"line {line}: {problem}; left out" for line, problem in self.first] + rest
@@ -45,7 +45,7 @@ def quoted(cell: str) -> str:
 
 
 def lines_named(lines: Sequence[int]) -> str:
-    """Lines in words, such as "lines 1 to 3 and 7"; of many, the first."""
+    """Line numbers in words, such as "lines 1 to 3 and 7"; of many, the first."""
     spans: list[list[int]] = []
     for line in lines:
         if spans and line == spans[-1][1] + 1:

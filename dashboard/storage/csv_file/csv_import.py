@@ -1,4 +1,4 @@
-"""Sheet: a file of comma-separated values as somebody has it, read with patience. No Panel here."""
+"""CSV import turns a user's file of comma-separated values into a table, whatever its dialect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,27 +10,28 @@ from dashboard.storage.csv_file.column import Column, columns_of, is_missing, la
 from dashboard.storage.csv_file.complaints import NONE, Complaints
 from dashboard.storage.csv_file.csv_rows import read_grid, sample
 from dashboard.storage.csv_file.header import Row
-from dashboard.storage.csv_file.suggestion import Suggestion, one_hot, suggested, told_group
+from dashboard.storage.csv_file.suggestion import Suggestion, group_sentence, one_hot, suggested
 from dashboard.storage.tables import MAX_CLASSES, MAX_ROWS, MIN_ROWS, Table
 
 MAX_ROWS_READ = 10_000
-"""Rows that are looked at; of more, a sample."""
+"""Most rows that are examined; of more, a sample."""
 
 MIN_CLASS_EXAMPLES = 5
-"""Examples below which a class that is rare besides is too small to learn from."""
+"""Examples below which a rare class is too small to learn from."""
 
 MAX_COUNTED_CLASS = 20
-"""Whole numbers up to which the values of a regression may be meant as classes."""
+"""Largest whole number up to which the values of a regression may be meant as classes."""
 
 
 @dataclass(frozen=True, eq=False)
 class CsvImport:
-    """Rows of cells under names, each with the line of the file on which it begins.
+    """Rows of cells under column names, each with the line of the file on which it begins.
 
-    delimiter  what separates the cells; a blank stands for any number of blanks and tabs
-    left_out   the lines that are no rows
-    notes      what else was done in reading, as sentences
-    unnamed    the columns that have no name in the file
+    Attributes:
+        delimiter: What separates the cells; a blank stands for any number of blanks and tabs.
+        left_out: The lines that are not rows.
+        notes: What else was changed in reading, as sentences.
+        unnamed: The columns that have no name in the file.
     """
 
     names: tuple[str, ...]
@@ -43,29 +44,29 @@ class CsvImport:
     @property
     def problems(self) -> list[str]:
         """What was left out or changed in reading, as sentences."""
-        return [*self.left_out.told(), *self.notes]
+        return [*self.left_out.sentences(), *self.notes]
 
     @cached_property
     def columns(self) -> dict[str, Column]:
-        """All columns by their names."""
+        """All columns by name."""
         return columns_of(self.names, self.rows, self.delimiter)
 
     @cached_property
     def numeric(self) -> tuple[str, ...]:
-        """The columns that can be inputs: most of whose cells are numbers, or all of them true or false."""
+        """The columns that can be inputs: most of their cells are numbers, or all are true or false."""
         return tuple(name for name, column in self.columns.items() if column.is_input)
 
     @cached_property
     def suggestion(self) -> Suggestion:
-        """Which column is likely the answer and which are inputs, and why others are not."""
+        """Which column is probably the answer, which are inputs, and why others are not."""
         return suggested(self.columns, self.unnamed)
 
     def values(self, name: str) -> set[str]:
-        """All the different cells of a column that are not missing."""
+        """All distinct cells of a column that are not missing."""
         return {cell for _, cell in self.columns[name].present}
 
     def task(self, answer: str) -> str:
-        """What is most likely wanted of a column: to tell "classes" apart, or a "regression"."""
+        """What a column is probably for: to distinguish "classes", or a "regression"."""
         column = self.columns[answer]
         if not column.is_numeric:
             return "classes"
@@ -78,15 +79,19 @@ class CsvImport:
     ) -> tuple[Table, list[str]]:
         """The table of these columns, and what was left out of it, line by line.
 
-        task     "classes" or "regression"
-        rescale  bring the values of a regression to mean 0 and standard deviation 1
-        seed     of the sample that is taken where there are too many rows
+        Args:
+            inputs: Names of the columns to learn from.
+            answer: Name of the column to predict.
+            task: "classes" or "regression".
+            rescale: Whether to bring the values of a regression to mean 0 and standard deviation 1.
+            seed: Of the sample that is taken where there are too many rows.
 
-        Raises ValueError with what to choose instead where there is nothing to learn from.
+        Raises:
+            ValueError: If there is nothing to learn from; the message says what to choose instead.
         """
         self._check(inputs, answer, task)
         rows, wrong = self._complete(inputs, answer, task)
-        left_out = (self.left_out + wrong).told()
+        left_out = (self.left_out + wrong).sentences()
         problems = [*left_out, *self.notes, *self._readings(inputs, answer, task)]
         if len(rows) < MIN_ROWS:
             why = " ".join(f"{one}." for one in left_out)
@@ -104,7 +109,7 @@ class CsvImport:
         return self._of_values(inputs, answer, x, answers, rescale, problems), problems
 
     def _of_classes(self, inputs: Sequence[str], answer: str, x: np.ndarray, answers: list[str]) -> Table:
-        """Numbers that are written differently, such as 1 and 1.0, are one class, and so are Yes and yes."""
+        """A table of classes; numbers written differently, such as 1 and 1.0, are one class, and so are Yes and yes."""
         column = self.columns[answer]
         keys = [column.key(text) for text in answers]
         order = sorted(set(keys), key=lambda key: (isinstance(key, str), key))
@@ -146,7 +151,7 @@ class CsvImport:
         if task == "classes":
             notes += _joined(column)
         notes += [
-            told_group(group, answer)
+            group_sentence(group, answer)
             for group in (one_hot(self.columns) if answer in self.numeric else ())
             if answer in group and set(group) & set(inputs)
         ]
@@ -172,13 +177,13 @@ class CsvImport:
             raise ValueError(f"{answer} is no column of numbers; choose the task “classes” to tell its values apart.")
 
     def _why_none(self) -> list[str]:
-        """Why there is no column to choose as an input; nothing if there is one."""
+        """Why no column can be an input; empty if one can."""
         return [] if self.numeric else [column.why_no_input for column in self.columns.values()]
 
     def _complete(
         self, inputs: Sequence[str], answer: str, task: str
     ) -> tuple[list[tuple[list[float], str]], Complaints]:
-        """The inputs and the answer of every row that has them all, and what is wrong with the others."""
+        """Inputs and answer of every row that has them all, and what is wrong with the others."""
         columns, last = [self.columns[name] for name in inputs], self.columns[answer]
         places = [self.names.index(name) for name in (*inputs, answer)]
         judged = [*columns, last] if last.is_numeric else columns
@@ -196,18 +201,21 @@ class CsvImport:
 
 
 def read_csv(content: bytes | str, seed: int = 0) -> CsvImport:
-    """The sheet that a file holds, however it separates its cells and whether it names its columns or not.
+    """Read a file, however it separates its cells and whether or not it names its columns.
 
-    seed: of the sample that is taken where there are very many rows
+    Args:
+        content: The file.
+        seed: Of the sample that is taken where there are very many rows.
 
-    Raises ValueError with a sentence when it holds no table.
+    Raises:
+        ValueError: With a sentence, if the file holds no table.
     """
     grid = read_grid(content, MAX_ROWS_READ, seed)
     return CsvImport(grid.names, grid.rows, grid.separator, grid.left_out, grid.notes, grid.unnamed)
 
 
 def _joined(column: Column) -> list[str]:
-    """Which labels are one class although they are written differently."""
+    """Which labels are one class although they are spelled differently."""
     ways = [cells for key, cells in column.distinct.items() if len(cells) > 1 and isinstance(key, str)]
     if not ways:
         return []

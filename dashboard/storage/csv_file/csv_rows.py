@@ -1,4 +1,4 @@
-"""CSV import: rows of cells out of a file as somebody has it; pandas reads, the rules here judge. No Panel here."""
+"""Rows of cells out of a file in an unknown dialect: the rules here find the dialect, pandas reads."""
 
 import io
 import re
@@ -29,10 +29,10 @@ from dashboard.storage.tables import MAX_COLUMNS
 from engine.chance import stream
 
 SNIFFED_LINES = 200
-"""Lines by which it is judged how a file is written."""
+"""Lines by which the dialect of a file is judged."""
 
 WIDEST = 1000
-"""Columns of a file that are looked at, most of which may be empty."""
+"""Columns of a file that are examined; most of them may be empty."""
 
 SEP_LINE = re.compile(r"\s*[\"']?sep=(\\t|[^\w\"'])?[\"']?[,;\t| ]*", re.IGNORECASE)
 WRAPPED = re.compile(r"\s*\"([^\"]*+(?:\"\"[^\"]*+)*+)\"[\s,;]*")
@@ -49,11 +49,12 @@ SUMS = frozenset([
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of cells under names, each with the line of the file on which it begins.
+    """Rows of cells under column names, each with the line of the file on which it begins.
 
-    left_out  the lines that are no rows
-    notes     what else was done in reading, as sentences
-    unnamed   the columns that have no name in the file
+    Attributes:
+        left_out: The lines that are not rows.
+        notes: What else was changed in reading, as sentences.
+        unnamed: The columns that have no name in the file.
     """
 
     names: tuple[str, ...]
@@ -66,10 +67,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Layout:
-    """A file's lines and how they are written.
+    """A file's lines and its dialect.
 
-    first  the place of the first line that may be of the table
-    names  of the columns, where they stand outside of the table
+    Attributes:
+        first: Index of the first line that may belong to the table.
+        names: Of the columns, where they stand outside of the table.
     """
 
     lines: list[str]
@@ -84,12 +86,15 @@ class Layout:
 
 
 def read_grid(content: bytes | str, most: int, seed: int = 0) -> Grid:
-    """The rows of a file, however it separates their cells and whether it names its columns or not.
+    """Read the rows of a file, however it separates their cells and whether or not it names its columns.
 
-    most  the rows that are looked at; of more, a sample
-    seed  of the sample
+    Args:
+        content: The file.
+        most: Most rows that are examined; of more, a sample.
+        seed: Of the sample.
 
-    Raises ValueError with a sentence when it holds no table.
+    Raises:
+        ValueError: With a sentence, if the file holds no table.
     """
     text, notes = text_of(content)
     layout = _layout(text)
@@ -118,12 +123,12 @@ def read_grid(content: bytes | str, most: int, seed: int = 0) -> Grid:
 
 
 def sample(many: int, some: int, seed: int, purpose: str) -> list[int]:
-    """So many of the numbers below `many`, in their order."""
+    """So many of the numbers below `many`, in order."""
     return np.sort(stream(seed, purpose).choice(many, some, replace=False)).tolist()
 
 
 def _layout(text: str) -> Layout:
-    """How a file is written: what its first lines say of it, then what fits most of its lines."""
+    """How a file is written, by what its first lines declare, else by what fits most of its lines."""
     lines = lines_of(text)
     if DATA.search(text[:200_000]) and any(map(ATTRIBUTE.match, lines[:SNIFFED_LINES])):
         return _arff(lines)
@@ -158,7 +163,7 @@ def _layout(text: str) -> Layout:
 
 
 def _arff(lines: list[str]) -> Layout:
-    """A file of Weka's: its columns are named above its rows."""
+    """A file of Weka's, which names its columns above its rows."""
     start = next(place for place, line in enumerate(lines) if line.strip().lower().startswith("@data"))
     names = [found[1].strip("'\"") for line in lines[:start] if (found := ATTRIBUTE.match(line))]
     data = [line for line in islice(lines, start + 1, start + SNIFFED_LINES) if line.strip()]
@@ -171,7 +176,7 @@ def _arff(lines: list[str]) -> Layout:
 
 
 def _comments(lines: Sequence[str]) -> tuple[str, ...]:
-    """What begins comments: it stands before a few lines, or before all those on top."""
+    """What comments begin with: it stands before a few lines, or before all those on top."""
     found = []
     for mark in COMMENTS:
         places = [place for place, line in enumerate(lines) if is_comment(line, (mark,))]
@@ -183,7 +188,7 @@ def _comments(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _dialect(lines: list[str], quote: str, comments: tuple[str, ...]) -> Dialect:
-    """What separates the cells: rows are then equally long, and cells are numbers."""
+    """What separates the cells: with the right separator rows are equally long, and cells are numbers."""
     every = [Dialect(separator, quote, comments) for separator in SEPARATORS]
     best = max(every, key=lambda dialect: _plausibility(lines, dialect))
     if not _plausibility(lines, best)[0]:
@@ -195,7 +200,7 @@ def _dialect(lines: list[str], quote: str, comments: tuple[str, ...]) -> Dialect
 
 
 def _is_wrapped(line: str) -> bool:
-    """Whether a whole row stands in quotation marks, as when a spreadsheet has taken it for one cell."""
+    """Whether whole rows are quoted, as when a spreadsheet has taken each for one cell."""
     found = WRAPPED.fullmatch(line)
     return bool(found) and any(mark in found[1] for mark in ",;\t|")
 
@@ -221,7 +226,7 @@ def _plausibility(lines: list[str], dialect: Dialect) -> tuple[bool, float]:
 
 
 def _counted(layout: Layout) -> tuple[Counter[tuple[int, int]], int, int]:
-    """How many rows there are of each width, the cells of a row, and those with empty ones at its end."""
+    """How many rows there are of each width, the cells of a row, and those with empty cells at its end."""
     widths = Counter((one.width, one.filled) for one in islice(layout.reading(), SNIFFED_LINES))
     if not widths:
         raise ValueError("the file is empty.")
@@ -235,7 +240,7 @@ def _counted(layout: Layout) -> tuple[Counter[tuple[int, int]], int, int]:
 
 
 def _least(records: Counter[tuple[int, int]]) -> tuple[int, int]:
-    """The cells of most rows without and with columns at their end that are empty in all of them."""
+    """The cells of most rows without and with trailing columns that are empty in all of them."""
     widths = Counter()
     for (width, _), many in records.items():
         widths[width] += many
@@ -248,7 +253,7 @@ def _fits(shape: tuple[int, int], least: int) -> bool:
 
 
 def _cells(records: Sequence[Record], dialect: Dialect, width: int) -> list[Row]:
-    """The cells of rows, as pandas takes them apart."""
+    """The cells of rows, as pandas splits them."""
     if not records:
         return []
     text = "\n".join(one.text for one in records)
@@ -294,7 +299,7 @@ def _header(layout: Layout, rows: list[Row], total: int, width: int) -> tuple[He
 
 
 def _line_above(layout: Layout, line: int) -> tuple[int, str, bool] | None:
-    """The last line with words above the table, without the mark of a comment, and whether it had one."""
+    """The last line with words above the table, without its comment mark, and whether it had one."""
     for place in range(line - 2, layout.first - 1, -1):
         text = layout.lines[place].strip()
         if text:
@@ -304,13 +309,13 @@ def _line_above(layout: Layout, line: int) -> tuple[int, str, bool] | None:
 
 
 def _split(text: str, dialect: Dialect) -> list[str]:
-    """The cells of a line that stands above the table."""
+    """The cells of a line above the table."""
     found = list(Reading([text], replace(dialect, comments=())))
     return _cells(found, dialect, found[0].filled)[0][1] if found and found[0].filled <= WIDEST else []
 
 
 def _are_row_names(rows: list[Row]) -> bool:
-    """Whether a first column that has no name is one of names: all different words, or 1, 2, 3."""
+    """Whether a first column without a name holds row names: all different words, or 1, 2, 3."""
     cells = [row[0] for _, row in rows]
     counts = cells == [str(place) for place in range(1, len(cells) + 1)]
     return counts or (len(set(cells)) == len(cells) and not any(map(looks_like_number, cells)))
@@ -325,7 +330,7 @@ def _taken(
     head_lines: dict[int, str],
     width: int,
 ) -> tuple[list[Record], list[tuple[int, str]], Reading]:
-    """The rows that are looked at, what is wrong with the lines that are none, and how it was read."""
+    """The rows that are examined, what is wrong with the other lines, and how it was read."""
     reading, taken, wrong = layout.reading(least), [], []
     place = -header.height
     for record in reading:
@@ -359,7 +364,7 @@ def _without_sums(rows: list[Row], wrong: list[tuple[int, str]]) -> list[Row]:
 
 
 def _noted(reading: Reading, header: Header, head_lines: dict[int, str]) -> list[str]:
-    """Sentences on lines that are no rows but no faults either."""
+    """Sentences about lines that are neither rows nor errors."""
     remarks = [line for line in reading.comments if line not in head_lines]
     notes = []
     if reading.longer:

@@ -1,4 +1,4 @@
-"""File text: the text that a file's bytes say, or a sentence on what the file is instead. No Panel here."""
+"""The text in a file's bytes, or a sentence about what the file is instead."""
 
 import codecs
 import re
@@ -33,7 +33,7 @@ BINARY = {
     b"<stata_dta>": "a Stata file; export it, or",
     b"$FL2": "an SPSS file; export it, or",
 }
-"""What files begin with that are no text, and what they are."""
+"""First bytes of common binary files, and what these files are."""
 
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -42,7 +42,7 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-"""Byte order marks; the longer ones first, because that of UTF-16 begins that of UTF-32."""
+"""Byte order marks, longer ones first, because that of UTF-16 begins that of UTF-32."""
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\xad\u202a\u202b\u202c\u202d\u202e"))
@@ -56,7 +56,8 @@ SAMPLE = 4096
 def text_of(content: bytes | str) -> tuple[str, list[str]]:
     """The text of a file, and notes on how it was decoded.
 
-    Raises ValueError with a sentence on what the file is where that is no table in text.
+    Raises:
+        ValueError: With a sentence on what the file is, if it is no table in text.
     """
     size = len(content)
     if size > MAX_FILE_BYTES:
@@ -69,7 +70,7 @@ def text_of(content: bytes | str) -> tuple[str, list[str]]:
 
 
 def plain(words: str) -> str:
-    """Words on one line, without the characters that nobody sees."""
+    """A text on one line, without invisible characters."""
     return " ".join(CONTROL.sub("", words.translate(INVISIBLE)).split())
 
 
@@ -89,7 +90,7 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
 
 
 def _of_old_coding(content: bytes, error: UnicodeDecodeError) -> tuple[str, list[str]]:
-    """A text that is UTF-8 with few faults, or else of Western Windows: no other guess is better than a coin."""
+    """A text that is UTF-8 with few errors, or else Western Windows: no other guess is better than chance."""
     text = content.decode("utf-8", errors="replace")
     broken, foreign = text.count("\ufffd"), sum(byte >= 0xC2 for byte in content)
     line = 1 + content[: error.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n")
@@ -100,7 +101,7 @@ def _of_old_coding(content: bytes, error: UnicodeDecodeError) -> tuple[str, list
 
 
 def _wide_coding(content: bytes) -> str:
-    """UTF-16 or UTF-32 without a mark: known by where the zeros of ASCII characters stand; empty if it is neither."""
+    """UTF-16 or UTF-32 without a mark, recognized by the zero bytes of ASCII characters; empty if it is neither."""
     start = content[: SAMPLE - SAMPLE % 4]
     if len(start) < 8:
         return ""
@@ -116,12 +117,12 @@ def _wide_coding(content: bytes) -> str:
 
 
 def _whole(content: bytes, coding: str) -> bytes:
-    """Without a last half character; what fills up a file is no part of it."""
+    """The text without an incomplete character at its end, and without padding."""
     return content[: len(content) - len(content) % (4 if "32" in coding else 2)] if "8" not in coding else content
 
 
 def _refuse_binary(text: str) -> None:
-    """Few control characters are trouble of their lines, many are no text."""
+    """Raise ValueError where there are many control characters; a few are errors of their lines."""
     strange = len(re.findall(f"{CONTROL.pattern}+", text))
     if strange * 20 > len(text):
         raise ValueError(f"this is no text; {INSTEAD}")

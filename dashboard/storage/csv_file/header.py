@@ -1,4 +1,4 @@
-"""Header: which of a file's first rows names the columns, and which are titles or units. No Panel here."""
+"""Headers: which of a file's first rows names the columns, and which are titles or units."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dashboard.storage.csv_file.number_style import is_bare, looks_like_number, 
 from dashboard.storage.tables import MAX_NAME_LENGTH
 
 MAX_HEADER_ROWS = 6
-"""Rows above the first one of numbers that may be titles, names and units."""
+"""Most rows above the first one of numbers that may be titles, names and units."""
 
 INDEX_NAMES = ("", "unnamed: 0", "unnamed:0")
 Row = tuple[int, list[str]]
@@ -21,9 +21,10 @@ Row = tuple[int, list[str]]
 class Header:
     """What stands above the rows of a table.
 
-    cells   what the columns are called; None where no row says it
-    height  rows of full width that belong to it: all that come before the first of the table
-    aside   the rows among them that are no names, with what they are
+    Attributes:
+        cells: Names of the columns; None where no row has them.
+        height: Rows of full width that belong to the header: all before the first of the table.
+        aside: The rows among them that are not names, with what they are.
     """
 
     cells: list[str] | None
@@ -32,9 +33,11 @@ class Header:
 
 
 def header_of(rows: Sequence[Row], total: int) -> Header:
-    """The header of a table, given the first rows of it.
+    """The header of a table.
 
-    total: how many rows there are in all, with what stands above them
+    Args:
+        rows: The first rows of the table.
+        total: Number of all rows, including what stands above them.
     """
     if _counts(rows[0][1], total):
         rest = header_of(rows[1:], 0) if len(rows) > 1 else Header(None)
@@ -58,7 +61,7 @@ def header_of(rows: Sequence[Row], total: int) -> Header:
 
 
 def _chosen(above: Sequence[Row], typed: list[bool]) -> Header:
-    """The fullest row names the columns; those above it are titles, those below it units, or rows with faults."""
+    """Which row names the columns: the fullest. Those above it are titles, those below it units, or faulty rows."""
     if not above:
         return Header(None)
     fullest = max(range(len(above)), key=lambda place: (sum(map(bool, above[place][1])), -place))
@@ -73,7 +76,7 @@ def _chosen(above: Sequence[Row], typed: list[bool]) -> Header:
 
 
 def names_of(cells: Sequence[str]) -> tuple[list[str], list[str]]:
-    """A name for every column, short and all different; and notes on those that are called otherwise in the file."""
+    """A name for every column, short and all different; and notes on those that differ from the file."""
     names: list[str] = []
     notes = []
     for place, cell in enumerate(cells, 1):
@@ -89,7 +92,7 @@ def names_of(cells: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _is_typed(cells: Sequence[str]) -> bool:
-    """Whether most cells are numbers or dates, which no name is."""
+    """Whether most cells are numbers or dates, which names are not."""
     present = [cell for cell in cells if not is_missing(cell)]
     return sum(_is_value(cell) for cell in present) * 2 > len(present)
 
@@ -99,13 +102,13 @@ def _is_value(cell: str) -> bool:
 
 
 def _is_bare(cells: Sequence[str]) -> bool:
-    """Whether most cells are numbers with nothing around them: then 1st is a name, and 2024-03-01 too."""
+    """Whether most cells are numbers with nothing around them: then 1st is a name, and so is 2024-03-01."""
     present = [cell for cell in cells if not is_missing(cell)]
     return sum(is_bare(tidy(cell)) for cell in present) * 2 > len(present)
 
 
 def _is_above(cells: list[str], typed: list[bool], bare: list[bool]) -> bool:
-    """Whether a row says something else than values: it has words where the rows below have numbers."""
+    """Whether a row holds other things than values: words where the rows below have numbers."""
     over = [
         (cell, plain) for cell, under, plain in zip(cells, typed, bare, strict=True) if under and not is_missing(cell)
     ]
@@ -120,7 +123,7 @@ def _is_year(cell: str) -> bool:
 
 
 def _counts_up(cells: list[str], typed: list[bool], body: Sequence[Row]) -> bool:
-    """Whether the columns are called 0, 1, 2 and so on, as programs do without names, or by years."""
+    """Whether the columns are called 0, 1, 2 and so on, as programs do in the absence of names, or by years."""
     indexed = is_missing(cells[0])
     over = [tidy(cell) for cell, under in zip(cells[indexed:], typed[indexed:], strict=True) if under]
     if _are_years(over):
@@ -131,17 +134,17 @@ def _counts_up(cells: list[str], typed: list[bool], body: Sequence[Row]) -> bool
 
 
 def _are_years(cells: Sequence[str]) -> bool:
-    """Whether cells are years, one after the other."""
+    """Whether cells are consecutive years."""
     return len(cells) > 1 and all(map(_is_year, cells)) and {int(b) - int(a) for a, b in pairwise(cells)} == {1}
 
 
 def _counts(cells: list[str], total: int) -> bool:
-    """Whether a first row says how many rows and inputs follow, as scikit-learn's files do."""
+    """Whether a first row gives the numbers of rows and inputs, as in scikit-learn's files."""
     return len(cells) > 2 and cells[:2] == [str(total - 1), str(len(cells) - 1)]
 
 
 def _recurs(rows: Sequence[Row]) -> bool:
-    """Whether all words of a first row stand in rows below too, where they are no names."""
+    """Whether all words of a first row occur in rows below too, so that they are not names."""
     below = [{cells[place] for _, cells in rows[1:]} for place in range(len(rows[0][1]))]
     return len(rows) > 2 and all(cell in others for cell, others in zip(rows[0][1], below, strict=True))
 

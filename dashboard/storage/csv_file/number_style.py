@@ -1,4 +1,4 @@
-"""Number style: how a column writes its numbers, judged by all of its cells and what separates them. No Panel here."""
+"""Number styles: how a column writes its numbers, judged by all of its cells and by the file's separator."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 MAX_NUMBER_LENGTH = 400
-"""Characters of a cell that may still be a number."""
+"""Longest cell that may still be a number."""
 
 LOOKALIKES = str.maketrans(
     {
@@ -21,7 +21,7 @@ LOOKALIKES = str.maketrans(
         **dict.fromkeys("\u200b\u200e\u200f\u2060\ufeff\xad"),
     }
 )
-"""Characters that people and typesetters write instead of those of a number, and those that nobody sees."""
+"""Characters that people and typesetters write instead of those of a number, and invisible ones."""
 
 INFINITE = re.compile(r"[-+]?(inf|infinity|∞|1\.#inf)", re.IGNORECASE)
 CURRENCY = r"(?:US|R|A|C|HK|NZ|S)?[$€£¥₹₽₩₺₴₪฿¢₫₱₦]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|Rs|Fr|kr)\.?(?![A-Za-z])"
@@ -38,7 +38,7 @@ POINT, COMMA = ".", ","
 
 
 def _pattern(decimal: str, group: str) -> re.Pattern[str]:
-    """Numbers with that decimal mark and that mark between thousands, in groups of three (or as in India)."""
+    """Numbers with that decimal mark and that thousands separator, in groups of three (or as in India)."""
     lakhs = rf"|[1-9]\d?(?:{group}\d{{2}})+{group}\d{{3}}" if group == COMMA else ""
     grouped = rf"(?P<grouped>{SPACED}|[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+{lakhs})"
     mark, last = re.escape(decimal), "*" if decimal == POINT else "+"
@@ -49,17 +49,19 @@ def _pattern(decimal: str, group: str) -> re.Pattern[str]:
 PATTERNS = {POINT: _pattern(POINT, COMMA), COMMA: _pattern(COMMA, POINT)}
 WHOLE = re.compile(r"[-+]?\d+")
 OF_BOTH = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")
-"""A number to both marks: 1.234 is one and a bit, or one thousand and so."""
+"""A number in both styles: 1.234 is a bit more than one, or more than a thousand."""
 
 
 @dataclass(frozen=True)
 class NumberStyle:
     """How the numbers of a column are written.
 
-    decimal  the mark before the decimals
-    before, after  what every cell has in front of and behind its number, such as a currency or a unit
-    note     what is worth saying about it, as a sentence
-    doubt    why the column cannot be read, as a sentence; empty if it can
+    Attributes:
+        decimal: The decimal mark.
+        before: What every cell has in front of its number, such as a currency.
+        after: What every cell has behind its number, such as a unit.
+        note: What is worth saying about it, as a sentence.
+        doubt: Why the column cannot be read, as a sentence; empty if it can.
     """
 
     decimal: str = POINT
@@ -69,7 +71,7 @@ class NumberStyle:
     doubt: str = ""
 
     def number(self, cell: str) -> float | None:
-        """The number a cell says, None where it says none in this style."""
+        """The number in a cell, None where it has none in this style."""
         if self.doubt:
             return None
         text = tidy(cell)
@@ -83,11 +85,12 @@ class NumberStyle:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the cells of one column show of their style: what is proven, what is likely, what is open.
+    """What the cells of one column show of their style.
 
-    decimal  the mark that is proven; empty if none is
-    open     the mark that may be that of decimals or that between thousands; empty if there is none
-    likely   whether it is that between thousands: all whole numbers beside it are below one thousand
+    Attributes:
+        decimal: The decimal mark that is proven; empty if none is.
+        open: The mark that may be decimal or separate thousands; empty if there is none.
+        likely: Whether it probably separates thousands: all whole numbers beside it are below one thousand.
     """
 
     decimal: str = ""
@@ -96,7 +99,7 @@ class Evidence:
 
 
 def tidy(cell: str) -> str:
-    """A cell with the plain characters of what it says."""
+    """A cell in plain characters."""
     if cell.isascii():
         return cell.strip()
     text = cell.translate(LOOKALIKES).strip()
@@ -109,7 +112,7 @@ def is_bare(text: str) -> bool:
 
 
 def looks_like_number(cell: str) -> bool:
-    """Whether a cell is a number in any style, with a unit or a currency or without."""
+    """Whether a cell is a number in any style, with or without a unit or a currency."""
     text = tidy(cell)
     if is_bare(text):
         return True
@@ -118,10 +121,9 @@ def looks_like_number(cell: str) -> bool:
 
 
 def styles(columns: Sequence[Sequence[tuple[int, str]]], separator: str) -> list[NumberStyle]:
-    """The style of every column, given its cells with their lines, missing ones left out.
+    """The style of every column, given its cells with their lines, without missing ones.
 
-    What a column leaves open is decided by the others of the file, then by the separator; what that leaves open too is
-    a doubt.
+    What a column leaves open is decided by the others of the file, then by the separator; otherwise it is in doubt.
     """
     bare = [_affixed(cells) for cells in columns]
     shown = [_evidence([body for _, body, _ in cells]) for _, cells in bare]
@@ -207,7 +209,7 @@ def _of_open(shown: Evidence, proven: set[str], likely: bool, separator: str) ->
 
 
 def _note(style: NumberStyle, cells: list[Body], open_mark: bool) -> str:
-    """A sentence on what a reader may not expect: marks of thousands, and what is left off."""
+    """A sentence on what a reader may not expect: thousands separators, and what is dropped."""
     grouped = next((one for one in cells if _grouped(one[1], style.decimal)), None)
     if style.before or style.after:
         line, body, cell = grouped or cells[0]
@@ -225,7 +227,7 @@ def _note(style: NumberStyle, cells: list[Body], open_mark: bool) -> str:
 
 
 def shortest(value: float) -> str:
-    """A number in as few characters as say it to the last digit."""
+    """A number in the fewest characters that reproduce it exactly."""
     return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else repr(value)
 
 
@@ -247,7 +249,7 @@ def _affix(parts: tuple[str, str, str]) -> tuple[str, str]:
 
 
 def _value(text: str, decimal: str) -> float | None:
-    """The number of a tidy text without affixes; None where it is none with that decimal mark."""
+    """The number in a tidy text without affixes; None where it is none with that decimal mark."""
     if len(text) > MAX_NUMBER_LENGTH:
         return None
     found = PATTERNS[decimal].fullmatch(text)

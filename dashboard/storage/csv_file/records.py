@@ -1,4 +1,4 @@
-"""Records: a file's physical lines put together to rows where a quotation mark spans several. No Panel here."""
+"""Records: a file's physical lines, joined to rows where a quoted cell spans several."""
 
 import re
 from collections.abc import Iterator
@@ -16,19 +16,20 @@ NO_COMMENT = re.compile(r"\s*(#(N/A|NA|DIV/0!|VALUE!|REF!|NAME\?|NUM!|NULL!)|%\s
 LINE_END = re.compile(r"\r\n|\r|\n")
 RULED = frozenset("-=+|: \t")
 MAX_CELL_LINES = 1000
-"""Physical lines that a quoted cell may hold."""
+"""Most physical lines in a quoted cell."""
 
 MAX_LOOKAHEAD_CHARS = 50_000_000
-"""Characters that are looked through for closing quotation marks in all: it bounds the time a hostile file takes."""
+"""Characters that are searched for closing quotation marks in all, which bounds the time for a hostile file."""
 
 
 class Record(NamedTuple):
     """A row of a file as text.
 
-    line   the physical line on which it begins
-    text   all of it, without the separators too many at its end
-    width  its cells
-    filled its cells without empty ones at the end
+    Attributes:
+        line: The physical line on which it begins.
+        text: All of it, without superfluous separators at its end.
+        width: Number of cells.
+        filled: Number of cells without empty ones at the end.
     """
 
     line: int
@@ -47,15 +48,22 @@ class Dialect:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """As `pandas.read_csv` wants it told."""
+        """The arguments for `pandas.read_csv`."""
         return {"sep": r"\s+" if self.separator == BLANKS else self.separator, "quotechar": self.quote}
 
 
 class Reading:
-    """Rows of lines, as a dialect has them; what opens and never closes is no quotation."""
+    """The rows of lines in a dialect; a quotation mark that is never closed quotes nothing."""
 
     def __init__(self, lines: list[str], dialect: Dialect, width: int = 0, first: int = 0) -> None:
-        """width: the cells of most rows, 0 if unknown. first: lines before this one are none of the table."""
+        """Prepares the reading.
+
+        Args:
+            lines: Physical lines of the file.
+            dialect: How the file writes rows.
+            width: Cells of most rows, 0 if unknown.
+            first: Lines before this one do not belong to the table.
+        """
         self._lines, self._dialect, self._width, self._first = lines, dialect, width, first
         self._next = re.compile("[ \t]+" if dialect.separator == BLANKS else re.escape(dialect.separator))
         self._close = re.compile(f"[^{dialect.quote}]*+(?:{dialect.quote * 2}[^{dialect.quote}]*+)*+{dialect.quote}")
@@ -67,7 +75,7 @@ class Reading:
         self.longer: list[int] = []
 
     def __iter__(self) -> Iterator[Record]:
-        """The rows that are not blank; comments are noted down, and so are marks that never close."""
+        """Yield the rows that are not blank; note comments, and quotation marks that are never closed."""
         lines, quote, comments = self._lines, self._dialect.quote, self._dialect.comments
         self.open, self.comments, self._ahead = [], [], MAX_LOOKAHEAD_CHARS
         self._last_quote = max((place for place, line in enumerate(lines) if quote in line), default=-1)
@@ -100,7 +108,7 @@ class Reading:
         return Record(line, text, width, width)
 
     def _quoted(self, line: int, text: str, at: int) -> tuple[Record | None, int]:
-        """A row that holds quotation marks, and the place of the line behind it."""
+        """A row that holds quotation marks, and the index of the line behind it."""
         found = self._cells(text)
         if isinstance(found, int):
             whole, behind = self._spanning(text, found, at)
@@ -152,13 +160,13 @@ class Reading:
         return "", at
 
     def _closes_well(self, whole: str, start: int) -> bool:
-        """Whether a cell ends where its mark closes: what goes on behind it was none."""
+        """Whether a cell ends where its mark closes; otherwise it was no quotation."""
         closing = self._close.match(whole, start + 1)
         rest = whole[closing.end() :].lstrip(self._skipped) if closing else "x"
         return not rest or bool(self._next.match(rest)) or rest[0] == "\n"
 
     def _looks_like_rows(self, whole: str) -> bool:
-        """Whether every line of a row is one by itself: then the mark that holds them together is a stray one."""
+        """Whether every line of a row is a row by itself: then the mark that joins them is a stray one."""
         lines = whole.split("\n")
         if self._width < 2 or len(lines) < 2:
             return False
@@ -167,7 +175,7 @@ class Reading:
 
 
 def lines_of(text: str) -> list[str]:
-    """The physical lines of a text, whatever ends them; a mere separator of paragraphs does not."""
+    """The physical lines of a text, whatever ends them; a paragraph separator does not."""
     return LINE_END.split(text)
 
 
@@ -177,5 +185,5 @@ def is_comment(text: str, comments: tuple[str, ...]) -> bool:
 
 
 def is_ruled(text: str) -> bool:
-    """Whether a line only draws a line, as below the names of a table in a text."""
+    """Whether a line only draws a rule, as below the names in a text table."""
     return ("---" in text or "===" in text) and RULED.issuperset(text)

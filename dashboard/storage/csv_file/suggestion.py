@@ -1,4 +1,4 @@
-"""Suggestion: which column of a table is likely the answer, and which are likely inputs, and why. No Panel here."""
+"""Suggestions: which column of a table is probably the answer, which are inputs, and why."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +12,7 @@ from dashboard.storage.csv_file.number_style import WHOLE, shortest
 from dashboard.storage.tables import MAX_CLASSES, MAX_COLUMNS
 
 FEWEST_COUNTED = 5
-"""Rows from which on a column that counts is no accident."""
+"""Rows from which on a column that counts is no coincidence."""
 
 # fmt: off
 SURE = [
@@ -35,14 +35,15 @@ IDS = re.compile(
 )
 CAMEL_ID = re.compile(r".*[a-z](Id|ID|Nr|No)")
 GROUP = 2
-"""Columns that make the least group of one answer in several columns."""
+"""Fewest columns of an answer that is spread over several."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What is likely wanted of a table.
+    """What is probably wanted of a table.
 
-    reasons  columns that are not suggested, or cannot be used, with why as a sentence
+    Attributes:
+        reasons: Why a column is not suggested, or cannot be used, as sentences by column.
     """
 
     answer: str
@@ -53,7 +54,9 @@ class Suggestion:
 def suggested(columns: Mapping[str, Column], unnamed: Collection[str] = ()) -> Suggestion:
     """The suggestion for a table.
 
-    unnamed: columns that have no name in the file
+    Args:
+        columns: By name.
+        unnamed: Columns that have no name in the file.
     """
     headless = len(unnamed) == len(columns)
     kinds = {name: why_unlikely(column, name in unnamed and not headless) for name, column in columns.items()}
@@ -67,7 +70,7 @@ def suggested(columns: Mapping[str, Column], unnamed: Collection[str] = ()) -> S
     likely = [name for name in usable if not kinds[name]]
     inputs = likely or [name for name in usable if len(columns[name].distinct) > 1] or usable
     whys = {name: column.why_no_input or kinds[name] for name, column in columns.items()}
-    whys |= {name: told_group(group, answer) for name in group}
+    whys |= {name: group_sentence(group, answer) for name in group}
     whys |= dict.fromkeys(inputs[MAX_COLUMNS:], f"more than {MAX_COLUMNS} inputs are too many.")
     left = [name for name in columns if name != answer and name not in inputs[:MAX_COLUMNS]]
     reasons = tuple((name, whys[name]) for name in left if whys[name])
@@ -75,9 +78,11 @@ def suggested(columns: Mapping[str, Column], unnamed: Collection[str] = ()) -> S
 
 
 def why_unlikely(column: Column, unnamed: bool = False) -> str:
-    """Why a column of numbers is hardly meant as an input, as a sentence; empty if it may well be.
+    """Why a column of numbers is probably not meant as an input, as a sentence; empty if it may be.
 
-    unnamed: whether it has no name where others have one
+    Args:
+        column: The column.
+        unnamed: Whether it has no name where others have one.
     """
     if not column.is_input:
         return ""
@@ -90,7 +95,7 @@ def why_unlikely(column: Column, unnamed: bool = False) -> str:
     many = len(numbers) >= FEWEST_COUNTED
     if steps in ({1.0}, {-1.0}) and (many or unnamed):
         return f"{name} only counts the rows ({_begin(numbers)}): not suggested."
-    return _told_identifier(column) if many and (_is_id(name) or unnamed) else ""
+    return _identifier_sentence(column) if many and (_is_id(name) or unnamed) else ""
 
 
 def one_hot(columns: Mapping[str, Column]) -> list[tuple[str, ...]]:
@@ -107,8 +112,8 @@ def one_hot(columns: Mapping[str, Column]) -> list[tuple[str, ...]]:
     return groups
 
 
-def told_group(group: Collection[str], answer: str) -> str:
-    """What it means that an answer stands in several columns, as a sentence."""
+def group_sentence(group: Collection[str], answer: str) -> str:
+    """What it means that an answer is spread over several columns, as a sentence."""
     others = ", ".join(name for name in group if name != answer)
     return (
         f"{', '.join(group)} are one answer in {len(group)} columns (one-hot): in every row exactly one of them is 1. "
@@ -117,7 +122,7 @@ def told_group(group: Collection[str], answer: str) -> str:
 
 
 def _answer(columns: Mapping[str, Column], kinds: Mapping[str, str]) -> str:
-    """A name that answers have, of a column that can be learned; else the last column that can be."""
+    """The column with an answer's name that can be learned; else the last column that can be."""
     able = [name for name, column in columns.items() if _can_be_learned(column) and not kinds[name]]
     if not able:
         return _last_filled(columns)
@@ -137,20 +142,20 @@ def _last_filled(columns: Mapping[str, Column]) -> str:
 
 
 def _named(known: Sequence[str], names: Sequence[str]) -> str:
-    """The name that is one of the known ones, or has one for a word; empty if there is none."""
+    """The column whose name is a known one, or contains one as a word; empty if there is none."""
     exact = [name for one in known for name in names if _words(name) == [one]]
     return next(iter(exact), "") or next((name for one in known for name in names if one in _words(name)), "")
 
 
 def _can_be_learned(column: Column) -> bool:
-    """Whether a column has values to predict, or a few classes to tell apart."""
+    """Whether a column has values to predict, or a few classes to distinguish."""
     if len(column.present) * 2 < len(column.cells) or len(column.distinct) < 2:
         return False
     return column.is_numeric or (column.kind in ("words", "truths") and len(column.distinct) <= MAX_CLASSES)
 
 
 def _stands_out(last: Column, columns: Mapping[str, Column]) -> bool:
-    """Whether a last column is of whole numbers where most others are not: then it is what was measured for."""
+    """Whether the last column holds whole numbers where most others do not: then it is what was measured for."""
     others = [column for column in columns.values() if column.is_numeric and column is not last]
     broken = sum(not _is_whole(column) for column in others)
     return _is_whole(last) and broken * 2 >= len(others)
@@ -161,7 +166,7 @@ def _is_whole(column: Column) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name, such as "sale price" of SalePrice."""
+    """The words in a name, such as "sale price" in SalePrice."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return [word for word in re.split(r"[\W_]+", parted.casefold()) if word]
 
@@ -179,15 +184,15 @@ def _differs_everywhere(column: Column) -> bool:
 
 
 def _why_identifier(first: Column, headless: bool) -> str:
-    """Why a first column is none to learn from: whole numbers that rise, or are large where none has a name."""
+    """Why a first column is no input: whole numbers that rise, or large ones without a name."""
     numbers = first.numbers
     if len(numbers) < FEWEST_COUNTED or not _differs_everywhere(first):
         return ""
     rises = all(sooner < later for sooner, later in pairwise(numbers))
-    return _told_identifier(first) if rises or (headless and max(numbers) > 10 * len(numbers)) else ""
+    return _identifier_sentence(first) if rises or (headless and max(numbers) > 10 * len(numbers)) else ""
 
 
-def _told_identifier(column: Column) -> str:
+def _identifier_sentence(column: Column) -> str:
     return (
         f"{column.name} is a different whole number in every row ({_begin(column.numbers)}), as an identifier is: "
         "not suggested."
