@@ -1,4 +1,4 @@
-"""What the server bears: crowds, viewers, comers and goers, bad neighbors, folders nothing fits in, and a restart.
+"""What the server withstands: crowds, viewers, sessions that come and go, bad neighbors, full disks, and a restart.
 
     python -m benchmarks.load                                # everything, about four minutes
     python -m benchmarks.load --only neighbors --seconds 5

@@ -1,4 +1,4 @@
-"""Probe: what the served laboratory spends its time on, measured from inside its process.
+"""What the served laboratory spends its time on, measured from inside its process.
 
 A plugin of `panel serve dashboard --plugins benchmarks.probe`: importing it wraps the calls that make a frame, and its
 routes tell what was measured. Nothing in the dashboard knows of it.

@@ -1,4 +1,4 @@
-"""Races: the engine against PyTorch, JAX, scikit-learn and a textbook's NumPy, side by side on the same work.
+"""The engine against PyTorch, JAX, scikit-learn and a textbook's NumPy, side by side on the same work.
 
     python -m benchmarks.races                         # all works, about four minutes
     python -m benchmarks.races moons plane --quick     # works whose names contain these words, fewer rounds
@@ -75,7 +75,8 @@ class Result:
 class Target:
     """What a result should show: the quartiles of a number of its, and the bounds it should keep.
 
-    form   how to print the median, where no column shows it
+    Attributes:
+        form: How to print the median, where no column shows it.
     """
 
     text: str
@@ -102,7 +103,8 @@ class Target:
 class Work:
     """Something that everybody does: who takes part, ours first, and what we want to reach.
 
-    tolerance   how far, relatively, the numbers of the first lap may be apart
+    Attributes:
+        tolerance: How far, relatively, the numbers of the first lap may be apart.
     """
 
     name: str
@@ -341,7 +343,8 @@ def works(words: Sequence[str] = ()) -> list[Work]:
 def race(work: Work, rounds: int, seconds: float) -> Result:
     """Everybody in turn, a slice of so many seconds each round, every round begun by another.
 
-    Raises ValueError when the contestants do not come to the same numbers.
+    Raises:
+        ValueError: If the contestants do not come to the same numbers.
     """
     laps = {name: make() for name, make in work.present.items()}
     check_agreement(work, {name: race_step() for name, race_step in laps.items()})

@@ -1,4 +1,4 @@
-"""The rivals of the races: each work as somebody would write it who knows the library, plainly and without our tricks.
+"""The rivals of the races: each task as an expert in the library would write it, plainly and without our tricks.
 
 A contestant takes what is to be done and returns a lap, a function that does some more of it at every call and returns
 what came out, one row per unit of work: a loss per epoch, a vector per product. Epochs without a loss of their own give
@@ -32,7 +32,8 @@ Array = Any
 class Problem:
     """A training that everybody does alike: gradient descent or Adam, full batch or minibatches.
 
-    epochs   in a lap
+    Attributes:
+        epochs: In a lap.
     """
 
     data: Dataset

@@ -1,4 +1,4 @@
-"""Server: the laboratory served by a process of its own, with the probe inside."""
+"""The laboratory, served by a process of its own, with the probe inside."""
 
 import json
 import os

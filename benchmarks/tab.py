@@ -1,4 +1,4 @@
-"""Tab: the laboratory's page in Chromium, with a stopwatch inside."""
+"""The laboratory's page in Chromium, with a stopwatch inside."""
 
 import shutil
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""Many who watch one run: frames a second each, how old what they see is, and what it costs the server.
+"""Many who watch one run: frames per second for each, how late they arrive, and what it costs the server.
 
     python -m benchmarks.viewers [--viewers 10 50] [--seconds 8]
 

@@ -1,4 +1,4 @@
-"""Visitor: a session without a browser, light enough for twenty of them beside the server.
+"""A session without a browser, light enough for twenty of them beside the server.
 
 It speaks Bokeh's protocol over a real websocket, paints nothing, and answers every frame at once as the page's Browser
 does: `shown` follows `frame`.
@@ -85,7 +85,8 @@ class Visitor:
     def control(self, label: str) -> tuple[str, dict[str, Any]]:
         """The widget of that label: its id, and what it was when the page was opened.
 
-        Raises KeyError naming the labels there are.
+        Raises:
+            KeyError: Naming the labels there are.
         """
         labelled = {a["label"]: (i, a) for i, (_, a) in self._models.items() if "label" in a and "value" in a}
         if label not in labelled:

@@ -1,4 +1,4 @@
-"""What it costs a training to be watched, and how old what is seen is.
+"""What it costs a training to be watched, and how late its numbers appear.
 
     python -m benchmarks.watching [--rounds 15] [--epochs 3000]
 

@@ -1,4 +1,4 @@
-"""Activations: the functions that make a layer more than a matrix, their slopes and their curvatures.
+"""The functions that make a layer more than a matrix, their slopes and their curvatures.
 
 An activation is three formulas, `function(z)`, `slope(z)` and `curvature(z)`, elementwise and safe for any |z| up to
 1e3 and beyond. The kernels call in-place forms, `forward`, `backward` and `bend`; where they are not written out, the

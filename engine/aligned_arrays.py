@@ -1,4 +1,4 @@
-"""Buffers: arrays that the kernel allocates once and writes to at every step."""
+"""Aligned arrays that the kernel allocates once and writes to at every step."""
 
 import math
 

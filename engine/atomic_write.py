@@ -1,4 +1,4 @@
-"""Whole file: files that are there as a whole or not at all, whoever is killed in the midst of writing them."""
+"""Files that are written as a whole or not at all, even if the process is killed meanwhile."""
 
 import os
 import uuid
@@ -11,7 +11,8 @@ from typing import BinaryIO
 def write(path: Path, content: bytes) -> None:
     """Write a file: it takes the path's place once it is safe on disk.
 
-    Raises OSError when it cannot be written; what was there before is there still.
+    Raises:
+        OSError: If it cannot be written; what was there before is there still.
     """
     with replacing(path) as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Backpropagation told stage by stage: every array of a forward and a backward pass, and mistakes to plant in it.
+"""Backpropagation, stage by stage: every array of a forward and a backward pass, and mistakes to plant in it.
 
 It is for looking at, not for training: arrays are (n, units), one row per example, as a textbook has them, and nothing
 is saved for speed. `Network.gradient` computes the same numbers in another order.
@@ -24,12 +24,13 @@ Arrays = Mapping[str, np.ndarray]
 class Stage:
     """One array of the passes and where it comes from.
 
-    name      "z1", "f'(z1)", "a1", "loss", "da1", "dz1", "dW1", "db1", ...; layers count from 1, a0 is the input, and
-              d stands for the derivative of the loss with respect to what follows
-    formula   how it follows from earlier stages; the examples are rows, so that W stands to the right
-    array     (n, units) where there is one row per example; weights are (fan_in, fan_out), biases (fan_out,)
-    part      "given", "forward" or "backward"
-    layer     its layer's number; 0 for the input, and for labels and loss that of the last layer
+    Attributes:
+        name: "z1", "f'(z1)", "a1", "loss", "da1", "dz1", "dW1", "db1", ...; layers count from 1, a0 is the input, and d
+            stands for the derivative of the loss with respect to what follows.
+        formula: How it follows from earlier stages; the examples are rows, so that W stands to the right.
+        array: (n, units) where there is one row per example; weights are (fan_in, fan_out), biases (fan_out,).
+        part: "given", "forward" or "backward"
+        layer: Its layer's number; 0 for the input, and for labels and loss that of the last layer.
     """
 
     name: str

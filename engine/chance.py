@@ -1,4 +1,4 @@
-"""Chance: from one seed, a stream of random numbers for every purpose, so that nothing drawn is drawn twice.
+"""From one seed, a stream of random numbers for every purpose, so that nothing drawn is drawn twice.
 
     rng = stream(seed, "weights")
 
@@ -56,7 +56,8 @@ def seeded(seed: int, version: int = FORMAT) -> int:
 def stream(seed: int, purpose: str) -> np.random.Generator:
     """The random numbers that a seed has for a purpose, from their beginning.
 
-    Raises ValueError for an unknown purpose or a negative seed.
+    Raises:
+        ValueError: For an unknown purpose or a negative seed.
     """
     return streams(seed, purpose)[0]
 
@@ -64,7 +65,8 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 def streams(seed: int, *purposes: str) -> list[np.random.Generator]:
     """Streams for several purposes of one thing; those of a `SharedSeed` are one, each drawing on where the last ended.
 
-    Raises ValueError for an unknown purpose or a negative seed.
+    Raises:
+        ValueError: For an unknown purpose or a negative seed.
     """
     for purpose in purposes:
         if purpose not in PURPOSES:

@@ -1,4 +1,4 @@
-"""Curvature: how the slope of the objective changes along a direction, exactly, and its sharpest direction.
+"""How the slope of the objective changes along a direction, exactly, and its sharpest direction.
 
 The Hessian H is the matrix of second derivatives of what `Network.loss` computes, penalties included. With kinks in
 it, as with ReLU, hinge loss or L1, H is that of the smooth piece the network stands on: what happens where a unit is
@@ -36,10 +36,11 @@ PRODUCTS = 300
 class Sharpness(NamedTuple):
     """The largest eigenvalue of the Hessian, as far as it was found.
 
-    value      the eigenvalue, within `residual` of an exact one
-    vector     (n_parameters,) its eigenvector, of length 1
-    residual   |H vector - value vector|
-    products   how many Hessian-vector products it took
+    Attributes:
+        value: The eigenvalue, within `residual` of an exact one.
+        vector: (n_parameters,) its eigenvector, of length 1.
+        residual: |H vector - value vector|.
+        products: How many Hessian-vector products it took.
     """
 
     value: float
@@ -132,7 +133,8 @@ class Curvature:
     def hessian(self) -> np.ndarray:
         """The whole matrix, (n_parameters, n_parameters), symmetric to the last bit.
 
-        Raises ValueError for more than 2000 parameters.
+        Raises:
+            ValueError: For more than 2000 parameters.
         """
         check_size(self._at.size)
         hessian = np.empty((self._at.size, self._at.size))
@@ -148,16 +150,17 @@ class Curvature:
     def sharpness(self, start: np.ndarray | None = None, tolerance: float = 1e-6, seed: int = 0) -> Sharpness:
         """The largest eigenvalue and its eigenvector, by Lanczos' method: products only, for networks of any size.
 
-        start       (n_parameters,) an eigenvector found earlier, which saves products while the parameters change
-                    little; the answer's vector points the same way. None, zeros or nan: a random one
-        tolerance   the residual to be reached, as a share of the largest eigenvalue's size, and 1e-4 at least with a
-                    start: any other eigenvector would pass a looser one at once. The eigenvalue itself is exact to
-                    about its square. After 300 products it is over: `residual` tells what was reached
-        seed        of the random vector, a third of which is mixed into `start` as well, lest an eigenvector that was
-                    the sharpest hide the one that is
-
         Where the parameters are not finite, everything is nan. Raises ValueError for a start of another shape.
         Source: Golub & Van Loan 2013, section 10.1, with full reorthogonalization.
+
+        Args:
+            start: (n_parameters,) an eigenvector found earlier, which saves products while the parameters change
+                little; the answer's vector points the same way. None, zeros or nan: a random one.
+            tolerance: The residual to be reached, as a share of the largest eigenvalue's size, and 1e-4 at least with a
+                start: any other eigenvector would pass a looser one at once. The eigenvalue itself is exact to about
+                its square. After 300 products it is over: `residual` tells what was reached.
+            seed: Of the random vector, a third of which is mixed into `start` as well, lest an eigenvector that was the
+                sharpest hide the one that is.
         """
         size = self._at.size
         if start is not None and np.shape(start) != (size,):
@@ -233,8 +236,9 @@ def check_size(n_parameters: int) -> None:
 class _Lanczos:
     """The largest eigenvalue of a symmetric matrix, from its products with vectors.
 
-    newest   (size,) the vector whose product is wanted next
-    image    (size,) where to write it
+    Attributes:
+        newest: (size,) the vector whose product is wanted next.
+        image: (size,) where to write it.
     """
 
     def __init__(self, start: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The curvature kernel: how all arrays of one network over one batch change along a direction, allocated once.
+"""How all arrays of one network over one batch change along a direction, allocated once.
 
 An array's change along a direction bears an r in front, as in Pearlmutter 1994. The whole Hessian is not put together
 from products with unit vectors, but from what each unit's pre-activation changes: there are ten times fewer units than
@@ -113,13 +113,14 @@ class CurvatureKernel:
 class _Layer:
     """One layer's arrays for n examples, and their changes along a direction.
 
-    x, rx       (fan_in + 1, n) and (fan_in, n) what comes in; the first layer's does not change
-    z, rz       (units, n) pre-activations
-    d, rd       (units, n) the loss's derivative in z
-    vector      (fan_in + 1, units) the direction in this layer's matrix
-    product     likewise, the change of this layer's gradient
-
     An array and its change share their memory, so that V'x + W'rx is one matrix product, and V d + W rd another.
+
+    Attributes:
+        x, rx: (fan_in + 1, n) and (fan_in, n) what comes in; the first layer's does not change.
+        z, rz: (units, n) pre-activations.
+        d, rd: (units, n) the loss's derivative in z.
+        vector: (fan_in + 1, units) the direction in this layer's matrix.
+        product: Likewise, the change of this layer's gradient.
     """
 
     def __init__(
@@ -167,7 +168,8 @@ class _Layer:
 class _OutputLayer(_Layer):
     """The last layer.
 
-    bend   (units, units, n) the loss's second derivative in the logits
+    Attributes:
+        bend: (units, units, n) the loss's second derivative in the logits.
     """
 
     def __init__(
@@ -184,10 +186,11 @@ class _OutputLayer(_Layer):
 class _HiddenLayer(_Layer):
     """A layer with an activation.
 
-    given     (2 units + 1, n) what it gives: its activations, a row of ones, and their changes
-    slope     (units, n) f'(z)
-    bend      (units, n) f''(z) da, None for an activation without curvature
-    da, rda   (units, n) the loss's derivative in the activations
+    Attributes:
+        given: (2 units + 1, n) what it gives: its activations, a row of ones, and their changes.
+        slope: (units, n) f'(z).
+        bend: (units, n) f''(z) da, None for an activation without curvature.
+        da, rda: (units, n) the loss's derivative in the activations.
     """
 
     def __init__(
@@ -450,8 +453,9 @@ class _Sum:
 class _Triangle:
     """The pairs (first, second) of 0 to length - 1 with first <= second.
 
-    chosen   (size,) where each is among all length^2 pairs in order
-    place    (length^2,) which of them each of all pairs is, when order does not matter
+    Attributes:
+        chosen: (size,) where each is among all length^2 pairs in order.
+        place: (length^2,) which of them each of all pairs is, when order does not matter.
     """
 
     def __init__(self, length: int) -> None:

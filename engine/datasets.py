@@ -1,4 +1,4 @@
-"""Datasets: small problems to learn, and the examples they are made of.
+"""Small problems to learn, and the examples they are made of.
 
 A dataset is a function `(n, noise, seed, **its own options) -> Dataset`; the same arguments give the same examples, bit
 for bit on the same kind of processor, and but for the rounding of sines on another. All live near the origin at a scale
@@ -24,10 +24,11 @@ Classes = Annotated[int, Range(2, 5, doc="How many classes there are to tell apa
 class Dataset:
     """Examples and what is to be learned of them.
 
-    x          (n, features) float64, one example per row
-    y          (n,) what to predict: float64 labels 0 and 1 if `task` is "binary", int64 labels below `n_classes` if it
-               is "classes", float64 values if it is "regression"
-    n_classes  how many classes there are, 0 for a regression
+    Attributes:
+        x: (n, features) float64, one example per row.
+        y: (n,) what to predict: float64 labels 0 and 1 if `task` is "binary", int64 labels below `n_classes` if it is
+            "classes", float64 values if it is "regression"
+        n_classes: How many classes there are, 0 for a regression.
     """
 
     x: np.ndarray
@@ -94,7 +95,8 @@ class Standardization:
     def apply(self, data: Dataset) -> Dataset:
         """The same examples with shifted and scaled features; what is to be predicted is left as it is.
 
-        Raises ValueError when the examples have another number of features.
+        Raises:
+            ValueError: If the examples have another number of features.
         """
         if data.features != len(self.mean):
             raise ValueError(f"data has {data.features} features; this standardization is for {len(self.mean)}")

@@ -1,4 +1,4 @@
-"""Ensembles: many runs of one architecture as one thing, for what holds over seeds and not for a single one.
+"""Many runs of one architecture as one object, for what holds over seeds and not only for a single run.
 
 Each kind of run (data, activation, loss, batch size) has one training with hot buffers, and the runs are swapped into
 it by their checkpoints; a swap costs as much as two or three epochs. On several cores, work is shared out as a few runs
@@ -45,9 +45,10 @@ TASK_SECONDS = 0.2
 class Progress:
     """How far a call has come.
 
-    runs         how many runs are still going
-    epoch        the newest epoch that all of them have reached
-    done, total  epochs trained and to be trained by this call, summed over the runs; a run that ends needs no more
+    Attributes:
+        runs: How many runs are still going.
+        epoch: The newest epoch that all of them have reached.
+        done, total: Epochs trained and to be trained by this call, summed over the runs; a run that ends needs no more.
     """
 
     runs: int
@@ -78,17 +79,6 @@ class Success:
 class Ensemble:
     """Many runs of one architecture, trained side by side.
 
-    sizes       units per layer, the same in all runs
-    data        what they learn; None where it is an axis
-    axes        name -> values. The runs are all combinations of these, the last axis changing fastest. An axis is
-                `data`, `seed`, `activation`, `initializer`, `skip`, `bias`, `loss`, `optimizer`, `batch_size`, `l1`,
-                `l2`, `schedule`, or a number of the optimizer, initializer or schedule: `learning_rate`, `std`, ...
-    seed        of a run's weights and of the order of its minibatches
-    optimizer, initializer, schedule    a name, or an instance
-    stop_loss   a run stops at the first epoch whose loss is this or less; None for never
-    every       record the epochs that are multiples of this, and the newest; doubles whenever the records, thinned
-                then, would exceed 64 MiB
-
     The other arguments are those of `Network` and `Training`. Run k goes the way of that single training, bit for bit,
     whatever the others do. (Products so large that BLAS shares them out may differ in the last bit where one of the two
     has fewer BLAS threads.)
@@ -101,6 +91,18 @@ class Ensemble:
     with copies of what has been trained so far. One thread may train an ensemble while others read from it; those take
     `ensemble[:]` first where two things, such as `index` and `loss`, have to belong together.
     Raises ValueError, before any training, for an axis or a value that does not fit.
+
+    Attributes:
+        sizes: Units per layer, the same in all runs.
+        data: What they learn; None where it is an axis.
+        axes: Name -> values. The runs are all combinations of these, the last axis changing fastest. An axis is `data`,
+            `seed`, `activation`, `initializer`, `skip`, `bias`, `loss`, `optimizer`, `batch_size`, `l1`, `l2`,
+            `schedule`, or a number of the optimizer, initializer or schedule: `learning_rate`, `std`, ...
+        seed: Of a run's weights and of the order of its minibatches.
+        optimizer, initializer, schedule: A name, or an instance.
+        stop_loss: A run stops at the first epoch whose loss is this or less; None for never.
+        every: Record the epochs that are multiples of this, and the newest; doubles whenever the records, thinned then,
+            would exceed 64 MiB.
     """
 
     def __init__(
@@ -242,7 +244,8 @@ class Ensemble:
     def series(self, name: str) -> np.ndarray:
         """What was recorded under this name of every run, (runs, k) or (runs, k, layers), as a copy.
 
-        Raises ValueError for another name than those of the properties.
+        Raises:
+            ValueError: For another name than those of the properties.
         """
         if name not in SERIES:
             raise ValueError(f"series {name!r} is unknown; choose one of {', '.join(SERIES)}")
@@ -326,7 +329,8 @@ class Ensemble:
     def advance(self, epochs: int = 1) -> None:
         """Train every run that is still going by so many epochs; the first ever is epoch 0, the untrained network.
 
-        Raises ValueError when epochs is less than 1.
+        Raises:
+            ValueError: If epochs is less than 1.
         """
         for _ in self.pieces(epochs):
             pass
@@ -344,13 +348,15 @@ class Ensemble:
     ) -> Generator[Progress, None, None]:
         """What `advance` does, on all cores, all runs together: yields whenever a part of it has come back.
 
-        executor  any of `concurrent.futures`, which stays open; None for as many processes as there are cores, on one
-                  BLAS thread each, which end with the generator
-        block     how many epochs of a few runs make a task; None for blocks that grow until they take 0.2 s
-
         Closing the generator cancels: waiting tasks are dropped, those that run end with their block and are forgotten,
         and what has come back stays. Results are those of `advance`, bit for bit.
         Raises ValueError when epochs or block is less than 1, and RuntimeError when a worker fails.
+
+        Args:
+            epochs: Number of epochs.
+            executor: Any of `concurrent.futures`, which stays open; None for as many processes as there are cores, on
+                one BLAS thread each, which end with the generator.
+            block: How many epochs of a few runs make a task; None for blocks that grow until they take 0.2 s.
         """
         goal = self.epoch + whole("epochs", epochs)
         return self._train(goal, executor, None if block is None else whole("block", block))

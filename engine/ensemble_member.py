@@ -1,4 +1,4 @@
-"""Replicas: the runs of an ensemble, one by one: what each is made of, and a trainer that takes any of them further."""
+"""The runs of an ensemble, one by one: what each consists of, and a trainer that continues any of them."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -70,10 +70,11 @@ class Job(NamedTuple):
 class Part:
     """What came of a job.
 
-    checkpoint   where the run is now; where it has ended, at the last epoch that counts
-    blocks       the recorded epochs, as columns
-    newest       the numbers of the newest epoch that counts; if there is none, of the untrained network
-    ending       "stopped", "diverged" or nothing
+    Attributes:
+        checkpoint: Where the run is now; where it has ended, at the last epoch that counts.
+        blocks: The recorded epochs, as columns.
+        newest: The numbers of the newest epoch that counts; if there is none, of the untrained network.
+        ending: "stopped", "diverged" or nothing.
     """
 
     checkpoint: Checkpoint

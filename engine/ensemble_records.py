@@ -1,4 +1,4 @@
-"""Records: what was measured of many runs, every so many epochs, in bounded memory."""
+"""What was measured of many runs, every so many epochs, in bounded memory."""
 
 from copy import copy
 
@@ -16,8 +16,9 @@ ROOM = 128
 class Records:
     """The numbers of all runs at every `every`-th epoch, column j holding epoch j * every, in bounded memory.
 
-    last                        (runs,) the newest epoch that counts, -1 before the first
-    least_loss, best_accuracy   (runs,) over all epochs
+    Attributes:
+        last: (runs,) the newest epoch that counts, -1 before the first.
+        least_loss, best_accuracy: (runs,) over all epochs.
     """
 
     def __init__(self, runs: int, layers: int, every: int, validated: bool) -> None:

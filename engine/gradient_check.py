@@ -1,4 +1,4 @@
-"""The gradient check: backpropagation against a difference of losses, parameter by parameter."""
+"""Backpropagation against a difference of losses, parameter by parameter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,13 @@ JUMP = 0.01
 class GradientCheck:
     """What a gradient check found; arrays (n_parameters,) are laid out like `Network.parameters`.
 
-    numeric          the central difference (L(w + epsilon) - L(w - epsilon)) / (2 epsilon)
-    analytic         the gradient by backpropagation
-    relative_errors  |analytic - numeric| as a share of the larger of the two, or of `least` where both are smaller
-    kinks            where a kink lies within epsilon: there the loss has no one slope, and the two may well disagree
-    least            the gradient that a difference of losses can just resolve at the usual epsilon, 1e-5: about 1e-5 of
-                     the loss, more where the predictions' rounding is larger than the loss's own or the loss bends
+    Attributes:
+        numeric: The central difference (L(w + epsilon) - L(w - epsilon)) / (2 epsilon).
+        analytic: The gradient by backpropagation.
+        relative_errors: |analytic - numeric| as a share of the larger of the two, or of `least` where both are smaller.
+        kinks: Where a kink lies within epsilon: there the loss has no one slope, and the two may well disagree.
+        least: The gradient that a difference of losses can just resolve at the usual epsilon, 1e-5: about 1e-5 of the
+            loss, more where the predictions' rounding is larger than the loss's own or the loss bends.
     """
 
     numeric: np.ndarray
@@ -66,8 +67,9 @@ class GradientCheck:
 class EpsilonCurve:
     """How well the check can know, epsilon by epsilon; arrays (k,) alike.
 
-    largest, median   of the relative errors, kinks set aside; nan if there is nothing but kinks
-    kinks             how many parameters were set aside
+    Attributes:
+        largest, median: Of the relative errors, kinks set aside; nan if there is nothing but kinks.
+        kinks: How many parameters were set aside.
     """
 
     epsilons: np.ndarray
@@ -86,12 +88,13 @@ class EpsilonCurve:
 class Walk:
     """One parameter's way through the check, in four steps: start, add epsilon, subtract it twice, restore.
 
-    name      one of `parameter_names`
-    values    (4,) the parameter at each step
-    losses    (4,) the loss at each step
-    kink      whether a kink lies within epsilon
-    drift     how far from its start the parameter would be, had it been taken back by arithmetic, w + epsilon -
-              2 epsilon + epsilon; the check saves the number and writes it back, which is exact
+    Attributes:
+        name: One of `parameter_names`.
+        values: (4,) the parameter at each step.
+        losses: (4,) the loss at each step.
+        kink: Whether a kink lies within epsilon.
+        drift: How far from its start the parameter would be, had it been taken back by arithmetic, w + epsilon - 2
+            epsilon + epsilon; the check saves the number and writes it back, which is exact.
     """
 
     name: str
@@ -109,8 +112,9 @@ class Walk:
 class BugCheck:
     """What the gradient check says to a gradient with a mistake in it.
 
-    check     the check of the wrong gradient
-    changes   (n_parameters,) how far the mistake moves the gradient, relative like the check's errors
+    Attributes:
+        check: The check of the wrong gradient.
+        changes: (n_parameters,) how far the mistake moves the gradient, relative like the check's errors.
     """
 
     check: GradientCheck

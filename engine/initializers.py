@@ -1,4 +1,4 @@
-"""Initializers: where the weights start.
+"""The distributions from which initial weights are drawn.
 
 An initializer is called `(rng, fan_in, fan_out)` and returns weights (fan_in, fan_out): fan_in numbers come into each
 of fan_out units. Too small, and all units are alike and the gradient vanishes; too large, and they saturate or explode.
@@ -84,7 +84,8 @@ class Zeros(Initializer):
 class Normal(Initializer):
     """Normal with the same standard deviation in every layer, whatever its size.
 
-    Raises ValueError when `std` is negative or not finite.
+    Raises:
+        ValueError: If `std` is negative or not finite.
     """
 
     std: Std = 1.0

@@ -1,4 +1,4 @@
-"""The kernel: forward and backward pass of one network over one batch, in arrays allocated once.
+"""The forward and backward pass of one network over one batch, in arrays allocated once.
 
 Here speed is the point. What it rests on: arrays are feature-major, (units, n), so that every ufunc runs along long
 rows; the bias is a weight on a row of ones; `a.dot(b, out=)` costs 0.5 us a call less than `np.matmul`; nothing is
@@ -47,10 +47,11 @@ class Batch(NamedTuple):
 class Layer:
     """One layer's matrix, its place in the gradient, and its arrays for n examples; by itself, the output layer.
 
-    x      (fan_in + 1, n) what comes in, with the row of ones
-    z      (units, n) pre-activations
-    dz     (units, n) the loss's derivative in them
-    below  the layer that x comes from, None for the first
+    Attributes:
+        x: (fan_in + 1, n) what comes in, with the row of ones.
+        z: (units, n) pre-activations.
+        dz: (units, n) the loss's derivative in them.
+        below: The layer that x comes from, None for the first.
     """
 
     def __init__(self, matrix: np.ndarray, gradient: np.ndarray, below: "HiddenLayer | None", n: int) -> None:
@@ -73,9 +74,10 @@ class Layer:
 class HiddenLayer(Layer):
     """A layer with an activation, and perhaps a connection that skips it.
 
-    f   (units, n) f(z), the same array as z unless the activation reads z
-    a   (units + 1, n) what the layer gives, and the row of ones; without skipping, its other rows are f
-    da  (units, n) the loss's derivative in that; without skipping it is turned into dz in place
+    Attributes:
+        f: (units, n) f(z), the same array as z unless the activation reads z.
+        a: (units + 1, n) what the layer gives, and the row of ones; without skipping, its other rows are f.
+        da: (units, n) the loss's derivative in that; without skipping it is turned into dz in place.
     """
 
     def __init__(
@@ -128,10 +130,11 @@ class Kernel:
 
     It reads the network's own parameters, so it sees every change of theirs.
 
-    logits     (outputs, n) of the latest `forward`
-    gradient   (n_parameters,) of the latest `backward`, or with the penalty's of the latest `gradient_of`
-    means      (sum of hidden widths,) each unit's mean activation, of the latest `average`
-    outcome    all three in one array, side by side, so that one copy keeps them
+    Attributes:
+        logits: (outputs, n) of the latest `forward`.
+        gradient: (n_parameters,) of the latest `backward`, or with the penalty's of the latest `gradient_of`.
+        means: (sum of hidden widths,) each unit's mean activation, of the latest `average`.
+        outcome: All three in one array, side by side, so that one copy keeps them.
     """
 
     def __init__(self, network: "Network", loss: Loss, n: int) -> None:

@@ -1,4 +1,4 @@
-"""Landscapes: the loss on a plane or a line through the space of all parameters.
+"""The loss on a plane or a line through the space of all parameters.
 
 A plane shows two directions out of hundreds. What looks like a wall or a valley is one only as far as the plane
 reaches: a path that leaves the plane has another loss than the surface beneath it. `path_on_plane` gives both, and
@@ -60,8 +60,9 @@ class Plane:
 class PrincipalPlane(Plane):
     """The plane in which a path moves most; its directions are of length 1 and at right angles.
 
-    variance_explained   (2,) the share of the path's variance along each direction; their sum is the plane's. Near 1
-                         does not mean that the losses agree: what is left may lie where the loss is steep.
+    Attributes:
+        variance_explained: (2,) the share of the path's variance along each direction; their sum is the plane's. Near 1
+            does not mean that the losses agree: what is left may lie where the loss is steep.
     """
 
     variance_explained: np.ndarray
@@ -84,10 +85,11 @@ class Line:
 class PlanePath:
     """A path of k epochs next to a plane.
 
-    coordinates   (k, 2) of each epoch's nearest point of the plane
-    distances     (k,) from there to the epoch's own parameters
-    losses        (k,) the true loss at the epoch's parameters
-    beneath       (k,) the loss at the nearest point, where the picture of the plane shows the epoch
+    Attributes:
+        coordinates: (k, 2) of each epoch's nearest point of the plane.
+        distances: (k,) from there to the epoch's own parameters.
+        losses: (k,) the true loss at the epoch's parameters.
+        beneath: (k,) the loss at the nearest point, where the picture of the plane shows the epoch.
     """
 
     coordinates: np.ndarray

@@ -1,4 +1,4 @@
-"""Losses: what training makes small; and outputs: what the network's last numbers mean.
+"""What training minimizes, and what the numbers of the output layer mean.
 
 All arrays are feature-major: logits z and outputs p (..., outputs, n), targets y (outputs, n), with any axes in front.
 Losses start from the logits, not the outputs, so that none overflows or loses its digits however sure the network is.
@@ -17,7 +17,8 @@ from engine.options import choose
 class Output(ABC):
     """How logits become outputs, and what the labels of such a network look like.
 
-    loss   the name of the loss that goes with it when none is named
+    Attributes:
+        loss: The name of the loss that goes with it when none is named.
     """
 
     loss: ClassVar[str]
@@ -189,7 +190,8 @@ OUTPUTS: dict[str, Output] = {"sigmoid": SigmoidOutput(), "softmax": SoftmaxOutp
 class Loss(ABC):
     """What one example costs, and that cost's derivatives in the logits. A network's loss is the mean over examples.
 
-    outputs   the names of the outputs that this loss goes with
+    Attributes:
+        outputs: The names of the outputs that this loss goes with.
     """
 
     outputs: ClassVar[tuple[str, ...]]
@@ -328,7 +330,8 @@ LOSSES: dict[str, Loss] = {
 def matching_loss(name: str | None, output: str) -> Loss:
     """The loss of this name, or the output's own for None.
 
-    Raises ValueError when there is no such loss, or when it does not go with the output.
+    Raises:
+        ValueError: If there is no such loss, or when it does not go with the output.
     """
     loss = choose(LOSSES, choose(OUTPUTS, output, "output").loss if name is None else name, "loss")
     if output not in loss.outputs:

@@ -1,4 +1,4 @@
-"""Margins: the line that keeps farthest from both classes, and where training without a penalty leads."""
+"""The line that keeps farthest from both classes, and where training without a penalty leads."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,10 @@ class Margin:
 
     The bias counts as a weight, as it does for gradient descent.
 
-    parameters   (features + 1,) w, then b, laid out like those of a network without hidden layers
-    support      the examples that hold it in place: those with s (w.x + b) = 1
-    pulls        (support,) how strongly: parameters is the sum of pull s (x, 1) over the support
+    Attributes:
+        parameters: (features + 1,) w, then b, laid out like those of a network without hidden layers.
+        support: The examples that hold it in place: those with s (w.x + b) = 1.
+        pulls: (support,) how strongly: parameters is the sum of pull s (x, 1) over the support.
     """
 
     parameters: np.ndarray

@@ -1,4 +1,4 @@
-"""Measures: what a look into a network says about how it learns.
+"""Measurements on a network that say how it learns.
 
 Most are pure functions of arrays that were recorded or traced, one row per example, one column per unit.
 """
@@ -129,11 +129,12 @@ def gradient_noise_scale(
 class PreActivations:
     """The distribution of one layer's pre-activations z over units and examples.
 
-    counts      (bins,) how many lie in each bin
-    edges       (bins + 1,)
-    outside     the share that lies beyond the edges, is infinite or not a number
-    flat        the share at which the activation's slope is below 0.01
-    saturated   the share of the units that are saturated, as in `saturated_units`
+    Attributes:
+        counts: (bins,) how many lie in each bin.
+        edges: (bins + 1,).
+        outside: The share that lies beyond the edges, is infinite or not a number.
+        flat: The share at which the activation's slope is below 0.01.
+        saturated: The share of the units that are saturated, as in `saturated_units`.
     """
 
     counts: np.ndarray
@@ -177,8 +178,9 @@ def dead_units(activations: np.ndarray) -> np.ndarray:
 class OwnMeans:
     """The mean activation of every unit itself, from recorded ones, which hold what skip connections add.
 
-    network   any with the same layers; its parameters do not matter
-    x         the examples that were recorded
+    Attributes:
+        network: Any with the same layers; its parameters do not matter.
+        x: The examples that were recorded.
     """
 
     def __init__(self, network: Network, x: np.ndarray) -> None:
@@ -261,12 +263,13 @@ def unit_fates(trace: Trace, activations: Sequence[str]) -> list[np.ndarray]:
 class Fates:
     """What became of every unit, and since when, told epoch by epoch; it remembers one epoch, not the history.
 
-    now        (units,) every unit's latest fate, all hidden layers side by side
-    since      (units,) the epoch in which it was first seen with that fate, which it has had ever since
-    revivals   (units,) how often it has come back from the dead
-    index      the latest epoch, None before the first
-
     Epochs that are left out are not looked at: a fate is as old as the first look that saw it.
+
+    Attributes:
+        now: (units,) every unit's latest fate, all hidden layers side by side.
+        since: (units,) the epoch in which it was first seen with that fate, which it has had ever since.
+        revivals: (units,) how often it has come back from the dead.
+        index: The latest epoch, None before the first.
     """
 
     def __init__(self) -> None:
@@ -276,7 +279,8 @@ class Fates:
     def update(self, index: int, fates: Sequence[np.ndarray]) -> None:
         """Take note of an epoch's fates, one array per hidden layer, as `unit_fates` gives them.
 
-        Raises ValueError when the epoch is not later than the latest, or the number of units is another.
+        Raises:
+            ValueError: If the epoch is not later than the latest, or the number of units is another.
         """
         now = np.concatenate([np.empty(0, FATE), *map(np.atleast_1d, fates)])
         if self.index is None:

@@ -1,4 +1,4 @@
-"""Metrics: how good the answers of a classifier are.
+"""How good the predictions of a classifier are.
 
 Labels are the truth, predictions the classes answered, scores whatever grows with the belief in class 1. All are (n,)
 or (n, 1). The answers are scikit-learn's; where a metric divides by nothing (no example of a class, no answer for it),

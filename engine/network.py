@@ -1,4 +1,4 @@
-"""Networks: layers of weights and biases with activations in between, and their loss and gradient."""
+"""Layers of weights and biases with activations in between, and their loss and gradient."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -45,18 +45,19 @@ class Gradient:
 class Network:
     """A fully connected network.
 
-    sizes        units per layer: features, hidden layers, outputs; without hidden layers it is a logistic regression
-    activation   one name for all hidden layers, or one name per hidden layer
-    output       "sigmoid" (1 probability), "softmax" (one per class) or "linear" (values)
-    initializer  a name, or an instance such as INITIALIZERS["normal"](std=0.1)
-    seed         the same seed draws the same weights, bit for bit (orthogonal ones but for rounding, on another kind of
-                 processor), whatever the activation and output
-    skip         add a hidden layer's input to its activations wherever both are equally wide
-    bias         where all biases start
-
     `parameters` is one flat array, layer by layer the weights (fan_in, fan_out) row by row, then the biases (fan_out,);
     `weights` and `biases` are views into it, so that writing to any of them changes the network.
     Raises ValueError for a name that is unknown or a size that does not fit.
+
+    Attributes:
+        sizes: Units per layer: features, hidden layers, outputs; without hidden layers it is a logistic regression.
+        activation: One name for all hidden layers, or one name per hidden layer.
+        output: "sigmoid" (1 probability), "softmax" (one per class) or "linear" (values).
+        initializer: A name, or an instance such as INITIALIZERS["normal"](std=0.1).
+        seed: The same seed draws the same weights, bit for bit (orthogonal ones but for rounding, on another kind of
+            processor), whatever the activation and output.
+        skip: Add a hidden layer's input to its activations wherever both are equally wide.
+        bias: Where all biases start.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Optimizers: how a gradient becomes an update. The rules are PyTorch's; the learning rates suit small networks.
+"""How a gradient becomes an update. The rules are PyTorch's; the learning rates suit small networks.
 
 An optimizer holds numbers that may be changed at any time and take hold at the next step. What it remembers from step
 to step lives in a state that the caller keeps:

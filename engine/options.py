@@ -1,4 +1,4 @@
-"""Ranges: what can be chosen by name, and what can be adjusted by a number.
+"""Options that are chosen by name, and ranges of adjustable numbers.
 
 A number that a person may adjust says so in its annotation, `std: Annotated[float, Range(1e-3, 10, log=True)]`, and
 `options` finds it there: sliders and tests read the same line.

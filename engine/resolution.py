@@ -1,4 +1,4 @@
-"""Resolution: the least gradient that a difference of losses can tell from 0, parameter by parameter.
+"""The smallest gradient that a difference of losses can distinguish from 0, parameter by parameter.
 
 A loss is computed in double precision: it is off by about 1e-16 of itself, and by as much as the rounding of the
 predictions moves it. Near a solution the second is the larger one: a loss of 1e-10 is the mean of squares of 1e-5, each

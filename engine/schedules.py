@@ -1,4 +1,4 @@
-"""Schedules: how the learning rate changes over the epochs.
+"""How the learning rate changes over the epochs.
 
 A schedule has one method, `factor(epoch) -> float`, which multiplies the optimizer's own learning rate. Epoch 0 is the
 untrained network, so `factor(0)` belongs to the first updates.

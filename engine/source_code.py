@@ -1,4 +1,4 @@
-"""Source code: a trained network as a Python file of its own, for NumPy or for PyTorch, without this package.
+"""A trained network as a Python file of its own, for NumPy or for PyTorch, without this package.
 
     Path("network.py").write_text(as_numpy(network, about="moons, epoch 500"), encoding="utf-8")
 
@@ -124,11 +124,14 @@ def as_numpy(
 
     Its `predict(x)`, (n, outputs) for examples (n, features), gives what the network's own does but for rounding.
 
-    standardization   what the network's inputs went through: with it, `predict` takes them as they were before
-    about             what it was trained on, how long, and so on: any text
-    examples          (k, features) what the demonstration shows, the first three of them; else one of zeros
+    Args:
+        network: The network.
+        standardization: What the network's inputs went through: with it, `predict` takes them as they were before.
+        about: What it was trained on, how long, and so on: any text.
+        examples: (k, features) what the demonstration shows, the first three of them; else one of zeros.
 
-    Raises ValueError when standardization or examples have another number of features than the network.
+    Raises:
+        ValueError: If standardization or examples have another number of features than the network.
     """
     steps = _steps(network, "a @ W{0} + b{0}")
     parts = _parts(network, standardization, about, examples, dialect=0)

@@ -1,4 +1,4 @@
-"""Surfaces: functions of two variables that optimizers descend exactly as they descend a network's loss.
+"""Functions of two variables that optimizers descend exactly as they descend a network's loss.
 
 Two variables leave nothing out of the picture: the contours are the whole function, and a gradient or a Hessian is an
 arrow or an ellipse. A surface has `value`, `gradient` and `hessian` in closed form, for one point (2,) or for any
@@ -59,10 +59,11 @@ class LocalCurvature(NamedTuple):
 class Surface(ABC):
     """A function of two variables and its derivatives. Where it overflows, they are inf or nan, without a warning.
 
-    bounds    ((lowest x, highest x), (lowest y, highest y)) of a picture
-    start     (2,) where a run may well begin
-    minima    (m, 2) all local minima
-    teaches   what a run on it shows, in a sentence
+    Attributes:
+        bounds: ((lowest x, highest x), (lowest y, highest y)) of a picture.
+        start: (2,) where a run may well begin.
+        minima: (m, 2) all local minima.
+        teaches: What a run on it shows, in a sentence.
     """
 
     bounds: Bounds
@@ -379,7 +380,8 @@ class LogisticSurface(Surface):
     def minimum(self) -> np.ndarray:
         """(2,) where the gradient is 0 to within rounding, found by Newton's method.
 
-        Raises ValueError when there is none, since the loss falls for ever as the weights grow.
+        Raises:
+            ValueError: If there is none, since the loss falls for ever as the weights grow.
         """
         if self.separable:
             raise ValueError("a line through the origin separates the classes: there is no minimum; choose l2 above 0")
@@ -430,9 +432,10 @@ class LogisticSurface(Surface):
 class Step:
     """Where a run on a surface stands after `index` updates; 0 is its start.
 
-    point, gradient   (2,)
-    learning_rate     of the next update
-    state             what the optimizer remembers, copied; of second order, with the Hessian at the point
+    Attributes:
+        point, gradient: (2,).
+        learning_rate: Of the next update.
+        state: What the optimizer remembers, copied; of second order, with the Hessian at the point.
     """
 
     index: int
@@ -447,9 +450,10 @@ class Step:
 class Trajectory:
     """A run of k updates as columns of k + 1 rows, the first of them its start; they are those of `Step`.
 
-    points, gradients       (k + 1, 2)
-    values, learning_rates  (k + 1,)
-    state                   each of the optimizer's arrays with a leading axis k + 1
+    Attributes:
+        points, gradients: (k + 1, 2).
+        values, learning_rates: (k + 1,).
+        state: Each of the optimizer's arrays with a leading axis k + 1.
     """
 
     points: np.ndarray

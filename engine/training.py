@@ -1,4 +1,4 @@
-"""Training: a network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
+"""A network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
 
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,16 +23,17 @@ NUMBERS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learni
 class Epoch:
     """One recorded epoch: what was measured at `parameters`, before the update that follows it.
 
-    index                 number of passes over the data behind these parameters; 0 is the untrained network
-    loss                  the objective on the whole training data, penalties included
-    accuracy              share of the training data classified rightly, nan for a regression
-    validation_loss       the data's part of the objective plus the penalties, on the validation data, nan without any
-    validation_accuracy   likewise
-    learning_rate         of the next update
-    gradient_norms        (layers,) L2 norm of each layer's gradient, weights and biases together
-    mean_activations      per hidden layer (units,): each unit's output averaged over the training data
-    parameters            (n_parameters,) laid out like `Network.parameters`
-    block                 that it is a row of, if any: whoever takes many epochs takes columns faster
+    Attributes:
+        index: Number of passes over the data behind these parameters; 0 is the untrained network.
+        loss: The objective on the whole training data, penalties included.
+        accuracy: Share of the training data classified rightly, nan for a regression.
+        validation_loss: The data's part of the objective plus the penalties, on the validation data, nan without any.
+        validation_accuracy: Likewise.
+        learning_rate: Of the next update.
+        gradient_norms: (layers,) L2 norm of each layer's gradient, weights and biases together.
+        mean_activations: Per hidden layer (units,): each unit's output averaged over the training data.
+        parameters: (n_parameters,) laid out like `Network.parameters`.
+        block: That it is a row of, if any: whoever takes many epochs takes columns faster.
     """
 
     index: int
@@ -115,10 +116,11 @@ COLUMNS = tuple(column.name for column in fields(Epochs) if column.name != "widt
 class Checkpoint:
     """All that a training needs to go on from where it was: on the same kind of processor, bit for bit.
 
-    index             of the epoch measured last, -1 before the first
-    parameters        (n_parameters,) at that epoch
-    optimizer_state   the optimizer's arrays, empty before the first epoch
-    rng_state         of the generator that shuffles minibatches
+    Attributes:
+        index: Of the epoch measured last, -1 before the first.
+        parameters: (n_parameters,) at that epoch.
+        optimizer_state: The optimizer's arrays, empty before the first epoch.
+        rng_state: Of the generator that shuffles minibatches.
     """
 
     index: int
@@ -130,20 +132,21 @@ class Checkpoint:
 class Training:
     """A network in training on data: `advance(k)` gives the next k epochs.
 
-    network, data     the network is trained in place; after `advance` it holds the parameters of the last epoch given
-    loss              a name, or None for the output's own
-    optimizer         an instance, or None for gradient descent with a learning rate of 0.1
-    batch_size        examples per update; None for all of them, which makes one update per epoch
-    seed              of the order in which minibatches are drawn, a new one every epoch
-    l1, l2            strengths of the penalties on the weights
-    validation        data that is measured but not learned from
-    schedule          an instance that multiplies the learning rate, or None
-
     `optimizer` and its numbers, `batch_size`, `l1`, `l2` and `schedule` may be written at any time between two calls
     of `advance`; they take hold at the next update. The network itself may not: the next update's gradient is known
     already. The path does not depend on how the epochs are divided into calls.
     A training that diverges goes on, silently, with infinities and nans: see `Epochs.finite`.
     Raises ValueError when loss, data, batch size or penalties do not fit.
+
+    Attributes:
+        network, data: The network is trained in place; after `advance` it holds the parameters of the last epoch given.
+        loss: A name, or None for the output's own.
+        optimizer: An instance, or None for gradient descent with a learning rate of 0.1.
+        batch_size: Examples per update; None for all of them, which makes one update per epoch.
+        seed: Of the order in which minibatches are drawn, a new one every epoch.
+        l1, l2: Strengths of the penalties on the weights.
+        validation: Data that is measured but not learned from.
+        schedule: An instance that multiplies the learning rate, or None.
     """
 
     def __init__(
@@ -176,7 +179,8 @@ class Training:
     def advance(self, k: int = 1) -> Epochs:
         """Train until k more epochs have been measured; the first ever is epoch 0, the untrained network.
 
-        Raises ValueError when k is less than 1, or when an attribute was given a value that does not fit.
+        Raises:
+            ValueError: If k is less than 1, or when an attribute was given a value that does not fit.
         """
         (epochs,) = (block for block in self.pieces(k, updates=None) if block is not None)
         return epochs

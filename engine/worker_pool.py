@@ -1,4 +1,4 @@
-"""Processes: workers on all cores for what is divided into tasks."""
+"""Worker processes on all cores, for work that is divided into tasks."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Activations: laws of all of them."""
+"""Laws of all activations."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A film gives back, at every frame, exactly what was shot."""
+"""An animation gives back, at every frame, exactly what was captured."""
 
 import gzip
 import json

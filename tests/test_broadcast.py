@@ -1,4 +1,4 @@
-"""Convoys: who sees the same as many others is told what one page draws, and must not notice."""
+"""Broadcasts: users who see the same page receive what one page draws, and must not notice."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""A card of a page: its picture, the same picture of every guest at the same epoch, and both as a file."""
+"""A card of a page: its picture, the same picture of every compared run at the same epoch, and both as a file."""
 
 import csv
 import time

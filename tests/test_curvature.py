@@ -1,4 +1,4 @@
-"""Curvature: Hessian-vector products, Hessians, spectra and sharpness, also PyTorch's."""
+"""Hessian-vector products, Hessians, spectra and sharpness, also PyTorch's."""
 
 import tracemalloc
 from itertools import product

@@ -1,4 +1,4 @@
-"""Ensembles: every run goes the way of the single training, wherever it is trained, and the statistics are right."""
+"""Every run of an ensemble is the same as a single training, wherever it is trained, and the statistics are right."""
 
 import os
 import pickle

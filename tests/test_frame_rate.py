@@ -1,4 +1,4 @@
-"""Frames share the time of the server's loop."""
+"""Frames of all sessions share the time of the server's loop."""
 
 import pytest
 

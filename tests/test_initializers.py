@@ -1,4 +1,4 @@
-"""Initializers: where the weights start."""
+"""Laws of all initializers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files of somebody's own beside the script that are called like our modules, or like Python's."""
+"""A user's files beside the script with the names of our modules, or of Python's."""
 
 import subprocess
 import sys

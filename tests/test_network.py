@@ -1,4 +1,4 @@
-"""Networks: parameters, the forward pass, losses and gradients, also PyTorch's."""
+"""Parameters of networks, the forward pass, losses and gradients, also PyTorch's."""
 
 from types import SimpleNamespace
 

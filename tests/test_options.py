@@ -1,4 +1,4 @@
-"""Ranges: what is adjustable is found where it is annotated."""
+"""Adjustable options are found where they are annotated."""
 
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Laws of what passes between server and page: what nobody listens for is not taken down, who has left is let go."""
+"""Laws of messages to a page: what nobody listens to is not recorded, and pages that were closed are released."""
 
 import asyncio
 import gc

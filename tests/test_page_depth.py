@@ -1,4 +1,4 @@
-"""Depth: the page opens, its presets vanish and explode as they say, and its study meets the prediction."""
+"""The page on depth opens, its presets vanish and explode as they say, and its study meets the prediction."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Initialization: the page opens, its presets do what they say, and its study shows what becomes of each start."""
+"""The page on initialization opens, its presets do what they say, and its study shows what becomes of each start."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Reading what a training tells: each number at the epoch that it was told for, and nothing where nothing was."""
+"""Reading a run log: each number at the epoch for which it was logged, and nothing where nothing was logged."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Laws of the shelf: what is kept stays kept, whoever else uses the folder and whoever is killed meanwhile."""
+"""Laws of the run archive: an archived run stays, whoever else uses the folder and whoever is killed meanwhile."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Feeds: what is told arrives, in order and complete, whatever happens to the one who tells."""
+"""Run logs: what is logged arrives, in order and complete, whatever happens to the process that logs."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Laws of the panel of kept runs: what it shows is what is in the folder and on the page, whoever has changed it."""
+"""Laws of the drawer of kept runs: what it shows is what is in the folder and on the page, whoever has changed it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Laws of the settings: links come back as they went, bad wishes are explained, defaults follow a choice."""
+"""Laws of the settings: links come back as they went, impossible requests are explained, defaults follow a choice."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The bookmark of the edge of stability depends on the run alone: the first epoch as sharp as its optimizer bears."""
+"""The bookmark of the edge of stability depends on the run alone: the first epoch whose sharpness reaches the edge."""
 
 import numpy as np
 import pytest

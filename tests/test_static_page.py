@@ -1,4 +1,4 @@
-"""A page as one file: it holds what the pictures show at every frame, needs nobody, and trusts no text."""
+"""A page as one file: it holds what the pictures show at every frame, needs no server, and trusts no text."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Looking back: all pictures go to one epoch, and the run goes on from where it was. And what a visitor picks."""
+"""Looking back: all pictures go to one epoch, and the run goes on from where it was. And what a user picks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Studies: each of their runs is a run that can be opened, they start when they should, and they can be stopped."""
+"""Each run of a study is a run that can be opened, they start when they should, and they can be stopped."""
 
 import time
 from collections.abc import Iterator

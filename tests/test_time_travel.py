@@ -1,4 +1,4 @@
-"""Time travel: from any recorded epoch another way can be gone, and the way that was left can be had back."""
+"""From any recorded epoch a run can take another path, and the path that was left can be restored."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Training: what is recorded is true, and the path is one whatever one does to look at it."""
+"""What a training records is true, and its path does not depend on how it is looked at."""
 
 from dataclasses import fields
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Runs of one name are told apart wherever several are listed, and the same everywhere."""
+"""Runs with the same name are distinguished in every list, and equally in all."""
 
 from dataclasses import dataclass
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""Watching one's own training: what is told is shown, the training is left alone, and nothing is raised into it."""
+"""Watching one's own training: what is logged is shown, the training is left alone, and nothing is raised into it."""
 
 import gc
 import os
@@ -395,7 +395,7 @@ def test_nothing_is_computed_or_changed_by_looking(told):
     assert isinstance(clock, Playback)
     assert clock.playing
     clock.play()
-    assert SCHEDULER.players == 0
+    assert SCHEDULER.tasks == 0
     assert watched.advance(5) == 0
     clock.back()
     assert (clock.playing, watched.frame().epoch.index) == (False, 28)

@@ -1,4 +1,4 @@
-"""However a training that is watched ends, it is told as what it was; and nothing of it stays open."""
+"""However a watched training ends, the page says how; and nothing of it stays open."""
 
 import errno
 import gc

@@ -1,4 +1,4 @@
-"""PyTorch modules that are watched: the training is what it is unwatched, and what is told is PyTorch's own."""
+"""Watched PyTorch modules: the training is the same as unwatched, and what is logged is PyTorch's own."""
 
 import copy
 import gc

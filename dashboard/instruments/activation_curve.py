@@ -1,4 +1,4 @@
-"""Activation curve: the function and its slope, over what the live network feeds it."""
+"""An activation function and its slope, over the pre-activations that the live network feeds it."""
 
 from collections.abc import Hashable
 
@@ -23,10 +23,10 @@ BINS = 40
 NEARLY_ALL = 0.999
 LEAST, MOST = 5.0, 1e6
 LOWEST, HIGHEST = -1.5, 2.0
-"""As much of a function that has no bounds as leaves its bends to be seen."""
+"""Range of an unbounded function, small enough to leave its bends visible."""
 
 BAR_HEIGHT_FRACTION = 0.55
-"""How much of the height the fullest bar takes."""
+"""Fraction of the height that the fullest bar takes."""
 
 
 class LayerView(View):
@@ -152,7 +152,7 @@ def layer_of(run: Store, frame: Frame) -> int:
 
 
 def pick_layer(run: Store, layer: int) -> None:
-    """Have all pictures show a hidden layer, counted from 0."""
+    """Make all pictures show a hidden layer, counted from 0."""
     if isinstance(run.view, LayerView) and 0 <= layer < MOST_LAYERS:
         run.view.layer = layer + 1
 

@@ -1,4 +1,4 @@
-"""Activation map: the life of every hidden unit."""
+"""The activation map shows the life of every hidden unit."""
 
 from collections.abc import Hashable
 from itertools import pairwise
@@ -127,6 +127,6 @@ class ActivationMap(OfHiddenLayers, Instrument):
 
 
 def _hover() -> HoverTool:
-    """Reads a column back as its epoch, and its color as the activation that was measured."""
+    """Read a column back as its epoch, and its color as the measured activation."""
     tooltips = [("epoch", "$x{custom}"), ("mean activation", "@image{measured}")]
     return HoverTool(tooltips=tooltips, formatters={"$x": epoch_reader()})

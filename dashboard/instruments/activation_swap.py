@@ -1,4 +1,4 @@
-"""Revival: would another activation wake the units that fire no more?"""
+"""Would another activation revive the units that no longer fire?"""
 
 from collections.abc import Hashable, Iterator
 
@@ -20,7 +20,7 @@ EPOCHS_AHEAD, COUNT_INTERVAL_EPOCHS = 300, 5
 
 
 class ActivationSwap(Instrument):
-    """From this moment on, with these weights: how many units fire on some example if the activation is switched."""
+    """From this moment on, with these weights: how many units fire on some example if the activation is replaced."""
 
     title = "What if it were switched here?"
     question = "Would another activation wake the silent units?"

@@ -1,4 +1,4 @@
-"""Passes: the forward and the backward pass, stage by stage, in a picture of the network and in numbers."""
+"""The forward and the backward pass, stage by stage, in a picture of the network and in numbers."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from engine.backpropagation import Backpropagation, Stage
 from engine.network import Network
 
 MAX_ROWS = 8
-"""The most rows and columns of a table, and units of a layer."""
+"""Most rows and columns of a table, and units of a layer."""
 
 LAYOUT = """
 :host { display: grid !important; grid-template-columns: minmax(0, 2fr) minmax(0, 5fr); }
@@ -30,10 +30,10 @@ LAYOUT = """
   :host > .sheet { grid-area: 2 / 1; }
 }
 """
-"""The network beside the sheet, or over it; each in a place of its own, as a new picture comes last."""
+"""The network beside the tables, or over them; each has a fixed place, as a new picture comes last."""
 
 NEAR = 0.06
-"""How far from a unit or a weight a click still means it, as a share of the picture."""
+"""How far from a unit or a weight a click may be, as a fraction of the picture."""
 
 MEANING = {
     "a0": "one row per example",
@@ -132,7 +132,7 @@ class BackpropStages(Examined, Instrument):
         )
 
     def table(self) -> dict[str, Columns]:
-        """Every number of the sheet, with all its digits, also of tables that are shown in part."""
+        """Every number in the tables, with all its digits, including those that are shown in part."""
         return {stage.name: _entries(table(stage)) for stage in self._subject.passes}
 
     def tapped(self, x: float, y: float) -> None:
@@ -150,7 +150,7 @@ class BackpropStages(Examined, Instrument):
             self.pick(parameter=i)
 
     def _hear(self, asked: Mapping[str, Any]) -> None:
-        """Do what was clicked in the sheet."""
+        """Do what was clicked in the tables."""
         stages = [stage.name for stage in self._subject.passes]
         if asked.get("move"):
             self.pick(stage=stages[min(max(0, self._place + int(asked["move"])), len(stages) - 1)])
@@ -259,7 +259,7 @@ class BackpropStages(Examined, Instrument):
 
 
 def parameter_at(network: Network, stage: Stage, row: int, column: int) -> int:
-    """The number of the parameter that an entry of a weights' or biases' stage belongs to."""
+    """The index of the parameter to which an entry of a stage of weights or biases belongs."""
     start, (fan_in, fan_out) = _start(network, stage.layer), network.sizes[stage.layer - 1 : stage.layer + 1]
     return start + (fan_in * fan_out if "b" in stage.name else row * fan_out) + column
 
@@ -274,7 +274,7 @@ def place_of_parameter(network: Network, stage: Stage, i: int) -> tuple[int, int
 
 
 def _start(network: Network, layer: int) -> int:
-    """The number of a layer's first parameter."""
+    """The index of a layer's first parameter."""
     return sum((network.sizes[i - 1] + 1) * network.sizes[i] for i in range(1, layer))
 
 
@@ -299,7 +299,7 @@ def _form(stage: Stage, row: int, column: int) -> dict[str, Any]:
 
 
 def _window(size: int, picked: int | None) -> list[int]:
-    """The first places, and the picked one in the last place if it is not among them."""
+    """The first indices, and the picked one in the last place if it is not among them."""
     places = list(range(min(size, MAX_ROWS)))
     return places if picked is None or picked < MAX_ROWS else [*places[:-1], picked]
 
@@ -312,14 +312,14 @@ def _numbers(stage: Stage, form: Mapping[str, Any]) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """A number for a table: three decimals where they say something."""
+    """A number for a table, with at most three decimals."""
     if abs(value) < 1e3 and value == round(value):
         return proper(f"{value:.0f}")
     return proper(f"{value:.3f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.1e}")
 
 
 def _brief(value: float) -> str:
-    """A number for a disc: two decimals where they say something."""
+    """A number for a disc, with at most two decimals."""
     if value == 0 or 0.05 <= abs(value) < 10:
         return proper(f"{value:.2f}")
     return proper(f"{value:.0f}" if 10 <= abs(value) < 1000 else f"{value:.0e}")
@@ -355,7 +355,7 @@ def _largest(values: np.ndarray) -> float:
 
 
 def _spots(shown: Sequence[Sequence[int]]) -> dict[tuple[int, int], tuple[float, float]]:
-    """Where the units stand that are shown, layer by layer from the left."""
+    """Positions of the units that are shown, layer by layer from the left."""
     spots = {}
     for layer, units in enumerate(shown):
         for place, unit in enumerate(units):
@@ -364,7 +364,7 @@ def _spots(shown: Sequence[Sequence[int]]) -> dict[tuple[int, int], tuple[float,
 
 
 def _edges(network: Network, shown: Sequence[Sequence[int]]) -> list[tuple[int, tuple[Any, Any]]]:
-    """Every weight between units that are shown, as its number and its two ends."""
+    """Every weight between units that are shown: its index and its two ends."""
     edges = []
     for layer in range(1, len(network.sizes)):
         start, fan_out = _start(network, layer), network.sizes[layer]

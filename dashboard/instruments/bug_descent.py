@@ -1,4 +1,4 @@
-"""Bug descent: what comes of training with a planted bug."""
+"""What becomes of a training with a planted bug."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from dashboard.widgets.plain_text import APART, dot, phrase
 from engine.backpropagation import BUGS, Backpropagation
 
 EPOCHS, EVERY, PIECE = 5000, 25, 10
-"""How long each bug is trained, how often its loss is kept, and how many epochs are one piece of work."""
+"""How long each bug is trained, how often its loss is recorded, and how many epochs are one piece of work."""
 
 LOWEST, HIGHEST = 1e-6, 1e3
 
 EXPLODED = 5
-"""How many times the run's own largest loss the axis reaches."""
+"""Multiple of the run's own largest loss up to which the axis reaches."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,4 @@
-"""Check map: how far backpropagation and a difference of losses are apart, parameter by parameter."""
+"""How far backpropagation and a difference of losses are apart, parameter by parameter."""
 
 from collections.abc import Hashable, Iterator
 from itertools import pairwise
@@ -25,7 +25,7 @@ FAINTEST, FULL = 1e-13, 1.0
 
 
 class CheckMap(Examined, Instrument):
-    """One cell a parameter, laid out as weights and biases are, colored by the relative error of the gradient check."""
+    """One cell per parameter, laid out as weights and biases are, colored by the error of the gradient check."""
 
     title = "Every parameter"
     question = "Does every parameter have the gradient that the loss has?"
@@ -123,7 +123,7 @@ class CheckMap(Examined, Instrument):
         return dot(style.PASSED if ok else style.FAILED)
 
     def _answers(self) -> Columns:
-        """What the check says of every parameter; nothing where it has not been made yet."""
+        """The result of the check for every parameter; empty where it has not been made yet."""
         if self._checked is None:
             nothing = np.full(len(self._cells), np.nan)
             colors = [f"{style.GHOST}18"] * len(self._cells)

@@ -1,4 +1,4 @@
-"""Confusion matrix: what is answered to the examples of each class at the present threshold."""
+"""The confusion matrix: what is predicted for the examples of each class at the present threshold."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from dashboard.widgets.plain_text import APART
 from engine.metrics import ThresholdSweep, log_loss, threshold_sweep
 
 CELLS = {"true negatives": (0, 0), "false positives": (0, 1), "false negatives": (1, 0), "true positives": (1, 1)}
-"""The class and the answer of every cell."""
+"""The class and the prediction of every cell."""
 
 METRICS = ("accuracy", "precision", "recall", "f1")
 NAMES = {"f1": "F1"}
@@ -24,7 +24,7 @@ LEFT, RIGHT = 2.22, 3.4
 
 
 class ConfusionMatrix(Instrument):
-    """Four cells, as deep in the class's color as the share of the class that is in them; four metrics beside them."""
+    """Four cells, as deep in the class's color as the fraction of the class in them; four metrics beside them."""
 
     title = "Confusion matrix"
     question = "Which mistakes does this threshold make?"
@@ -118,12 +118,12 @@ class ConfusionMatrix(Instrument):
         }
 
     def _shares(self) -> list[float]:
-        """Of each cell's class, how much is in it."""
+        """The fraction of its class in each cell."""
         n = self._numbers()
         return [n[i] / max(1, n[i] + n[i ^ 1]) for i in range(len(n))]
 
     def _mean(self, label: int, answer: int) -> str:
-        """The mean probability of class 1 that is given in a cell, as a line of its own."""
+        """The mean predicted probability of class 1 in a cell, as a line of its own."""
         inside = (self._labels == label) & (self._answers == answer)
         return f"\np {self._scores[inside].mean():.4f}" if inside.any() else ""
 

@@ -1,4 +1,4 @@
-"""Decision map: what the network answers, everywhere in the plane."""
+"""The decision map shows what the network predicts everywhere in the plane."""
 
 import time
 from collections.abc import Hashable
@@ -31,16 +31,16 @@ NO_LINES = {"xs": [], "ys": []}
 PICK, ERASE = "pick", "erase"
 PENS = {f"add class {number}": number for number in range(MAX_CLASSES)}
 REACH = 0.04
-"""How far from a click a point may be to be erased, as a share of the plane."""
+"""How far from a click a point may be to be erased, as a fraction of the plane."""
 
 APART, SPREAD = 0.025, 0.02
-"""Along a drag, how far apart points are put, and how far they scatter, as shares of the plane."""
+"""Along a drag, how far apart points are put, and how far they scatter, as fractions of the plane."""
 
 PAUSE = 0.1
 """Seconds of a drag between two fresh starts of the run."""
 
 STROKES = (DoubleTap, PanStart, Pan, PanEnd, Press, MouseMove, PressUp)
-"""What is heard besides taps while somebody draws: a drag that begins slowly is a press, moves, and its end."""
+"""Events received besides taps while somebody draws: a drag that begins slowly is a press, moves, and its end."""
 
 Box = tuple[tuple[float, float], tuple[float, float]]
 
@@ -48,7 +48,7 @@ Box = tuple[tuple[float, float], tuple[float, float]]
 class DecisionMap(Instrument):
     """The likeliest class over the plane, paler where the network is less sure, with the examples on top.
 
-    With a pen, examples can be put in and taken out: they are then data of one's own, and the run starts afresh.
+    With a pen, examples can be added and erased: they are then a user's own data, and the run starts afresh.
     """
 
     title = "Decision map"
@@ -161,7 +161,7 @@ class DecisionMap(Instrument):
 
     @param.depends("pen", watch=True)
     def _take_pen(self) -> None:
-        """Make ready for what a click does from now on."""
+        """Prepare for what a click does from now on."""
         if self._draws and self._drawing is None:
             self._drawing = PointEditor(self.run.settings)
             self._bar = PenToolbar(self._answer)
@@ -197,12 +197,12 @@ class DecisionMap(Instrument):
         self._hear_strokes()
 
     def _hear_strokes(self) -> None:
-        """Have the browser tell of drags, long clicks and the second of two quick ones, while somebody draws."""
+        """Subscribe to drags, long clicks and the second of two quick ones, while somebody draws."""
         strokes, received = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
         self.figure.subscribed_events = received | strokes if self._draws else received - strokes
 
     def _answer(self, asked: str) -> None:
-        """Do what the bar asks for."""
+        """Do what the toolbar asks for."""
         {"undo": self._drawing.undo, "clear": self._drawing.clear}[asked]()
         self._refresh()
 
@@ -247,7 +247,7 @@ class DecisionMap(Instrument):
         self._refresh()
 
     def _refresh(self) -> None:
-        """Have the next frame show what was drawn; an answer of the browser may come when nothing can be written."""
+        """Show what was drawn in the next frame; a message from the browser may come when nothing can be written."""
         self._stale = True
         self.run.touch()
 
@@ -273,7 +273,7 @@ class DecisionMap(Instrument):
         self._box = tuple(map(tuple, shown.T.tolist()))
 
     def _standardization(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-        """What brings the examples from what is shown back to their own units: a shift and a scale for each input."""
+        """Shift and scale of each input that convert the plane's coordinates to the examples' own units."""
         if not self.run.settings.standardize:
             return np.zeros(2), np.ones(2)
         parts = [part.x for part in (frame.setup.train, frame.setup.validation) if part is not None]
@@ -283,7 +283,7 @@ class DecisionMap(Instrument):
         return own.min(axis=0) - shown.min(axis=0) * scale, scale
 
     def _own_units(self, places: np.ndarray) -> np.ndarray:
-        """Places of the picture, (k, 2), in the examples' own units."""
+        """Positions in the picture, (k, 2), in the examples' own units."""
         return places * self._std + self._mean
 
     @property

@@ -1,4 +1,4 @@
-"""Depth bars: the gradient of every layer of every variant, side by side."""
+"""The gradient of every layer of every variant, side by side."""
 
 import math
 from collections.abc import Hashable
@@ -150,5 +150,5 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def _ratio(norms: np.ndarray) -> str:
-    """The first layer's norm as a share of the last's."""
+    """The first layer's norm divided by the last's."""
     return ratio(norms[0], norms[-1])

@@ -1,4 +1,4 @@
-"""Epsilon errors: the error of the gradient check against epsilon, a U between rounding and bend."""
+"""The error of the gradient check against epsilon: a U between rounding and truncation."""
 
 from collections.abc import Hashable, Iterator
 
@@ -18,7 +18,7 @@ LOWEST, HIGHEST = 1e-14, 10.0
 
 
 class EpsilonErrors(Examined, Instrument):
-    """The largest and the median relative error at every epsilon, over what theory says of both ends."""
+    """The largest and the median relative error at every epsilon, over what theory predicts for both ends."""
 
     title = "Which ε?"
     question = "How far should a parameter be moved to see its slope?"

@@ -1,4 +1,4 @@
-"""Equal scales: pictures of a plane in which right angles look right, whatever the size of the card."""
+"""Equal scales: right angles of a plane look right, whatever the size of the card."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Bounds = tuple[tuple[float, float], tuple[float, float]]
 
 
 class EqualAspect:
-    """Mixed into an instrument whose two axes have one scale. The browser says how large its picture has become."""
+    """Mixed into an instrument whose two axes have one scale. The browser reports the size of its picture."""
 
     aspect: float = 1.7
 
@@ -26,7 +26,7 @@ class EqualAspect:
             figure.on_change(name, self._measure)
 
     def _measure(self, name: str, _: Any, size: int) -> None:
-        """Draw anew if the picture's proportions have changed by more than a fiftieth."""
+        """Redraw if the picture's proportions have changed by more than a fiftieth."""
         self._inner[name] = size
         if len(self._inner) < 2 or not all(self._inner.values()):
             return

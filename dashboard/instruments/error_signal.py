@@ -1,4 +1,4 @@
-"""Error signal: how strongly each example pulls at the output, rightly or wrongly answered."""
+"""How strongly each example pulls at the output, rightly or wrongly predicted."""
 
 from collections.abc import Hashable
 
@@ -16,7 +16,7 @@ from engine.losses import OUTPUTS, matching_loss
 POINTS = 161
 LEAST, MOST = 5.0, 1e3
 MAX_EXAMPLES = 400
-"""So many examples are drawn at most, evenly chosen."""
+"""Most examples that are drawn, evenly chosen."""
 
 
 class ErrorSignal(Instrument):
@@ -121,7 +121,7 @@ class ErrorSignal(Instrument):
 
 
 def signals(logits: np.ndarray, labels: np.ndarray, loss: object) -> tuple[np.ndarray, np.ndarray]:
-    """For every example the logit toward its own class, and the size of the derivative of its cost in the logit."""
+    """For every example the logit toward its own class, and the absolute derivative of its cost in the logit."""
     output, z = OUTPUTS["sigmoid"], logits[None]
     with np.errstate(all="ignore"):
         targets, slopes = loss.labels(output).targets(labels, 1), np.empty(z.shape)

@@ -1,4 +1,4 @@
-"""Fate counts: how many units are dead, dim, saturated or alive, epoch by epoch."""
+"""How many units are dead, dim, saturated or alive, epoch by epoch."""
 
 from collections.abc import Hashable
 from itertools import pairwise
@@ -100,7 +100,7 @@ class FateCounts(OfHiddenLayers, Instrument):
         self.redraw()
 
     def _marks(self, frame: Frame) -> dict[str, Columns]:
-        """A cross at every death, as far as it was not at the start, and a frame around the picked unit."""
+        """A cross at every death after the start, and a frame around the picked unit."""
         died = np.flatnonzero(self._deaths > 0)
         place = place_of(self.run.view.unit, self._widths)
         rows = [] if place is None else [self._units - 1 - place]

@@ -1,4 +1,4 @@
-"""Fates by start: what becomes of the units, by how weights and biases began."""
+"""The fates of units, by how weights and biases were initialized."""
 
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -21,7 +21,7 @@ from engine.network import Network
 
 OWN = "this run"
 Shares = np.ndarray
-"""(layers, fates): for the first and the last hidden layer, the share of its units with each fate."""
+"""(layers, fates): for the first and the last hidden layer, the fraction of its units with each fate."""
 
 
 class FatesByStart(StudyPicture, OfHiddenLayers, Instrument):
@@ -178,7 +178,7 @@ class FatesByStart(StudyPicture, OfHiddenLayers, Instrument):
 
 
 def _keep_all_names(plot: Any, element: object) -> None:
-    """Bokeh would leave names out that it takes to overlap before it knows how high the picture is."""
+    """Keep names that Bokeh would drop as overlapping before it knows the picture's height."""
     plot.state.yaxis.major_label_policy = AllLabels()
 
 

@@ -1,4 +1,4 @@
-"""First gradients: how strongly the first layer is pulled, over the epochs."""
+"""The norm of the first layer's gradient, over the epochs."""
 
 import numpy as np
 import param

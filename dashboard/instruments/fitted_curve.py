@@ -1,4 +1,4 @@
-"""Fitted curve: what the network answers along the line, for a regression."""
+"""What the network predicts along the line, for a regression."""
 
 from collections.abc import Hashable
 
@@ -15,7 +15,7 @@ MARGIN = 0.08
 
 
 class FittedCurve(Instrument):
-    """The data of a one-dimensional regression and the curve the network draws through them."""
+    """The data of a one-dimensional regression and the network's curve through them."""
 
     title = "Fitted curve"
     question = "What does the network answer, and where?"

@@ -1,4 +1,4 @@
-"""Checkup: what is examined on the page of backpropagation, and what gradient checks say of it at every epsilon."""
+"""The gradient audit: the subject of the backpropagation page, and its gradient checks at every epsilon."""
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
@@ -19,35 +19,35 @@ from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
 from engine.network import Network
 
 MAX_PARAMETER_EXAMPLES = 300_000
-"""The most parameters times examples: moving each parameter once takes half a second."""
+"""Most parameters times examples: moving each parameter once takes half a second."""
 
 MAX_LAYERS = 5
 """Layers of weights that can still be walked through."""
 
 SMALL = 24
-"""So many parameters are checked within a frame: 1 ms."""
+"""Parameters that are checked within a frame: 1 ms."""
 
 FEW = 200
-"""Examples of which that is true."""
+"""Examples for which that is true."""
 
 EXPONENTS = range(-12, 0)
 EPSILONS = tuple(float(f"1e{power}") for power in EXPONENTS)
 USUAL = 1e-5
 
 ROUNDING = 2.0**-53
-"""How far a number in double precision is off, as a share of itself."""
+"""Relative rounding error of a number in double precision."""
 
 SEEN = 4
-"""After so many epsilons the pictures are drawn again."""
+"""Epsilons after which the pictures are drawn again."""
 
 STEP = 1e-3
-"""How far apart gradients are taken to see how the loss bends."""
+"""Distance of the gradients that measure the curvature of the loss."""
 
 OWN, WORKED = "this run", "worked example"
 
 
 class CheckView(StudyView):
-    """What is examined, the bug that is planted, the epsilon, the parameter and the stage that are picked."""
+    """What is examined, the planted bug, the epsilon, and the picked parameter and stage."""
 
     subject = param.Selector(
         default=OWN,
@@ -78,7 +78,7 @@ class CheckView(StudyView):
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and examples to look at: where, and with which loss and penalties."""
+    """A network and examples to examine: where, and with which loss and penalties."""
 
     network: Network
     data: Dataset
@@ -89,7 +89,7 @@ class Subject:
 
     @classmethod
     def of(cls, run: Store, frame: Frame) -> Self:
-        """What the visitor has chosen to examine, as it is in a frame."""
+        """What the user has chosen to examine, as it is in a frame."""
         bug = getattr(run.view, "bug", "none")
         bug = None if bug == "none" else bug
         if getattr(run.view, "subject", OWN) == WORKED:
@@ -110,7 +110,7 @@ class Subject:
 
     @cached_property
     def right(self) -> Backpropagation:
-        """Both passes as they should be."""
+        """Both passes without the bug."""
         return self.passes if self.bug is None else Backpropagation(*self._arguments)
 
     @property
@@ -118,7 +118,7 @@ class Subject:
         return self.network, self.data, self.loss, self.l1, self.l2
 
     def check(self, epsilon: float) -> BugCheck:
-        """The gradient check at an epsilon. Without a bug, nothing is changed by it."""
+        """The gradient check at an epsilon. Without a bug, it changes nothing."""
         if self.bug is not None:
             return self.checker.bug_check(self.bug, epsilon)
         return BugCheck(self.checker.check(epsilon), np.zeros(self.network.n_parameters))
@@ -148,10 +148,11 @@ class Subject:
 
 @dataclass(eq=False)
 class Findings:
-    """What was found at one moment: checks by epsilon, and by theory where its errors come from.
+    """What was found at one moment: checks by epsilon, and, by theory, where their errors come from.
 
-    rounding, bend   the median relative error at epsilon 1: the first falls with 1 / epsilon, the second grows with its
-                     square; nan until known
+    Attributes:
+        rounding: Median relative error by rounding at epsilon 1, which falls with 1 / epsilon; nan until known.
+        bend: Median relative error by curvature at epsilon 1, which grows with the square of epsilon; nan until known.
     """
 
     moment: Hashable
@@ -165,7 +166,7 @@ class Findings:
 class GradientAudit:
     """The gradient checks of one run's frames at every epsilon, made once for all its pictures.
 
-    While the run plays the last complete findings stay until the next are complete; for another question, that is
+    While the run plays, the last complete findings stay until the next are complete; for another question, that is
     another run, subject or bug, they come one by one.
     """
 
@@ -179,18 +180,18 @@ class GradientAudit:
 
     @classmethod
     def of(cls, run: Store) -> Self:
-        """That of a run."""
+        """The audit of a run."""
         if run not in cls._all:
             cls._all[run] = cls()
         return cls._all[run]
 
     def findings(self, run: Store, frame: Frame) -> Findings | None:
-        """The newest findings on what a frame asks; None where there are none yet."""
+        """The newest findings for a frame; None where there are none yet."""
         self._ask(run, frame)
         return self._found
 
     def check(self, run: Store, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
-        """The check at an epsilon and the epoch it is of: the frame's if known or soon made, else the newest one."""
+        """The check at an epsilon, and its epoch: the frame's if it is known or quick to make, else the newest one."""
         found, moment = self.findings(run, frame), _moment(run, frame)
         known = found is not None and epsilon in found.checks
         if subject.small and self._alone_at != (moment, epsilon):
@@ -200,14 +201,14 @@ class GradientAudit:
         return (found.checks[epsilon], found.epoch) if known else None
 
     def work(self, run: Store, frame: Frame) -> Iterator[object] | None:
-        """Find out what is not known yet at any epsilon, in pieces."""
+        """Compute what is not known yet at any epsilon, in pieces."""
         found = self.findings(run, frame)
         if found and found.complete and found.moment == _moment(run, frame):
             return None
         return self._pieces(run, Subject.of(run, frame), Findings(_moment(run, frame), frame.epoch.index))
 
     def work_at(self, run: Store, frame: Frame, epsilon: float) -> Iterator[object] | None:
-        """Find out what is not known yet at one epsilon, by one long piece."""
+        """Compute what is not known yet at one epsilon, in one long piece."""
         found, moment = self.findings(run, frame), _moment(run, frame)
         known = found and found.moment == moment and epsilon in found.checks
         if known or self._alone_at == (moment, epsilon):
@@ -243,7 +244,7 @@ class GradientAudit:
 
 
 class Examined:
-    """Mixed into the pictures of what is examined: they begin anew with another subject."""
+    """Mixed into the pictures of an audited subject: they begin anew with another one."""
 
     missing = "there are more than five layers of weights, or too many parameters and examples to move each by hand."
 
@@ -257,14 +258,14 @@ class Examined:
         )
 
     def draw(self, frame: Frame) -> None:
-        """Bring the picture to a frame."""
+        """Draw a frame."""
         if getattr(self.run.view, "subject", OWN) != self._examined:
             self._begin(frame)
         else:
             super().draw(frame)
 
     def begin(self, frame: Frame) -> None:
-        """Make ready for another subject."""
+        """Prepare for another subject."""
         self._examined = getattr(self.run.view, "subject", OWN)
 
     def subject(self, frame: Frame) -> Subject:
@@ -272,7 +273,7 @@ class Examined:
         return Subject.of(self.run, frame)
 
     def news(self, layers: dict[str, Columns], after: int) -> dict[str, Columns]:
-        """The layers that are others than in the last frame: each costs 0.1 ms and a message."""
+        """The layers that differ from the last frame: each costs 0.1 ms and a message."""
         sent = self._sent if after >= 0 else {}
         self._sent = {**sent, **layers}
         return {label: columns for label, columns in layers.items() if not _same(columns, sent.get(label, {}))}
@@ -283,7 +284,7 @@ class Examined:
         return getattr(self.run.view, "epsilon", 1e-5)
 
     def parameter(self, subject: Subject) -> int:
-        """The picked parameter; the last one where there are not so many."""
+        """The picked parameter; the last one where there are fewer."""
         return min(getattr(self.run.view, "parameter", 0), subject.network.n_parameters - 1)
 
     def pick(self, **choices: object) -> None:
@@ -293,7 +294,7 @@ class Examined:
 
 
 def passed(error: float) -> bool:
-    """Whether a relative error is below what the check asks for."""
+    """Whether a relative error is below the limit of the check."""
     return error < TOLERANCE
 
 
@@ -312,7 +313,7 @@ def _coarse_to_fine() -> list[float]:
 
 
 def _forecast(subject: Subject, found: Findings) -> Iterator[object]:
-    """From the loss, how it is rounded and how it bends, what a difference of losses must be wrong by."""
+    """The error of a difference of losses, predicted from the loss, its rounding and its curvature."""
     check, bends = found.checks[USUAL].check, []
     for start in range(0, subject.network.n_parameters, 8):
         bends.append(subject.bends(range(start, min(start + 8, subject.network.n_parameters))))

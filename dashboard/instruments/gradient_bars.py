@@ -1,4 +1,4 @@
-"""Gradient bars: how strongly each layer is asked to change."""
+"""How strongly each layer is asked to change."""
 
 import math
 from collections.abc import Hashable
@@ -18,7 +18,7 @@ MAX_TICKS = 9
 
 
 class GradientBars(Instrument):
-    """The norm of every layer's gradient on a logarithmic axis, over the ghost of what it was at epoch 0."""
+    """The norm of every layer's gradient on a logarithmic axis, over a ghost of its value at epoch 0."""
 
     title = "Gradient flow"
     question = "Does the error reach the first layers?"
@@ -95,7 +95,7 @@ class GradientBars(Instrument):
         return {"y": (10.0**bottom, 10.0**top)}
 
     def _set_ticks(self, bottom: int, top: int) -> None:
-        """Decades with room for their labels."""
+        """Set decades with room for their labels."""
         stride = math.ceil((top - bottom) / MAX_TICKS)
         ticks = [10.0**power for power in range(bottom, top + 1) if power % stride == 0]
         ticker = self.figure.yaxis[0].ticker
@@ -119,6 +119,6 @@ def _norms(frame: Frame) -> np.ndarray:
 
 
 def _known_ones(norms: np.ndarray) -> str:
-    """Of how many layers there is a norm."""
+    """For how many layers there is a norm."""
     known = int(np.isfinite(norms).sum())
     return f"{known} of {len(norms)} layers measured" if known else ""

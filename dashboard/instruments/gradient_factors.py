@@ -1,4 +1,4 @@
-"""Gradient factors: how much of the error's gradient is left, layer by layer on its way back."""
+"""How much of the error's gradient is left, layer by layer on its way back."""
 
 import math
 from collections.abc import Hashable
@@ -19,7 +19,7 @@ FLOOR, CEILING = 1e-30, 1e12
 
 
 class GradientFactors(OfHiddenLayers, Instrument):
-    """The gradient at every layer as a share of that at the output, beside what slopes alone would leave of it."""
+    """The gradient at every layer relative to that at the output, beside what slopes alone would leave of it."""
 
     title = "What is left of the gradient"
     question = "By what factor has the gradient changed on its way back to each layer?"

@@ -1,4 +1,4 @@
-"""Gradient ratios: the first layer's gradient as a share of the last's, over the epochs."""
+"""The first layer's gradient relative to the last's, over the epochs."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Hessian spectrum: all its eigenvalues, at the time cursor."""
+"""The eigenvalues of the Hessian, at the time cursor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DECADES = 8
 """How far below the largest eigenvalue the picture reaches, in powers of ten."""
 
 LEADING, DRAWN = 20, 160
-"""How many of the largest eigenvalues are all drawn, and with stems, and how many in all."""
+"""Number of the largest eigenvalues that are all drawn, and with stems; and of all that are drawn."""
 
 QUICK = 100
 """Parameters of a network whose spectrum takes less than a millisecond."""
@@ -34,7 +34,7 @@ class Measured:
 
 
 class HessianSpectrum(Instrument):
-    """The exact eigenvalues of the Hessian by their size, those below zero in another color."""
+    """The exact eigenvalues of the Hessian by size, negative ones in another color."""
 
     title = "Spectrum of the Hessian"
     question = "How many directions are steep, how many flat, and how many bend down?"

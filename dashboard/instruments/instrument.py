@@ -1,4 +1,4 @@
-"""Instrument: one picture of a run. HoloViews declares it once a run, Bokeh's sources stream its frames.
+"""An instrument is one picture of a run. HoloViews declares it once per run, Bokeh's sources stream its frames.
 
 Measured for five pictures a frame: 1 to 2 ms this way, 80 ms by DynamicMaps, 310 ms by drawing anew.
 """
@@ -30,20 +30,24 @@ SHORT = 48
 
 
 class Instrument(pn.viewable.Viewer):
-    """One picture. A subclass says what is in it (`picture`) and what a frame writes into it (`columns`).
+    """One picture. A subclass declares it (`picture`) and says what a frame writes into it (`columns`).
 
-    Layers are found by their label: what `columns` returns under a name goes into the source of the element of that
-    label. Layers named in `growing` only get rows added as long as the run goes on; the others are sent whole, images
-    by their changed columns. `points` is the most epochs drawn at once, `controls` are parameters for the card's head,
-    of which `tools` change the run itself, `heavy` says that pieces of its `work` may take long; of its `height`,
-    `below` is not the plot's. One that draws the guests of its run into its own figure, its `drawn_with`,
-    `overlays_compared`; of the others a page shows one for each guest.
+    Layers are found by their label: what `columns` returns under a name goes into the source of the element with that
+    label. Layers named in `growing` only get rows appended as long as the run goes on; the others are sent whole,
+    images by their changed columns.
 
-    `needs` is the column of `Epochs` that is drawn: where it was not measured at an epoch, the picture is of the last
-    one before, and its caption says so.
-
-    A picture is declared once and kept from one fresh start of the run to the next, as long as its `outline` is the
+    A picture is declared once and reused from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
+
+    Attributes:
+        points: Most epochs drawn at once.
+        controls: Parameters shown in the card's head; the `tools` among them change the run itself.
+        heavy: Whether pieces of its `work` may take long.
+        height: Of the picture; `below` of it is not the plot's.
+        overlays_compared: Whether it draws compared runs, its `drawn_with`, into its own figure; of other instruments a
+            page shows one for each compared run.
+        needs: The column of `Epochs` that is drawn. Where it was not measured at an epoch, the picture shows the last
+            one before, and its caption says so.
     """
 
     title: ClassVar[str] = ""
@@ -75,24 +79,24 @@ class Instrument(pn.viewable.Viewer):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        """Whether this picture makes sense of such a run."""
+        """Whether this picture makes sense for such a run."""
         return True
 
     def begin(self, frame: Frame) -> None:
-        """Make ready for a run that has started afresh."""
+        """Prepare for a run that has started afresh."""
 
     def outline(self, frame: Frame) -> Hashable:
-        """All that the declaration depends on."""
+        """Everything on which the declaration depends."""
         return None
 
     def picture(self, frame: Frame) -> hv.Element | hv.Overlay:
-        """The declaration: axes, colors and labelled layers, whose data are those of any frame."""
+        """The declaration: axes, colors and labelled layers, with the data of any frame."""
         raise NotImplementedError
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        """The columns of each layer at this frame; for growing layers the rows of the epochs after `after` alone.
+        """The columns of each layer at this frame; for growing layers only the rows of the epochs after `after`.
 
-        With `after` at -1 the picture may show another run: then every layer is to be written.
+        With `after` at -1 the picture may show another run: then every layer has to be written.
         """
         raise NotImplementedError
 
@@ -101,11 +105,11 @@ class Instrument(pn.viewable.Viewer):
         return {}
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        """Heavy work to be done beside the training, in small pieces; None where there is none to do now."""
+        """Heavy work to be done in the background, in small pieces; None where there is none now."""
         return None
 
     def tapped(self, x: float, y: float) -> None:
-        """Hear that a visitor has clicked at these coordinates: pick what is there."""
+        """Pick what is at these coordinates, which a user has clicked."""
 
     def describe(self, frame: Frame) -> str:
         """The caption of a frame, as HTML."""
@@ -114,19 +118,19 @@ class Instrument(pn.viewable.Viewer):
     def table(self) -> dict[str, Columns]:
         """What the picture shows as numbers: the columns of each layer, as they are drawn.
 
-        A layer of the first guest is labelled "guest 1: ", and what it shows; here it gets the guest's name.
+        The layers of compared runs, labelled "guest 1: " and so on in the figure, get the runs' names here.
         """
         names = {f"guest {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
         return {_named(label, names): source.data for label, source in self._sources.items()}
 
     @property
     def shown(self) -> int:
-        """The epoch the picture was brought to."""
+        """The epoch that the picture shows."""
         return self._drawn
 
     @classmethod
     def why_not(cls, compared: ComparedRun, run: Store) -> str:
-        """Why a guest of a run cannot be shown in such a picture, as the end of a sentence; empty where it can be."""
+        """Why a compared run cannot be shown in such a picture, as the end of a sentence; empty where it can."""
         frame = compared.store.frame()
         if type(frame) is not type(run.frame()):
             return "it is a run of another kind."
@@ -134,7 +138,7 @@ class Instrument(pn.viewable.Viewer):
 
     @property
     def drawn_with(self) -> list[ComparedRun]:
-        """The guests to draw into this picture, if it does so."""
+        """The compared runs to draw into this picture, if it does that."""
         return [
             compared
             for compared in self._compared_runs
@@ -142,7 +146,7 @@ class Instrument(pn.viewable.Viewer):
         ]
 
     def draw(self, frame: Frame) -> None:
-        """Bring the picture to a frame."""
+        """Draw a frame."""
         frame = self.known(frame)
         if frame.setup is not self._setup or (
             self.overlays_compared and self.run.compared_runs is not self._compared_runs
@@ -154,20 +158,20 @@ class Instrument(pn.viewable.Viewer):
             self._write(frame, self._drawn)
 
     def known(self, frame: Frame) -> Frame:
-        """The frame of the last epoch at which there is what the picture needs."""
+        """The frame of the last epoch at which what the picture needs was measured."""
         return frame.measured(self.needs) if self.needs and isinstance(frame, RunFrame) else frame
 
     def _is_another(self, frame: Frame) -> bool:
-        """Whether what was drawn is not just to be gone on with."""
+        """Whether what was drawn cannot simply be continued."""
         before = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
         return before or hyperparameters_of(frame) != self._tuned or _is_sparse(frame)
 
     def forget(self) -> None:
-        """Write all of the picture at the next frame: what the page shows is not known any more."""
+        """Redraw all of the picture at the next frame: what the browser shows is no longer known."""
         self._stride, self._images, self._limits = 0, {}, {}
 
     def redraw(self) -> None:
-        """Begin anew, after a choice that changes the picture."""
+        """Start afresh, after a choice that changes the picture."""
         self._begin(self.run.frame())
 
     def give_up(self, error: Exception) -> None:
@@ -188,9 +192,9 @@ class Instrument(pn.viewable.Viewer):
         return kept.rows(first_in_stride(kept.index, self.stride(frame), after))
 
     def spread_rows(self, frame: Frame, after: int) -> Epochs:
-        """The same for an axis on which the first epochs take most room: with those that even spacing leaves out.
+        """The same for an axis on which the first epochs take most room, including those that even spacing leaves out.
 
-        None of them comes later than what is written whole: the newest are spaced more widely than the picture is.
+        None of them is later than what is written whole: the newest are spaced more widely than the picture is.
         """
         rows = self.rows(frame, after)
         return frame.spread(rows) if after < 0 else rows
@@ -295,7 +299,7 @@ class OfHiddenLayers:
 
 
 def lone(index: np.ndarray, values: np.ndarray, stride: int) -> np.ndarray:
-    """(k,) which points of a line have no neighbor that is as near as it can be: they are drawn as dots."""
+    """(k,) which points of a line have no neighbor at the expected distance: they are drawn as dots."""
     fine = np.isfinite(values)
     joined = (np.diff(index // stride) <= 1) & fine[1:] & fine[:-1]
     left, right = np.append(False, joined), np.append(joined, False)
@@ -305,7 +309,7 @@ def lone(index: np.ndarray, values: np.ndarray, stride: int) -> np.ndarray:
 
 
 def with_gaps(index: np.ndarray, values: np.ndarray, gaps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The points of lines (k,) and (k, lines), with nan at these epochs, at which a line is to break off."""
+    """The points of lines (k,) and (k, lines), with nan at these epochs, at which a line should be interrupted."""
     if not len(gaps):
         return index, values
     both, nothing = np.append(index, gaps), np.full((len(gaps), *values.shape[1:]), np.nan)
@@ -314,7 +318,7 @@ def with_gaps(index: np.ndarray, values: np.ndarray, gaps: np.ndarray) -> tuple[
 
 
 def shortened(name: str, most: int = 10) -> str:
-    """A name that fits under a bar: of a long one its end, where names of layers differ."""
+    """A name that fits below a bar: the end of a long one, where names of layers differ."""
     return name if len(name) <= most else f"…{name[1 - most :]}"
 
 
@@ -324,12 +328,12 @@ def _cursor(frame: Frame) -> int:
 
 
 def _is_sparse(frame: Frame) -> bool:
-    """Whether what was drawn may have become another."""
+    """Whether what was drawn may have changed."""
     return isinstance(frame, RunFrame) and frame.is_sparse
 
 
 def _measured_when(frame: Frame) -> str:
-    """At which epoch that was measured which is shown, where it is another than the one that is asked for."""
+    """The epoch at which what is shown was measured, where it is not the one that is asked for."""
     shown, asked = frame.epoch.index, _cursor(frame)
     if shown == asked:
         return ""
@@ -337,9 +341,9 @@ def _measured_when(frame: Frame) -> str:
 
 
 def hyperparameters_of(frame: Frame) -> list[Any]:
-    """How the run was tuned up to the frame's epoch and is for the next update; nothing where that is not known.
+    """The hyperparameters of the run up to the frame's epoch and for the next update; empty where they are unknown.
 
-    A change at an epoch that is drawn already changes what is known of it.
+    A change at an epoch that is already drawn changes what is known of it.
     """
     return [*(getattr(frame, "hyperparameters", None) or ()), getattr(frame, "tuning", None)]
 
@@ -356,7 +360,7 @@ def _sources(plot: Any) -> dict[str, ColumnDataSource]:
 
 
 def _named(label: str, names: Mapping[str, str]) -> str:
-    """A layer's label with the name of the guest it shows, if it shows one."""
+    """A layer's label with the name of the compared run that it shows, if it shows one."""
     compared, _, what = label.partition(": ")
     return f"{compared}: {names[compared]}, {what}" if compared in names else label
 
@@ -368,7 +372,7 @@ def lines_as_columns(lines: Sequence[np.ndarray]) -> Columns:
 
 
 def _plain(columns: Columns) -> dict[str, Any]:
-    """Short columns as lists: each array is two more messages on the wire."""
+    """Short columns as lists: each array is two more websocket messages."""
     return {
         name: values.tolist() if isinstance(values, np.ndarray) and len(values) <= SHORT else values
         for name, values in columns.items()

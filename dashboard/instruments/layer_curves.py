@@ -1,4 +1,4 @@
-"""Layer curves: one number of every layer of this run, over the epochs."""
+"""One number for every layer of this run, over the epochs."""
 
 import math
 from collections.abc import Hashable
@@ -21,7 +21,7 @@ BEFORE_ONE = 0.5
 """Where epoch 0 lies on a logarithmic axis of epochs."""
 
 MAX_LAYERS = 7
-"""More layers than these are drawn in part, evenly chosen, the first and the last among them."""
+"""Most layers that are drawn; of more, an even choice with the first and the last."""
 
 
 class LayerCurves(Instrument):
@@ -131,7 +131,7 @@ class LayerCurves(Instrument):
         return np.maximum(epochs, BEFORE_ONE) if self.log_x else epochs
 
     def _dots(self, layers: int) -> hv.Points:
-        """The declaration of what was measured apart from all else."""
+        """The declaration of isolated measurements."""
         rows = [(1, 1, style.layer_color(layer, layers)) for layer in range(max(2, layers))]
         return hv.Points(rows, ["epoch", "value"], "color", label="measured").opts(color="color", size=4)
 
@@ -152,7 +152,7 @@ class LayerCurves(Instrument):
 
 
 def _layer(frame: Frame, place: int) -> str:
-    """What a layer is called."""
+    """The name of a layer."""
     return frame.layer_names[place] if frame.layer_names else f"layer {place + 1}"
 
 

@@ -1,4 +1,4 @@
-"""Line between: the loss on the straight lines from other runs, and from its own start, to this run."""
+"""The loss on the straight lines from other runs, and from its own start, to this run."""
 
 from collections.abc import Hashable, Iterator, Mapping
 
@@ -16,12 +16,12 @@ from engine.landscape import Survey, line
 from engine.network import Network
 
 ROUNDING = 1e-12
-"""What is lower than this is no wall."""
+"""A lower barrier counts as none."""
 
 ALONG = np.linspace(-0.25, 1.25, 61)
 INSIDE = (ALONG >= 0) & (ALONG <= 1)
 ODD = ("tanh", "sine", "linear")
-"""Activations for which a unit with all signs turned is the same unit."""
+"""Activations for which a unit with all signs flipped is the same unit."""
 
 SWEEPS = 20
 START: Key = ("its own start", -1)
@@ -156,10 +156,11 @@ def barrier(losses: np.ndarray) -> float:
 def matched(network: Network, parameters: np.ndarray) -> np.ndarray:
     """Another run's parameters, with its hidden units in the order in which they are most like those of `network`.
 
-    Layer by layer and again until nothing changes, the likest pair of units comes first; what comes after a layer
-    counts once it is in order itself. Where the activation is odd a unit may also turn all its signs. It computes the
-    same function as before. Skip connections tie the orders of several layers together: then nothing is changed.
-    Source: Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin", section 3.2, with a greedy assignment.
+    Layer by layer and again until nothing changes, the most similar pair of units comes first; the layer after one
+    counts once it is in order itself. Where the activation is odd, all signs of a unit may also be flipped. The
+    function that the network computes does not change. Skip connections tie the orders of several layers together: then
+    nothing is changed. Source: Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin", section 3.2, with a greedy
+    assignment.
     """
     other = network.copy()
     other.parameters[:] = parameters
@@ -174,7 +175,7 @@ def matched(network: Network, parameters: np.ndarray) -> np.ndarray:
 
 
 def _match_layer(network: Network, other: Network, layer: int, above: bool) -> None:
-    """Reorder one layer's units. above: whether the layer after it is in the order of `network` already."""
+    """Reorder one layer's units; `above` says whether the layer after it is in the order of `network` already."""
     likeness = network.weights[layer].T @ other.weights[layer]
     likeness += np.outer(network.biases[layer], other.biases[layer])
     if above:
@@ -186,7 +187,7 @@ def _match_layer(network: Network, other: Network, layer: int, above: bool) -> N
 
 
 def _assigned(likeness: np.ndarray, odd: bool) -> tuple[np.ndarray, np.ndarray]:
-    """For every row the column that it gets, likest pairs first, and with which sign."""
+    """For every row its column, most similar pairs first, and with which sign."""
     left = np.abs(likeness) if odd else likeness.copy()
     order = np.empty(len(likeness), int)
     for _ in order:
@@ -202,5 +203,5 @@ def _curve(losses: np.ndarray | None) -> Mapping[str, np.ndarray]:
 
 
 def _height(wall: float) -> str:
-    """How high a wall is; none where it is only what rounding leaves between sums."""
+    """The height of a barrier; zero where it is only the rounding of sums."""
     return digits(wall if wall > ROUNDING else 0.0, 2)

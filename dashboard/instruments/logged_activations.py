@@ -1,4 +1,4 @@
-"""Told activations: the life of every hidden unit, where only its mean activations are known."""
+"""The life of every hidden unit, where only its mean activations were logged."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from engine.measures import DIM
 
 
 class LoggedActivations(ActivationMap):
-    """The activation map of a training elsewhere: what is dead or dim is seen by the means alone."""
+    """The activation map of a training elsewhere: dead and dim units are recognized by their means alone."""
 
     reading = (
         "One row a unit, first layer on top, one column an epoch; brighter is more active. A cross at the right "
@@ -19,7 +19,7 @@ class LoggedActivations(ActivationMap):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        """Whether hidden units are told of, and nothing else is known of the network."""
+        """Whether hidden units are logged, and nothing else is known of the network."""
         return super().suits(frame) and not len(frame.setup.train)
 
     def describe(self, frame: Frame) -> str:

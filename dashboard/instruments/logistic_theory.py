@@ -1,4 +1,4 @@
-"""Forecast: what theory says of a logistic regression before it has run."""
+"""What theory says of a logistic regression before it has run."""
 
 from collections.abc import Hashable
 from functools import cache
@@ -18,17 +18,17 @@ from engine.training import Training
 __all__ = ["EARLY", "Forecasting", "LogisticTheory"]
 
 STEPS = 40
-"""Newton's steps to the optimum; from 0 about ten are enough."""
+"""Newton steps to the optimum; from 0 about ten are enough."""
 
 AT_REST = 1e-8
-"""How little the last of them moves the weights."""
+"""How little the last of them may move the weights."""
 
 FROM_ZERO = 0.1
-"""The largest weights at the start that count as none."""
+"""Largest initial weights that count as zero."""
 
 
 class LogisticTheory:
-    """Of one setup: whether a line separates the classes, where a penalty makes the weights stop, and how they grow."""
+    """For one setup: whether a line separates the classes, where a penalty stops the weights, and how they grow."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -37,24 +37,24 @@ class LogisticTheory:
 
     @classmethod
     def of(cls, setup: Setup) -> "LogisticTheory | None":
-        """The forecast of a line trained with cross-entropy; None of anything else."""
+        """The theory of a line trained with cross-entropy; None for anything else."""
         is_line = not setup.network.widths and setup.network.output == "sigmoid"
         return cls(setup) if is_line and setup.loss == "binary cross-entropy" else None
 
     @property
     def from_zero(self) -> bool:
-        """Whether the run starts where all answers are about 1/2."""
+        """Whether the run starts where all predictions are about 1/2."""
         return bool(np.abs(self.setup.network.parameters).max() <= FROM_ZERO)
 
     def ends(self, l2: float) -> bool:
-        """Whether the weights come to rest, as they do unless a line separates the classes and nothing holds them."""
+        """Whether the weights come to rest, as they do unless a line separates the classes without any penalty."""
         return l2 > 0 or self.margin is None
 
     def as_points(self, learning_rate: float, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """|w| and loss (k,) of gradient descent from 0 if all examples of a class lay in one point, their mean.
+        """|w| and loss (k,) of gradient descent from 0 if all examples of a class were at one point, their mean.
 
-        With m the mean example's distance, u = m |w| follows u' = r m^2 / (1 + exp(u)), so that exp(u) + u =
-        1 + r m^2 t. The real weights grow faster, since what is left of the gradient comes from ever nearer examples.
+        With m the mean example's distance, u = m |w| follows u' = r m^2 / (1 + exp(u)), so that exp(u) + u = 1 + r m^2
+        t. The real weights grow faster, since what is left of the gradient comes from ever nearer examples.
         """
         train = self.setup.train
         side = np.where(train.y == 1, 1.0, -1.0)
@@ -79,7 +79,7 @@ class LogisticTheory:
 
 
 class Forecasting(StudyCurves):
-    """Curves over the logarithm of time, with what the forecast says of them."""
+    """Curves over the logarithm of time, with what theory says of them."""
 
     legend = False
     points = 1024

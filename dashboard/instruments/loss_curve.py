@@ -1,4 +1,4 @@
-"""Loss curve: the loss over the epochs."""
+"""The loss over the epochs."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -23,11 +23,11 @@ TWO = (style.TRAIN, style.VALIDATION)
 """Colors for the rows that a layer is declared with: of a single one HoloViews would make a constant."""
 
 EXPLODED = 20
-"""How many times the loss of epoch 0 a linear axis reaches: a loss that explodes would flatten all before it."""
+"""Multiple of the loss of epoch 0 up to which a linear axis reaches: an exploding loss would flatten all before it."""
 
 
 class Line(NamedTuple):
-    """One loss over the epochs: of the run, or thinner and in its own color of a guest, dashed where held out."""
+    """One loss over the epochs: of the run or, thinner and in its color, of a compared run; dashed where held out."""
 
     label: str
     color: str
@@ -51,7 +51,7 @@ class Line(NamedTuple):
 
 
 class LossCurve(Instrument):
-    """Training and validation loss, epoch by epoch, penalties included in both; thinner, those of guests."""
+    """Training and validation loss, epoch by epoch, penalties included in both; thinner, those of compared runs."""
 
     title = "Loss"
     question = "Is it learning, and does it hold on examples it has not seen?"
@@ -145,7 +145,7 @@ class LossCurve(Instrument):
         self.redraw()
 
     def _frames(self, frame: Frame) -> Mapping[ComparedRun | None, Frame]:
-        """The run's frame, under None, and each guest's at the same epoch, or at its last if that comes before."""
+        """The run's frame, under None, and each compared run's at the same epoch, or at its last if it ended before."""
         frames: dict[ComparedRun | None, Frame] = {None: frame}
         for compared in self.drawn_with:
             compared.store.look_at(frame.epoch.index)
@@ -153,12 +153,12 @@ class LossCurve(Instrument):
         return frames
 
     def _rows(self, frame: Frame, shown: Frame, after: int) -> Epochs:
-        """The epochs to draw, evenly spaced: a guest's as far apart as the run's, or as it has kept them."""
+        """The epochs to draw, evenly spaced: of a compared run as far apart as the run's, or as recorded."""
         kept = shown.kept(after)
         return kept.rows(first_in_stride(kept.index, max(self.stride(frame), shown.stride), after))
 
     def _widen(self, losses: np.ndarray) -> None:
-        """Let the axis take in these losses."""
+        """Extend the axis to these losses."""
         losses = losses[np.isfinite(losses)] if self._is_logged else losses
         if len(losses):
             self._low = min(self._low, float(np.nanmin(losses)))
@@ -174,7 +174,7 @@ def _own(frame: Frame) -> list[Line]:
 
 
 def _of(compared: ComparedRun, place: int) -> list[Line]:
-    """The lines of a guest."""
+    """The lines of a compared run."""
     held_out = (False, True)[: 1 + (compared.store.frame().setup.validation is not None)]
     return [Line(f"guest {place + 1}: {_kind(which)}", compared.color, which, compared) for which in held_out]
 
@@ -184,7 +184,7 @@ def _kind(held_out: bool) -> str:
 
 
 def _word(name: str, frame: Frame, column: str, color: str) -> Markup:
-    """A line of the legend, with what the line has come to, and at which epoch if not at the frame's."""
+    """A line of the legend, with the line's present value, and at which epoch if not at the frame's."""
     epoch = frame.measured(column).epoch
     loss, when = getattr(epoch, column), "" if epoch.index == frame.epoch.index else f" at epoch {epoch.index:,}"
     told = f"{digits(loss, 4)}{when}" if epoch.index <= frame.epoch.index else "not told yet"

@@ -1,4 +1,4 @@
-"""Loss landscape: the loss on a plane through the current weights, and the way the run came."""
+"""The loss on a plane through the current weights, and the path of the run."""
 
 import time
 from collections.abc import Hashable, Iterator
@@ -24,7 +24,7 @@ SPAN = 1e3
 LOWEST, HIGHEST = 1e-12, 1e30
 
 SURVEY_INTERVAL_S = 0.9
-"""Seconds after which a survey is made anew while the run goes on."""
+"""Seconds after which a survey is repeated while the run goes on."""
 
 REACHES = {"1": 1.0, "0.3": 0.3, "0.1": 0.1}
 
@@ -35,11 +35,12 @@ Window = tuple[tuple[float, float], tuple[float, float]]
 class Relief:
     """A surface that has been computed.
 
-    epoch     of the weights that it goes through
-    subject   all else that it depends on
-    losses    (POINTS, POINTS) over the window
-    start     how far it is from the true loss where the run's path begins
-    here      likewise at the epoch
+    Attributes:
+        epoch: Of the weights through which it passes.
+        subject: Everything else on which it depends.
+        losses: (POINTS, POINTS) over the window.
+        start: Its distance from the true loss at the start of the run's path.
+        here: Its distance from the true loss at the epoch.
     """
 
     epoch: int
@@ -64,7 +65,7 @@ class Relief:
 
 
 class Survey:
-    """The making of a relief; of a run that many only look at, by one of them for all."""
+    """The computation of a relief; for a run with many viewers, by one of them for all."""
 
     def __init__(self, looked_at: int | None = None) -> None:
         """looked_at: the epoch that is gone back to; None at the newest."""
@@ -122,11 +123,11 @@ class LossLandscape(Instrument):
         return (-self.reach, self.reach), (-self.reach, self.reach)
 
     def subject(self, frame: Frame) -> Hashable:
-        """All that the surface depends on besides the run and its epoch."""
+        """Everything on which the surface depends besides the run and its epoch."""
         return self.reach
 
     def axis_labels(self, frame: Frame) -> tuple[str, str]:
-        """What the two directions are called."""
+        """The names of the two directions."""
         return "direction 1", "direction 2"
 
     def begin(self, frame: Frame) -> None:
@@ -261,9 +262,9 @@ class LossLandscape(Instrument):
         return (left, bottom), (right - left, top - bottom)
 
     def _ground(self) -> dict[str, Columns]:
-        """The surface as an image of the losses that were measured, and its contour lines; empty before there is one.
+        """The surface as an image of the measured losses, and its contour lines; empty before there is one.
 
-        Nothing is put between the points: what the pointer reads is what the loss is at the pixel's center.
+        Nothing is interpolated: what the pointer reads is the loss at the pixel's center.
         """
         if self._relief is None:
             (left, right), (bottom, top) = self._window
@@ -304,7 +305,7 @@ class LossLandscape(Instrument):
 
 
 def _short(losses: np.ndarray) -> np.ndarray:
-    """Losses in the four bytes that a picture needs; what has no place there is infinite."""
+    """Losses in the four bytes that a picture needs; what overflows is infinite."""
     with np.errstate(over="ignore"):
         return losses.astype(np.float32)
 

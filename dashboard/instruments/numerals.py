@@ -1,7 +1,7 @@
-"""Numerals: numbers as they are said in captions, tables and hover boxes.
+"""Numbers as text, for captions, tables and hover boxes.
 
-What was measured is told as it was measured: 0 is "0", not the lowest number that a logarithmic axis can show; what is
-beyond all numbers is told in words; a dash stands where there is no number.
+A measured value is printed as it was measured: 0 is "0", not the lowest number that a logarithmic axis can show; an
+infinite one is given in words; a dash stands for a missing number.
 """
 
 import math
@@ -45,7 +45,7 @@ def fixed(value: float, after: int = 4) -> str:
 
 
 def share(value: float) -> str:
-    """A share in percent."""
+    """A fraction in percent."""
     return f"{value:.1%}" if math.isfinite(value) else digits(value)
 
 
@@ -62,7 +62,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def have_read(tool: HoverTool) -> None:
-    """Have a hover box say its numbers as they are said here, wherever its tooltips ask for it."""
+    """Make a hover box format its numbers as they are formatted here, wherever its tooltips ask for it."""
     rows = tool.tooltips if isinstance(tool.tooltips, list) else []
     told, formatters = [], dict(tool.formatters)
     for name, text in rows:

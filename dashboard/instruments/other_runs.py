@@ -1,4 +1,4 @@
-"""Other runs: what pictures share that set the page's run beside runs from other first weights."""
+"""What pictures share that compare the page's run with runs from other initial weights."""
 
 from collections.abc import Mapping
 
@@ -25,12 +25,12 @@ class OtherRuns(StudyPicture):
         }
 
     def other(self, frame: Frame) -> tuple[Key, np.ndarray] | None:
-        """The one that is picked, or the first; None before any is trained."""
+        """The run that is picked, or the first; None before any is trained."""
         others = self.others(frame)
         key = self.picked if self.picked in others else next(iter(others), None)
         return (key, others[key]) if key else None
 
 
 def _alike(one: Network, other: Network) -> bool:
-    """Whether one's parameters mean something in the other."""
+    """Whether the parameters of one network fit the other."""
     return (one.sizes, one.activations, one.output) == (other.sizes, other.activations, other.output)

@@ -1,4 +1,4 @@
-"""Outlier twin: the same run on the same examples, but for those that were thrown into the other class."""
+"""The same run on the same examples, but without outliers."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from dashboard.state.settings import Settings
 from dashboard.widgets.plain_text import APART
 
 ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
-"""What the twin has otherwise: no outliers, and no end of its own."""
+"""What the twin changes: no outliers, and no stop rule of its own."""
 
 
 class OutlierTwin(DecisionMap):
-    """The decision map of a second run beside the first, which differs in the outliers alone, at the same epoch."""
+    """The decision map of a second run, which differs only in the outliers, at the same epoch."""
 
     title = "The same without outliers"
     question = "How far do a few wild examples turn the line?"
@@ -33,7 +33,7 @@ class OutlierTwin(DecisionMap):
         return super().suits(frame) and frame.setup.train.name == "linear"
 
     def draw(self, frame: Frame) -> None:
-        """Go the first steps of the way to the frame's epoch with it, and show the twin there."""
+        """Train the twin a few steps towards the frame's epoch, and show it there."""
         if frame.setup is not self._first:
             self._begin(frame)
             return
@@ -51,7 +51,7 @@ class OutlierTwin(DecisionMap):
         return f"{words}{APART}outliers turn the line by {angle:.1f}°"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        """Bring the twin up to the run, where that takes long."""
+        """Train the twin up to the run's epoch, where that takes long."""
         return self._catch_up() if self._behind(frame) else None
 
     def _begin(self, frame: Frame) -> None:
@@ -61,13 +61,13 @@ class OutlierTwin(DecisionMap):
         super()._begin(self._of_twin(frame))
 
     def _of_twin(self, frame: Frame) -> Frame:
-        """The twin's frame of the same epoch."""
+        """The twin's frame at the same epoch."""
         self._parameters = frame.epoch.parameters
         self._twin.look_at(frame.epoch.index)
         return self._twin.frame()
 
     def _follow(self, frame: Frame) -> None:
-        """Go a few epochs towards the frame's, each tuned as it was in the run."""
+        """Train a few epochs towards the frame's, each with the hyperparameters that the run had."""
         here, hyperparameters = self._twin.history[-1].index, frame.hyperparameters
         if self._behind(frame):
             self._tune(hyperparameters.after(here))
@@ -78,13 +78,13 @@ class OutlierTwin(DecisionMap):
             self._tune(frame.tuning)
 
     def _tune(self, tuning: LiveHyperparameters) -> None:
-        """Have the twin's next update tuned like that of the run."""
+        """Give the twin's next update the run's hyperparameters."""
         tuned = {name: value for name, value in tuning.values.items() if name not in ALONE}
         if any(getattr(self._twin.settings, name) != value for name, value in tuned.items()):
             self._twin.settings.param.update(**tuned)
 
     def _behind(self, frame: Frame) -> int:
-        """How many epochs the twin has to go."""
+        """How many epochs the twin is behind."""
         return 0 if self._twin.ended else max(0, frame.epoch.index - self._twin.history[-1].index)
 
     def _catch_up(self) -> Iterator[object]:

@@ -1,4 +1,4 @@
-"""Parameter walk: one parameter is moved up, down and back, and the loss is watched through a microscope."""
+"""One parameter is moved up, down and back, and the change of the loss is magnified."""
 
 from collections.abc import Hashable
 
@@ -30,7 +30,7 @@ td:first-child, th:first-child { text-align: left; padding-left: 0; }
 td { border-top: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
 """
 TALL = 142
-"""Of which the table takes so many pixels."""
+"""Pixels of the height that the table takes."""
 
 STEPS = ("start", "add ε", "subtract 2 ε", "restore")
 
@@ -124,7 +124,7 @@ class ParameterWalk(Examined, Instrument):
 
 
 def _profile(subject: Subject, i: int, epsilon: float, start: float) -> tuple[np.ndarray, np.ndarray]:
-    """Places in units of epsilon, and how far the loss has risen there, in the same units."""
+    """Positions in units of epsilon, and how far the loss has risen there, in the same units."""
     t = np.linspace(-REACH, REACH, POINTS)
     points = np.tile(subject.network.parameters, (POINTS, 1))
     points[:, i] += t * epsilon
@@ -134,7 +134,7 @@ def _profile(subject: Subject, i: int, epsilon: float, start: float) -> tuple[np
 
 
 def _around(values: np.ndarray) -> tuple[float, float]:
-    """A range that holds them and changes rarely: its ends are multiples of a quarter of a power of two."""
+    """A range that holds them and rarely changes: its ends are multiples of a quarter of a power of two."""
     fine = values[np.isfinite(values)]
     low, high = (float(fine.min()), float(fine.max())) if fine.size else (-1.0, 1.0)
     step = 2.0 ** np.floor(np.log2(max(high - low, 1e-30))) / 4

@@ -1,4 +1,4 @@
-"""Path plane: the loss on the plane in which the run's path moves most."""
+"""The loss on the plane in which the run's path moves most."""
 
 from collections.abc import Hashable
 
@@ -10,7 +10,7 @@ from engine.landscape import PrincipalPlane, pca_plane
 from engine.training import Epochs
 
 LEAST = 0.05
-"""How far the plane goes to each side of the path at least, as a share of the length of all parameters."""
+"""Least extent of the plane to each side of the path, as a fraction of the length of all parameters."""
 
 
 class PcaLandscape(LossLandscape):

@@ -1,4 +1,4 @@
-"""Losses: the loss of every penalty, between that of a guess and the lowest there is."""
+"""The loss of every penalty, between that of a guess and the lowest possible one."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from dashboard.state.study import Result
 from dashboard.widgets.plain_text import APART, phrase
 
 GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25}
-"""The loss of answering 1/2 to everything."""
+"""The loss of predicting 1/2 for everything."""
 
 LOWER = 1e-6
 """How far below that the lowest loss has to be for a line of its own."""
 
 
 class PenalizedLosses(Forecasting):
-    """The loss over the epochs, with that of always answering one half, and the lowest there is."""
+    """The loss over the epochs, with that of always predicting one half, and the lowest possible one."""
 
     title = "Loss"
     question = "Does it beat a guess, and how near to the lowest possible does it come?"

@@ -1,4 +1,4 @@
-"""Pre-activation map: what every layer is fed, one below the other."""
+"""The pre-activations of every layer, one below the other."""
 
 from collections.abc import Hashable
 
@@ -14,7 +14,7 @@ from engine.measures import pre_activation_histograms
 BINS = 80
 RAMP = [f"{style.TRAIN}{round(255 * (i / 255) ** 0.6):02x}" for i in range(256)]
 FOR_WORDS = 0.62
-"""The width left to the words, as a share of the reach."""
+"""Width reserved for words, as a fraction of the reach."""
 
 
 class PreActivationMap(OfHiddenLayers, Instrument):

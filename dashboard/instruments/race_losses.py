@@ -1,4 +1,4 @@
-"""Race losses: how far above the lowest loss every racer is, step by step."""
+"""How far above the lowest loss every racer is, step by step."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,17 +18,17 @@ from dashboard.widgets.plain_text import dot, phrase
 
 LOWEST, HIGHEST = 1e-16, 1e12
 BOTTOM = 1e-11
-"""Where the axis ends: whoever is lower has long settled."""
+"""Lower end of the axis: a racer below it has long settled."""
 
 EXPLODED = 300
-"""How many times the loss of the start the axis reaches at most: whoever has exploded leaves the others their room."""
+"""Most times the initial loss that the axis shows: racers that explode leave room for the others."""
 
 AHEAD = 60
-"""Steps that the axis and the predictions reach at least."""
+"""Least number of steps on the axis and in the predictions."""
 
 
 def forecast(place: int) -> str:
-    """The label of a lane's prediction."""
+    """The label of the prediction with this color index."""
     return f"forecast {place}"
 
 
@@ -115,7 +115,7 @@ class RaceLosses(RacePicture, Instrument):
         self.run.look_at(step)
 
     def draw(self, frame: RaceFrame) -> None:
-        """Bring the picture and its chips to a frame."""
+        """Draw the picture and its legend at a frame."""
         super().draw(frame)
         settled = frame.history.settled(frame.epoch.index).tolist()
         self._chips.items = [self._item(frame, place, since) for place, since in enumerate(settled)]
@@ -166,7 +166,7 @@ class RaceLosses(RacePicture, Instrument):
         return layers
 
     def _widen(self, heights: np.ndarray) -> None:
-        """Let the axis take in these losses."""
+        """Extend the axis to these losses."""
         if not np.isnan(heights).all():
             self._floor = min(self._floor, float(np.nanmin(heights)))
             self._ceiling = max(self._ceiling, float(np.nanmax(heights)))

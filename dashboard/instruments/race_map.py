@@ -1,4 +1,4 @@
-"""Race map: a surface from above, and the paths of all who race down it."""
+"""A surface from above, and the paths of all racers down it."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from dashboard.widgets.plain_text import dot, phrase
 from engine.surfaces import Surface
 
 RELIEF_ROWS = 56
-"""Of the relief; of columns there are as many as the picture's proportions ask for."""
+"""Rows of the relief; the number of columns follows from the picture's proportions."""
 
 LEVELS = 14
 DEPTHS = [f"#5f7396{round(190 * (1 - level / (LEVELS - 1))):02x}" for level in range(LEVELS)]
@@ -30,13 +30,13 @@ DECADES = 5
 
 ARROWS = 9
 NEAR = 0.035
-"""Of the picture's height: how near to a racer a click picks it."""
+"""How near to a racer a click has to be to pick it, relative to the picture's height."""
 
 GRIP = 0.08
-"""Likewise how near to the start it can be taken hold of."""
+"""How near to the start a drag has to begin to move it, relative to the picture's height."""
 
 ARROW_LENGTH = 0.09
-"""Likewise how long the arrows at the racers are."""
+"""Length of the arrows at the racers, relative to the picture's height."""
 
 MARKS = ["color", "name", "height", "size"]
 CIRCLE = np.linspace(0, 2 * np.pi, 33)
@@ -136,7 +136,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
             self.start_at(x, y)
 
     def start_at(self, x: float, y: float) -> None:
-        """Have all racers start at this point, if it is in the picture."""
+        """Make all racers start at this point, if it is in the picture."""
         if all(low <= value <= high for value, (low, high) in zip((x, y), self._box, strict=True)):
             self.run.settings.start = [float(f"{x:.4g}"), float(f"{y:.4g}")]
 
@@ -152,7 +152,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
         figure.on_event(PanEnd, self._drag)
 
     def _grab(self, event: Any) -> None:
-        """Take hold of the start, if that is where the drag begins."""
+        """Grab the start, if that is where the drag begins."""
         away = np.linalg.norm(self.run.setup.start - [event.x, event.y])
         self._grabbed = bool(away < GRIP * self._tall)
 
@@ -173,7 +173,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
         }
 
     def _signs(self, frame: RaceFrame) -> dict[str, Columns]:
-        """What the racers remember, and the picked one's eigenvectors."""
+        """The states of the racers' optimizers, and the picked one's eigenvectors."""
         moving = [place for place in self.places(frame) if not np.isnan(frame.epoch.points[place]).any()]
         return {
             "velocities": self._velocities(frame, moving),
@@ -207,7 +207,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
         return _segments(np.hstack([point - arms, point + arms]))
 
     def _ground(self, frame: RaceFrame) -> dict[str, Columns]:
-        """What stays as it is until the next fresh start, the surface only where it is another one."""
+        """What does not change until the next fresh start; the surface only where it is another one."""
         surface, minima = frame.setup.surface, frame.setup.surface.minima
         start = frame.setup.start
         layers = {
@@ -244,7 +244,7 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
 
 
 def velocity(frame: RaceFrame, place: int) -> np.ndarray | None:
-    """The direction in which a racer's memory carries it on, of length 1; None where it remembers none."""
+    """The direction, of length 1, in which a racer's momentum carries it on; None without momentum."""
     state = frame.epoch.states[place]
     remembered = state.get("velocity", state.get("mean"))
     if remembered is None:
@@ -254,7 +254,7 @@ def velocity(frame: RaceFrame, place: int) -> np.ndarray | None:
 
 
 def scales(frame: RaceFrame, place: int) -> np.ndarray | None:
-    """How far a racer goes along x and y for equal slopes, the farther as 1; None for those that do not adapt."""
+    """How far a racer moves along x and y for equal slopes, the larger as 1; None for optimizers that do not adapt."""
     state = frame.epoch.states[place]
     squares = state.get("square", state.get("square_sum"))
     if squares is None or not (squares > 0).all() or not np.isfinite(squares).all():

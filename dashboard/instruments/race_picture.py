@@ -1,4 +1,4 @@
-"""Racing: what all pictures of a race share: lanes and their colors, who is hidden, into whom one looks."""
+"""What all pictures of a race share: color indices, who is hidden, and which racer is picked."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -20,10 +20,10 @@ TWO = (style.GHOST, style.CURSOR)
 
 
 class RacePicture:
-    """Mixed into an instrument that draws a race. Every racer has a lane, and every lane a layer of its own.
+    """Mixed into an instrument that draws a race. Every racer has a color index, each color index a layer of its own.
 
-    The lanes are declared once, so that other racers cost no new picture. `multiplied` names the layers that there are
-    to be for each lane: the picture declares the one of lane 0, as "lane 0".
+    The layers are declared once, so that other racers need no new picture. `multiplied` names the layers that exist
+    once per color index: the picture declares the first one, such as "lane 0".
     """
 
     multiplied: ClassVar[tuple[str, ...]] = ()
@@ -31,7 +31,7 @@ class RacePicture:
     _shown: Sequence[int] = ()
 
     def draw(self, frame: RaceFrame) -> None:
-        """Bring the picture to a frame; all of it is written when others are hidden than before."""
+        """Draw a frame; all of it is written when other racers are hidden than before."""
         shown = self.places(frame)
         if frame.setup is self._setup and shown != self._shown:
             self._write(frame, -1)
@@ -45,7 +45,7 @@ class RacePicture:
         return isinstance(frame.setup, RaceSetup)
 
     def stride(self, frame: RaceFrame) -> int:
-        """A power of three: of a zigzag, every other step that is drawn is on the other side."""
+        """A power of three: in a zigzag, consecutive points that are drawn lie on opposite sides."""
         stride = 1
         while frame.epoch.index // stride >= self.points:
             stride *= 3
@@ -57,9 +57,9 @@ class RacePicture:
             self._multiply(name)
 
     def _multiply(self, name: str) -> None:
-        """Copy the layer of lane 0 for all other lanes, in Bokeh: by HoloViews each would cost 16 ms.
+        """Copy the first layer for all other color indices in Bokeh: in HoloViews each would cost 16 ms.
 
-        What has the color of lane 0 gets that of its own lane.
+        What has the color of index 0 gets that of its own index.
         """
         layers = list(self.figure.renderers)
         place = next(i for i, layer in enumerate(layers) if layer.data_source is self._sources[f"{name} 0"])
@@ -72,18 +72,18 @@ class RacePicture:
         self.figure.renderers = layers
 
     def places(self, frame: RaceFrame) -> list[int]:
-        """Those racers, by their place in the race, that are not hidden."""
+        """The racers that are not hidden, by their place in the race."""
         hidden = self.run.view.hidden if isinstance(self.run.view, RaceView) else []
         return [place for place, racer in enumerate(frame.setup.racers) if racer.label not in hidden]
 
     def picked(self, frame: RaceFrame) -> int:
-        """The place of the racer that is looked into."""
+        """The place of the picked racer."""
         labels = [racer.label for racer in frame.setup.racers]
         wanted = getattr(self.run.view, "racer", "")
         return labels.index(wanted) if wanted in labels else 0
 
     def pick(self, frame: RaceFrame, place: int) -> None:
-        """Have all pictures look into a racer."""
+        """Make all pictures examine a racer."""
         if isinstance(self.run.view, RaceView):
             self.run.view.racer = frame.setup.racers[place].label
 
@@ -101,12 +101,12 @@ class RacePicture:
         return np.arange((after // stride + 1) * stride, frame.epoch.index + 1, stride)
 
     def rows(self, frame: RaceFrame, after: int) -> slice:
-        """The same as rows of the tracks."""
+        """The same as rows of the race's history."""
         stride = self.stride(frame)
         return slice((after // stride + 1) * stride, frame.epoch.index + 1, stride)
 
     def color_indices(self, frame: RaceFrame, x: np.ndarray, y: np.ndarray, names: Sequence[str], after: int) -> dict:
-        """The layers of all lanes: x and y are (k, racers). Lanes without a racer are emptied when all is written."""
+        """The layers of all color indices: x and y are (k, racers). Unused layers are emptied when all is written."""
         layers: dict[str, Columns] = {}
         if after < 0:
             layers = {color_index(i): {names[0]: [], names[1]: []} for i in range(COLORS)}
@@ -117,12 +117,12 @@ class RacePicture:
 
 
 def color_index(place: int) -> str:
-    """The label of a lane's layer."""
+    """The label of the layer with a color index."""
     return f"lane {place}"
 
 
 def first_color(x: str, y: str) -> hv.Curve:
-    """The layer of lane 0."""
+    """The layer with color index 0."""
     return hv.Curve([], x, y, label=color_index(0)).opts(
         color=style.variant_color(0), line_width=2, line_join="round", show_legend=False
     )

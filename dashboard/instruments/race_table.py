@@ -1,4 +1,4 @@
-"""Race table: every racer's numbers, predicted and counted."""
+"""The numbers of every racer, predicted and counted."""
 
 import numpy as np
 from markupsafe import Markup
@@ -22,7 +22,7 @@ HEADS = ("", "rate", "predicted", "steps", "above", "cosine")
 
 
 class RaceTable(RacePicture, Instrument):
-    """A row for every racer. Steps count until the loss is within 1e-6 of the lowest, for good as far as is known."""
+    """A row for every racer. Steps count until the loss stays within 1e-6 of the lowest, as far as is known."""
 
     title = "Results"
     question = "How many steps to within 1e-6 of the lowest loss?"
@@ -56,7 +56,7 @@ class RaceTable(RacePicture, Instrument):
         return {"racers": dict(zip(("racer", *HEADS[1:]), values, strict=True))}
 
     def _declare(self, frame: RaceFrame) -> None:
-        """The picture is a table in HTML."""
+        """Make the picture, a table in HTML."""
         self.figure = sheet(stylesheets=[STYLE], sizing_mode="stretch_both")
 
     def _write(self, frame: RaceFrame, after: int) -> None:

@@ -1,4 +1,4 @@
-"""Rate limits: the learning rates of a race, and what is predicted for them before anything has run."""
+"""The learning rates of a race, and what is predicted for them before anything has run."""
 
 from collections.abc import Hashable
 

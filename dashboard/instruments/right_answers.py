@@ -1,4 +1,4 @@
-"""Right answers: the share of them over the epochs."""
+"""The accuracy over the epochs."""
 
 import numpy as np
 import param
@@ -10,7 +10,7 @@ from engine.training import Epochs
 
 
 class RightAnswers(Forecasting):
-    """The share of right answers over the epochs."""
+    """The fraction of right answers over the epochs."""
 
     title = "Right answers"
     question = "How long until its mistakes are corrected?"

@@ -1,4 +1,4 @@
-"""ROC curve: what every threshold catches of class 1, and what it costs of class 0."""
+"""The ROC curve: what every threshold finds of class 1, and what it costs of class 0."""
 
 from collections.abc import Hashable, Mapping
 
@@ -94,7 +94,7 @@ class RocCurve(Instrument):
             self.run.view.threshold = between(probabilities(thresholds), nearest)
 
     def _answers(self, compared: ComparedRun, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-        """The labels of a guest's training examples and what it believes of them, at the same epoch."""
+        """The labels of a compared run's training examples and its logits for them, at the same epoch."""
         compared.store.look_at(frame.epoch.index)
         shown = compared.store.frame()
         return shown.setup.train.y, logits(shown.network(), shown.setup.train)
@@ -115,7 +115,7 @@ def parts(frame: Frame) -> Mapping[str, Dataset]:
 
 
 def logits(network: Network, data: Dataset) -> np.ndarray:
-    """(n,) how strongly the network believes in class 1, as finite numbers; what is no number counts as not at all."""
+    """(n,) finite logits of class 1; a value that is not a number counts as the lowest."""
     with np.errstate(all="ignore"):
         return np.nan_to_num(network.logits(data.x)[:, 0], nan=np.finfo(float).min)
 
@@ -127,12 +127,12 @@ def probabilities(scores: np.ndarray) -> np.ndarray:
 
 
 def answers(scores: np.ndarray, threshold: float) -> np.ndarray:
-    """(n,) the answers, 0 or 1, at a threshold on the probability, for logits."""
+    """(n,) the predictions, 0 or 1, for logits at a threshold on the probability."""
     return OUTPUTS["sigmoid"].answers(scores[None], threshold)
 
 
 def rates(labels: np.ndarray, answers: np.ndarray) -> tuple[float, float]:
-    """The false and the true positive rate of these answers; nan for a class without examples."""
+    """False and true positive rate of these predictions; nan for a class without examples."""
     ones = labels == 1
     return tuple(float(answers[which].mean()) if which.any() else np.nan for which in (~ones, ones))
 

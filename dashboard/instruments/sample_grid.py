@@ -1,7 +1,7 @@
-"""Grid: where the numbers of an image were measured, and how the browser reads them back.
+"""Image grids: where the values of an image were measured, and how the browser reads them back.
 
 An image is drawn by pixels. Bokeh places it by its outer edge, so one that begins at the first point and ends at the
-last puts every pixel up to half its width beside the point that it was measured at.
+last puts every pixel up to half its width beside the point at which it was measured.
 """
 
 import numpy as np
@@ -13,9 +13,10 @@ EPOCH = "epoch of a column"
 
 
 def measured_at(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> Columns:
-    """An image (rows, columns) whose pixels have their centers at the points x (columns,) and y (rows,), evenly apart.
+    """An image (rows, columns) whose pixels have their centers at the points x (columns,) and y (rows,), evenly spaced.
 
-    Raises ValueError when the image has another shape.
+    Raises:
+        ValueError: If the image has another shape.
     """
     if image.shape != (len(y), len(x)):
         raise ValueError(f"an image of {image.shape} was not measured at {len(y)} x {len(x)} points")

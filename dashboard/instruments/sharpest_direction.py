@@ -1,4 +1,4 @@
-"""Sharpest direction: a cut through the loss along the Hessian's first eigenvector, with the last steps on it."""
+"""A cut through the loss along the Hessian's first eigenvector, with the last steps on it."""
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
@@ -24,8 +24,9 @@ PIECE = 20
 class Cut:
     """The loss along a direction of length 1, from the weights of an epoch at 0.
 
-    places, losses   of the curve and of its parabola
-    bounces          (k, 3) of the latest epochs: where they are along the direction, their true loss, their number
+    Attributes:
+        places, losses: Of the curve and of its parabola.
+        bounces: (k, 3) of the latest epochs: where they are along the direction, their true loss, their number.
     """
 
     key: Hashable

@@ -1,4 +1,4 @@
-"""Sharpness curve: the largest eigenvalue of the Hessian over the epochs, and the edge of stability."""
+"""The largest eigenvalue of the Hessian over the epochs, and the edge of stability."""
 
 from collections.abc import Iterator
 

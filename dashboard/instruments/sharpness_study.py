@@ -1,4 +1,4 @@
-"""Sharpness study: how near to the edge of stability every run of a study is, over its epochs."""
+"""How near every run of a study is to the edge of stability, over its epochs."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -138,10 +138,11 @@ class SharpnessStudy(StudyCurves):
 class _Measured:
     """One run of a result, trained as far as it has been measured.
 
-    of         the result's settings
-    measured   the sharpness, and its share of the edge of stability, at one epoch of the result after the other
-
     What was measured once in this process is remembered for everybody.
+
+    Attributes:
+        of: The result's settings.
+        measured: The sharpness, and its share of the edge of stability, at one epoch of the result after the other.
     """
 
     _known: ClassVar[OrderedDict[Hashable, dict[int, tuple[float, float]]]] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Signal sizes: how large the weighted sums of each layer are, as predicted and as they are."""
+"""The size of the weighted sums of each layer, as predicted and as measured."""
 
 import math
 from collections.abc import Hashable
@@ -18,13 +18,13 @@ from engine.network import Network
 LOWEST, HIGHEST = 1e-30, 1e30
 NODES, QUADRATURE_WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 QUADRATURE_WEIGHTS = QUADRATURE_WEIGHTS / QUADRATURE_WEIGHTS.sum()
-"""Where a standard normal variable is looked at, and how much each place counts."""
+"""Nodes of a standard normal variable, and the weight of each."""
 
 
 class SignalPropagation(Instrument):
-    """The root mean square of each layer's pre-activations, beside what the size of the weights says of it.
+    """The root mean square of each layer's pre-activations, beside what the size of the weights predicts.
 
-    The prediction takes the weighted sums of a layer, example by example, for normally distributed around the biases
+    The prediction takes the weighted sums of a layer, example by example, as normally distributed around the biases
     (Poole et al. 2016, equation 3), which they are in the limit of wide layers with weights drawn independently around
     0. Narrow layers scatter around it: a single draw of few weights is no average.
     """
@@ -103,7 +103,7 @@ def measured_sizes(network: Network, data: Dataset) -> np.ndarray:
 
 
 def expected_sizes(network: Network, data: Dataset) -> np.ndarray:
-    """(layers,) what they come to in wide layers, by the size of the weights and by the biases alone."""
+    """(layers,) their limit in wide layers, given the size of the weights and the biases alone."""
     # Of every example: the mean square and the mean of what goes into a layer, over its units.
     square, mean, sizes = (data.x**2).mean(axis=1), data.x.mean(axis=1), []
     functions, skips = [*network.functions, None], [*network.skips, False]

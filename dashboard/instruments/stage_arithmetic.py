@@ -1,6 +1,6 @@
-"""Arithmetic: how one number of a stage of backpropagation comes about, with the numbers it is made of.
+"""How one number of a stage of backpropagation is computed, written out with the numbers it is made of.
 
-The stage's formula is read term by term, so that a planted bug is spelled as it is computed.
+The stage's formula is read term by term, so that a planted bug is written as it is computed.
 """
 
 import re
@@ -26,7 +26,7 @@ class Term(NamedTuple):
 
 
 class Spelled(NamedTuple):
-    """An entry of a stage: the numbers it is made of, what they come to, and the entries they are."""
+    """An entry of a stage: the numbers it is made of, their value, and the entries they are."""
 
     words: str
     value: str
@@ -34,7 +34,7 @@ class Spelled(NamedTuple):
 
 
 def spelled(passes: Backpropagation, stage: Stage, row: int, column: int) -> Spelled:
-    """How entry (row, column) of a stage's table is computed; what is given has no words."""
+    """How entry (row, column) of a stage's table is computed; inputs have no words."""
     tables = {one.name: table(one) for one in passes}
     terms = [] if stage.part == "given" else stage.formula.split(" + ")
     parts = [_term(text, tables, stage, row, column) for text in terms]
@@ -129,7 +129,7 @@ def _cost(s: Arrays, names: Sequence[str], stage: Stage, row: int, column: int) 
 
 
 def _cost_slope(s: Arrays, names: Sequence[str], stage: Stage, row: int, column: int) -> Term:
-    """One of the formulas with the answer a and the label y; they are written in where they stand."""
+    """One of the formulas with the output a and the label y; they are filled in where they stand."""
     a = next(name for name in re.findall(r"a\d+", stage.formula))
     values = {a: s[a][row, column], "y": s["y"][row, column]}
     words = re.sub(rf"\b{a}\b|\by\b", lambda found: _signed(in_words(values[found.group()])), stage.formula)
@@ -165,7 +165,7 @@ TERMS: dict[str, Callable[[Arrays, Sequence[str], Stage, int, int], Term]] = {
     rf"([a-z ]+)\({NAME}\)": _applied,
     NAME: _entrywise,
 }
-"""How each kind of term is spelled, by what it looks like; other terms stay as they are."""
+"""How each kind of term is written out, by its form; other terms stay as they are."""
 
 
 def _sum(left: np.ndarray, right: np.ndarray | None = None) -> str:

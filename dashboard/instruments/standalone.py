@@ -1,4 +1,4 @@
-"""An instrument that no page leads, as the output of a notebook's cell: it follows its run by itself."""
+"""Standalone instruments, as the output of a notebook's cell: each follows its run without a page."""
 
 import time
 from typing import Any
@@ -26,7 +26,7 @@ IMAGE_TIMEOUT_S = 1.0
 
 
 class Standalone:
-    """A picture in a cell that no page leads: it follows its run, and has its heavy work done, by itself."""
+    """A picture in a cell without a page: it follows its run, and has its heavy work done, by itself."""
 
     def __init__(self, instrument: Any) -> None:
         self._instrument = instrument
@@ -47,7 +47,7 @@ class Standalone:
             self._job = ThreadTask(work, in_turn=True) if work else None
 
     def leave(self) -> None:
-        """Leave its work undone."""
+        """Drop its work."""
         if self._job:
             self._job.drop()
 

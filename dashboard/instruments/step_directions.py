@@ -1,4 +1,4 @@
-"""Compass: the directions at one racer: downhill, what it remembers, where it goes, and how the surface curves."""
+"""The directions at one racer: downhill, momentum, its next step, and how the surface curves."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
 
 EDGE, SIDE = 1.32, 1.75
-"""How far the picture reaches: up and down, and to the sides, where there are words."""
+"""Extent of the picture: up and down, and to the sides, where there are words."""
 
 ALIKE = 0.97
 """The cosine from which on two arrows share their words."""

@@ -1,4 +1,4 @@
-"""Study curves: one quantity over the epochs, for all variants of a study and the page's own run."""
+"""One quantity over the epochs, for all variants of a study and the page's own run."""
 
 import math
 from collections.abc import Hashable, Sequence
@@ -19,23 +19,23 @@ from engine.training import Epochs
 
 TINY, HUGE = 1e-30, 1e30
 DECADES = 30
-"""The most decades of a logarithmic axis."""
+"""Most decades of a logarithmic axis."""
 
 BEFORE_ONE = 0.5
 """Where epoch 0 lies on a logarithmic axis of epochs."""
 
 DRAWN, FAINT = 100, 50
-"""The most points of a median, and of a band or a single run."""
+"""Most points of a median, and of a band or a single run."""
 
 NO_BAND = [1.0, 1.0], [1.0, 1.0]
 """A polygon without an inside."""
 
 NEAR = 0.05
-"""How far from a curve a click still means it, as a share of the picture's height."""
+"""How far from a curve a click may be, as a fraction of the picture's height."""
 
 
 class Prediction(NamedTuple):
-    """What theory says will be measured: a line, or a point of a line, and its name."""
+    """A prediction of theory: a line, or a point of a line, and its name."""
 
     label: str
     x: np.ndarray
@@ -83,7 +83,7 @@ class StudyCurves(StudyPicture, Instrument):
         return epochs.loss
 
     def predictions(self, frame: Frame) -> Sequence[Prediction]:
-        """What theory says, drawn before anything is trained."""
+        """Predictions of theory, drawn before anything is trained."""
         return ()
 
     def begin(self, frame: Frame) -> None:
@@ -120,7 +120,7 @@ class StudyCurves(StudyPicture, Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        """The study's layers only where the study, or what is chosen of it, is another than in the last frame."""
+        """The study's layers only where the study, or its selection, has changed since the last frame."""
         if after < 0:
             self._low, self._high = math.inf, -math.inf
         layers = self._run(frame, after)
@@ -189,7 +189,7 @@ class StudyCurves(StudyPicture, Instrument):
         return [("variant", "@variant"), ("epoch", "$snap_x{epoch}"), (self.quantity, "$snap_y{measured}")]
 
     def _survey(self, frame: Frame) -> None:
-        """Bring curves and bounds up to what is shown; curves of results that stayed the same are kept."""
+        """Update curves and bounds; curves of unchanged results are reused."""
         before = self._curves
         self._curves = {
             label: before[label] if label in before and before[label].result is result else self._curve(result)
@@ -301,7 +301,7 @@ class StudyCurves(StudyPicture, Instrument):
         return (min(bounds[0], float(fine.min())), max(bounds[1], float(fine.max()))) if fine.size else bounds
 
     def _nearest(self, x: float, y: float) -> tuple[str, int] | None:
-        """The run whose curve goes by closest to a point, as variant and seed; None where none goes near."""
+        """The run whose curve is closest to a point, as variant and seed; None where none is near."""
         axis = self.figure.y_range
         scale = np.log10 if self.log_y else np.asarray
         height = float(scale(axis.end) - scale(axis.start))

@@ -1,4 +1,4 @@
-"""Study outcomes: what every single run of a study has come to, variant by variant."""
+"""The outcome of every single run of a study, variant by variant."""
 
 import math
 from collections.abc import Hashable
@@ -19,17 +19,17 @@ from engine.training import Epochs
 
 SPREAD = 0.56
 GOLDEN = 0.6180339887
-"""Multiples of it, modulo one, fill an interval evenly: so far up or down is each seed's dot."""
+"""Its multiples, modulo one, fill an interval evenly: they shift each seed's dot up or down."""
 
 LOWEST, HIGHEST = 1e-12, 1e9
 FOR_WORDS = 0.17
-"""The share of the width that is left to the words at the right."""
+"""Fraction of the width that is reserved for the words at the right."""
 
 
 class StudyOutcomes(StudyPicture, Instrument):
-    """One dot a run, one row a variant: a distribution, where a single run would be an anecdote.
+    """One dot per run, one row per variant: a distribution, where a single run would be an anecdote.
 
-    A subclass names another `quantity`, how it is had from results and from the page's run, and which runs have
+    A subclass names another `quantity`, how it is read from results and from the page's run, and which runs have
     `solved` the problem.
     """
 

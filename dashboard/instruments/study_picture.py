@@ -1,4 +1,4 @@
-"""Compared: what all pictures of a study share: colors, the legend, what is hidden and which run is picked."""
+"""What all pictures of a study share: colors, the legend, what is hidden and which run is picked."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,7 +19,8 @@ from engine.training import Epoch, Epochs
 class StudyView(View):
     """A view of a page with a study: which variants are hidden, and which single run is picked.
 
-    colors   of the variants by label, for all pictures of the page, where they are not those of the plan's order
+    Attributes:
+        colors: Of the variants by label, for all pictures of the page, where they differ from the plan's order.
     """
 
     colors: ClassVar[Mapping[str, str]] = {}
@@ -31,7 +32,8 @@ class StudyView(View):
 class StudyPicture:
     """Mixed into an instrument that draws a page's study. Without a study there is nothing to compare.
 
-    legend   whether chips above this picture hide and show the variants; one set on a page is enough
+    Attributes:
+        legend: Whether chips above this picture hide and show the variants; one set on a page is enough.
     """
 
     legend: ClassVar[bool] = False
@@ -75,17 +77,17 @@ class StudyPicture:
             self.run.reset()
 
     def draw(self, frame: Frame) -> None:
-        """Bring the picture and its legend to a frame."""
+        """Draw the picture and its legend at a frame."""
         super().draw(frame)
         if self.legend and self.labels:
             self._chips.param.update(items=self._items(frame), picked=self._picked_in_words())
 
     def reading_of(self, label: str, epoch: int) -> str:
-        """What the legend says of a variant at an epoch."""
+        """What the legend shows for a variant at an epoch."""
         return ""
 
     def own_reading(self, frame: Frame) -> str:
-        """What the legend says of the page's own run."""
+        """What the legend shows for the page's own run."""
         return ""
 
     @cached_property
@@ -125,12 +127,12 @@ class StudyPicture:
 
 
 def ranked(values: np.ndarray, *shares: float) -> np.ndarray:
-    """(shares, ...) quantiles over the first axis: those of runs, so that infinities rank last; nan counts as one."""
+    """(shares, ...) quantiles over the first axis, nearest ranks, so that infinities rank last; nan counts as one."""
     return np.quantile(np.where(np.isnan(values), np.inf, values), shares, axis=0, method="nearest")
 
 
 def in_digits(values: np.ndarray, digits: int = 4) -> list[float]:
-    """Numbers as short as a picture needs them on the wire."""
+    """Numbers rounded to what a picture needs, to be short in messages."""
     return [float(f"{value:.{digits}g}") for value in np.asarray(values, dtype=float).tolist()]
 
 

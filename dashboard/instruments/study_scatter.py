@@ -1,4 +1,4 @@
-"""Study scatter: two numbers of every run of a study against each other."""
+"""Two numbers of every run of a study against each other."""
 
 import math
 from collections.abc import Hashable
@@ -18,13 +18,13 @@ from engine.training import Epochs
 
 LOWEST, HIGHEST = 1e-9, 1e12
 NEAR = 0.05
-"""How far from a dot a click still means it, as a share of the picture."""
+"""How far from a dot a click may be, as a fraction of the picture."""
 
 
 class StudyScatter(StudyPicture, Instrument):
-    """One dot a run: the norm of its whole gradient against its loss, with this run's way through the same plane.
+    """One dot per run: the norm of its whole gradient against its loss, with this run's path through the same plane.
 
-    A subclass names two other quantities, `across` and `up`, and how they are had.
+    A subclass names two other quantities, `across` and `up`, and how they are read.
     """
 
     title = "Gradient against loss"

@@ -1,4 +1,4 @@
-"""Surface errors: the loss along the path, and what each plane shows beneath it."""
+"""The loss along the path, and what each plane shows in its place."""
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass

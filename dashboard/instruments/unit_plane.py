@@ -1,4 +1,4 @@
-"""Unit plane: what one hidden unit gives, everywhere in the plane of the inputs."""
+"""The output of one hidden unit, everywhere in the plane of the inputs."""
 
 from collections.abc import Hashable
 

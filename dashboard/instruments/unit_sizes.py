@@ -1,4 +1,4 @@
-"""Unit sizes: what dead and dim mean, unit by unit."""
+"""What dead and dim mean, unit by unit."""
 
 import math
 from collections.abc import Hashable

@@ -1,4 +1,4 @@
-"""Update ratios: how far each layer moves in an update, as a share of its size."""
+"""How far an update moves each layer, relative to the layer's size."""
 
 from collections.abc import Iterator
 
@@ -16,17 +16,17 @@ from engine.training import Epochs
 HEALTHY = (1e-3, phrase(bold("- -", style.GHOST), "1e-3"))
 
 LIGHT = 50_000
-"""Parameters times examples up to which the gradients of all drawn epochs are known within a frame."""
+"""Parameters times examples up to which the gradients of all drawn epochs are computed within a frame."""
 
 PIECE = 8
-"""Epochs whose gradients are found before others have their turn."""
+"""Epochs whose gradients are computed before others have their turn."""
 
 
 class UpdateRatios(LayerCurves):
-    """How far the weights of each layer go in an update, or are pulled, as a share of their norm; biases left out.
+    """How far an update moves the weights of each layer, or their gradient, relative to their norm; biases left out.
 
-    Of the updates between two epochs that are drawn only the way from the first to the last is known. Divided by their
-    number it is the pace at which the weights get on; a single update is longer on average where they turn about.
+    Of the updates between two epochs that are drawn, only the displacement from the first to the last is known. Divided
+    by their number it is the pace at which the weights move; a single update is longer on average where they turn.
     """
 
     title = "Update / weight"

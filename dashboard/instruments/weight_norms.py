@@ -1,4 +1,4 @@
-"""Weight norms: how large the weights become, against what theory says."""
+"""How large the weights become, against what theory says."""
 
 from collections.abc import Sequence
 

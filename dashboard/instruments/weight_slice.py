@@ -1,4 +1,4 @@
-"""Weight slice: the loss over two of the weights, all others held as they are."""
+"""The loss over two of the weights, with all others fixed."""
 
 from collections.abc import Hashable
 
@@ -14,7 +14,7 @@ from engine.network import Network
 
 THIS, ANOTHER = "this run", "another run"
 LEAST = 0.6
-"""How far a slice goes to each side of the path at least, as weights."""
+"""Least extent of a slice to each side of the path, as weights."""
 
 
 class LandscapeView(StudyView):
@@ -80,6 +80,6 @@ def _axes(network: Network) -> tuple[int, int]:
 
 
 def _name(index: int, network: Network) -> str:
-    """What a parameter of the first unit is called."""
+    """The name of a parameter of the first unit."""
     row = index // network.sizes[1]
     return f"W₁[{row}, 0]" if row < network.sizes[0] else "b₁[0]"

@@ -38,10 +38,11 @@ class Surroundings(Protocol):
 class Workspace:
     """The page that is open and its run, the ways to open another, and the link to all of it.
 
-    run, shown, clock   the run, the page that shows it, and what moves time
-    shared              what others follow of it; None where nobody may
-    link_is_old         whether the address bar is to be written anew
-    asked               what is to be done between two frames: another page is to be opened
+    Attributes:
+        run, shown, clock: The run, the page that shows it, and what moves time.
+        shared: What others follow of it; None where nobody may.
+        link_is_old: Whether the address bar is to be written anew.
+        asked: What is to be done between two frames: another page is to be opened.
     """
 
     def __init__(self, around: Surroundings, read: Callable[[Mapping[str, str]], Opened] | None = None) -> None:
@@ -69,7 +70,8 @@ class Workspace:
     def open(self, slug: str, query: Mapping[str, str] | None = None) -> None:
         """Swap the page for another one, which comes back as it was left, or for what a link's query asks for.
 
-        Raises ValueError when there is no such page.
+        Raises:
+            ValueError: If there is no such page.
         """
         if slug not in PAGES:
             raise ValueError(f"page {slug!r} does not exist; choose one of {', '.join(PAGES)}")
@@ -83,14 +85,16 @@ class Workspace:
     def reopened(self, recording: Recording) -> Store:
         """What a recording was made of, with what its page adds.
 
-        Raises ValueError when it cannot be opened here.
+        Raises:
+            ValueError: If it cannot be opened here.
         """
         return page_of(recording).reopened(recording)
 
     def reopen(self, recording: Recording, key: str = "") -> None:
         """Show a recording on its page; key: under which it is kept, if it is.
 
-        Raises ValueError when it cannot be opened here.
+        Raises:
+            ValueError: If it cannot be opened here.
         """
         run = self.reopened(recording)
         self._swap(lambda: (page_of(recording), run, [], key))
@@ -98,14 +102,16 @@ class Workspace:
     def open_run(self, key: str) -> None:
         """Show the run that is kept under that id.
 
-        Raises ValueError when it cannot be opened here.
+        Raises:
+            ValueError: If it cannot be opened here.
         """
         self.reopen(self.archive.load(key), key)
 
     def keep(self, name: str = "") -> ArchivedRun:
         """Keep the run as it is now.
 
-        Raises ShelfError when that is not possible.
+        Raises:
+            ShelfError: If that is not possible.
         """
         kept = self.archive.keep(self.shown.recording(name))
         self._kept, self.link_is_old = (kept.id, self._moment), True

@@ -1,4 +1,4 @@
-"""Recording: the epochs of one run, in bounded memory, and a run as one file.
+"""The epochs of one run, in bounded memory, and a run as one file.
 
     recording = Recording.of(history, settings={"units": 16}, seeds={"network": 0}, checkpoint=training.checkpoint())
     save("run.npz", recording)

@@ -1,4 +1,4 @@
-"""File: a recording on disk, as NumPy's own .npz, read without trust in who wrote it."""
+"""A recording on disk, as NumPy's own .npz, read without trust in who wrote it."""
 
 import hashlib
 import io
@@ -35,10 +35,11 @@ ABOUT = ("settings", "seeds", "notes", "name", "created", "capacity", "recent", 
 class Summary:
     """What a recording's file says about itself.
 
-    settings, seeds, notes, name, created   as in `Recording`
-    digest   of the final weights
-    epoch    the index of the last epoch, and `loss` its training loss
-    size     of the file, in bytes
+    Attributes:
+        settings, seeds, notes, name, created: As in `Recording`.
+        digest: Of the final weights.
+        epoch: The index of the last epoch, and `loss` its training loss.
+        size: Of the file, in bytes.
     """
 
     settings: dict[str, Any]
@@ -65,7 +66,8 @@ def save(path: str | os.PathLike[str], recording: Recording) -> None:
     wrong before that, it stays as it was, and nothing is left beside it, unless the process is killed: then a hidden
     file `.*.part` may be. Several processes may save to one path; the last one wins.
 
-    Raises OSError when the file cannot be written, ValueError when it would be larger than 512 MiB.
+    Raises:
+        OSError: If the file cannot be written, ValueError when it would be larger than 512 MiB.
     """
     arrays = _arrays(recording)
     size = sum(array.nbytes for array in arrays.values())
@@ -83,7 +85,8 @@ def load(path: str | os.PathLike[str]) -> Recording:
     The file need not be trusted: nothing in it is executed, and no array is made before its size has been compared
     with the file's. A seal over all contents shows whether it was changed, but anyone who changes it can renew that.
 
-    Raises OSError when there is no such file, ValueError when it is no recording, damaged, or of a newer version.
+    Raises:
+        OSError: If there is no such file, ValueError when it is no recording, damaged, or of a newer version.
     """
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size

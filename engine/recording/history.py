@@ -1,4 +1,4 @@
-"""History: the epochs of one run, in bounded memory."""
+"""The epochs of one run, in bounded memory."""
 
 from collections.abc import Sequence
 from threading import RLock
@@ -79,7 +79,8 @@ class History(Sequence[Epoch]):
     def at(self, index: int) -> Epoch:
         """The kept epoch nearest to `index` from below, the first one if there is none.
 
-        Raises IndexError when nothing has been recorded.
+        Raises:
+            IndexError: If nothing has been recorded.
         """
         with self._lock:
             latest = self._filled(self._latest)
@@ -89,7 +90,8 @@ class History(Sequence[Epoch]):
     def epochs(self) -> Epochs:
         """All epochs that are in it, as columns.
 
-        Raises IndexError when nothing has been recorded.
+        Raises:
+            IndexError: If nothing has been recorded.
         """
         with self._lock:
             first = self._first_latest()
@@ -105,7 +107,8 @@ class History(Sequence[Epoch]):
     def contents(self) -> dict[str, Any]:
         """The epochs and how they were thinned, at one moment, as the fields of a `Recording`.
 
-        Raises IndexError when nothing has been recorded.
+        Raises:
+            IndexError: If nothing has been recorded.
         """
         with self._lock:
             shape = {"capacity": self.capacity, "recent": self.recent, "stride": self.stride}

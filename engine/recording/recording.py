@@ -1,4 +1,4 @@
-"""Recording: a run to keep, with all that is needed to go on from its end."""
+"""A run to archive, with everything needed to go on from its end."""
 
 import hashlib
 import math
@@ -26,16 +26,18 @@ DEPTH = 64
 class Recording:
     """A run to keep: what was to be done, what was seen of it, and how to go on from there.
 
-    epochs      all that are kept, one or more, in the order of their indices
-    settings    what was trained, on what and how: anything that JSON can say; tuples become lists
-    seeds       by what each is for, such as {"data": 0, "network": 0, "training": 0}
-    checkpoint  of the last epoch, to go on exactly, or None
-    notes       anything else that JSON can say
-    name        a title, and `created` a time, both in the words of whoever writes them
-    capacity    with `recent` and `stride`, what the history was that the epochs come from
+    Attributes:
+        epochs: All that are kept, one or more, in the order of their indices.
+        settings: What was trained, on what and how: anything that JSON can say; tuples become lists.
+        seeds: By what each is for, such as {"data": 0, "network": 0, "training": 0}.
+        checkpoint: Of the last epoch, to go on exactly, or None.
+        notes: Anything else that JSON can say.
+        name: A title, and `created` a time, both in the words of whoever writes them.
+        capacity: With `recent` and `stride`, what the history was that the epochs come from.
 
-    Raises ValueError for epochs without order or with columns of another shape or type than `Training` gives them, for
-    a checkpoint of another epoch, and for what JSON cannot say.
+    Raises:
+        ValueError: For epochs without order or with columns of another shape or type than `Training` gives them, for a
+            checkpoint of another epoch, and for what JSON cannot say.
     """
 
     epochs: Epochs
@@ -64,7 +66,8 @@ class Recording:
     def of(cls, history: History, **about: Any) -> "Recording":
         """A recording of all epochs that are in a history; `about` are the fields that are not the history's.
 
-        Raises IndexError when nothing has been recorded, ValueError when `about` does not fit.
+        Raises:
+            IndexError: If nothing has been recorded, ValueError when `about` does not fit.
         """
         return cls(**history.contents(), **about)
 
@@ -76,7 +79,8 @@ class Recording:
     def history(self) -> History:
         """The history that these epochs come from, to look at and to extend.
 
-        Raises ValueError when the network is so large that its history would take more than 512 MiB.
+        Raises:
+            ValueError: If the network is so large that its history would take more than 512 MiB.
         """
         size = (self.recent + SHIFT) * bytes_per_row(self.epochs)
         check(size <= LIMIT, f"a history of {self.recent} recent epochs would take {mebibytes(size)}; read `epochs`")

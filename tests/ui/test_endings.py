@@ -1,4 +1,4 @@
-"""Runs that end by themselves: a divergence, a stop rule."""
+"""Runs that end by themselves, by a divergence or a stop rule."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A server that is gone, or does not answer, is told on the page within two seconds, and its coming back is too."""
+"""The page says within two seconds that its server is gone or does not answer, and when it comes back."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The journal: what is written is there again, the run it speaks of opens as it was, and no text is more than text."""
+"""The journal: what is written is there again, the run pinned to it opens as it was, and no text is more than text."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The laboratory in a real JupyterLab: a notebook's cells are run in Chromium, and nothing is asked of another host."""
+"""The laboratory in a real JupyterLab: a notebook's cells run in Chromium, and request nothing from another host."""
 
 import json
 import re

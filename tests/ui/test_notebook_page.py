@@ -1,4 +1,4 @@
-"""What stands between a notebook's page and its kernel, tried on a page whose kernel is told by the test."""
+"""What stands between a notebook's page and its kernel, tried on a page whose kernel is simulated by the test."""
 
 import pytest
 
