@@ -20,7 +20,7 @@ from dashboard.pages import PAGES
 from dashboard.server import broadcast, frame_rate, inbound, outbound, subscription
 from dashboard.server.broadcast import groups_of
 from dashboard.server.subscription import BROADCASTS, FEW
-from dashboard.shell import app as app_module
+from dashboard.shell import frame_loop
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
 from dashboard.state.followed import FollowedRun, SharedRun
@@ -112,7 +112,7 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
         made.extend(found)
         return found
 
-    monkeypatch.setattr(app_module, "send", send)
+    monkeypatch.setattr(frame_loop, "send", send)
     monkeypatch.setattr(subscription, "QUIET", 0.0)
     monkeypatch.setattr(frame_rate, "PERIOD", 1e-9)
     monkeypatch.setattr(broadcast.FRAME_RATE, "_drawn", {})

@@ -491,13 +491,13 @@ def test_a_chore_that_fails_is_over_and_the_training_goes_on(scheduler):
         yield
         boom()
 
-    task = CountingTask()
-    scheduler.add(task)
+    training = CountingTask()
+    scheduler.add(training)
     task = CooperativeTask(pieces(), scheduler)
     for _ in range(PATIENCE * 10):
         if not task.busy:
             break
         threading.Event().wait(0.1)
     assert not task.busy
-    task.wait_for(task.turns + 5)
+    training.wait_for(training.turns + 5)
     assert scheduler.tasks == 1
