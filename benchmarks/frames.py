@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.client import Client
 from benchmarks.server import Server
 from benchmarks.tab import Chromium
-from benchmarks.visitor import Visitor
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 
@@ -83,7 +83,7 @@ def viewer(seconds: float) -> None:
 
 
 def tab_rest(server: Server) -> None:
-    """Wait until the server has forgotten its last visitor's training."""
+    """Wait until the server has forgotten its last client's training."""
     until = time.monotonic() + 20
     while any(playing for _, playing in server.ask("runs")["runs"]) and time.monotonic() < until:
         time.sleep(0.5)
@@ -157,22 +157,22 @@ def crowd(seconds: float, crowds: Sequence[int] = (10, 20)) -> None:
 
 
 async def _crowd(server: Server, sessions: int, seconds: float) -> Sequence[object]:
-    visitors = [await Visitor(server.address, "?speed=0").open() for _ in range(sessions)]
+    clients = [await Client(server.address, "?speed=0").open() for _ in range(sessions)]
     say("crowd: all are open")
-    for visitor in visitors:
-        await visitor.press("space")
+    for client in clients:
+        await client.press("space")
     await asyncio.sleep(WARM_UP)
     server_before, _ = await asyncio.to_thread(server.ask, "runs"), await asyncio.to_thread(server.ask, "frames")
-    counts = [len(visitor.arrivals) for visitor in visitors]
+    counts = [len(client.arrivals) for client in clients]
     await asyncio.sleep(seconds)
-    rates = [(len(v.arrivals) - before) / seconds for v, before in zip(visitors, counts, strict=True)]
-    sizes = [one.bytes / 1000 for v in visitors for one in v.arrivals[-20:]]
+    rates = [(len(v.arrivals) - before) / seconds for v, before in zip(clients, counts, strict=True)]
+    sizes = [one.bytes / 1000 for v in clients for one in v.arrivals[-20:]]
     after, measured = await asyncio.to_thread(server.ask, "runs"), await asyncio.to_thread(server.ask, "frames")
     epochs = sum(index for index, _ in after["runs"]) - sum(index for index, _ in server_before["runs"])
-    afresh, lost = await _delays(visitors, _remake, seconds)
-    retuned, more = await _delays(visitors, _retune, seconds)
-    for visitor in visitors:
-        await visitor.close()
+    afresh, lost = await _delays(clients, _remake, seconds)
+    retuned, more = await _delays(clients, _retune, seconds)
+    for client in clients:
+        await client.close()
     work = [sum(one["work"].get(part, 0) for part in FRAME_PARTS) for one in measured["frames"]]
     return (
         *(f"{rate:.1f}" for rate in (np.median(rates), min(rates))),
@@ -185,38 +185,38 @@ async def _crowd(server: Server, sessions: int, seconds: float) -> Sequence[obje
     )
 
 
-async def _delays(visitors: list[Visitor], move: Callable, seconds: float) -> tuple[list[float], int]:
+async def _delays(clients: list[Client], move: Callable, seconds: float) -> tuple[list[float], int]:
     """Milliseconds of every move of a slider, about five in a second by all together, and how many had no answer."""
     until, delays, lost = time.monotonic() + seconds, [], 0
 
-    async def live(visitor: Visitor) -> None:
+    async def live(client: Client) -> None:
         nonlocal lost
         for turn in range(1000):
-            await asyncio.sleep(random.uniform(0.5, len(visitors) / 2.5 - 0.5))
+            await asyncio.sleep(random.uniform(0.5, len(clients) / 2.5 - 0.5))
             if time.monotonic() > until:
                 return
             began = time.perf_counter()
             try:
-                delays.append(1000 * (await move(visitor, turn) - began))
+                delays.append(1000 * (await move(client, turn) - began))
             except TimeoutError:
                 lost += 1
 
-    await asyncio.gather(*map(live, visitors))
+    await asyncio.gather(*map(live, clients))
     return delays, lost
 
 
-async def _remake(visitor: Visitor, turn: int) -> float:
+async def _remake(client: Client, turn: int) -> float:
     """Move the noise: the examples, which have a column `class`, come anew."""
-    await visitor.set(NOISE, 0.25 + 0.05 * (turn % 2))
-    return await visitor.answer(lambda content: '"class"' in content)
+    await client.set(NOISE, 0.25 + 0.05 * (turn % 2))
+    return await client.answer(lambda content: '"class"' in content)
 
 
-async def _retune(visitor: Visitor, turn: int) -> float:
+async def _retune(client: Client, turn: int) -> float:
     """Move the learning rate: the link that comes with the next frame says so."""
-    options = visitor.control(LEARNING_RATE)[1]["options"]
+    options = client.control(LEARNING_RATE)[1]["options"]
     place = options.index("0.3") + turn % 2
-    await visitor.set(LEARNING_RATE, place)
-    return await visitor.answer(lambda content: f"learning_rate={options[place]}&" in content)
+    await client.set(LEARNING_RATE, place)
+    return await client.answer(lambda content: f"learning_rate={options[place]}&" in content)
 
 
 def page(visits: int = 6) -> None:
@@ -249,9 +249,9 @@ def _visited(chromium: Chromium, url: str) -> tuple[float, float]:
 async def _opened(server: Server, visits: int) -> list[tuple[float, int]]:
     seen = []
     for _ in range(visits):
-        visitor = await Visitor(server.address).open()
-        seen.append((visitor.page_seconds, visitor.document_bytes))
-        await visitor.close()
+        client = await Client(server.address).open()
+        seen.append((client.page_seconds, client.document_bytes))
+        await client.close()
     return seen
 
 
@@ -277,10 +277,10 @@ def memory(sessions: int = 100, before: int = 10) -> None:
 
 async def _come_and_go(server: Server, sessions: int) -> None:
     async def one() -> None:
-        visitor = await Visitor(server.address, "?speed=0").open()
-        await visitor.press("space")
+        client = await Client(server.address, "?speed=0").open()
+        await client.press("space")
         await asyncio.sleep(0.4)
-        await visitor.close()
+        await client.close()
 
     for start in range(0, sessions, 4):
         await asyncio.gather(*(one() for _ in range(min(4, sessions - start))))

@@ -22,50 +22,50 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import frames, viewers
+from benchmarks.client import Client
 from benchmarks.frames import LEARNING_RATE, WARM_UP, Rows, percentiles, say, table
 from benchmarks.server import Server
-from benchmarks.visitor import Visitor
 
 LARGEST_RUN = "?page=playground&hidden=[128,128,60]&n=2000&optimizer=adam&learning_rate=0.001&activation=tanh&speed=0"
 DIVERGING = "?page=playground&dataset=sine&loss=mse&learning_rate=10&speed=0"
 OTHERS = 4
 TIMEOUT_S = 60
-Neighbor = Callable[[Server], Awaitable[Visitor | None]]
+Neighbor = Callable[[Server], Awaitable[Client | None]]
 
 
 async def nobody(server: Server) -> None:
     """No neighbor at all."""
 
 
-async def diverging(server: Server) -> Visitor:
+async def diverging(server: Server) -> Client:
     """A run that diverges at once, is reset and played, again and again."""
-    visitor = await Visitor(server.address, DIVERGING).open()
+    client = await Client(server.address, DIVERGING).open()
 
     async def live() -> None:
         with suppress(asyncio.CancelledError, Exception):
             while True:
-                await visitor.press("r")
-                await visitor.press("space")
+                await client.press("r")
+                await client.press("space")
                 await asyncio.sleep(0.5)
 
-    visitor.living = asyncio.create_task(live())
-    return visitor
+    client.living = asyncio.create_task(live())
+    return client
 
 
-async def largest(server: Server) -> Visitor:
+async def largest(server: Server) -> Client:
     """A run of about the largest network and data there may be."""
-    visitor = await Visitor(server.address, LARGEST_RUN).open()
-    await visitor.press("space")
-    return visitor
+    client = await Client(server.address, LARGEST_RUN).open()
+    await client.press("space")
+    return client
 
 
-async def deaf(server: Server) -> Visitor:
+async def deaf(server: Server) -> Client:
     """A client that plays, and reads no more."""
-    visitor = await Visitor(server.address, "?page=playground&speed=0").open()
-    await visitor.press("space")
+    client = await Client(server.address, "?page=playground&speed=0").open()
+    await client.press("space")
     await asyncio.sleep(1)
-    visitor._listener.cancel()
-    return visitor
+    client._listener.cancel()
+    return client
 
 
 NEIGHBORS: dict[str, Neighbor] = {
@@ -96,16 +96,16 @@ def neighbors(seconds: float) -> None:
 
 
 async def _beside(server: Server, neighbor: Neighbor, seconds: float) -> Sequence[object]:
-    visitors = [await Visitor(server.address, "?page=playground&speed=100").open() for _ in range(OTHERS)]
-    for visitor in visitors:
-        await visitor.press("space")
+    clients = [await Client(server.address, "?page=playground&speed=100").open() for _ in range(OTHERS)]
+    for client in clients:
+        await client.press("space")
     other = await neighbor(server)
     await asyncio.sleep(WARM_UP)
-    counts = [len(one.arrivals) for one in visitors]
+    counts = [len(one.arrivals) for one in clients]
     await asyncio.sleep(seconds)
-    rates = [(len(one.arrivals) - before) / seconds for one, before in zip(visitors, counts, strict=True)]
-    delays, lost = await frames._delays(visitors, frames._retune, seconds)
-    for one in [*visitors, *([other] if other else [])]:
+    rates = [(len(one.arrivals) - before) / seconds for one, before in zip(clients, counts, strict=True)]
+    delays, lost = await frames._delays(clients, frames._retune, seconds)
+    for one in [*clients, *([other] if other else [])]:
         if hasattr(one, "living"):
             one.living.cancel()
         await one.close()
@@ -138,14 +138,12 @@ async def _opened(server: Server, pages: int) -> float:
     began = time.monotonic()
 
     async def one() -> None:
-        visitor = await Visitor(
-            server.address, f"?page=playground&{LEARNING_RATE.lower().replace(' ', '_')}=0.2"
-        ).open()
-        await visitor.press("space")
+        client = await Client(server.address, f"?page=playground&{LEARNING_RATE.lower().replace(' ', '_')}=0.2").open()
+        await client.press("space")
         until = time.monotonic() + TIMEOUT_S
-        while not visitor.arrivals and time.monotonic() < until:
+        while not client.arrivals and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        await visitor.close()
+        await client.close()
 
     await asyncio.gather(*(one() for _ in range(pages)))
     return time.monotonic() - began
@@ -165,7 +163,7 @@ FOLDERS: dict[str, tuple[str, Callable[[Server], None]]] = {
 
 
 def folders(seconds: float) -> None:
-    """What a visitor notices of a folder that nothing can be kept in: told of it, and training all the same."""
+    """What a client notices of a full disk: a message, and training all the same."""
     rows: Rows = []
     for name, (place, happen) in FOLDERS.items():
         say(f"folders: {name}")
@@ -182,8 +180,8 @@ def folders(seconds: float) -> None:
 
 async def _noting(server: Server, seconds: float) -> Sequence[object]:
     """A run that plays and is noted: its frames a second after that, and what is said."""
-    visitor = await Visitor(server.address, "?page=playground&speed=100").open()
-    await visitor.press("space")
+    client = await Client(server.address, "?page=playground&speed=100").open()
+    await client.press("space")
     await asyncio.sleep(WARM_UP)
     said: list[str] = []
 
@@ -192,13 +190,13 @@ async def _noting(server: Server, seconds: float) -> Sequence[object]:
         said.extend([re.sub("<.*?>", "", unescape(found[1])).removesuffix("\\n")] if found else ())
         return bool(found)
 
-    await visitor.click("Note")
+    await client.click("Note")
     with suppress(TimeoutError):
-        await visitor.answer(told, 5)
-    before = len(visitor.arrivals)
+        await client.answer(told, 5)
+    before = len(client.arrivals)
     await asyncio.sleep(seconds)
-    rate = (len(visitor.arrivals) - before) / seconds
-    await visitor.close()
+    rate = (len(client.arrivals) - before) / seconds
+    await client.close()
     return f"{rate:.1f}", said[0] if said else "nothing: the note is open"
 
 

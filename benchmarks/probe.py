@@ -67,7 +67,7 @@ class Spans:
 
 
 FRAMES: list[Spans] = []
-HEARD: list[Spans] = []
+RECEIVED: list[Spans] = []
 OPENED: list[float] = []
 APPS: "weakref.WeakSet[App]" = weakref.WeakSet()
 CURRENT: ContextVar[Spans | None] = ContextVar("frame", default=None)
@@ -113,7 +113,7 @@ def watch_frames() -> None:
 
 
 def watch_messages() -> None:
-    """Count what a frame serializes and writes, and time what is heard from browsers."""
+    """Count what a frame serializes and writes, and time what is received from browsers."""
     pack, encode = outbound.packed, Message.content_json.fget
     write, hear = WebSocketHandler.write_message, WSHandler.on_message
 
@@ -145,7 +145,7 @@ def watch_messages() -> None:
         spans = Spans()
         with spans.measure("heard"):
             await hear(handler, fragment)
-        HEARD.append(spans)
+        RECEIVED.append(spans)
 
     outbound.packed, Message.content_json = packed, property(encoded)
     WebSocketHandler.write_message, WSHandler.on_message = written, received
@@ -208,9 +208,9 @@ class Answer(RequestHandler):
 
     def get(self, what: str) -> None:
         if what == "frames":
-            self.write(json.dumps({"frames": [f.row() for f in FRAMES], "heard": [h.row() for h in HEARD]}))
+            self.write(json.dumps({"frames": [f.row() for f in FRAMES], "heard": [h.row() for h in RECEIVED]}))
             FRAMES.clear()
-            HEARD.clear()
+            RECEIVED.clear()
         elif what == "runs":
             now = time.perf_counter()
             rows = [[app.run.history[-1].index, app.clock.playing] for app in APPS]

@@ -104,7 +104,7 @@ class Work:
     """Something that everybody does: who takes part, ours first, and what we want to reach.
 
     Attributes:
-        tolerance: How far, relatively, the numbers of the first lap may be apart.
+        tolerance: How far, relatively, the numbers of the first chunk may be apart.
     """
 
     name: str
@@ -129,7 +129,7 @@ def within(amount: float, unit: str) -> Target:
 
 
 def _module(contestant: str) -> str:
-    """What must be installed for a contestant; after a comma, its name tells another way of the same library."""
+    """What must be installed for a contestant; after a comma, another way of using the same library."""
     return RIVALS.get(contestant.split(",")[0], "numpy")
 
 
@@ -144,7 +144,7 @@ def training(problem: Problem) -> RaceStep:
 
 
 def unrecorded_training(problem: Problem) -> RaceStep:
-    """What `Training` does at every epoch if nothing is recorded: passes and updates. One loss at the end of a lap."""
+    """What `Training` does at every epoch if nothing is recorded: passes and updates. One loss at a chunk's end."""
     network, optimizer = problem.network(), OPTIMIZERS[problem.optimizer](learning_rate=problem.learning_rate)
     loss, penalty = matching_loss(None, network.output), network.penalty(0, 0)
     batch, state = network.batch(problem.data, loss), optimizer.start(network.parameters)
@@ -180,7 +180,7 @@ def ensemble_in_processes(problem: Problem, runs: int) -> RaceStep:
 
 
 def products(problem: Problem, points: np.ndarray, vectors: np.ndarray) -> RaceStep:
-    """Hessian-vector products, all vectors at one point and the next lap at the next point."""
+    """Hessian-vector products, all vectors at one point and the next chunk at the next point."""
     network, places = problem.network(), cycle(points)
     curvature = Curvature(network, problem.data)
 
@@ -240,7 +240,7 @@ BLOCKWISE = ("ours", "JAX")
 
 
 def training_race(name: str, problem: Problem, *targets: Target, tolerance: float = 1e-7) -> Work:
-    """Everybody trains; those who gain nothing by blocks of epochs have shorter laps."""
+    """Everybody trains; those who gain nothing by blocks of epochs have shorter chunks."""
     short = replace(problem, epochs=min(problem.epochs, 16))
     contestants = {name: partial(train, problem if name in BLOCKWISE else short) for name, train in TRAINERS.items()}
     return Work(name, contestants, targets, tolerance)
@@ -362,7 +362,7 @@ def race(work: Work, rounds: int, seconds: float) -> Result:
 
 
 def per_unit(race_step: RaceStep, seconds: float) -> float:
-    """Seconds per unit of work, from as many laps as fit, at least one."""
+    """Seconds per unit of work, from as many chunks as fit, at least one."""
     began, units, passed = time.perf_counter(), 0, 0.0
     while not units or passed < seconds:
         units += len(race_step())
@@ -371,7 +371,7 @@ def per_unit(race_step: RaceStep, seconds: float) -> float:
 
 
 def check_agreement(work: Work, answers: dict[str, np.ndarray]) -> None:
-    """Raise ValueError unless all first laps hold the same numbers, as far as they go; nan is what nobody recorded."""
+    """Raise ValueError unless all first chunks hold the same numbers, as far as they go; nan was not recorded."""
     (_, ours), *others = answers.items()
     for name, theirs in others:
         k = min(len(ours), len(theirs))

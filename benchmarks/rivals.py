@@ -1,6 +1,6 @@
 """The rivals of the races: each task as an expert in the library would write it, plainly and without our tricks.
 
-A contestant takes what is to be done and returns a lap, a function that does some more of it at every call and returns
+A contestant takes a task and returns a chunk, a function that does some more of it at every call and returns
 what came out, one row per unit of work: a loss per epoch, a vector per product. Epochs without a loss of their own give
 nan. All start from the same network, of ours, and compute in float64 on one thread. Where a library offers several
 plain ways, it races in the one that was measured to be fastest.
@@ -33,7 +33,7 @@ class Problem:
     """A training that everybody does alike: gradient descent or Adam, full batch or minibatches.
 
     Attributes:
-        epochs: In a lap.
+        epochs: In a chunk.
     """
 
     data: Dataset
@@ -177,7 +177,7 @@ def textbook_plane(problem: Problem, points: np.ndarray) -> RaceStep:
 def sklearn_training(problem: Problem) -> RaceStep:
     """MLPClassifier: full batch by `fit` with warm starts, minibatches by `partial_fit` in the order given.
 
-    In minibatches it tells no loss on all examples, so one is computed for each lap's last epoch.
+    In minibatches it tells no loss on all examples, so one is computed for each chunk's last epoch.
     """
     from sklearn.metrics import log_loss
     from sklearn.neural_network import MLPClassifier
@@ -377,7 +377,7 @@ def _torch_loss(problem: Problem) -> Callable[[Array], Array]:
 
 
 def jax_training(problem: Problem) -> RaceStep:
-    """A lap is one compiled scan over its epochs; everything recorded."""
+    """A chunk is one compiled scan over its epochs; everything recorded."""
     import jax
 
     race_step, orders = jax.jit(_jax_lap(problem)), problem.orders()

@@ -23,9 +23,9 @@ from urllib.request import urlopen
 import numpy as np
 from tornado.web import RequestHandler
 
+from benchmarks.client import Client
 from benchmarks.frames import Rows, percentiles, say, table
 from benchmarks.server import ROOT, TIMEOUT_S, Server
-from benchmarks.visitor import Visitor
 
 SPEED = 100
 WARM_UP, PATIENT = 8, 120.0
@@ -71,21 +71,21 @@ class SharingServer(Server):
 async def crowd(server: SharingServer, viewers: int, seconds: float) -> Sequence[object]:
     """So many viewers of one run: what each gets."""
     key = await asyncio.to_thread(server.shared, "start")
-    visitors: list[Visitor] = []
+    clients: list[Client] = []
     for start in range(0, viewers, TOGETHER):
         count = min(TOGETHER, viewers - start)
-        visitors += await asyncio.gather(*(Visitor(server.address, f"?follow={key}").open() for _ in range(count)))
+        clients += await asyncio.gather(*(Client(server.address, f"?follow={key}").open() for _ in range(count)))
     until = time.monotonic() + PATIENT
-    while min(len(one.arrivals) for one in visitors) < WARM_UP and time.monotonic() < until:
+    while min(len(one.arrivals) for one in clients) < WARM_UP and time.monotonic() < until:
         await asyncio.sleep(0.2)
-    counts, worked, began = [len(one.arrivals) for one in visitors], server.seconds_worked(), time.monotonic()
-    seen = await asyncio.gather(*(epochs_seen(one, seconds) for one in visitors))
+    counts, worked, began = [len(one.arrivals) for one in clients], server.seconds_worked(), time.monotonic()
+    seen = await asyncio.gather(*(epochs_seen(one, seconds) for one in clients))
     took, worked = time.monotonic() - began, server.seconds_worked() - worked
-    rates = [(len(one.arrivals) - before) / took for one, before in zip(visitors, counts, strict=True)]
-    sizes = [arrival.bytes / 1000 for one in visitors for arrival in one.arrivals[-10:]]
+    rates = [(len(one.arrivals) - before) / took for one, before in zip(clients, counts, strict=True)]
+    sizes = [arrival.bytes / 1000 for one in clients for arrival in one.arrivals[-10:]]
     times = {int(epoch): at for epoch, at in (await asyncio.to_thread(server.shared, "times")).items()}
     ages = [1000 * (at - times[epoch]) for one in seen for at, epoch in one if epoch in times]
-    await asyncio.gather(*(one.close() for one in visitors))
+    await asyncio.gather(*(one.close() for one in clients))
     frames = sum(rates) * took
     return (
         viewers,
@@ -98,8 +98,8 @@ async def crowd(server: SharingServer, viewers: int, seconds: float) -> Sequence
     )
 
 
-async def epochs_seen(visitor: Visitor, seconds: float) -> list[tuple[float, int]]:
-    """The epochs that a visitor is shown meanwhile, with when."""
+async def epochs_seen(client: Client, seconds: float) -> list[tuple[float, int]]:
+    """The epochs that a client is shown meanwhile, with when."""
     seen: list[tuple[float, int]] = []
 
     def note(content: str) -> bool:
@@ -109,7 +109,7 @@ async def epochs_seen(visitor: Visitor, seconds: float) -> list[tuple[float, int
         return False
 
     with suppress(TimeoutError):
-        await visitor.answer(note, seconds)
+        await client.answer(note, seconds)
     return seen
 
 
@@ -130,7 +130,7 @@ def measure(crowds: Sequence[int], seconds: float) -> None:
 
 
 class Sharing(RequestHandler):
-    """Shares runs of this process, and tells when their epochs were."""
+    """Shares runs of this process, and reports when their epochs were."""
 
     runs: list[Any] = []
 

@@ -4,7 +4,7 @@
 
 Every round runs a training unwatched and watched, in turn, and divides the times; the table shows the median of the
 rounds' ratios: by the clock, and of the processor's time that the training's own thread used, which other programs on
-the machine disturb less. Watched means told of to a feed on disk, with a thread that writes it: whoever looks is
+the machine disturb less. Watched means logged to a run log on disk, with a thread that writes it: whoever looks is
 another process.
 """
 
@@ -26,7 +26,7 @@ from dashboard.tracking.run_log import RunLog
 from engine import DATASETS, Network, train
 
 WARM_UP = 1000
-"""Epochs before the clock starts: at first a lab tells all, later what two percent of the time allow."""
+"""Epochs before the clock starts: at first everything is logged, later what two percent of the time allow."""
 
 Times = tuple[float, float]
 Work = Callable[[bool, int], Times]
@@ -34,7 +34,7 @@ Work = Callable[[bool, int], Times]
 
 @contextlib.contextmanager
 def lab(shown: bool, **about: object) -> Iterator[Logger | None]:
-    """A lab to tell, or none."""
+    """A logger, or none."""
     if not shown:
         yield None
         return
@@ -73,7 +73,7 @@ def engine(sizes: list[int], n: int) -> Work:
 
 
 def numpy_loop(units: int, examples: int) -> Work:
-    """A loop of one's own that tells gradients, activations and parameters at every epoch."""
+    """A loop of one's own that logs gradients, activations and parameters at every epoch."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(examples, 10)), rng.normal(size=(examples, 1))
 
@@ -97,7 +97,7 @@ def numpy_loop(units: int, examples: int) -> Work:
 
 
 def torch_loop(units: int, batch: int, every_step: bool) -> Work:
-    """A PyTorch module read by hooks, told of once in 20 steps or at every step."""
+    """A PyTorch module read by hooks, logged once in 20 steps or at every step."""
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""Epochs to record: made up ones whose numbers tell where they belong, and those of real trainings."""
+"""Epochs to record: made-up ones whose numbers say where they belong, and those of real trainings."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ N_PARAMETERS = 7
 
 
 def block(start: int, stop: int, n_parameters: int = N_PARAMETERS) -> Epochs:
-    """Epochs whose every number tells which epoch it belongs to."""
+    """Epochs whose every number says to which epoch it belongs."""
     index = np.arange(start, stop)
     named = {name: index + place / 16 for place, name in enumerate(COLUMNS[1:-3], 1)}
     return Epochs(

@@ -17,7 +17,7 @@ Values = dict[tuple, Any]
 
 
 def played(packed: bytes) -> list[Values]:
-    """Every frame of a film, decoded as the player does: by the name of the track its value."""
+    """Every frame of an animation, decoded as in the player: by the name of the track its value."""
     content = gzip.decompress(packed)
     (size,) = struct.unpack("<I", content[:4])
     about, start, pieces = json.loads(content[4 : 4 + size]), 4 + size, []
@@ -81,7 +81,7 @@ def test_every_frame_comes_back_bit_for_bit(frames):
         assert all(same(value, found[name]) for name, value in wanted.items())
 
 
-def test_a_value_that_is_first_heard_of_late_can_have_been_something_before():
+def test_a_value_that_first_appears_late_can_have_been_something_before():
     animation = Animation()
     animation.capture({}, {})
     animation.begin(("a",), [1.0])

@@ -216,7 +216,7 @@ def test_keys_move_time():
     app.close()
 
 
-def test_what_could_not_be_followed_is_told():
+def test_what_could_not_be_followed_is_reported():
     app = App(Run(Settings(n=40, hidden=[3])), problems=["noise=NaN is not possible; choose a number from 0 to 1"])
     assert app.alert.visible
     assert "noise=NaN" in app.alert.object
@@ -236,7 +236,7 @@ def test_what_could_not_be_followed_is_told():
         ({"n": "4", "dataset": "blobs", "classes": "5"}, "5 or more"),
     ],
 )
-def test_what_cannot_be_is_told_with_what_could(query, told):
+def test_what_cannot_be_is_reported_with_what_could(query, told):
     run, problems = PAGES["playground"].opened(query)
     app = App(run, "playground", problems, lazy=True)
     app.draw()
@@ -266,7 +266,7 @@ def test_the_pictures_change_with_the_task():
     app.close()
 
 
-def test_twenty_apps_leave_no_thread_no_player_and_no_watcher_on_settings_they_shared():
+def test_twenty_apps_leave_no_thread_no_task_and_no_watcher_on_settings_they_shared():
     settings = Settings(n=40, hidden=[3], speed=0)
     before = watchers(settings)
     wait_for_silence()
@@ -371,7 +371,7 @@ def test_a_recording_of_something_else_is_refused_and_the_page_stays():
     app.end()
 
 
-def test_an_idle_page_is_looked_at_less_often_until_its_visitor_does_something(monkeypatch):
+def test_an_idle_page_is_checked_less_often_until_its_user_does_something(monkeypatch):
     async def sent(*_: object) -> float:
         assert state.curdoc is document
         return 0.0

@@ -57,8 +57,8 @@ class Pupil:
         self.browser.apply_json_patch(Serialized(json.loads(message.content_json), message._buffers))
 
     @property
-    def rides(self) -> bool:
-        """Whether a convoy tells it what changes."""
+    def is_subscribed(self) -> bool:
+        """Whether it subscribes to a broadcast."""
         return self.app.loop.subscription.is_on
 
     def known(self, kind: type[Model], of: Document | None = None) -> list[list[dict[str, Any]]]:
@@ -144,7 +144,7 @@ def beats(pupils: list[Pupil], count: int = 1) -> None:
 
 
 def settle(pupils: list[Pupil]) -> None:
-    """Have all pictures made, one at a beat, and everybody who may in a convoy."""
+    """Make all pictures, one per beat, and subscribe everybody who may to a broadcast."""
     beats(pupils, len(pupils[0].app.shown.cards) + 3)
 
 
@@ -159,11 +159,11 @@ def agree(pupils: list[Pupil]) -> None:
 
 
 @pytest.mark.parametrize("shared", FOLLOWED, indirect=True)
-def test_whoever_rides_is_shown_what_they_would_have_drawn(shared, pupils):
-    alone, riders = pupils(shared, 1, alone=True), pupils(shared)
-    everybody = alone + riders
+def test_a_subscriber_is_shown_what_it_would_have_drawn(shared, pupils):
+    alone, subscribers = pupils(shared, 1, alone=True), pupils(shared)
+    everybody = alone + subscribers
     settle(everybody)
-    assert [one.rides for one in everybody] == [False, *[True] * FEW]
+    assert [one.is_subscribed for one in everybody] == [False, *[True] * FEW]
     for _ in range(6):
         shared.store.advance(7)
         beats(everybody)
@@ -172,128 +172,128 @@ def test_whoever_rides_is_shown_what_they_would_have_drawn(shared, pupils):
     shared.store.advance(3)
     beats(everybody, 3)
     agree(everybody)
-    assert len(riders[0].messages[-1]) > 200
+    assert len(subscribers[0].messages[-1]) > 200
 
 
 def test_a_frame_is_drawn_once_and_costs_the_others_little(shared, pupils, monkeypatch):
-    riders, drawn = pupils(shared, 6), []
-    settle(riders)
+    subscribers, drawn = pupils(shared, 6), []
+    settle(subscribers)
     monkeypatch.setattr(App, "draw", lambda app, draw=App.draw: (drawn.append(app), draw(app)))
     for _ in range(5):
         shared.store.advance(4)
-        beats(riders)
+        beats(subscribers)
     assert len(set(map(id, drawn))) == 1
     assert 5 <= len(drawn) <= 10  # what is computed beside the run asks for a drawing too
-    assert not {id(pupil.app) for pupil in riders} & set(map(id, drawn))
+    assert not {id(pupil.app) for pupil in subscribers} & set(map(id, drawn))
 
 
 def test_another_speed_is_seen_by_all(shared, pupils):
-    riders = pupils(shared)
-    settle(riders)
-    before = speed(riders[0].browser)
+    subscribers = pupils(shared)
+    settle(subscribers)
+    before = speed(subscribers[0].browser)
     shared.store.settings.speed = 20
     shared.store.advance(2)
-    beats(riders)
-    assert [one.rides for one in riders] == [True] * FEW
-    assert [one.app.run.settings.speed for one in riders] == [20] * FEW
-    assert all(speed(one.browser) == speed(one.document) != before for one in riders)
+    beats(subscribers)
+    assert [one.is_subscribed for one in subscribers] == [True] * FEW
+    assert [one.app.run.settings.speed for one in subscribers] == [20] * FEW
+    assert all(speed(one.browser) == speed(one.document) != before for one in subscribers)
 
 
-def test_another_architecture_has_all_draw_their_pictures_and_ride_on(shared, pupils):
-    alone, riders = pupils(shared, 1, alone=True), pupils(shared)
-    everybody = alone + riders
+def test_another_architecture_has_all_draw_their_pictures_and_subscribe_again(shared, pupils):
+    alone, subscribers = pupils(shared, 1, alone=True), pupils(shared)
+    everybody = alone + subscribers
     settle(everybody)
     shared.store.settings.hidden = [3, 4, 5]
     shared.store.advance(5)
     settle(everybody)
-    assert all(one.rides for one in riders)
+    assert all(one.is_subscribed for one in subscribers)
     shared.store.advance(5)
     beats(everybody)
     agree(everybody)
 
 
-def test_before_a_visitor_is_heard_the_pages_own_models_are_as_they_should_be(shared, pupils):
-    (alone,), riders = pupils(shared, 1, alone=True), pupils(shared)
-    settle([alone, *riders])
+def test_before_a_users_event_is_handled_the_pages_own_models_are_as_they_should_be(shared, pupils):
+    (alone,), subscribers = pupils(shared, 1, alone=True), pupils(shared)
+    settle([alone, *subscribers])
     shared.store.advance(30)
-    beats([alone, *riders])
-    one = riders[0]
+    beats([alone, *subscribers])
+    one = subscribers[0]
     stale = one.known(ColumnDataSource, one.document)
     assert stale != alone.known(ColumnDataSource)
     inbound._rouse(one.document)
-    assert not one.rides
+    assert not one.is_subscribed
     assert one.known(ColumnDataSource, one.document) == alone.known(ColumnDataSource)
     one.app.run.look_at(12)
     beats([one])
     assert one.app.shown.shown[0].shown == 12
     assert one.known(ColumnDataSource) == one.known(ColumnDataSource, one.document)
-    assert not one.rides
+    assert not one.is_subscribed
     one.app.run.look_at(None)
     shared.store.advance(4)
-    beats([alone, *riders], 2)
-    assert one.rides
-    agree([alone, *riders])
+    beats([alone, *subscribers], 2)
+    assert one.is_subscribed
+    agree([alone, *subscribers])
 
 
 def test_a_page_that_is_late_gets_all_that_it_missed_and_one_too_late_draws_anew(shared, pupils):
-    prompt, late, later = riders = pupils(shared)
-    settle(riders)
+    prompt, late, later = subscribers = pupils(shared)
+    settle(subscribers)
     for place in range(broadcast.KEPT + 3):
         shared.store.advance(2)
         beats([prompt])
         if place == 5:
             beats([late])
-            assert late.rides
+            assert late.is_subscribed
             agree([prompt, late])
-    assert later.rides
+    assert later.is_subscribed
     beats([later])
-    assert not later.rides
-    beats(riders, 2)
-    assert all(one.rides for one in riders)
+    assert not later.is_subscribed
+    beats(subscribers, 2)
+    assert all(one.is_subscribed for one in subscribers)
     shared.store.advance(2)
-    beats(riders)
-    agree(riders)
+    beats(subscribers)
+    agree(subscribers)
 
 
-def test_cards_out_of_view_are_not_told_and_whole_when_they_are_back(shared, pupils):
-    (alone,), riders = pupils(shared, 1, alone=True), pupils(shared)
-    one = riders[0]
-    settle([alone, *riders])
+def test_cards_out_of_view_are_not_sent_and_whole_when_they_are_back(shared, pupils):
+    (alone,), subscribers = pupils(shared, 1, alone=True), pupils(shared)
+    one = subscribers[0]
+    settle([alone, *subscribers])
     card = one.app.shown.cards[1]
     inbound._rouse(one.document)
     card.view.near = False
-    beats([alone, *riders], 2)
-    assert one.rides
+    beats([alone, *subscribers], 2)
+    assert one.is_subscribed
     shared.store.advance(40)
-    beats([alone, *riders])
+    beats([alone, *subscribers])
     figure = one.app.shown.cards[1].instrument
     ids = [source.id for source in figure._sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
     inbound._rouse(one.document)
     card.view.near = True
-    beats([alone, *riders], 2)
-    agree([alone, *riders])
+    beats([alone, *subscribers], 2)
+    agree([alone, *subscribers])
 
 
 def test_few_who_see_the_same_draw_for_themselves(shared, pupils):
     two = pupils(shared, FEW - 1)
     settle(two)
-    assert not any(one.rides for one in two)
+    assert not any(one.is_subscribed for one in two)
     third = pupils(shared, 1)[0]
     third.app.run.view.unit = [1, 2]
     settle([*two, third])
-    assert not any(one.rides for one in [*two, third])
+    assert not any(one.is_subscribed for one in [*two, third])
     third.app.run.view.unit = []
     beats([*two, third], 2)
-    assert all(one.rides for one in [*two, third])
+    assert all(one.is_subscribed for one in [*two, third])
 
 
-def test_a_convoy_ends_with_its_last_follower_and_leaves_nothing(shared, pupils):
-    riders = pupils(shared)
-    settle(riders)
+def test_a_broadcast_ends_with_its_last_follower_and_leaves_nothing(shared, pupils):
+    subscribers = pupils(shared)
+    settle(subscribers)
     (found,) = BROADCASTS[shared].values()
     gone = [weakref.ref(found), weakref.ref(found._document)]
-    for one in riders:
+    for one in subscribers:
         one.app.end()
     assert not BROADCASTS[shared]
     del found, one
@@ -302,23 +302,23 @@ def test_a_convoy_ends_with_its_last_follower_and_leaves_nothing(shared, pupils)
     assert SCHEDULER.tasks == 0
 
 
-def test_when_the_teacher_goes_to_another_page_all_follow_and_ride_there(shared, pupils):
-    riders = pupils(shared)
-    settle(riders)
+def test_when_the_teacher_goes_to_another_page_all_follow_and_subscribe_there(shared, pupils):
+    subscribers = pupils(shared)
+    settle(subscribers)
     before, there = shared.store, PAGES["geometry"].opened()[0]
     there.advance(5)
     shared.show(there, "geometry")
-    beats(riders, 2)
-    settle(riders)
-    assert all(one.app.shown.slug == "geometry" and one.rides for one in riders)
+    beats(subscribers, 2)
+    settle(subscribers)
+    assert all(one.app.shown.slug == "geometry" and one.is_subscribed for one in subscribers)
     assert len(BROADCASTS[shared]) == 1
     before.close()
 
 
-def test_when_the_teacher_leaves_everybody_is_told(shared, pupils):
-    riders = pupils(shared)
-    settle(riders)
+def test_when_the_teacher_leaves_everybody_is_informed(shared, pupils):
+    subscribers = pupils(shared)
+    settle(subscribers)
     shared.stop()
-    beats(riders, 2)
-    assert not any(one.rides for one in riders)
-    assert all("Whoever shared this run has left" in one.app.alert.object for one in riders)
+    beats(subscribers, 2)
+    assert not any(one.is_subscribed for one in subscribers)
+    assert all("Whoever shared this run has left" in one.app.alert.object for one in subscribers)

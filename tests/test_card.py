@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
     return list(map(_plain, value)) if isinstance(value, list) else value if value == value else None
 
 
-def test_every_picture_shows_every_guest_at_the_pages_epoch_wherever_that_is():
+def test_every_picture_shows_every_compared_run_at_the_pages_epoch_wherever_that_is():
     run, names = run_of(pictures=(DecisionMap, LossCurve, LossLandscape, GradientBars)), ("one", "two")
     page = page_of(run, *(compared(name=name) for name in names))
     for epoch in (40, 10, 25, 0):
@@ -98,7 +98,7 @@ def test_every_picture_shows_every_guest_at_the_pages_epoch_wherever_that_is():
                 assert all(type(one.instrument) is type(card.instrument) for one in card.compared)
 
 
-def test_a_guests_picture_is_that_of_its_own_run():
+def test_the_picture_of_a_compared_run_is_that_of_its_own_run():
     other = run_of(hidden=[5], learning_rate=0.03)
     page = page_of(run_of(30), compared(other))
     alone = run_of(30, hidden=[5], learning_rate=0.03)
@@ -106,7 +106,7 @@ def test_a_guests_picture_is_that_of_its_own_run():
         assert columns(card(page, kind).compared[0].instrument) == columns(kind(alone))
 
 
-def test_a_page_without_guests_has_its_own_pictures_only():
+def test_a_page_without_compared_runs_has_its_own_pictures_only():
     run = run_of(5)
     page = settle(Playground(run))
     for compared_runs in ((), (compared(),), ()):
@@ -119,7 +119,7 @@ def test_a_page_without_guests_has_its_own_pictures_only():
     assert page.in_view == page.shown
 
 
-def test_a_guest_that_does_not_suit_a_picture_says_why_there():
+def test_a_compared_run_that_does_not_suit_a_picture_says_why_there():
     regression = run_of(dataset="sine", learning_rate=0.01)
     page = page_of(run_of(), compared(regression), compared(Race(RaceSettings()), name="race"))
     unsuited, race = card(page, DecisionMap).compared
@@ -130,7 +130,7 @@ def test_a_guest_that_does_not_suit_a_picture_says_why_there():
     assert "race" not in card(page, LossCurve).instrument.caption
 
 
-def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
+def test_a_compared_run_that_ends_before_is_shown_as_it_was_then_and_says_so():
     page = page_of(run_of(40), compared(run_of(15)))
     one = card(page, DecisionMap).compared[0]
     assert one.instrument.shown == 15
@@ -140,7 +140,7 @@ def test_a_guest_that_ends_before_is_shown_as_it_was_then_and_says_so():
     assert "ends at" not in one._name.text
 
 
-def test_a_guests_name_cannot_become_part_of_the_page():
+def test_a_compared_runs_name_cannot_become_part_of_the_page():
     page = page_of(run_of(), compared())
     texts = [one._name.text for card in page.cards for one in card.compared] + [
         card._caption.text for card in page.cards
@@ -149,7 +149,7 @@ def test_a_guests_name_cannot_become_part_of_the_page():
     assert sum("&lt;b&gt;wide&lt;/b&gt; &amp; slow" in text for text in texts) == len(page.cards)
 
 
-def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
+def test_what_is_picked_in_a_compared_picture_is_picked_for_all():
     run = run_of()
     page = page_of(run, compared())
     other = card(page, DecisionMap).compared[0].instrument
@@ -161,7 +161,7 @@ def test_what_is_picked_in_a_guests_picture_is_picked_for_all():
         np.testing.assert_allclose(columns(instrument)["picked"]["x1"], instrument.run.frame().setup.train.x[7, :1])
 
 
-def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
+def test_a_click_on_an_epoch_in_a_compared_picture_takes_all_there():
     run = run_of()
     page = page_of(run, compared())
     card(page, ActivationMap).compared[0].instrument.tapped(12.4, 0.5)
@@ -176,7 +176,7 @@ def test_a_click_on_an_epoch_in_a_guests_picture_takes_all_there():
     assert {card.instrument.shown for card in page.cards} == {40}
 
 
-def test_guests_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
+def test_compared_runs_are_drawn_now_and_then_while_the_run_plays_and_to_its_end(monkeypatch):
     monkeypatch.setattr(compared_card, "REDRAW_INTERVAL_S", 0.2)
     run = run_of(0, [DecisionMap])
     page = page_of(run, compared(run_of(500)))
@@ -206,7 +206,7 @@ def test_pictures_are_made_one_at_a_time():
     assert made[-1] == 3 + 2 * 2
 
 
-def test_choices_in_a_cards_head_hold_for_its_guests_and_end_with_them():
+def test_choices_in_a_cards_head_hold_for_compared_runs_and_end_with_them():
     page = page_of(run_of(pictures=[LossLandscape]), compared())
     landscape = card(page, LossLandscape)
     one = landscape.compared[0]
@@ -218,7 +218,7 @@ def test_choices_in_a_cards_head_hold_for_its_guests_and_end_with_them():
     assert one.instrument.reach == 1.0
 
 
-def test_the_heavy_work_of_guests_is_in_view_with_that_of_the_run():
+def test_the_heavy_work_of_compared_runs_is_in_view_with_that_of_the_run():
     page = page_of(run_of(pictures=[LossLandscape, LossCurve]), compared())
     frame, surveyed = page.run.frame(), []
     for one in page.in_view:
@@ -234,7 +234,7 @@ def test_the_heavy_work_of_guests_is_in_view_with_that_of_the_run():
     assert landscape.compared[0].heavy is landscape.instrument.heavy
 
 
-def test_losses_of_guests_are_drawn_into_the_same_figure_exactly_and_streamed_as_anew():
+def test_losses_of_compared_runs_are_drawn_into_the_same_figure_exactly_and_streamed_as_anew():
     run, other = run_of(0), run_of(900, learning_rate=0.03)
     run.compare_with([compared(other)])
     streamed = LossCurve(run)
@@ -249,7 +249,7 @@ def test_losses_of_guests_are_drawn_into_the_same_figure_exactly_and_streamed_as
     assert f"guest 1: {NAME}, training" in streamed.table()
 
 
-def test_the_loss_curve_follows_when_guests_come_and_go():
+def test_the_loss_curve_follows_when_compared_runs_come_and_go():
     run = run_of()
     curve = LossCurve(run)
     before = columns(curve)
@@ -267,7 +267,7 @@ def test_the_loss_curve_follows_when_guests_come_and_go():
     assert columns(curve) == before
 
 
-def test_the_roc_curve_of_a_guest_is_the_one_of_its_own_run():
+def test_the_roc_curve_of_a_compared_run_is_the_one_of_its_own_run():
     run, other = run_of(), run_of(learning_rate=0.01)
     run.compare_with([compared(other)])
     curve = RocCurve(run)
@@ -275,7 +275,7 @@ def test_the_roc_curve_of_a_guest_is_the_one_of_its_own_run():
     assert columns(curve)["guest 1: training"] == columns(RocCurve(alone))["training"]
 
 
-def test_a_card_with_guests_is_saved_with_all_of_them():
+def test_a_card_with_compared_runs_is_saved_with_all_of_them():
     page = page_of(run_of(pictures=[ActivationMap]), compared(name="this run"), compared(name="=1+1"))
     drawn = card(page, ActivationMap)
     file = drawn._file("csv")

@@ -44,7 +44,7 @@ class Stand:
 
 
 class CountingTask:
-    """Counts its turns, tells who took them, and does what it is told to in one of them."""
+    """Counts its turns, notes which threads took them, and calls a function in one of them."""
 
     def __init__(self, at: int = 0, act: Callable[[], None] = lambda: None) -> None:
         self.turns = 0
@@ -120,7 +120,7 @@ def test_one_thread_gives_all_turns(scheduler):
     assert len(set().union(*(task.threads for task in tasks))) == 1
 
 
-def test_the_thread_ends_when_the_last_player_has_left(scheduler):
+def test_the_thread_ends_when_the_last_task_is_removed(scheduler):
     tasks = [CountingTask(), CountingTask()]
     for task in tasks:
         scheduler.add(task)
@@ -135,7 +135,7 @@ def test_the_thread_ends_when_the_last_player_has_left(scheduler):
     assert scheduler._thread is None
 
 
-def test_a_player_that_comes_back_is_heard_again(scheduler):
+def test_a_task_that_is_added_again_gets_turns_again(scheduler):
     task = CountingTask()
     for _ in range(20):
         turns = task.turns
@@ -145,7 +145,7 @@ def test_a_player_that_comes_back_is_heard_again(scheduler):
     join(scheduler)
 
 
-def test_a_player_that_is_added_twice_gets_one_turn_a_round(scheduler):
+def test_a_task_that_is_added_twice_gets_one_turn_a_round(scheduler):
     task, other = CountingTask(), CountingTask()
     scheduler.add(other)
     for _ in range(3):
@@ -171,7 +171,7 @@ def test_turns_are_fair(scheduler):
     assert max(spreads) <= 1
 
 
-def test_an_error_in_one_player_does_not_stop_the_others(scheduler, caplog):
+def test_an_error_in_one_task_does_not_stop_the_others(scheduler, caplog):
     good, bad, late = CountingTask(), CountingTask(3, boom), CountingTask()
     for task in (good, bad, late):
         scheduler.add(task)
@@ -184,7 +184,7 @@ def test_an_error_in_one_player_does_not_stop_the_others(scheduler, caplog):
     assert "a number fell over" in caplog.text
 
 
-def test_an_error_in_the_only_player_ends_the_thread(scheduler):
+def test_an_error_in_the_only_task_ends_the_thread(scheduler):
     bad = CountingTask(1, boom)
     scheduler.add(bad)
     join(scheduler)
@@ -194,7 +194,7 @@ def test_an_error_in_the_only_player_ends_the_thread(scheduler):
     again.wait_for(1)
 
 
-def test_a_player_that_was_removed_gets_no_more_turns(scheduler):
+def test_a_task_that_was_removed_gets_no_more_turns(scheduler):
     """Removed by the one before it, in the same round."""
     victim = CountingTask()
     remover = CountingTask(5, lambda: scheduler.remove(victim))
@@ -326,7 +326,7 @@ def test_a_run_that_diverged_does_not_play():
     assert not clock.playing
 
 
-def test_an_error_in_training_pauses_and_is_told(scheduler, monkeypatch):
+def test_an_error_in_training_pauses_and_is_reported(scheduler, monkeypatch):
     run = small_run()
     monkeypatch.setattr(run, "advance", lambda *_: boom())
     clock = Clock(run, scheduler)
@@ -458,7 +458,7 @@ def test_a_dropped_chore_does_no_more_pieces(time):
     assert (task.busy, stand.tasks, len(done)) == (False, [], 1)
 
 
-def test_a_chore_of_long_pieces_goes_on_beside_the_runs_and_can_be_dropped_there(time):
+def test_a_task_of_long_pieces_moves_to_a_thread_and_can_be_dropped_there(time):
     threads: list[str] = []
     more, told = threading.Semaphore(0), threading.Event()
 

@@ -32,7 +32,7 @@ def weather(mark: str = ",", end: str = "\n", names: list[str] | None = NAMES) -
 
 
 def suggested(sheet: CsvImport) -> tuple[Table, list[str]]:
-    """The table that a visitor sees at first sight, and what is said about it."""
+    """The table that a user sees first, and what is said about it."""
     one = sheet.suggestion
     return sheet.table(one.inputs, one.answer, sheet.task(one.answer))
 
@@ -100,7 +100,7 @@ def test_a_column_with_a_name_and_no_cells_is_kept_and_never_suggested():
 
 @pytest.mark.parametrize("line", ["sep={}", '"sep={}"', "SEP={}", "sep={},,"])
 @pytest.mark.parametrize("mark", [",", ";", "|", "\t", ":", "~"])
-def test_a_line_that_tells_the_separator_is_obeyed_and_no_part_of_the_table(line, mark):
+def test_a_line_that_declares_the_separator_is_obeyed_and_no_part_of_the_table(line, mark):
     sheet = read_well(line.format(mark) + "\r\n" + weather(mark, "\r\n"))
     assert sheet.delimiter == mark
     assert sheet.rows[0][0] == 3
@@ -137,7 +137,7 @@ def test_ends_of_lines_of_any_kind(end):
 
 @pytest.mark.parametrize("stray", ['"5in', '"the rest', '""x', '"a,b'])
 @pytest.mark.parametrize("quoted", [False, True])
-def test_a_quotation_mark_that_never_closes_is_told_by_its_line_and_costs_only_that_row(stray, quoted):
+def test_a_quotation_mark_that_never_closes_is_reported_by_its_line_and_costs_only_that_row(stray, quoted):
     rows = [
         [f"{row}.5", str(row % 4), f'"{kind}"' if quoted else kind] for row, kind in enumerate(["beam", "plank"] * 20)
     ]
@@ -229,7 +229,7 @@ def test_what_fills_up_a_file_behind_its_end_is_no_part_of_it(tail):
     read_well(weather().encode() + tail, notes=0)
 
 
-def test_a_line_with_a_control_character_is_left_out_and_told():
+def test_a_line_with_a_control_character_is_left_out_and_reported():
     lines = weather().splitlines()
     lines[4] = lines[4].replace(",", "\0\0\0,", 1)
     sheet = read_csv("\n".join(lines))
@@ -294,7 +294,7 @@ def test_arff_keeps_its_names_and_leaves_its_comments_out():
         ("\n\n", ""),
     ],
 )
-def test_titles_and_comments_above_the_names_are_left_out_and_told(above, said):
+def test_titles_and_comments_above_the_names_are_left_out_and_reported(above, said):
     sheet = read_well(above + weather())
     assert said in sheet.problems or not said
     assert sheet.rows[0][0] == above.count("\n") + 2
@@ -306,14 +306,14 @@ def test_a_comment_that_begins_with_the_separator_is_no_row():
 
 
 @pytest.mark.parametrize("units", ["degC,%,", "%,degC,-", "[°C],[g/m³],[]", "(K),(),text"])
-def test_a_row_of_units_is_left_out_and_told(units):
+def test_a_row_of_units_is_left_out_and_reported(units):
     lines = weather().splitlines()
     sheet = read_well("\n".join([lines[0], units, *lines[1:]]))
     assert any(problem.startswith("line 2:") and "left out" in problem for problem in sheet.problems)
     assert sheet.rows[0][0] == 3
 
 
-def test_comments_between_rows_and_a_total_below_are_left_out_and_told():
+def test_comments_between_rows_and_a_total_below_are_left_out_and_reported():
     lines = weather().splitlines()
     sheet = read_well("\n".join([*lines[:5], "# sensor changed, see, ok", *lines[5:], "Total,,24"]))
     assert "line 6: a comment; left out." in sheet.problems
@@ -449,7 +449,7 @@ def test_numbers_are_read_as_their_whole_column_is_written(cells, mark, numbers)
         (["=1+1", "@sum", "=1+1", "@sum"], ",", "'=1+1' (line 2)"),
     ],
 )
-def test_what_cannot_be_decided_is_no_number_and_is_told_with_its_cell(cells, mark, words):
+def test_what_cannot_be_decided_is_no_number_and_is_reported_with_its_cell(cells, mark, words):
     sheet = column(*cells, mark=mark)
     assert "value" not in sheet.numeric
     assert words in reasons(sheet)
@@ -837,7 +837,7 @@ def test_what_pandas_writes_in_any_dialect_is_read_back_to_the_very_numbers(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 10**9) | st.floats(0.01, 1e9).map(lambda x: round(x, 2)), min_size=3, max_size=9))
 def test_no_number_is_ever_silently_another(numbers):
-    """Written with marks of thousands in any of four ways it is the same number, or none, or told.
+    """Written with marks of thousands in any of four ways it is the same number, or none, or reported.
 
     Where commas separate cells a point is a decimal point.
     """

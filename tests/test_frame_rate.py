@@ -58,7 +58,7 @@ def test_where_all_want_more_than_there_is_all_get_the_same_time(budget):
     assert 10 * (cheap + dear) == pytest.approx(SHARE, rel=1e-3)
 
 
-def test_what_is_drawn_for_many_is_drawn_as_often_as_they_are_told(budget):
+def test_what_is_drawn_for_many_is_drawn_as_often_as_it_is_sent(budget):
     for _ in range(60):
         budget.spent("convoy", 0.009, viewers=50)
         for session in range(50):

@@ -363,7 +363,7 @@ def test_a_line_through_points_passes_at_every_epoch_down_to_rounding():
     assert loss < 1e-20
 
 
-def test_a_gradient_wrong_by_a_thousandth_is_seen_while_differences_can_tell_it():
+def test_a_gradient_wrong_by_a_thousandth_is_seen_while_differences_resolve_it():
     """At a loss of 1e-8 gradients of 1e-4 are left, known to 1e-7 of themselves."""
     x = np.linspace(-1, 1, 20)[:, None]
     data, network = SimpleNamespace(x=x, y=2 * x[:, 0] + 0.5), Network([1, 1], output="linear", initializer="zeros")

@@ -243,7 +243,7 @@ def test_an_entry_has_its_bounds(journal):
         Entry(KEY, texts={"conclusion": ""})
 
 
-def test_what_cannot_be_read_is_told_and_hides_nothing_else(journal):
+def test_what_cannot_be_read_is_reported_and_hides_nothing_else(journal):
     key = journal.begin(PIN)
     folder = place(journal, key).parent
     (folder / "20200101-000000-aaaaaa.md").write_bytes(b"\xff\xfe\x00")

@@ -233,7 +233,7 @@ def test_a_histogram_that_holds_nothing_is_refused(options, message):
 
 
 @given(histories)
-def test_fates_told_epoch_by_epoch_are_those_of_the_whole_history(history):
+def test_fates_updated_epoch_by_epoch_are_those_of_the_whole_history(history):
     fates, table = Fates(), np.array(history)
     for index, row in enumerate(table):
         fates.update(10 * index, [row])
@@ -259,7 +259,7 @@ def test_fates_are_fed_with_what_unit_fates_gives():
     assert fates.since.tolist() == [3] * 4 + [1] * 3 and fates.revivals.tolist() == [1] * 4 + [0] * 3
 
 
-def test_what_fates_told_stays_true():
+def test_what_fates_returned_stays_true():
     fates = Fates()
     fates.update(0, [np.array(["alive", "dead"])])
     now, since, revivals = fates.now, fates.since, fates.revivals

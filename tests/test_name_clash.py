@@ -26,7 +26,7 @@ def told(key: str) -> Path:
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs a script in a folder with these files; its output, its errors and the feeds there are then."""
+    """Runs a script in a folder with these files; its output, its errors and the run logs there are then."""
     monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

@@ -23,7 +23,7 @@ from dashboard.server import host
 
 
 class Loop:
-    """An event loop that runs what it was given when it is told to."""
+    """An event loop that runs its callbacks on demand."""
 
     def __init__(self) -> None:
         self.waiting = []
@@ -325,7 +325,7 @@ def test_an_app_waits_for_a_page_that_is_behind(loop):
     lab.end()
 
 
-def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_things_changes_the_last(loop):
+def test_changes_and_clicks_in_one_message_of_a_page_all_count_and_of_changes_to_one_thing_the_last(loop):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     layout = lab.__panel__()
     line, ref = shown(layout)
@@ -356,7 +356,7 @@ def test_changes_and_clicks_in_one_message_of_a_page_are_all_heard_and_of_one_th
     lab.end()
 
 
-def test_what_a_page_has_mixed_up_is_told_to_it_once_more(loop):
+def test_what_a_page_has_mixed_up_is_sent_to_it_again(loop):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     layout = lab.__panel__()
     line, ref = shown(layout)
@@ -373,11 +373,11 @@ def test_what_a_page_has_mixed_up_is_told_to_it_once_more(loop):
 
 
 def change(thing, ref: str, name: str, value: object) -> dict:
-    """What a page tells of a component of its own."""
+    """What a page sends about a component of its own."""
     return {"kind": "ModelChanged", "model": {"id": thing._models[ref][0].data.id}, "attr": name, "new": value}
 
 
-def test_what_a_page_tells_beside_events_is_heard_as_it_is(loop):
+def test_what_a_page_sends_besides_events_is_received_unchanged(loop):
     page, received = kernel.KERNEL._locked(Line)(), []
     page._on_msg = received.append
     gone = {"event_type": "delete", "id": "a plot"}

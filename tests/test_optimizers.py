@@ -37,7 +37,7 @@ every_option = pytest.mark.parametrize(("name", "option"), ADJUSTABLE, ids=lambd
 
 
 def started(optimizer: Optimizer, parameters: np.ndarray, curvatures: np.ndarray | float = 1.0) -> State:
-    """The state before the first step; a second-order optimizer is told that the axes curve like this."""
+    """The state before the first step; a second-order optimizer gets these curvatures of the axes."""
     state = optimizer.start(parameters)
     if optimizer.second_order:
         np.fill_diagonal(state["hessian"], curvatures)

@@ -36,8 +36,8 @@ from dashboard.server.inbound import _is_about_looks, drop_echoes
 from dashboard.server.outbound import send
 
 
-def told(*events: dict[str, Any]) -> Message:
-    """What a page tells of its models."""
+def page_message(*events: dict[str, Any]) -> Message:
+    """What a page sends about its models."""
     return patch_doc(patch_doc.create_header(), {}, {"events": list(events)})
 
 
@@ -55,17 +55,17 @@ def plot():
 def test_only_what_nobody_listens_for_is_left_out(plot):
     axis = plot.xaxis[0]
     looks = changed(axis, "axis_line_color", "red"), changed(plot, "inner_width", 242)
-    assert _is_about_looks(told(*looks), plot.document)
+    assert _is_about_looks(page_message(*looks), plot.document)
     plot.on_change("inner_width", lambda attr, old, new: None)
-    assert _is_about_looks(told(looks[0]), plot.document)
-    assert not _is_about_looks(told(looks[1]), plot.document)
-    assert not _is_about_looks(told(*looks), plot.document)
+    assert _is_about_looks(page_message(looks[0]), plot.document)
+    assert not _is_about_looks(page_message(looks[1]), plot.document)
+    assert not _is_about_looks(page_message(*looks), plot.document)
 
 
 def test_what_is_no_model_of_the_page_or_no_plain_change_goes_on_to_bokeh(plot):
     sent = {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": {}}
-    assert not _is_about_looks(told(sent), plot.document)
-    assert not _is_about_looks(told(changed(Div(), "text", "elsewhere")), plot.document)
+    assert not _is_about_looks(page_message(sent), plot.document)
+    assert not _is_about_looks(page_message(changed(Div(), "text", "elsewhere")), plot.document)
 
 
 def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
@@ -80,7 +80,7 @@ def test_defaults_that_are_remembered_are_those_of_bokeh(plot):
     assert HasProps.themed_values(plot) is None
 
 
-def test_what_a_page_says_of_what_only_we_change_is_taken_out_and_told_once_more():
+def test_what_a_page_says_of_what_only_we_change_is_dropped_and_sent_again():
     document, button = Document(), Button(label="Play")
     button._render_model(document)
     (model, _), *_ = button._models.values()
@@ -139,7 +139,9 @@ def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
 async def writing_to_one_who_has_left(message: Message) -> tuple[list[Any], list[str]]:
     """What comes of Panel's writing before the server has noticed, and what the event loop complains of."""
     visitors, complaints = asyncio.Queue(), []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, told: complaints.append(told["message"]))
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, page_message: complaints.append(page_message["message"])
+    )
 
     class Page(WebSocketHandler):
         is_ours = True

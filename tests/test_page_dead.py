@@ -108,7 +108,7 @@ def test_all_units_are_dead_from_the_start_where_the_bias_is_ten_times_the_weigh
     assert all((a == b).all() for a, b in zip(weights, run.network.weights, strict=True))
 
 
-def test_the_columns_of_fates_count_what_the_engine_is_told_epoch_by_epoch():
+def test_the_columns_of_fates_count_what_the_engine_finds_epoch_by_epoch():
     run = run_of("Killed by large steps")
     run.advance(100)
     fates, rows = told(run)

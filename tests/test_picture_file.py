@@ -73,7 +73,7 @@ def test_a_columns_name_never_hides_the_layers():
     assert saved(bars={"layer": [1], "run": ["mine"]}) == [{"layer": "bars", "layer_": "1", "run_": "mine"}]
 
 
-def test_several_runs_are_told_apart_by_name():
+def test_several_runs_are_distinguished_by_name():
     read = rows(as_csv({name: {"dots": {"x": [i]}} for i, name in enumerate(("this run", ODD))}))
     assert [(row["run"], row["x"]) for row in read] == [("this run", "0"), (ODD, "1")]
 

@@ -122,7 +122,7 @@ def test_a_menu_shows_what_would_be_an_icon_as_it_is_written_and_takes_it_as_it_
 
 @every_file
 def test_a_hover_box_is_a_list_of_rows_none_of_which_is_html(path):
-    """Bokeh escapes what it fills into rows, unless told that it is safe; a template that is one text is HTML."""
+    """Bokeh escapes what it fills into rows, unless it is marked as safe; a template that is one text is HTML."""
     for node in nodes(path):
         if isinstance(node, ast.keyword) and node.arg in ("hover_tooltips", "tooltips"):
             assert not isinstance(node.value, ast.Constant | ast.JoinedStr), ast.unparse(node.value)

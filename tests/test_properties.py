@@ -36,7 +36,7 @@ many = settings(max_examples=100)
 
 @dataclass(frozen=True)
 class Problem:
-    """A network and its data, told in the numbers that make them; a case that fails is printed as these."""
+    """A network and its data, as the numbers that make them; a case that fails is printed as these."""
 
     hidden: tuple[tuple[int, str], ...]
     pair: tuple[str, str]

@@ -290,7 +290,7 @@ def test_a_link_opens_the_same_race():
 
 
 @pytest.mark.parametrize("start", ["[1]", "[1, NaN]", "[1, 1e9]", '["a", 1]', "7"])
-def test_a_start_that_is_no_point_is_told(start):
+def test_a_start_that_is_no_point_is_reported(start):
     settings, problems = RaceSettings.from_query({"start": start})
     assert settings.start == []
     assert "two numbers from -1000 to 1000" in problems[0]

@@ -1,4 +1,4 @@
-"""The races: everybody does the same work, and the table tells who was how fast. Nothing here asserts a time."""
+"""The races: everybody does the same work, and the table says who was how fast. Nothing here asserts a time."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def test_pytorchs_losses_are_ours(problem):
 
 @pytest.mark.torch
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_scikit_learns_losses_are_ours_where_it_tells_them(problem):
+def test_scikit_learns_losses_are_ours_where_it_reports_them(problem):
     # Its Adam corrects the mean square after adding epsilon, not before.
     pytest.importorskip("sklearn")
     ours, theirs = (races.TRAINERS[name](PROBLEMS[problem])() for name in ("ours", "scikit-learn"))

@@ -40,15 +40,15 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-class Teller:
-    """Writes a feed record by record, as it stands in the format."""
+class RecordWriter:
+    """Writes a run log record by record, as in the format."""
 
     def __init__(self, name: str = "a run", layout: Layout = LAYOUT, folder: Path | None = None) -> None:
         self.run_log, self.layout = RunLog.begun(name, folder=folder), layout
         self._append(run_log.LAYOUT, layout.packed())
         self._epochs = self._last = 0
 
-    def tell(
+    def write(
         self,
         *index: int,
         gradients: Any = None,
@@ -57,8 +57,8 @@ class Teller:
         batches: tuple[int, int] = (0, 0),
         known: Any = None,
         **numbers: Any,
-    ) -> "Teller":
-        """A record of these epochs; a number for all of them or one for each, None where it was not told."""
+    ) -> "RecordWriter":
+        """A record of these epochs; a number for all of them or one for each, None where it was not logged."""
         k, self._last = len(index), max(index, default=0)
         columns = np.full((k, len(NUMBERS)), NAN)
         given = np.zeros((k, len(NUMBERS)), bool)
@@ -79,16 +79,16 @@ class Teller:
         self._say(Status(self._epochs, index[-1], NAN, "", time.time()))
         return self
 
-    def leave_out(self, layers: dict[str, str]) -> "Teller":
+    def leave_out(self, layers: dict[str, str]) -> "RecordWriter":
         self._append(run_log.LEFT_OUT, run_log.packed_left_out(layers))
         return self
 
-    def lay_out(self, layout: Layout) -> "Teller":
+    def lay_out(self, layout: Layout) -> "RecordWriter":
         self.layout = layout
         self._append(run_log.LAYOUT, layout.packed())
         return self
 
-    def end(self, words: str = "ended") -> "Teller":
+    def end(self, words: str = "ended") -> "RecordWriter":
         self._say(Status(self._epochs, self._last, NAN, words, time.time()))
         return self
 
@@ -100,12 +100,12 @@ class Teller:
         (self.run_log.folder / "status").write_bytes(status.packed())
 
 
-def seen(teller: Teller) -> LogReader:
-    tail = LogReader.of(teller.run_log.id)
+def seen(writer: RecordWriter) -> LogReader:
+    reader = LogReader.of(writer.run_log.id)
     for _ in range(3):
-        tail._looked = -1
-        tail.poll()
-    return tail
+        reader._looked = -1
+        reader.poll()
+    return reader
 
 
 def look(watched: TrackedRun) -> TrackedRun:
@@ -117,9 +117,9 @@ def look(watched: TrackedRun) -> TrackedRun:
     return watched
 
 
-def of(tail: LogReader, column: str) -> dict[int, Any]:
+def of(reader: LogReader, column: str) -> dict[int, Any]:
     """A column at the epochs at which it is known."""
-    epochs = tail.history.epochs()
+    epochs = reader.history.epochs()
     values = getattr(epochs, column)
     known = np.isfinite(values) if values.ndim == 1 else np.isfinite(values).any(axis=1)
     return dict(zip(epochs.index[known].tolist(), values[known].tolist(), strict=True))
@@ -135,19 +135,19 @@ def drawn(instrument: Any, layer: str) -> dict[str, list]:
 @pytest.mark.parametrize("apart", [1, 2, 5, 100])
 @pytest.mark.parametrize("order", [("loss", "validation_loss"), ("validation_loss", "loss")])
 def test_two_calls_for_one_epoch_are_put_together_however_they_are_written(apart, order):
-    teller, tail = Teller(), None
+    writer, reader = RecordWriter(), None
     calls = [(epoch, name) for epoch in range(20) for name in order]
     value = {"loss": lambda epoch: 1 / (epoch + 1), "validation_loss": lambda epoch: 2 / (epoch + 1)}
     for start in range(0, len(calls), apart):
         part = calls[start : start + apart]
-        numbers = {name: [value[name](epoch) if told == name else None for epoch, told in part] for name in order}
-        teller.tell(*(epoch for epoch, _ in part), **numbers)
-        tail = seen(teller)
-    assert of(tail, "loss") == {epoch: 1 / (epoch + 1) for epoch in range(20)}
-    assert of(tail, "validation_loss") == {epoch: 2 / (epoch + 1) for epoch in range(20)}
-    assert tail.diverged is None
-    assert tail.problems == []
-    assert tail.setup.validation is not None
+        numbers = {name: [value[name](epoch) if logged == name else None for epoch, logged in part] for name in order}
+        writer.write(*(epoch for epoch, _ in part), **numbers)
+        reader = seen(writer)
+    assert of(reader, "loss") == {epoch: 1 / (epoch + 1) for epoch in range(20)}
+    assert of(reader, "validation_loss") == {epoch: 2 / (epoch + 1) for epoch in range(20)}
+    assert reader.diverged is None
+    assert reader.problems == []
+    assert reader.setup.validation is not None
 
 
 @given(
@@ -159,76 +159,76 @@ def test_two_calls_for_one_epoch_are_put_together_however_they_are_written(apart
     st.integers(1, 9),
 )
 @settings(deadline=None)
-def test_in_any_order_the_last_word_counts_for_every_number_by_itself(tmp_path_factory, told, pieces):
+def test_in_any_order_the_last_word_counts_for_every_number_by_itself(tmp_path_factory, logged, pieces):
     os.environ["DESCENT_LAB_HOME"] = str(tmp_path_factory.mktemp("order"))
-    teller, tail = Teller(), None
+    writer, reader = RecordWriter(), None
     expected: dict[str, dict[int, Any]] = {"loss": {}, "accuracy": {}, "gradient_norms": {}}
-    for place, (epoch, name, value) in enumerate(told):
+    for place, (epoch, name, value) in enumerate(logged):
         if name == "gradients":
-            teller.tell(epoch, gradients=[value, 1])
+            writer.write(epoch, gradients=[value, 1])
             expected["gradient_norms"][epoch] = [value, 1]
         else:
-            teller.tell(epoch, **{name: value})
+            writer.write(epoch, **{name: value})
             expected[name][epoch] = value
         if place % pieces == 0:
-            tail = seen(teller)
-    tail = seen(teller)
+            reader = seen(writer)
+    reader = seen(writer)
     for column, values in expected.items():
-        assert of(tail, column) == values
-        history = tail.logged.of(column)
+        assert of(reader, column) == values
+        history = reader.logged.of(column)
         assert (history.epochs().index.tolist() if len(history) else []) == sorted(values)
 
 
-def test_a_number_that_is_not_told_is_none_that_is_not_finite():
-    teller = Teller()
+def test_a_number_that_is_not_logged_does_not_count_as_not_finite():
+    writer = RecordWriter()
     for epoch in range(20):
-        teller.tell(epoch, loss=1.0, validation_loss=2.0 if epoch % 5 == 0 else None)
-    tail = seen(teller)
-    assert list(of(tail, "loss")) == list(range(20))
-    assert list(of(tail, "validation_loss")) == [0, 5, 10, 15]
-    assert tail.problems == []
-    assert tail.diverged is None
+        writer.write(epoch, loss=1.0, validation_loss=2.0 if epoch % 5 == 0 else None)
+    reader = seen(writer)
+    assert list(of(reader, "loss")) == list(range(20))
+    assert list(of(reader, "validation_loss")) == [0, 5, 10, 15]
+    assert reader.problems == []
+    assert reader.diverged is None
 
 
-@pytest.mark.parametrize("told", [{"accuracy": 0.5}, {"gradients": [1, 2]}, {"means": [1, 2, 3]}])
-def test_where_no_loss_is_told_nothing_has_diverged(told):
-    teller = Teller()
+@pytest.mark.parametrize("logged", [{"accuracy": 0.5}, {"gradients": [1, 2]}, {"means": [1, 2, 3]}])
+def test_where_no_loss_is_logged_nothing_has_diverged(logged):
+    writer = RecordWriter()
     for epoch in range(9):
-        teller.tell(epoch, **told)
-    tail = seen(teller)
-    assert tail.diverged is None
-    assert tail.problems == []
+        writer.write(epoch, **logged)
+    reader = seen(writer)
+    assert reader.diverged is None
+    assert reader.problems == []
     watched = look(TrackedRun())
     assert "diverged" not in watched.condition
     assert [type(one).__name__ for one in Watch(watched).shown if isinstance(one, LossCurve)] == []
 
 
 def test_a_later_call_that_says_nan_takes_the_number_back_and_one_that_says_a_number_sets_it():
-    teller = Teller().tell(0, 1, 2, loss=[1.0, 2.0, NAN])
-    assert seen(teller).diverged == 2
-    teller.tell(1, loss=NAN).tell(2, loss=0.5)
-    tail = seen(teller)
-    assert of(tail, "loss") == {0: 1.0, 2: 0.5}
-    assert list(tail._odd["loss"].epochs) == [1]
-    assert tail.diverged is None
+    writer = RecordWriter().write(0, 1, 2, loss=[1.0, 2.0, NAN])
+    assert seen(writer).diverged == 2
+    writer.write(1, loss=NAN).write(2, loss=0.5)
+    reader = seen(writer)
+    assert of(reader, "loss") == {0: 1.0, 2: 0.5}
+    assert list(reader._odd["loss"].epochs) == [1]
+    assert reader.diverged is None
 
 
 # What is not finite
 
 
 def losses(*values: float) -> LogReader:
-    return seen(Teller().tell(*range(len(values)), loss=list(values)))
+    return seen(RecordWriter().write(*range(len(values)), loss=list(values)))
 
 
 def test_the_first_epoch_that_is_not_finite_is_named_and_stays_so():
-    teller = Teller().tell(*range(50), loss=[1 / (epoch + 1) for epoch in range(50)])
+    writer = RecordWriter().write(*range(50), loss=[1 / (epoch + 1) for epoch in range(50)])
     for last in (60, 149, 5000):
-        teller.tell(*range(50, last + 1), loss=NAN)
-        tail = seen(teller)
-        assert tail.diverged == 50
-        assert any(f"a loss that is no finite number, 50 to {last:,}" in said for said in tail.problems)
-    teller.end()
-    seen(teller)
+        writer.write(*range(50, last + 1), loss=NAN)
+        reader = seen(writer)
+        assert reader.diverged == 50
+        assert any(f"a loss that is no finite number, 50 to {last:,}" in said for said in reader.problems)
+    writer.end()
+    seen(writer)
     assert look(TrackedRun()).condition == "ended at epoch 5,000; diverged at epoch 50"
 
 
@@ -245,22 +245,22 @@ def test_the_first_epoch_that_is_not_finite_is_named_and_stays_so():
     ],
 )
 def test_what_is_said_of_losses_that_are_not_finite(values, diverged, words):
-    tail = losses(*values)
-    assert tail.diverged == diverged
-    assert [said for said in tail.problems if words and said.startswith(words)] if words else tail.problems == []
+    reader = losses(*values)
+    assert reader.diverged == diverged
+    assert [said for said in reader.problems if words and said.startswith(words)] if words else reader.problems == []
 
 
 def test_a_validation_loss_that_is_not_finite_is_no_divergence():
-    tail = seen(Teller().tell(*range(5), loss=1.0, validation_loss=[1.0, NAN, NAN, NAN, float("inf")]))
-    assert tail.diverged is None
-    assert tail.problems == ["4 epochs have a validation loss that is no finite number, 1 to 4; they are not drawn."]
+    reader = seen(RecordWriter().write(*range(5), loss=1.0, validation_loss=[1.0, NAN, NAN, NAN, float("inf")]))
+    assert reader.diverged is None
+    assert reader.problems == ["4 epochs have a validation loss that is no finite number, 1 to 4; they are not drawn."]
 
 
 def test_a_gradient_that_is_not_finite_takes_neither_the_loss_nor_the_other_layers_with_it():
-    tail = seen(Teller().tell(0, loss=3.0, gradients=[1, 2]).tell(1, loss=2.0, gradients=[float("inf"), 2]))
-    assert of(tail, "loss") == {0: 3.0, 1: 2.0}
-    assert np.array_equal(tail.history[-1].gradient_norms, [NAN, 2], equal_nan=True)
-    assert tail.problems == ["1 epoch has a gradient that is no finite number, 1; it is not drawn."]
+    reader = seen(RecordWriter().write(0, loss=3.0, gradients=[1, 2]).write(1, loss=2.0, gradients=[float("inf"), 2]))
+    assert of(reader, "loss") == {0: 3.0, 1: 2.0}
+    assert np.array_equal(reader.history[-1].gradient_norms, [NAN, 2], equal_nan=True)
+    assert reader.problems == ["1 epoch has a gradient that is no finite number, 1; it is not drawn."]
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=80), st.integers(1, 10))
@@ -276,36 +276,36 @@ def test_stretches_hold_the_epochs_that_are_not_finite_and_no_other(bad, pieces)
 # What was measured at some epochs only
 
 
-def sparse() -> Teller:
+def sparse() -> RecordWriter:
     """Gradients, activations and parameters at epochs 5, 10, 15 ... of 0 to 42."""
-    teller = Teller()
+    writer = RecordWriter()
     for epoch in range(43):
         if epoch and epoch % 5 == 0:
             tables = {"gradients": [epoch, 2], "means": [0, 1, epoch], "parameters": np.arange(6) + epoch}
-            teller.tell(epoch, loss=1.0, **tables, batches=(2, 2))
+            writer.write(epoch, loss=1.0, **tables, batches=(2, 2))
         else:
-            teller.tell(epoch, loss=1.0)
-    return teller
+            writer.write(epoch, loss=1.0)
+    return writer
 
 
 MEASURED = [5, 10, 15, 20, 25, 30, 35, 40]
 
 
 def test_what_was_not_measured_is_not_known_and_what_was_is_at_its_epoch():
-    tail = seen(sparse())
-    assert {epoch: norms[0] for epoch, norms in of(tail, "gradient_norms").items()} == {e: e for e in MEASURED}
-    assert list(of(tail, "mean_activations")) == list(of(tail, "parameters")) == MEASURED
+    reader = seen(sparse())
+    assert {epoch: norms[0] for epoch, norms in of(reader, "gradient_norms").items()} == {e: e for e in MEASURED}
+    assert list(of(reader, "mean_activations")) == list(of(reader, "parameters")) == MEASURED
 
 
 def test_measurements_far_apart_are_all_in_sight_however_long_the_run():
-    teller = Teller()
+    writer = RecordWriter()
     for start in range(0, 20_000, 1000):
         index = np.arange(start, start + 1000)
-        teller.tell(*index.tolist(), loss=1.0)
-        teller.tell(*index[3::97].tolist(), gradients=[1, 2])
-    history = seen(teller).logged.of("gradient_norms")
-    told = [start + place for start in range(0, 20_000, 1000) for place in range(3, 1000, 97)]
-    assert history.epochs().index.tolist() == told
+        writer.write(*index.tolist(), loss=1.0)
+        writer.write(*index[3::97].tolist(), gradients=[1, 2])
+    history = seen(writer).logged.of("gradient_norms")
+    logged = [start + place for start in range(0, 20_000, 1000) for place in range(3, 1000, 97)]
+    assert history.epochs().index.tolist() == logged
 
 
 @pytest.mark.parametrize("epoch", [0, 4, 5, 12, 40, 42])
@@ -384,16 +384,16 @@ def test_the_pace_of_a_layer_is_the_distance_over_the_epochs_in_between():
 
 
 @pytest.mark.parametrize("every", [3, 10])
-def test_epochs_that_were_not_told_are_not_made_up(every):
-    teller = Teller()
+def test_epochs_that_were_not_logged_are_not_made_up(every):
+    writer = RecordWriter()
     for epoch in range(every - 1, 100 * every, every):
-        teller.tell(epoch, loss=float(epoch), gradients=[1, 2])
-    told = list(range(every - 1, 100 * every, every))
+        writer.write(epoch, loss=float(epoch), gradients=[1, 2])
+    logged = list(range(every - 1, 100 * every, every))
     watched = look(TrackedRun())
     curve = LossCurve(watched)
     curve.draw(watched.frame())
-    assert drawn(curve, "training") == {"epoch": told, "loss": [float(epoch) for epoch in told]}
-    assert drawn(curve, "measured")["epoch"] == told
+    assert drawn(curve, "training") == {"epoch": logged, "loss": [float(epoch) for epoch in logged]}
+    assert drawn(curve, "measured")["epoch"] == logged
     clock = clock_of(watched)
     clock.look_at(every * 5 + 1)
     assert watched.frame().epoch.index == every * 5 - 1
@@ -401,11 +401,13 @@ def test_epochs_that_were_not_told_are_not_made_up(every):
     assert watched.frame().epoch.index == every * 4 - 1
     assert watched.readings(watched.frame())["epoch"] == f"{every * 4 - 1:,}"
     clock.reset()
-    assert watched.frame().epoch.index == told[0]
+    assert watched.frame().epoch.index == logged[0]
 
 
-def test_a_loss_that_is_not_finite_leaves_a_gap_and_one_not_told_is_read_where_it_was():
-    Teller().tell(*range(10), loss=[1.0] * 7 + [NAN] + [1.0] * 2, validation_loss=[2.0, *[None] * 3] * 2 + [None] * 2)
+def test_a_loss_that_is_not_finite_leaves_a_gap_and_one_not_logged_is_read_where_it_was():
+    RecordWriter().write(
+        *range(10), loss=[1.0] * 7 + [NAN] + [1.0] * 2, validation_loss=[2.0, *[None] * 3] * 2 + [None] * 2
+    )
     watched = look(TrackedRun())
     curve = LossCurve(watched)
     curve.draw(watched.frame())
@@ -418,15 +420,15 @@ def test_a_loss_that_is_not_finite_leaves_a_gap_and_one_not_told_is_read_where_i
 
 
 def test_pictures_that_follow_a_run_show_what_those_show_that_come_at_its_end():
-    teller, followed = Teller(), []
+    writer, followed = RecordWriter(), []
     for epoch in range(60):
-        teller.tell(epoch, loss=1 / (epoch + 1))
+        writer.write(epoch, loss=1 / (epoch + 1))
         if epoch == 0:
-            teller.tell(0, gradients=[1, 2], means=[1, 2, 3], parameters=[1] * 6)
+            writer.write(0, gradients=[1, 2], means=[1, 2, 3], parameters=[1] * 6)
             watched = look(TrackedRun())
             followed = [kind(watched) for kind in (LossCurve, GradientBars, LayerCurves, LoggedActivations)]
         if epoch % 7 == 3:
-            teller.tell(epoch, gradients=[epoch, 1], means=[0, 1, epoch], validation_loss=1.0)
+            writer.write(epoch, gradients=[epoch, 1], means=[0, 1, epoch], validation_loss=1.0)
         look(watched)
         for one in followed:
             one.draw(watched.frame())
@@ -441,32 +443,32 @@ def test_pictures_that_follow_a_run_show_what_those_show_that_come_at_its_end():
 
 
 def test_a_layer_without_a_gradient_is_not_known_and_the_others_are():
-    teller = Teller()
+    writer = RecordWriter()
     for epoch in range(4):
-        teller.tell(epoch, loss=1.0, gradients=[NAN, 2.0], known=np.array([False, True]))
-    tail = seen(teller)
-    assert tail.problems == []
+        writer.write(epoch, loss=1.0, gradients=[NAN, 2.0], known=np.array([False, True]))
+    reader = seen(writer)
+    assert reader.problems == []
     bars = GradientBars(look(TrackedRun()))
     assert np.array_equal(drawn(bars, "bars")["norm"], [NAN, 2.0], equal_nan=True)
     assert bars.caption == "1 of 2 layers measured"
 
 
 def test_what_keeps_its_name_keeps_its_numbers_when_there_is_more_to_measure():
-    teller = Teller(layout=Layout(("a", "b")))
-    teller.tell(0, loss=1.0, gradients=[1, 2])
-    teller.lay_out(Layout(("new", "a", "b"), (("h", 2),)))
-    teller.tell(1, loss=0.5, gradients=[7, 8, 9], means=[1, 2])
-    norms = of(seen(teller), "gradient_norms")
+    writer = RecordWriter(layout=Layout(("a", "b")))
+    writer.write(0, loss=1.0, gradients=[1, 2])
+    writer.lay_out(Layout(("new", "a", "b"), (("h", 2),)))
+    writer.write(1, loss=0.5, gradients=[7, 8, 9], means=[1, 2])
+    norms = of(seen(writer), "gradient_norms")
     assert np.array_equal(norms[0], [NAN, 1, 2], equal_nan=True)
     assert norms[1] == [7, 8, 9]
 
 
-def test_layers_that_are_left_out_are_told_with_the_reason():
-    teller = Teller().tell(0, loss=1.0).leave_out({"norm1": "no matrix", "norm2": "no matrix", "lstm": "tied"})
-    assert seen(teller).problems == ["Not measured: norm1, norm2 (no matrix); lstm (tied)."]
+def test_layers_that_are_left_out_are_reported_with_the_reason():
+    writer = RecordWriter().write(0, loss=1.0).leave_out({"norm1": "no matrix", "norm2": "no matrix", "lstm": "tied"})
+    assert seen(writer).problems == ["Not measured: norm1, norm2 (no matrix); lstm (tied)."]
 
 
-def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
+def test_an_archived_run_knows_no_more_than_was_logged(tmp_path):
     sparse()
     watched = look(TrackedRun())
     again = TrackedRun.reopened(watched.recording("kept"))
@@ -490,22 +492,22 @@ def test_a_kept_run_knows_no_more_than_was_told(tmp_path):
     ],
 )
 def test_the_page_says_how_a_run_has_ended_and_where(end, said):
-    Teller().tell(0, 200, loss=1.0).end(end)
+    RecordWriter().write(0, 200, loss=1.0).end(end)
     page = Watch(look(TrackedRun()))
     assert page._list.said == said
 
 
-def test_a_run_that_ended_before_it_told_of_an_epoch_ended_at_none():
-    Teller().end()
+def test_a_run_that_ended_before_it_logged_an_epoch_ended_at_none():
+    RecordWriter().end()
     assert Watch(look(TrackedRun()))._list.said == "Ended."
 
 
 def test_of_a_run_that_has_ended_there_is_nothing_to_follow():
-    teller = Teller().tell(0, 1, 2, loss=1.0)
+    writer = RecordWriter().write(0, 1, 2, loss=1.0)
     watched = look(TrackedRun())
     clock = clock_of(watched)
     assert clock.playing
-    teller.end()
+    writer.end()
     look(watched)
     assert not clock.playing
     clock.look_at(1)
@@ -517,14 +519,14 @@ def test_of_a_run_that_has_ended_there_is_nothing_to_follow():
 
 
 def begun(created: str, name: str, key: str | None = None, **about: Any) -> RunLog:
-    """A feed that says it was created then, written a second ago at the earliest."""
-    teller = Teller(name).tell(0, loss=1.0)
-    path = teller.run_log.folder / "about.json"
-    told = json.loads(path.read_text()) | {"created": created, **about}
-    path.write_text(json.dumps(told))
+    """A run log with this time of creation, written a second ago at the earliest."""
+    writer = RecordWriter(name).write(0, loss=1.0)
+    path = writer.run_log.folder / "about.json"
+    logged = json.loads(path.read_text()) | {"created": created, **about}
+    path.write_text(json.dumps(logged))
     if key:
-        teller.run_log.folder.rename(teller.run_log.folder.with_name(key))
-    return RunLog.found(key or teller.run_log.id)
+        writer.run_log.folder.rename(writer.run_log.folder.with_name(key))
+    return RunLog.found(key or writer.run_log.id)
 
 
 @pytest.mark.parametrize(
@@ -550,7 +552,7 @@ def test_a_run_from_a_clock_that_is_fast_is_no_newer_than_its_file():
     fast = begun("2036-01-01T00:00:00+00:00", "fast")
     os.utime(fast.folder / "about.json", (time.time() - 60,) * 2)
     begun("2026-11-29T00:00:00+00:00", "old")
-    with_now = Teller("now").tell(0, loss=1.0)
+    with_now = RecordWriter("now").write(0, loss=1.0)
     assert [entry.name for entry in look(TrackedRun()).entries] == ["now", "fast", "old"]
     assert with_now.run_log.id == look(TrackedRun()).chosen
 
@@ -578,7 +580,7 @@ def test_runs_that_make_room_are_those_that_began_first(monkeypatch):
         begun(f"2026-11-2{hour}T00:00:00{zone}", f"{hour}", f"2026112{9 - hour}-000000-aaaaa{hour}", pid=2**22 + 1)
     broken = begun("yesterday", "broken")
     (broken.folder / "about.json").write_text("{")
-    Teller("new")
+    RecordWriter("new")
     names = [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED]
     assert names == ["new", "4", "3"]
     assert broken.folder.exists()
@@ -632,9 +634,9 @@ def damaged(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("file", ["about.json", "status", "epochs.feed", "data.npz"])
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
-    good = Teller("good").tell(*range(5), loss=1.0).end()
+    good = RecordWriter("good").write(*range(5), loss=1.0).end()
     time.sleep(0.01)
-    bad = Teller("bad").tell(*range(5), loss=1.0)
+    bad = RecordWriter("bad").write(*range(5), loss=1.0)
     (bad.run_log.folder / "data.npz").write_bytes(b"PK\3\4")
     before = look(TrackedRun())
     damaged(bad.run_log.folder / file, kind)
@@ -660,7 +662,7 @@ def test_a_damaged_run_hides_no_other_and_is_quiet(file, kind, caplog, place):
 
 def test_the_date_of_one_run_takes_nothing_else_down(caplog):
     bad = begun("yesterday", "bad", "20261130-235959-abcdef", host="elsewhere", pid=7)
-    good = Teller("good").tell(0, loss=1.0)
+    good = RecordWriter("good").write(0, loss=1.0)
     watched = look(TrackedRun())
     assert {entry.name for entry in watched.entries} == {"bad", "good"}
     assert watched.chosen in (bad.id, good.run_log.id)
@@ -669,14 +671,14 @@ def test_the_date_of_one_run_takes_nothing_else_down(caplog):
 
 @pytest.mark.parametrize("what", ["a file for the folder", "a folder that is closed", "a folder of nothing"])
 def test_a_folder_that_is_none_hides_no_run(what, place):
-    good = Teller("good").tell(0, loss=1.0)
+    good = RecordWriter("good").write(0, loss=1.0)
     odd = place / "live" / "20261130-235959-abcdef"
     odd.touch() if what.startswith("a file") else odd.mkdir()
     if "closed" in what:
         odd.chmod(0)
     assert [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED] == ["good"]
     assert look(TrackedRun()).chosen == good.run_log.id
-    Teller("another")
+    RecordWriter("another")
     shutil.rmtree(odd, ignore_errors=True)
 
 
@@ -684,23 +686,23 @@ def test_a_folder_that_is_none_hides_no_run(what, place):
     "rest", [b"", b"DLf2rubbish that is longer than a head", record(run_log.EPOCHS, b"none of it")]
 )
 def test_what_was_read_before_the_damage_stays(rest):
-    teller = Teller().tell(*range(7), loss=1.0)
-    size = teller.run_log.records.stat().st_size
-    with teller.run_log.records.open("ab") as file:
+    writer = RecordWriter().write(*range(7), loss=1.0)
+    size = writer.run_log.records.stat().st_size
+    with writer.run_log.records.open("ab") as file:
         file.write(rest)
-    tail = seen(teller)
-    assert list(of(tail, "loss")) == list(range(7))
-    assert [f"after byte {size:,}" in said for said in tail.problems] == [True] * bool(rest)
+    reader = seen(writer)
+    assert list(of(reader, "loss")) == list(range(7))
+    assert [f"after byte {size:,}" in said for said in reader.problems] == [True] * bool(rest)
 
 
-def test_a_record_that_is_cut_off_is_told_once_the_run_is_over():
-    teller = Teller().tell(*range(7), loss=1.0)
-    with teller.run_log.records.open("ab") as file:
+def test_a_record_that_is_cut_off_is_reported_once_the_run_is_over():
+    writer = RecordWriter().write(*range(7), loss=1.0)
+    with writer.run_log.records.open("ab") as file:
         file.write(record(run_log.MESSAGE, run_log.packed_words("a sentence"))[:-5])
-    assert seen(teller).problems == []
-    teller.end()
-    assert "breaks off" in seen(teller).problems[0]
-    assert list(of(seen(teller), "loss")) == list(range(7))
+    assert seen(writer).problems == []
+    writer.end()
+    assert "breaks off" in seen(writer).problems[0]
+    assert list(of(seen(writer), "loss")) == list(range(7))
 
 
 @pytest.fixture(autouse=True)

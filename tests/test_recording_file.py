@@ -165,7 +165,7 @@ def contents(path: Path) -> dict[str, np.ndarray]:
 
 
 def described(arrays: dict[str, np.ndarray], **changes: object) -> dict[str, np.ndarray]:
-    """The same arrays with changes in what is told about them; None takes a word away."""
+    """The same arrays with changes in their description; None removes a word."""
     about = json.loads(arrays["about"].tobytes()) | changes
     text = json.dumps({name: value for name, value in about.items() if value != "gone"})
     return {**arrays, "about": np.frombuffer(text.encode(), np.uint8)}
@@ -540,7 +540,7 @@ def _kind(number: int) -> str:
     return "folder" if stat.S_ISDIR(os.fstat(number).st_mode) else "file"
 
 
-def test_a_missing_folder_or_file_is_told_as_such(tmp_path):
+def test_a_missing_folder_or_file_is_reported_as_such(tmp_path):
     with pytest.raises(FileNotFoundError):
         save(tmp_path / "missing" / "run.npz", recording_of())
     with pytest.raises(FileNotFoundError, match=r"run\.npz"):

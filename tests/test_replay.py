@@ -27,7 +27,7 @@ SETUPS = {
 every_setup = pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS)
 
 CORES = ("Prescott", "Haswell")
-"""Kinds of processor that OpenBLAS can be told to compute for, on any that has AVX2."""
+"""Kinds of processor for which OpenBLAS can be made to compute, on any that has AVX2."""
 
 MAKES = """
 import sys
@@ -226,7 +226,7 @@ def test_a_link_of_a_run_that_was_changed_on_the_way_says_so():
     assert "settings were changed on the way" in again.message and "processor" not in again.message
 
 
-def test_a_run_that_ends_before_the_epoch_of_its_link_is_told_to_be_another():
+def test_a_run_that_ends_before_the_epoch_of_its_link_is_said_to_be_another():
     run = run_of({"dataset": "sine", "learning_rate": 10.0})
     run.expect(5000, f"{'0' * LENGTH},0.5")
     run.advance(5000)
@@ -234,7 +234,7 @@ def test_a_run_that_ends_before_the_epoch_of_its_link_is_told_to_be_another():
 
 
 @pytest.mark.parametrize("change", [{"learning_rate": 0.5}, {"seed": 4}, {"hidden": [3]}])
-def test_whoever_changes_a_setting_on_the_way_is_told_nothing(change: dict):
+def test_a_setting_changed_on_the_way_causes_no_message(change: dict):
     run = run_of({})
     run.expect(30, f"{'0' * LENGTH},0.5")
     run.advance(10)

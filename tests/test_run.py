@@ -226,7 +226,7 @@ def test_what_cannot_be_is_explained_and_taken_back_and_the_run_stays(change):
     assert_same(recorded(run), recorded(untouched))
 
 
-def test_the_next_good_wish_clears_the_message():
+def test_the_next_possible_request_clears_the_message():
     run = run_of("binary")
     run.settings.batch_size = 1000
     assert run.message

@@ -132,7 +132,7 @@ def test_the_folder_is_that_of_the_environment_each_time(monkeypatch, tmp_path):
     assert home() == tmp_path / "descent-lab"
 
 
-def test_looking_at_a_shelf_makes_no_folder(mine):
+def test_looking_at_an_archive_makes_no_folder(mine):
     assert (mine.kept(), mine.problems) == ([], {})
     mine.stamp()
     assert not mine.folder.exists()
@@ -151,7 +151,7 @@ def test_an_id_that_is_none_becomes_no_path(mine, recording, key):
             act(key)
 
 
-def test_an_id_of_nothing_is_told(mine):
+def test_an_id_of_nothing_is_reported(mine):
     for act in (mine.path, mine.load, mine.about, mine.delete, lambda key: mine.rename(key, "x")):
         with pytest.raises(ArchiveError, match=r"The run 20261123-190000-ab12cd is not kept in .*home"):
             act("20261123-190000-ab12cd")
@@ -339,7 +339,7 @@ WORDS = {
 
 @pytest.mark.parametrize("error", WORDS)
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_disk_that_refuses_is_told_in_a_sentence_and_loses_nothing(mine, recording, monkeypatch, call, error):
+def test_a_disk_that_refuses_is_reported_in_a_sentence_and_loses_nothing(mine, recording, monkeypatch, call, error):
     kept = mine.keep(recording)
     content = mine.path(kept.id).read_bytes()
     acts = {
@@ -362,7 +362,7 @@ def test_a_disk_that_refuses_is_told_in_a_sentence_and_loses_nothing(mine, recor
 
 
 @pytest.mark.parametrize("place", ["", "runs"])
-def test_a_file_in_the_folders_place_is_told(mine, recording, place):
+def test_a_file_in_the_folders_place_is_reported(mine, recording, place):
     path = mine.folder / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("here first")
@@ -374,7 +374,7 @@ def test_a_file_in_the_folders_place_is_told(mine, recording, place):
     assert path.read_text() == "here first"
 
 
-def test_a_folder_that_may_not_be_made_is_told(mine, recording, monkeypatch):
+def test_a_folder_that_may_not_be_made_is_reported(mine, recording, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", refused(errno.EACCES))
     with pytest.raises(ArchiveError, match="not kept: that is not permitted; name another folder in DESCENT_LAB_HOME"):
         mine.keep(recording)
@@ -440,7 +440,7 @@ except ArchiveError as error:
 
 
 def child(code: str, mine: RunArchive, recording: Recording, *arguments: str) -> subprocess.Popen:
-    """A process with a shelf on the same folder."""
+    """A process with an archive in the same folder."""
     save(mine.folder.parent / "run.npz", recording)
     command = [sys.executable, "-c", CHILD + code, str(mine.folder), str(mine.folder.parent / "run.npz"), *arguments]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -522,7 +522,7 @@ def test_a_process_that_hangs_is_not_waited_for_forever(mine, recording, monkeyp
     process.communicate("\n" * 5)
 
 
-def test_a_system_that_lets_no_file_grow_is_told(mine, recording):
+def test_a_system_that_lets_no_file_grow_is_reported(mine, recording):
     process = child(SMALL, mine, recording)
     assert "The run was not kept: the file would be larger than is allowed here." in process.communicate()[0]
     assert files(mine) == []

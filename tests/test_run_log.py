@@ -51,12 +51,12 @@ def telling(index: int, loss: float | None = None, layout: Layout = LAYOUT, **pa
     return LoggedEpoch(index, (1 / (index + 1) if loss is None else loss, *[NAN] * 4), layout, **(tables | parts))
 
 
-def seen(tail: LogReader) -> LogReader:
-    """The tail, once it has read all there is."""
+def seen(reader: LogReader) -> LogReader:
+    """The reader, once it has read everything."""
     for _ in range(3):
-        tail._looked = -1
-        tail.poll()
-    return tail
+        reader._looked = -1
+        reader.poll()
+    return reader
 
 
 def read(writer: LogWriter) -> LogReader:
@@ -64,8 +64,8 @@ def read(writer: LogWriter) -> LogReader:
     return seen(LogReader.of(writer.run_log.id))
 
 
-def indices(tail: LogReader) -> list[int]:
-    return tail.history.epochs().index.tolist()
+def indices(reader: LogReader) -> list[int]:
+    return reader.history.epochs().index.tolist()
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -82,17 +82,17 @@ def test_what_is_unpacked_is_what_was_packed_bit_for_bit(rows, layers, units, se
     block = Epochs(np.arange(rows), *rng.normal(size=(len(NUMBERS), rows)), *tables, widths=())
     layout = Layout(tuple("abcde"[:layers]), (("h", units),) if units else ())
     given, batches = rng.random((rows, 5)) < 0.5, rng.integers(0, 2**32, (rows, 2), np.uint32)
-    told = Measured.of(block, given, batches, rng.random(layers) < 0.5, rng.random(units) < 0.5)
-    found = run_log.unpacked(run_log.packed(told), layout)
+    log = Measured.of(block, given, batches, rng.random(layers) < 0.5, rng.random(units) < 0.5)
+    found = run_log.unpacked(run_log.packed(log), layout)
     for name in COLUMNS:
         assert np.array_equal(getattr(found.epochs, name), getattr(block, name))
     for name in ("given", "batches", "known_layers", "known_units"):
-        assert np.array_equal(getattr(found, name), getattr(told, name))
+        assert np.array_equal(getattr(found, name), getattr(log, name))
     assert Layout.unpacked(layout.packed()) == layout
 
 
-def test_a_feed_of_format_1_is_read_as_it_was_told(place):
-    """Records as version 1 wrote them: a nan stands for what was not told, but a nan loss alone was told."""
+def test_a_run_log_of_format_1_is_read_as_it_was_logged(place):
+    """Records as version 1 wrote them: nan stands for what was not logged, but a lone nan loss was logged."""
     writer = LogWriter(RunLog.begun("old"))
     writer.close()
     nan = [NAN] * 3
@@ -103,13 +103,13 @@ def test_a_feed_of_format_1_is_read_as_it_was_told(place):
     about = writer.run_log.folder / "about.json"
     about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
     assert indices(seen(LogReader.of(writer.run_log.id)))[:1] == [0]
-    told = run_log.unpacked_1(payload, Layout(("a", "b")))
-    assert told.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
-    assert not told.given[:, 2:].any()
-    assert told.epochs.gradient_norms.tolist() == [[1, 1]] * 3
+    log = run_log.unpacked_1(payload, Layout(("a", "b")))
+    assert log.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]
+    assert not log.given[:, 2:].any()
+    assert log.epochs.gradient_norms.tolist() == [[1, 1]] * 3
 
 
-def test_layers_that_are_left_out_are_told_with_the_reason():
+def test_layers_that_are_left_out_are_reported_with_the_reason():
     layers = {"norm": "a LayerNorm has no matrix of weights", "x" * 300: "ü" * 300}
     found = run_log.left_out(run_log.packed_left_out(layers))
     assert found == {"norm": "a LayerNorm has no matrix of weights", "x" * 100: "ü" * 200}
@@ -123,24 +123,24 @@ def test_an_end_in_any_letters_fits_its_place(writer, letter):
     assert writer.run_log.status().end.startswith("failed: ValueError: " + shown * 30)
 
 
-def test_when_a_feed_began_is_a_moment_whatever_the_time_zone_and_the_date(writer):
-    told = writer.run_log
-    assert abs(told.began - time.time()) < PATIENCE
+def test_when_a_run_log_began_is_a_moment_whatever_the_time_zone_and_the_date(writer):
+    log = writer.run_log
+    assert abs(log.began - time.time()) < PATIENCE
     zones = [
-        replace(told, created=f"2026-11-01T{hour}:30:00{zone}").began for hour, zone in ((12, "-05:00"), (17, "+00:00"))
+        replace(log, created=f"2026-11-01T{hour}:30:00{zone}").began for hour, zone in ((12, "-05:00"), (17, "+00:00"))
     ]
     assert zones[0] == zones[1]
-    assert abs(replace(told, created="yesterday").began - time.time()) < PATIENCE
-    assert replace(told, created="yesterday", host="elsewhere").state() == run_log.LIVE
+    assert abs(replace(log, created="yesterday").began - time.time()) < PATIENCE
+    assert replace(log, created="yesterday", host="elsewhere").state() == run_log.LIVE
 
 
-def test_every_epoch_that_was_told_arrives_with_all_its_numbers(writer):
+def test_every_epoch_that_was_logged_arrives_with_all_its_numbers(writer):
     for index in range(300):
         writer.take_arrays(telling(index))
-    tail = read(writer)
-    assert indices(tail) == list(range(300))
+    reader = read(writer)
+    assert indices(reader) == list(range(300))
     for index in (0, 17, 299):
-        epoch = tail.history.at(index)
+        epoch = reader.history.at(index)
         assert epoch.loss == 1 / (index + 1)
         assert epoch.gradient_norms.tolist() == [index + 1, 2]
         assert epoch.mean_activations[0].tolist() == [index, index + 1, index + 2]
@@ -149,64 +149,64 @@ def test_every_epoch_that_was_told_arrives_with_all_its_numbers(writer):
 
 def test_a_reader_that_comes_in_between_reads_on(writer):
     writer.take_arrays(telling(0))
-    tail = read(writer)
-    version, setup = tail.version, tail.setup
+    reader = read(writer)
+    version, setup = reader.version, reader.setup
     writer.take_arrays(telling(1))
-    assert read(writer) is tail
-    assert indices(tail) == [0, 1]
-    assert tail.version > version
-    assert tail.setup is setup, "pictures would begin anew"
+    assert read(writer) is reader
+    assert indices(reader) == [0, 1]
+    assert reader.version > version
+    assert reader.setup is setup, "pictures would begin anew"
 
 
 @pytest.mark.parametrize("first", [0, 1, 9])
 @pytest.mark.parametrize("gap", [1, 2, 7, 10, 1000])
 @pytest.mark.parametrize("count", [3, 90, 700])
 def test_epochs_far_apart_are_all_in_sight_however_they_are_thinned(writer, first, gap, count):
-    """A picture draws the first of every so many epochs: those that were told, and as many as there is room for."""
-    told = [first + gap * i for i in range(count)]
-    for index in told:
+    """A picture draws the first of every so many epochs: those that were logged, and as many as there is room for."""
+    log = [first + gap * i for i in range(count)]
+    for index in log:
         writer.take_arrays(telling(index, loss=float(index)))
-    tail = read(writer)
-    stride = tail.history.stride
-    while told[-1] // stride >= 512:
+    reader = read(writer)
+    stride = reader.history.stride
+    while log[-1] // stride >= 512:
         stride *= 2
-    drawn = tail.history.kept()
+    drawn = reader.history.kept()
     drawn = drawn.rows(first_in_stride(drawn.index, stride))
-    assert len(drawn) == len({index // stride for index in told}) >= min(count, 250)
-    assert {*drawn.index.tolist()} <= {*told}
+    assert len(drawn) == len({index // stride for index in log}) >= min(count, 250)
+    assert {*drawn.index.tolist()} <= {*log}
     assert (drawn.loss == drawn.index).all()
-    assert tail.history[-1].loss == told[-1]
+    assert reader.history[-1].loss == log[-1]
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=80), st.integers(1, 20))
-def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_place(tmp_path_factory, told, pieces):
+def test_in_whatever_order_epochs_come_the_last_word_on_each_is_shown_in_its_place(tmp_path_factory, log, pieces):
     folder = tmp_path_factory.mktemp("order")
     writer = LogWriter(RunLog.begun("a run", folder=folder))
-    tail = LogReader(writer.run_log)
-    for place, index in enumerate(told):
+    reader = LogReader(writer.run_log)
+    for place, index in enumerate(log):
         writer.take_arrays(telling(index, loss=place + 1.0))
         if place % pieces == 0:
             writer.flush()
-            seen(tail)
+            seen(reader)
     writer.flush()
-    seen(tail)
-    shown = {index: tail.history.at(index).loss for index in set(told)}
-    assert shown == {index: place + 1.0 for place, index in enumerate(told)}
-    assert (np.diff(indices(tail)) > 0).all()
-    late = any(index <= max(told[:place], default=-1) for place, index in enumerate(told))
-    assert any("late" in said for said in tail.problems) == late
+    seen(reader)
+    shown = {index: reader.history.at(index).loss for index in set(log)}
+    assert shown == {index: place + 1.0 for place, index in enumerate(log)}
+    assert (np.diff(indices(reader)) > 0).all()
+    late = any(index <= max(log[:place], default=-1) for place, index in enumerate(log))
+    assert any("late" in said for said in reader.problems) == late
     writer.close()
 
 
-def test_what_is_not_told_with_an_epoch_is_not_known_there(writer):
+def test_what_is_not_logged_with_an_epoch_is_not_known_there(writer):
     writer.take_arrays(telling(0))
     writer.take_arrays(telling(1, gradient_norms=None, means=None, parameters=None))
     writer.take_arrays(telling(2))
-    tail = read(writer)
-    assert np.isnan(tail.history.at(1).gradient_norms).all()
-    assert np.isnan(tail.history.at(1).parameters).all()
-    assert tail.logged.of("gradient_norms").epochs().index.tolist() == [0, 2]
-    assert tail.history.at(2).mean_activations[0].tolist() == [2, 3, 4]
+    reader = read(writer)
+    assert np.isnan(reader.history.at(1).gradient_norms).all()
+    assert np.isnan(reader.history.at(1).parameters).all()
+    assert reader.logged.of("gradient_norms").epochs().index.tolist() == [0, 2]
+    assert reader.history.at(2).mean_activations[0].tolist() == [2, 3, 4]
 
 
 def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(writer):
@@ -217,33 +217,33 @@ def test_what_comes_later_only_is_shown_from_then_on_and_nothing_is_lost(writer)
     assert before.history[-1].gradient_norms.size == 0
     for index in range(5, 9):
         writer.take_arrays(telling(index))
-    tail = read(writer)
-    assert indices(tail) == list(range(9))
-    assert [tail.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
-    assert np.isnan(tail.history.at(2).gradient_norms).all()
-    assert tail.logged.of("gradient_norms").epochs().index.tolist() == [5, 6, 7, 8]
-    assert tail.setup.network.widths == (3,)
+    reader = read(writer)
+    assert indices(reader) == list(range(9))
+    assert [reader.history.at(i).loss for i in range(9)] == [1 / (i + 1) for i in range(9)]
+    assert np.isnan(reader.history.at(2).gradient_norms).all()
+    assert reader.logged.of("gradient_norms").epochs().index.tolist() == [5, 6, 7, 8]
+    assert reader.setup.network.widths == (3,)
 
 
 def test_epochs_that_are_no_finite_numbers_are_left_out_and_said_so(writer):
     for index in range(10):
         writer.take_arrays(telling(index, loss=float("inf") if index in (4, 5) else 1.0))
-    tail = read(writer)
-    assert np.flatnonzero(np.isnan(tail.history.epochs().loss)).tolist() == [4, 5]
-    assert tail.diverged is None
-    assert "2 epochs" in tail.problems[0]
-    assert "4 to 5" in tail.problems[0]
+    reader = read(writer)
+    assert np.flatnonzero(np.isnan(reader.history.epochs().loss)).tolist() == [4, 5]
+    assert reader.diverged is None
+    assert "2 epochs" in reader.problems[0]
+    assert "4 to 5" in reader.problems[0]
     writer.take_arrays(telling(10, loss=NAN))
     assert read(writer).diverged == 10
 
 
 def test_a_validation_loss_that_comes_gets_its_line(writer):
     writer.take_arrays(telling(0))
-    tail = read(writer)
-    assert tail.setup.validation is None
+    reader = read(writer)
+    assert reader.setup.validation is None
     writer.take_arrays(LoggedEpoch(1, (0.5, NAN, 0.75, NAN, NAN), LAYOUT))
     assert read(writer).setup.validation is not None
-    assert tail.history[-1].validation_loss == 0.75
+    assert reader.history[-1].validation_loss == 0.75
 
 
 def test_a_sketch_shows_which_parameters_are_whose(writer):
@@ -264,15 +264,15 @@ def test_a_record_that_is_cut_off_waits_for_its_rest(writer, cut):
     writer.flush()
     more = writer.run_log.records.read_bytes()
     writer.run_log.records.write_bytes(more[: len(whole) + cut])
-    tail = LogReader(writer.run_log)
-    assert indices(tail) == [0]
+    reader = LogReader(writer.run_log)
+    assert indices(reader) == [0]
     writer.run_log.records.write_bytes(more)
-    assert indices(seen(tail)) == [0, 1]
-    assert tail.problems == []
+    assert indices(seen(reader)) == [0, 1]
+    assert reader.problems == []
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 10_000))
-def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, rubbish, where):
+def test_a_damaged_or_foreign_run_log_is_reported_and_raises_nothing(tmp_path_factory, rubbish, where):
     folder = tmp_path_factory.mktemp("damaged")
     writer = LogWriter(RunLog.begun("a run", folder=folder))
     for index in range(20):
@@ -284,8 +284,8 @@ def test_a_damaged_or_foreign_feed_is_told_and_raises_nothing(tmp_path_factory, 
     at = where % len(content)
     content[at : at + len(rubbish)] = rubbish
     writer.run_log.records.write_bytes(content)
-    tail = seen(LogReader(writer.run_log))
-    shown = tail.history.epochs() if len(tail.history) else None
+    reader = seen(LogReader(writer.run_log))
+    shown = reader.history.epochs() if len(reader.history) else None
     assert shown is None or shown.loss.tolist() == [1 / (i + 1) for i in range(len(shown.index))]
 
 
@@ -295,7 +295,7 @@ def test_what_is_no_id_is_refused_before_it_becomes_a_path(place, key):
         RunLog.found(key)
 
 
-def test_a_feed_that_is_not_there_or_damaged_says_so(place, writer):
+def test_a_run_log_that_is_not_there_or_damaged_says_so(place, writer):
     with pytest.raises(ValueError, match="not there"):
         RunLog.found("20261123-190000-ab12cd")
     about = writer.run_log.folder / "about.json"
@@ -305,7 +305,7 @@ def test_a_feed_that_is_not_there_or_damaged_says_so(place, writer):
             RunLog.found(writer.run_log.id)
 
 
-def test_two_runs_of_one_name_are_two_feeds(place):
+def test_two_runs_of_one_name_are_two_run_logs(place):
     both = [LogWriter(RunLog.begun("the same")) for _ in range(2)]
     for place_, one in enumerate(both):
         one.take_arrays(telling(place_))
@@ -314,20 +314,20 @@ def test_two_runs_of_one_name_are_two_feeds(place):
     assert [indices(LogReader.of(one.run_log.id)) for one in both] == [[0], [1]]
 
 
-def test_ended_stopped_failed_running_and_killed_are_told_apart(writer):
-    told = writer.run_log
-    assert told.state() == run_log.LIVE
+def test_ended_stopped_failed_running_and_killed_are_distinguished(writer):
+    log = writer.run_log
+    assert log.state() == run_log.LIVE
     for end in ("ended", "stopped by KeyboardInterrupt", "failed: ValueError: no"):
         one = LogWriter(RunLog.begun("one"))
         one.close(end)
         assert one.run_log.state() == end.split(" ")[0].split(":")[0]
-    gone = RunLog(told.folder, "gone", told.created, told.pid, "another", told.host)
+    gone = RunLog(log.folder, "gone", log.created, log.pid, "another", log.host)
     assert gone.state() == run_log.KILLED
-    elsewhere = RunLog(told.folder, "far", told.created, told.pid, told.born, "another machine")
+    elsewhere = RunLog(log.folder, "far", log.created, log.pid, log.born, "another machine")
     assert elsewhere.state() == run_log.LIVE
 
 
-TELLS = """
+WRITER_SCRIPT = """
 import sys, time
 import numpy as np
 from dashboard.tracking.run_log import RunLog, Layout
@@ -346,20 +346,20 @@ for index in range(1_000_000):
 
 
 def test_after_a_kill_every_epoch_is_there_up_to_the_last_flush(place):
-    process = subprocess.Popen([sys.executable, "-c", TELLS], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", WRITER_SCRIPT], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     key = process.stdout.readline().strip()
     flushed = 0
     while flushed < 400:
         flushed = int(process.stdout.readline())
-    tail = LogReader.of(key)
-    assert tail.state == run_log.LIVE
+    reader = LogReader.of(key)
+    assert reader.state == run_log.LIVE
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
     flushed = max([flushed, *map(int, process.stdout.read().split())])
-    assert seen(tail).state == run_log.KILLED
-    assert tail.problems == []
-    assert tail.history[-1].index >= flushed
-    assert indices(tail)[-200:] == list(range(tail.history[-1].index - 199, tail.history[-1].index + 1))
+    assert seen(reader).state == run_log.KILLED
+    assert reader.problems == []
+    assert reader.history[-1].index >= flushed
+    assert indices(reader)[-200:] == list(range(reader.history[-1].index - 199, reader.history[-1].index + 1))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -373,12 +373,12 @@ def test_a_forked_process_writes_nothing_and_ends_nothing(writer):
         os._exit(0)
     os.waitpid(child, 0)
     writer.take_arrays(telling(1))
-    tail = read(writer)
-    assert indices(tail) == [0, 1]
-    assert tail.state == run_log.LIVE
+    reader = read(writer)
+    assert indices(reader) == [0, 1]
+    assert reader.state == run_log.LIVE
 
 
-def test_several_threads_may_tell_at_once(writer):
+def test_several_threads_may_log_at_once(writer):
     def tell(start: int) -> None:
         for index in range(start, 1000, 4):
             writer.take_arrays(telling(index))
@@ -388,9 +388,9 @@ def test_several_threads_may_tell_at_once(writer):
         thread.start()
     for thread in threads:
         thread.join()
-    tail = read(writer)
+    reader = read(writer)
     assert writer._status.epochs == 1000
-    assert {*range(801, 1000)} <= {*indices(tail)}
+    assert {*range(801, 1000)} <= {*indices(reader)}
 
 
 def trained(count: int) -> list[Epoch]:
@@ -405,9 +405,9 @@ def test_epochs_of_blocks_arrive_also_where_they_are_written_in_the_middle_of_on
         if epoch.index % every == 0:
             writer.flush()
     writer.close()
-    tail = read(writer)
-    assert indices(tail) == list(range(300))
-    kept, last = tail.history[-1], epochs[-1]
+    reader = read(writer)
+    assert indices(reader) == list(range(300))
+    kept, last = reader.history[-1], epochs[-1]
     assert (kept.loss, kept.accuracy) == (last.loss, last.accuracy)
     assert np.array_equal(kept.gradient_norms, last.gradient_norms)
     assert np.array_equal(kept.parameters, last.parameters)
@@ -425,13 +425,13 @@ def test_a_row_that_comes_while_its_block_is_taken_is_written_the_next_time(writ
     assert indices(read(writer)) == list(range(200))
 
 
-def test_what_is_told_is_written_by_itself_within_a_moment(writer):
-    tail = read(writer)
+def test_what_is_logged_is_written_by_itself_within_a_moment(writer):
+    reader = read(writer)
     writer.take_arrays(telling(0))
-    until(lambda: len(seen(tail).history) == 1)
+    until(lambda: len(seen(reader).history) == 1)
 
 
-def test_a_feed_that_is_forgotten_leaves_no_thread(place):
+def test_a_run_log_that_is_garbage_collected_leaves_no_thread(place):
     before = threading.active_count()
     for _ in range(5):
         LogWriter(RunLog.begun("forgotten"))
@@ -457,12 +457,12 @@ def test_a_full_disk_loses_nothing_and_is_logged(writer, monkeypatch, caplog):
     assert "make room" in caplog.text
     monkeypatch.undo()
     os.environ["DESCENT_LAB_HOME"] = str(writer.run_log.folder.parents[1])
-    tail = read(writer)
-    assert indices(tail) == [0, 1, 2]
-    assert tail.problems == []
+    reader = read(writer)
+    assert indices(reader) == [0, 1, 2]
+    assert reader.problems == []
 
 
-def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
+def test_a_run_log_stays_below_its_limit_and_says_that_it_thins(place):
     limit = 400_000
     writer = LogWriter(RunLog.begun("long"), limit=limit)
     for index in range(20_001):
@@ -471,11 +471,11 @@ def test_a_feed_stays_below_its_limit_and_says_that_it_thins(place):
             writer.flush()
     writer.close()
     assert writer.run_log.records.stat().st_size < limit
-    tail = seen(LogReader.of(writer.run_log.id))
-    assert tail.history[-1].index == 20_000
-    assert tail.history[-1].parameters.tolist() == (np.arange(6.0) * 20_000).tolist()
-    assert any("only some epochs" in said for said in tail.problems)
-    assert (np.diff(tail.history.kept().index) <= writer._whole.stride).all()
+    reader = seen(LogReader.of(writer.run_log.id))
+    assert reader.history[-1].index == 20_000
+    assert reader.history[-1].parameters.tolist() == (np.arange(6.0) * 20_000).tolist()
+    assert any("only some epochs" in said for said in reader.problems)
+    assert (np.diff(reader.history.kept().index) <= writer._whole.stride).all()
 
 
 def test_thinning_grows_by_powers_of_two():
@@ -486,7 +486,7 @@ def test_thinning_grows_by_powers_of_two():
     assert strides == [1] * 10 + [2, 4, 8, 16, 32, 64]
 
 
-def test_old_feeds_that_have_ended_make_room(place, monkeypatch):
+def test_old_run_logs_that_have_ended_make_room(place, monkeypatch):
     monkeypatch.setattr(run_log, "MAX_ENDED_RUNS", 3)
     running = LogWriter(RunLog.begun("running"))
     for _ in range(5):

@@ -66,7 +66,7 @@ def show(panel: RunsDrawer, key: str, on: bool = True, number: int = 1) -> None:
     panel._do({"do": "beside", "id": key, "on": on, "number": number})
 
 
-def test_an_empty_shelf_says_what_to_do(panel, laboratory):
+def test_an_empty_archive_says_what_to_do(panel, laboratory):
     assert rows(panel) == [] and panel._list.empty == EMPTY
     assert panel._form.suggested == "moons 2 relu, sgd 0.1"
     assert str(laboratory.archive.folder) in panel._small.object
@@ -110,7 +110,7 @@ def test_nothing_is_sent_while_nothing_has_changed(panel):
     assert told == []
 
 
-def test_up_to_three_runs_are_shown_beside_each_in_a_color_of_its_own(panel, laboratory):
+def test_up_to_three_runs_are_compared_each_in_a_color_of_its_own(panel, laboratory):
     keys = [keep(panel) for _ in range(MAX_COMPARED + 1)]
     version = laboratory.run.version
     for key in keys:
@@ -126,7 +126,7 @@ def test_up_to_three_runs_are_shown_beside_each_in_a_color_of_its_own(panel, lab
 
 
 def test_a_refused_click_is_answered(panel):
-    """A box that was ticked in the browser is told to look again, though nothing about it has changed."""
+    """A box that was ticked in the browser is set back, though its state here has not changed."""
     keys = [keep(panel) for _ in range(MAX_COMPARED + 1)]
     for key in keys[:-1]:
         show(panel, key)
@@ -134,7 +134,7 @@ def test_a_refused_click_is_answered(panel):
     assert panel._form.failed and panel._list.answered == 7
 
 
-def test_a_guest_keeps_its_place_under_a_new_name_and_leaves_when_it_is_deleted(panel, laboratory):
+def test_a_compared_run_keeps_its_place_under_a_new_name_and_leaves_when_it_is_deleted(panel, laboratory):
     key = keep(panel, "one")
     show(panel, key)
     store = laboratory.run.compared_runs[0].store
@@ -157,7 +157,7 @@ def test_the_table_shows_where_the_settings_differ(panel, laboratory):
     assert "Speed" not in panel._table.object
 
 
-def test_a_race_is_not_shown_beside_a_run(tmp_path):
+def test_a_race_is_not_compared_with_a_run(tmp_path):
     racing = Laboratory(tmp_path, Race(RaceSettings()))
     keep(RunsDrawer(racing.archive, racing), "race")
     running = Laboratory(tmp_path)
@@ -187,7 +187,7 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
 
 
 @pytest.mark.parametrize("act", ["open", "rename", "delete", "restore", "beside", "download"])
-def test_a_run_that_has_gone_is_told(panel, laboratory, act):
+def test_a_run_that_has_gone_is_reported(panel, laboratory, act):
     key = keep(panel)
     laboratory.archive.path(key).unlink()
     panel._do({"do": act, "id": key, "name": "x", "on": True, "start": 0})
@@ -195,7 +195,7 @@ def test_a_run_that_has_gone_is_told(panel, laboratory, act):
     assert rows(panel) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(panel, laboratory):
+def test_a_folder_that_cannot_be_written_to_is_reported(panel, laboratory):
     (laboratory.archive.folder / "runs").write_text("here first")
     panel._do({"do": "keep", "name": "x"})
     assert said(panel).startswith("The run was not kept: a file is in the place of a folder; move it away")

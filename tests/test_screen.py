@@ -170,11 +170,11 @@ def test_no_page_says_so_with_any_of_its_presets(slug):
 
 
 CHECKS = {"CheckMap", "EpsilonErrors", "ParameterWalk"}
-"""They tell of steps and rounding errors, which are that small."""
+"""They show steps and rounding errors, which are that small."""
 
 
 def test_where_all_is_zero_no_picture_says_a_tiny_number():
-    """A drawing has a lowest number on a logarithmic axis; what is told is 0."""
+    """A drawing has a lowest number on a logarithmic axis; what is printed is 0."""
     run = state("zero weights, no bias left")
     frame = run.frame()
     assert not frame.epoch.gradient_norms[:-1].any()
@@ -202,7 +202,7 @@ def test_every_picture_counts_the_same_dead_and_dim_units(name):
 
 
 @pytest.mark.parametrize("name", [name for name in STATES if name not in ("diverged", "fits exactly")])
-def test_every_picture_tells_the_accuracy_of_the_transport(name):
+def test_every_picture_shows_the_accuracy_of_the_playback_bar(name):
     run = state(name)
     if DecisionMap.suits(run.frame()):
         assert plain(brought_to(DecisionMap, run).caption).startswith(run.readings(run.frame())["accuracy"])
@@ -210,11 +210,11 @@ def test_every_picture_tells_the_accuracy_of_the_transport(name):
 
 OWN_LOSS = re.compile(r"(?:this run|no bug|now|loss|true)[: ]+(?:loss )?([0-9.]+(?:e[+-]?\d+)?)(?![\d%])")
 QUANTITIES = {"StudyCurves", "StudyOutcomes", "FittedCurve", "BugDescent", "LossLandscape", "SurfaceErrors"}
-"""Pictures whose captions tell the run's own loss."""
+"""Pictures whose captions give the run's own loss."""
 
 
 @pytest.mark.parametrize("name", ["fresh", "trained", "zero weights", "classes", "adam"])
-def test_every_picture_that_tells_the_loss_tells_the_same(name):
+def test_every_picture_that_shows_the_loss_shows_the_same(name):
     run = state(name)
     loss, told = run.frame().epoch.loss, {}
     for label in QUANTITIES:

@@ -224,7 +224,7 @@ def test_two_tanh_units_cannot_close_around_a_circle_and_three_can():
     assert best[2].max() < 0.9 and np.median(best[3]) > 0.95
 
 
-def test_a_line_on_xor_has_the_loss_of_a_guess_and_four_tanh_units_tell_it_apart():
+def test_a_line_on_xor_has_the_loss_of_a_guess_and_four_tanh_units_solve_it():
     quoted("playground", "A line's loss stays near ln 2, that of a guess; four tanh units tell the clouds apart")
     line = runs("playground", "XOR", hidden=[], epochs=500, every=500, seeds=2)
     assert line.loss[:, -1] == pytest.approx(LN2, abs=0.02)
@@ -253,7 +253,7 @@ def test_the_saddle_is_left_in_the_order_that_the_page_says_and_nothing_is_predi
     assert np.isnan(run.setup.predicted_steps("sgd", np.array([0.05]))).all()
 
 
-def test_newton_on_a_hilltop_is_foretold_nothing():
+def test_nothing_is_predicted_of_newton_on_a_hilltop():
     run = race("Four minima")
     assert not run.setup.is_foreseen
     assert np.isnan(run.setup.predicted_heights(run.setup.racers[-1], np.arange(3))).all()

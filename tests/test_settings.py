@@ -115,7 +115,7 @@ def test_restoring_brings_everything_back(before, after):
 
 
 @every_setting
-def test_a_bad_wish_is_answered_with_what_would_be_right(name):
+def test_an_impossible_request_is_answered_with_what_would_be_right(name):
     for text in bad_texts(name):
         settings, problems = Settings.from_query({name: text})
         assert len(problems) == 1, f"{name}={text[:40]} was taken for {getattr(settings, name)!r}"

@@ -82,7 +82,7 @@ def test_some_of_these_runs_start_above_the_edge_and_some_meet_it_later():
     assert sum(epoch is not None and epoch > 0 for epoch in crossings) >= 4
 
 
-def test_the_bookmark_does_not_depend_on_when_the_lookout_had_its_turns():
+def test_the_bookmark_does_not_depend_on_when_the_monitor_had_its_turns():
     """A look before every epoch, looks that are dropped half way, one look at a run whose history is long thinned."""
     wanted = first_crossing(run_of(160, **SMALL))
     for block, pieces, total in ((1, None, 160), (7, 3, 160), (40, 11, 160), (3000, None, 3000)):

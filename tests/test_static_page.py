@@ -52,7 +52,7 @@ def animation(file: bytes) -> list[dict[tuple, Any]]:
 
 @pytest.fixture
 def scenes(monkeypatch: pytest.MonkeyPatch) -> list[dict[tuple, Any]]:
-    """What the pictures of a page hold in truth at each frame that is shot: columns, ranges, colors and captions."""
+    """What the pictures of a page really hold at each captured frame: columns, ranges, colors and captions."""
     shot: list[dict[tuple, Any]] = []
     capture = PageSnapshot.capture
 
@@ -84,7 +84,7 @@ def _copy(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("slug", FILMED)
-def test_the_film_holds_what_the_pictures_show_at_every_frame(slug, scenes):
+def test_the_animation_holds_what_the_pictures_show_at_every_frame(slug, scenes):
     """What has no track stays as it is in the file's models from the first frame on."""
     file = static_page(PAGES[slug], recording_of(slug), frames=3, seconds=0.0)
     frames = animation(file)
@@ -249,7 +249,7 @@ def test_a_race_has_no_network_to_offer():
         share.numpy()
 
 
-def test_a_page_is_made_beside_everything_else_and_leaves_the_visitors_alone(share):
+def test_a_page_is_made_in_the_background_and_leaves_the_users_alone(share):
     run = share._host.run
     run.look_at(3)
     version, kind = run.version, share._host.shown
@@ -279,7 +279,7 @@ def test_what_goes_wrong_is_said(share, monkeypatch):
     assert [act["act"] for act in share._animation.acts] == ["make"]
 
 
-def test_goods_go_in_pieces_and_are_let_go_of(monkeypatch):
+def test_a_payload_goes_in_pieces_and_is_dropped_afterwards(monkeypatch):
     made = []
     offer = ExportCard({"a": lambda: made.append(1) or Payload(b"abcdefg", "name")})
     monkeypatch.setattr(ExportCard, "PIECE", 3)

@@ -107,7 +107,7 @@ def test_a_link_says_of_the_view_what_was_picked_and_nothing_else():
 
 
 @pytest.mark.parametrize(("name", "text"), [("threshold", "2"), ("example", "-1"), ("unit", "[0.5]"), ("example", "x")])
-def test_an_impossible_pick_is_told(name, text):
+def test_an_impossible_pick_is_reported(name, text):
     view, problems = View.from_query({name: text})
     assert view.query() == {}
     assert f"{name}={text}" in problems[0]

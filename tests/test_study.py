@@ -142,7 +142,7 @@ def test_a_cancelled_study_keeps_what_it_has_and_can_go_on():
     assert study.progress < 1
 
 
-def test_every_step_is_told():
+def test_every_step_is_reported():
     told = []
     study = Study(PLAN)
     study.on_change = lambda: told.append(study.progress)

@@ -118,7 +118,7 @@ def test_headers_are_found_or_made_up(text, names):
 BAD = "x1,x2,y\n1,2,0\n\n3,abc,1\n,4,0\n5,6\n7,nan,1\n8,inf,1\n9,1e300,0\n1,1,\n2,2,1\n3,3,0\n4,5,1\n"
 
 
-def test_bad_rows_are_left_out_and_told_by_the_line_of_the_file():
+def test_bad_rows_are_left_out_and_reported_by_the_line_of_the_file():
     table, problems = read_csv(BAD).table(["x1", "x2"], "y", "classes")
     assert table.x.tolist() == [[1, 2], [2, 2], [3, 3], [4, 5]]
     assert problems == [
@@ -204,7 +204,7 @@ def test_fewer_than_four_rows_are_refused_with_the_reasons():
         read_csv("a,b\n1,2\nx,2\n2,3\n4,3\n").table(["a"], "b", "classes")
 
 
-def test_constant_columns_are_told_and_numbers_written_differently_are_one_class():
+def test_constant_columns_are_reported_and_numbers_written_differently_are_one_class():
     table, problems = read_csv("a,one,k\n1,7,0\n2,7,0.0\n3,7,1\n4,7,1e0\n").table(["a", "one"], "k", "classes")
     assert problems == ["one is the same in every row: nothing can be learned from it."]
     assert table.labels == ("0", "1")
@@ -334,7 +334,7 @@ def test_a_file_that_is_not_what_its_name_says_is_unknown(content, tmp_path):
             tables.get(digest)
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_loses_nothing(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_and_loses_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     tables = tables_in(tmp_path / "file" / "data")
     digest = tables.put(MOONS)
@@ -511,7 +511,7 @@ def test_a_click_outside_the_plane_or_without_a_pen_changes_no_data():
     assert plane.run.view.example is not None
 
 
-def test_a_drag_puts_points_all_along_its_way_however_few_events_tell_of_it():
+def test_a_drag_puts_points_all_along_its_way_however_few_events_there_are():
     plane = pen("add class 1")
     for across in (0.2, 0.8):
         plane._drag(*share(plane, across, 0.5))

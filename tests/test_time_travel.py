@@ -25,7 +25,7 @@ SETUPS = {
     "newton": {"optimizer": "newton", "activation": "tanh", "hidden": [3]},
     "a regression": {"dataset": "sine", "hidden": [4], "activation": "tanh", "validation": 0.0},
 }
-TUNINGS = {
+HYPERPARAMETERS = {
     20: {"learning_rate": 0.03},
     45: {"l2": 0.02},
     46: {"batch_size": 16},
@@ -45,7 +45,7 @@ def run_of(setup: dict) -> Run:
 
 def tuned(run: Run, until: int) -> Run:
     """Trained until an epoch, and tuned on the way as `TUNINGS` says."""
-    for epoch, changes in TUNINGS.items():
+    for epoch, changes in HYPERPARAMETERS.items():
         if run.history[-1].index < epoch <= until:
             run.advance(epoch - run.history[-1].index)
         if run.history[-1].index == epoch:
@@ -68,8 +68,10 @@ def test_a_fork_that_changes_nothing_goes_the_same_way_bit_for_bit(setup, epoch)
     run.fork()
     assert (run.history[-1].index, run.looked_at) == (epoch, None)
     start = settings(**setup).values()
-    held = {name: value for since, changes in TUNINGS.items() if since < epoch for name, value in changes.items()}
-    tunable = {name: start[name] for changes in TUNINGS.values() for name in changes}
+    held = {
+        name: value for since, changes in HYPERPARAMETERS.items() if since < epoch for name, value in changes.items()
+    }
+    tunable = {name: start[name] for changes in HYPERPARAMETERS.values() for name in changes}
     run.settings.restore({**tunable, **held})
     assert way(tuned(run, 100)) == before
 

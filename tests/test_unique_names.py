@@ -39,7 +39,7 @@ def listed(*moments: str, name: str = "moons") -> list[Named]:
         (["no date", ""], ["moons, no date", "moons, "]),
     ],
 )
-def test_a_name_that_occurs_twice_is_followed_by_what_tells_them_apart(moments, marks):
+def test_a_name_that_occurs_twice_is_followed_by_what_distinguishes_the_runs(moments, marks):
     runs = listed(*moments)
     for order in permutations(runs):
         assert unique_names(order) == dict(zip([run.id for run in runs], marks, strict=True))

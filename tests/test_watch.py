@@ -44,8 +44,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logger]:
-    """A run that was told of by a loop of somebody's own, and goes on; everything is measured, however busy we are."""
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Logger]:
+    """A run that is logged by somebody's own loop, and goes on; everything is measured, however busy the machine is."""
     monkeypatch.setattr(sampler, "CREDIT", 1e6)
     with watch("mine") as found:
         for epoch in range(30):
@@ -61,11 +61,11 @@ def tell(found: Logger, epoch: int) -> None:
 
 
 def seen(key: str) -> LogReader:
-    tail = LogReader.of(key)
+    reader = LogReader.of(key)
     for _ in range(20):
-        tail._looked = -1
-        tail.poll()
-    return tail
+        reader._looked = -1
+        reader.poll()
+    return reader
 
 
 def look(watched: TrackedRun) -> TrackedRun:
@@ -87,15 +87,15 @@ def epochs_of(training: Any, last: int) -> list:
     return found
 
 
-def test_observe_yields_the_epochs_unchanged_and_all_of_them_are_told():
+def test_observe_yields_the_epochs_unchanged_and_all_of_them_are_logged():
     data, held_out = DATASETS["moons"](60).split(0.25)
     plain = epochs_of(train(Network([2, 5, 1]), data, validation=held_out, batch_size=7), 150)
     shown = epochs_of(observe(train(Network([2, 5, 1]), data, validation=held_out, batch_size=7)), 150)
     for one, other in zip(plain, shown, strict=True):
         assert (one.index, one.loss) == (other.index, other.loss)
         assert (one.parameters == other.parameters).all()
-    tail = seen(next(run_logs()))
-    kept = tail.history.epochs()
+    reader = seen(next(run_logs()))
+    kept = reader.history.epochs()
     assert kept.index.tolist() == list(range(151))
     for name in COLUMNS:
         assert np.array_equal(getattr(kept[-1], name), getattr(plain[-1], name)) or name == "mean_activations"
@@ -116,34 +116,34 @@ def test_a_network_of_ours_is_shown_with_its_examples(dataset):
     outputs = {"binary": (1, "sigmoid"), "classes": (data.n_classes, "softmax"), "regression": (1, "linear")}[data.task]
     network = Network([data.features, 4, outputs[0]], output=outputs[1], activation="tanh")
     epochs_of(observe(train(network, data)), 5)
-    tail = seen(next(run_logs()))
-    assert tail.has_data
-    setup = tail.setup
+    reader = seen(next(run_logs()))
+    assert reader.has_data
+    setup = reader.setup
     assert (setup.task, setup.train.n_classes, setup.network.sizes) == (data.task, data.n_classes, network.sizes)
     assert (setup.train.x == data.x).all()
     assert (setup.train.y == data.y).all()
-    assert TrackedRun().frame().network().loss(setup.train) == pytest.approx(tail.history[-1].loss, rel=1e-12)
+    assert TrackedRun().frame().network().loss(setup.train) == pytest.approx(reader.history[-1].loss, rel=1e-12)
 
 
-def test_so_many_examples_are_not_told_and_the_page_says_so(monkeypatch):
+def test_so_many_examples_are_not_saved_and_the_page_says_so(monkeypatch):
     monkeypatch.setattr(run_log, "MAX_EXAMPLES", 59)
     epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 5)
-    tail = seen(next(run_logs()))
-    assert not (tail.run_log.folder / "data.npz").exists()
-    assert (tail.has_data, tail.history[-1].index) == (False, 5)
-    assert "pictures that are made of them" in " ".join(tail.problems)
+    reader = seen(next(run_logs()))
+    assert not (reader.run_log.folder / "data.npz").exists()
+    assert (reader.has_data, reader.history[-1].index) == (False, 5)
+    assert "pictures that are made of them" in " ".join(reader.problems)
 
 
-def test_epochs_that_come_from_elsewhere_are_told_too():
+def test_epochs_that_come_from_elsewhere_are_logged_too():
     data = DATASETS["moons"](60)
     network = Network([2, 4, 1])
     epochs = epochs_of(train(network, data), 9)
     assert list(observe(iter(epochs), "given", network=network, data=data)) == epochs
-    tail = seen(next(run_logs()))
-    assert (tail.run_log.name, tail.has_data, tail.history[-1].index) == ("given", True, 9)
+    reader = seen(next(run_logs()))
+    assert (reader.run_log.name, reader.has_data, reader.history[-1].index) == ("given", True, 9)
 
 
-def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters(monkeypatch):
+def test_a_network_of_ours_in_a_loop_of_ones_own_logs_its_parameters(monkeypatch):
     monkeypatch.setattr(sampler, "CREDIT", 1e9)
     monkeypatch.setattr(sampler, "TIME_FRACTION", 1e9)
     data, network = DATASETS["moons"](60), Network([2, 4, 1])
@@ -151,12 +151,12 @@ def test_a_network_of_ours_in_a_loop_of_ones_own_tells_its_parameters(monkeypatc
         for epoch in range(5):
             network.parameters = network.parameters - 0.1 * network.gradient(data).flat
             found.log(epoch, loss=network.loss(data))
-    tail = seen(found.id)
-    assert tail.has_data
-    assert (tail.history[-1].parameters == network.parameters).all()
+    reader = seen(found.id)
+    assert reader.has_data
+    assert (reader.history[-1].parameters == network.parameters).all()
 
 
-def test_arrays_may_be_overwritten_right_after_they_were_told():
+def test_arrays_may_be_overwritten_right_after_they_were_logged():
     weights = [np.ones((3, 4))]
     with watch("mine") as found:
         found.log(0, loss=1.0, gradients=weights, activations=[weights[0]], parameters=weights)
@@ -207,48 +207,48 @@ WRONG: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_whatever_is_told_nothing_is_raised_and_what_is_right_is_still_shown(name, caplog):
+def test_whatever_is_logged_nothing_is_raised_and_what_is_right_is_still_shown(name, caplog):
     with watch("mine") as found:
         found.log(0, loss=3.0)
         for _ in range(3):
             found.log(**WRONG[name])
         found.log(50, loss=2.0)
-    tail = seen(found.id)
-    assert tail.history[-1].loss == 2.0
-    assert tail.history[0].loss == 3.0
+    reader = seen(found.id)
+    assert reader.history[-1].loss == 2.0
+    assert reader.history[0].loss == 3.0
     assert len(caplog.records) <= 1, "it is said once"
 
 
-def test_a_loss_alone_in_between_says_nothing_of_what_was_told_before():
+def test_a_loss_alone_in_between_says_nothing_of_what_was_logged_before():
     with watch("mine") as found:
         found.log(0, loss=3.0)
         tell(found, 1)
         found.log(2, loss=1.0)
         tell(found, 3)
         found.log(4, loss=0.5, gradients=[1.0, 2.0])
-    tail = seen(found.id)
-    assert np.isnan(tail.history.at(2).mean_activations[0]).all()
-    assert tail.history.at(4).gradient_norms.tolist() == [1, 2]
-    assert np.isnan(tail.history.at(4).parameters).all()
-    assert [tail.logged.of(name).epochs().index.tolist() for name in ("loss", "gradient_norms", "parameters")] == [
+    reader = seen(found.id)
+    assert np.isnan(reader.history.at(2).mean_activations[0]).all()
+    assert reader.history.at(4).gradient_norms.tolist() == [1, 2]
+    assert np.isnan(reader.history.at(4).parameters).all()
+    assert [reader.logged.of(name).epochs().index.tolist() for name in ("loss", "gradient_norms", "parameters")] == [
         [0, 1, 2, 3, 4],
         [1, 3, 4],
         [1, 3],
     ]
-    assert len(tail.history) == 5
+    assert len(reader.history) == 5
 
 
-def test_a_loop_that_is_faster_than_its_arrays_can_be_told_tells_every_loss(monkeypatch):
+def test_a_loop_that_is_faster_than_its_arrays_can_be_measured_logs_every_loss(monkeypatch):
     monkeypatch.setattr(sampler, "TIME_FRACTION", 1e-6)
     monkeypatch.setattr(sampler, "CREDIT", 1e-6)
     with watch("mine") as found:
         for epoch in range(150):
             tell(found, epoch)
-    tail = seen(found.id)
-    assert [tail.history.at(i).loss for i in range(150)] == [1 / (i + 1) for i in range(150)]
-    assert tail.logged.of("parameters")[-1].parameters.tolist() == tail.history[0].parameters.tolist()
-    assert np.isnan(tail.history[-1].parameters).all()
-    assert "at some epochs only" in tail.problems[0]
+    reader = seen(found.id)
+    assert [reader.history.at(i).loss for i in range(150)] == [1 / (i + 1) for i in range(150)]
+    assert reader.logged.of("parameters")[-1].parameters.tolist() == reader.history[0].parameters.tolist()
+    assert np.isnan(reader.history[-1].parameters).all()
+    assert "at some epochs only" in reader.problems[0]
 
 
 def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so():
@@ -256,9 +256,9 @@ def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so()
         found.log(4, loss=1.0)
         found.log(4.5, loss=0.5)
         found.log(None, loss=0.25)
-    tail = seen(found.id)
-    assert [tail.history.at(i).loss for i in (4, 5, 6)] == [1, 0.5, 0.25]
-    assert "4.5 is no whole number" in tail.problems[0]
+    reader = seen(found.id)
+    assert [reader.history.at(i).loss for i in (4, 5, 6)] == [1, 0.5, 0.25]
+    assert "4.5 is no whole number" in reader.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_an_epoch_that_is_no_whole_number_is_shown_as_the_next_one_and_said_so()
         (ValueError("no good"), "failed: ValueError: no good", run_log.FAILED),
     ],
 )
-def test_how_a_loop_was_left_is_told(error, end, state):
+def test_how_a_loop_was_left_is_logged(error, end, state):
     with pytest.raises(type(error)) if error else nullcontext(), watch("mine") as found:
         found.log(0, loss=1.0)
         if error:
@@ -306,8 +306,8 @@ def test_a_program_that_ends_without_a_word_has_ended_and_not_been_killed(place)
         "from dashboard.tracking.logger import watch\nlab = watch('script')\nlab.log(0, loss=1.0)\nlab.log(1, loss=0.5)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
-    tail = seen(next(run_logs()))
-    assert (tail.state, tail.history[-1].loss) == (run_log.ENDED, 0.5)
+    reader = seen(next(run_logs()))
+    assert (reader.state, reader.history[-1].loss) == (run_log.ENDED, 0.5)
 
 
 def test_a_script_needs_no_screen_to_be_watched(place):
@@ -342,7 +342,7 @@ def test_a_laboratory_that_is_served_is_found_and_opened_unless_somebody_looks(m
     "content",
     [b"", b"{}", b"[1]", b'{"address": "file:///etc", "pid": 1, "born": "", "host": "x"}', b'{"address": 3}'],
 )
-def test_a_beacon_of_a_server_that_has_gone_or_is_none_is_put_out(place, content):
+def test_the_announcement_of_a_server_that_has_gone_or_is_none_is_withdrawn(place, content):
     folder = place / "live" / "servers"
     folder.mkdir(parents=True)
     (folder / "1.json").write_bytes(content)
@@ -361,12 +361,12 @@ def test_another_way_of_showing_takes_the_browsers_place(monkeypatch):
     watch("mine", open_browser=True).close()
 
 
-def test_the_store_shows_the_newest_and_takes_up_another_by_itself(told):
+def test_the_store_shows_the_newest_and_takes_up_another_by_itself(logged):
     watched = look(TrackedRun())
     assert watched.frame().epoch.index == 29
     version = watched.version
-    tell(told, 30)
-    told._writer.flush()
+    tell(logged, 30)
+    logged._writer.flush()
     assert look(watched).version > version
     assert watched.frame().epoch.index == 30
     watched.look_at(3)
@@ -375,12 +375,12 @@ def test_the_store_shows_the_newest_and_takes_up_another_by_itself(told):
         other._writer.flush()
         assert look(watched).chosen == other.id
         assert watched.frame().epoch.loss == 5.0
-        watched.settings.feed = told.id
-        assert look(watched).chosen == told.id
+        watched.settings.feed = logged.id
+        assert look(watched).chosen == logged.id
         assert [entry.name for entry in watched.entries] == ["another", "mine"]
 
 
-def test_a_feed_that_is_not_there_is_said(told):
+def test_a_run_log_that_is_not_there_is_reported(logged):
     watched = TrackedRun(WatchSettings(feed="20200101-000000-abcdef"))
     assert watched.is_empty
     assert "not there" in watched.message
@@ -389,7 +389,7 @@ def test_a_feed_that_is_not_there_is_said(told):
     assert len(problems) == 1
 
 
-def test_nothing_is_computed_or_changed_by_looking(told):
+def test_nothing_is_computed_or_changed_by_looking(logged):
     watched = look(TrackedRun())
     clock = clock_of(watched)
     assert isinstance(clock, Playback)
@@ -411,7 +411,7 @@ def test_nothing_is_computed_or_changed_by_looking(told):
     assert watched.message
 
 
-def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
+def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(logged):
     app = App(page="watch")
     look(app.run)
     while app.is_behind():
@@ -420,8 +420,8 @@ def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(told):
     assert kinds == ["LossCurve", "GradientBars", "LoggedActivations", "LayerCurves", "UpdateRatios"]
     activations = next(one for one in app.shown.shown if isinstance(one, LoggedActivations))
     assert activations.caption.startswith("1 dead, 1 dim of 4 units")
-    tell(told, 30)
-    told._writer.flush()
+    tell(logged, 30)
+    logged._writer.flush()
     look(app.run)
     while app.is_behind():
         app.draw()
@@ -455,13 +455,13 @@ def test_the_empty_page_says_what_to_type():
     app.workspace.leave()
 
 
-def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
-    tell(told, 3)
-    told._writer.flush()
+def test_a_training_that_is_gone_or_odd_is_said_on_the_page(logged):
+    tell(logged, 3)
+    logged._writer.flush()
     app = App(page="watch")
     assert app.shown._list.said.splitlines()[0] == "Running."
     assert "Epoch 3 was logged twice" in app.shown._list.said
-    told.close("failed: ValueError: <b>no</b>")
+    logged.close("failed: ValueError: <b>no</b>")
     look(app.run)
     app.run._reader.poll()
     app.draw()
@@ -471,7 +471,7 @@ def test_a_training_that_is_gone_or_odd_is_said_on_the_page(told):
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_watched_run_is_kept_and_opened_again_as_it_was(ours, told, tmp_path):
+def test_a_watched_run_is_kept_and_opened_again_as_it_was(ours, logged, tmp_path):
     if ours:
         epochs_of(observe(train(Network([2, 4, 1]), DATASETS["moons"](60))), 20)
     page = PAGES["watch"]

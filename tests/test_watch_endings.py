@@ -48,8 +48,8 @@ def run(code: str, *flags: str, kill: int = 0) -> subprocess.Popen:
     return process
 
 
-def told(key: str) -> dict[int, dict[str, float]]:
-    """What was told of every epoch, put together."""
+def logged(key: str) -> dict[int, dict[str, float]]:
+    """What was logged of every epoch, merged."""
     found: dict[int, dict[str, float]] = {}
     layout, content, at = Layout(), RunLog.found(key).records.read_bytes(), 0
     names = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
@@ -190,7 +190,7 @@ def test_a_lab_that_nobody_holds_has_ended_with_all_its_epochs_at_once():
     for count in (50, 34, 1):
         key = training(count)
         assert RunLog.found(key).status().end == "ended"
-        assert sorted(told(key)) == list(range(count))
+        assert sorted(logged(key)) == list(range(count))
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
@@ -244,7 +244,7 @@ def test_a_forked_process_neither_writes_into_nor_ends_the_run_of_its_parent():
     lab.log(1, loss=0.5)
     assert RunLog.found(lab.id).state() == run_log.LIVE
     lab.close()
-    assert sorted(told(lab.id)) == [0, 1]
+    assert sorted(logged(lab.id)) == [0, 1]
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
@@ -265,11 +265,11 @@ if __name__ == "__main__":
 """)
     subprocess.run([sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, timeout=120)
     (key,) = run_logs()
-    assert sorted(told(key)) == [0, 1]
+    assert sorted(logged(key)) == [0, 1]
     assert RunLog.found(key).status().end == "ended"
 
 
-def test_a_process_of_multiprocessing_that_trains_tells_of_a_run_of_its_own(tmp_path):
+def test_a_process_of_multiprocessing_that_trains_logs_a_run_of_its_own(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("""
 import multiprocessing
@@ -287,35 +287,35 @@ if __name__ == "__main__":
     assert [RunLog.found(key).status().end for key in run_logs()] == ["ended"] * 2
 
 
-def test_after_the_end_nothing_is_told_and_nothing_raised():
+def test_after_the_end_nothing_is_logged_and_nothing_raised():
     lab = watch("over")
     lab.log(0, loss=1.0)
     lab.close()
     lab.close("failed")
     lab.log(1, loss=1.0)
     lab.log_epoch(None)
-    assert sorted(told(lab.id)) == [0]
+    assert sorted(logged(lab.id)) == [0]
     assert RunLog.found(lab.id).status().end == "ended"
 
 
-def test_two_tellings_of_an_epoch_are_put_together_without_a_word():
+def test_two_entries_of_an_epoch_are_merged_without_a_message():
     with watch("two calls") as lab:
         for epoch in range(20):
             lab.log(epoch, loss=1 / (1 + epoch), validation_accuracy=None)
             lab.log(epoch, validation_loss=2 / (1 + epoch))
             lab.log(epoch, gradients=[1.0])
-    found = told(lab.id)
+    found = logged(lab.id)
     assert found == {e: {"loss": 1 / (1 + e), "validation_loss": 2 / (1 + e)} for e in range(20)}
     assert not [one for one in said(lab.id) if "twice" in one]
 
 
-def test_none_is_not_told_and_nan_is():
+def test_none_is_not_logged_and_nan_is():
     with watch("none") as lab:
         lab.log(0, loss=None, accuracy=0.5)
         lab.log(1, loss=float("nan"))
         lab.log(2, 1.0, validation_loss=None, accuracy=None, learning_rate=None)
         lab.log(3)
-    found = told(lab.id)
+    found = logged(lab.id)
     assert found[0] == {"accuracy": 0.5}
     assert np.isnan(found[1]["loss"])
     assert found[2] == {"loss": 1.0}
@@ -352,7 +352,7 @@ SCALARS += [Fraction(1, 4), Number(0.25), "0.25"]
 def test_a_number_is_a_number_whatever_it_comes_as(value):
     with watch("number") as lab:
         lab.log(0, loss=value)
-    assert told(lab.id) == {0: {"loss": 0.25}}
+    assert logged(lab.id) == {0: {"loss": 0.25}}
     assert bool(said(lab.id)) == isinstance(value, str)
 
 
@@ -362,7 +362,7 @@ def test_what_is_no_number_is_said_and_leaves_the_rest(value, caplog):
         lab.log(0, loss=value, accuracy=0.5)
         lab.log(1, loss=1.0, validation_loss=value)
         lab.log(2, loss=1.0)
-    found = told(lab.id)
+    found = logged(lab.id)
     assert found[2] == {"loss": 1.0}
     assert said(lab.id)
     if not isinstance(value, Panicking):
@@ -372,7 +372,7 @@ def test_what_is_no_number_is_said_and_leaves_the_rest(value, caplog):
 def test_numbers_that_are_too_large_are_infinite():
     with watch("large") as lab:
         lab.log(0, loss=10**400, accuracy=Fraction(-(10**400)))
-    assert told(lab.id)[0] == {"loss": np.inf, "accuracy": -np.inf}
+    assert logged(lab.id)[0] == {"loss": np.inf, "accuracy": -np.inf}
 
 
 @pytest.mark.parametrize("epoch", [2**53, 2**63, 2**80, 10**400, float("inf"), "x", object(), -1, 1.5], ids=named)
@@ -382,7 +382,7 @@ def test_an_epoch_that_cannot_be_is_shown_as_the_next_one(epoch):
         lab.log(epoch, loss=2.0)
         lab.log(2**53 - 1, loss=3.0)
         lab.log(None, accuracy=1.0)
-    found = told(lab.id)
+    found = logged(lab.id)
     assert found[5] == {"loss": 2.0}
     assert found[2**53 - 1] == {"loss": 3.0, "accuracy": 1.0}
 
@@ -390,13 +390,13 @@ def test_an_epoch_that_cannot_be_is_shown_as_the_next_one(epoch):
 def test_numbers_without_names_and_unknown_ones_are_said_and_not_raised():
     with watch("unknown", model=3) as lab:
         lab.log(0, 1.0, 0.5, 0.25, perplexity=3)
-    assert told(lab.id) == {0: {"loss": 1.0}}
+    assert logged(lab.id) == {0: {"loss": 1.0}}
     assert "model" in said(lab.id)[0]
     assert "perplexity, 2 numbers without names" in said(lab.id)[1]
 
 
 @pytest.mark.parametrize("raised", [MemoryError(), RecursionError(), Warning("w"), Panic("p"), AssertionError()])
-def test_whatever_goes_wrong_while_arrays_are_measured_the_loss_is_told(monkeypatch, raised):
+def test_whatever_goes_wrong_while_arrays_are_measured_the_loss_is_logged(monkeypatch, raised):
     def fails(*_: object) -> None:
         raise raised
 
@@ -404,22 +404,22 @@ def test_whatever_goes_wrong_while_arrays_are_measured_the_loss_is_told(monkeypa
     with watch("broken") as lab:
         for epoch in range(3):
             lab.log(epoch, loss=1.0, gradients=[1.0])
-    assert sorted(told(lab.id)) == [0, 1, 2]
+    assert sorted(logged(lab.id)) == [0, 1, 2]
 
 
-def test_ctrl_c_while_something_is_told_is_the_programs(monkeypatch):
+def test_ctrl_c_while_something_is_logged_is_the_programs(monkeypatch):
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dashboard.tracking.sampler.Sampler.read", pressed)
     with pytest.raises(KeyboardInterrupt), watch("Ctrl-C") as lab:
         lab.log(0, loss=1.0, gradients=[1.0])
-    assert told(lab.id) == {0: {"loss": 1.0}}
+    assert logged(lab.id) == {0: {"loss": 1.0}}
     assert RunLog.found(lab.id).state() == run_log.STOPPED
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no alarm here")
-def test_a_time_limit_that_strikes_while_something_is_told_is_the_programs():
+def test_a_time_limit_that_strikes_while_something_is_logged_is_the_programs():
     class TooLongError(Exception):
         pass
 
@@ -433,7 +433,7 @@ def test_a_time_limit_that_strikes_while_something_is_told_is_the_programs():
         assert not is_ours(struck.value)
         with pytest.raises(TooLongError), watch("limit") as lab:
             lab.log(0, loss=1.0, gradients=[Striking()])
-        assert told(lab.id) == {0: {"loss": 1.0}}
+        assert logged(lab.id) == {0: {"loss": 1.0}}
     finally:
         signal.signal(signal.SIGALRM, before)
     assert is_ours(TooLongError())
@@ -459,7 +459,7 @@ def test_errors_of_numpy_and_warnings_as_errors_lose_no_epoch():
                     activations=[np.empty((0, 3)), [[1, 2], [3, 4]], np.array([np.inf, -np.inf])],
                     parameters={"layer": {"w": np.ones((2, 2)), "b": np.array([1, None], object)}},
                 )
-    assert sorted(told(lab.id)) == [0, 1, 2, 3]
+    assert sorted(logged(lab.id)) == [0, 1, 2, 3]
 
 
 def test_deep_in_a_recursion_nothing_is_raised_that_was_not_raised_before():
@@ -473,7 +473,7 @@ def test_deep_in_a_recursion_nothing_is_raised_that_was_not_raised_before():
         down(0)
     lab.log(1, loss=0.5)
     lab.close()
-    assert told(lab.id)[1] == {"loss": 0.5}
+    assert logged(lab.id)[1] == {"loss": 0.5}
 
 
 LIMITS = {
@@ -497,7 +497,7 @@ def test_what_is_beyond_a_limit_is_cut_down_and_said_and_can_be_read(name, monke
     with watch("limits") as lab:
         for epoch in range(3):
             lab.log(epoch, loss=1.0, **LIMITS[name])
-    assert sorted(told(lab.id)) == [0, 1, 2]
+    assert sorted(logged(lab.id)) == [0, 1, 2]
     layout, content, at = Layout(), RunLog.found(lab.id).records.read_bytes(), 0
     while at < len(content):
         _, kind, length, _ = HEAD.unpack_from(content, at)
@@ -516,7 +516,7 @@ def test_a_network_of_ours_beyond_the_limits_is_cut_down_and_said():
         if epoch.index == 2:
             break
     (key,) = run_logs()
-    assert sorted(told(key)) == [0, 1, 2]
+    assert sorted(logged(key)) == [0, 1, 2]
     assert any("parameters: there are 1," in one for one in said(key))
 
 
@@ -527,7 +527,7 @@ def test_many_epochs_of_large_tables_fit_their_records(monkeypatch):
     with watch("many") as lab:
         for epoch in range(0, 1024 * 1500, 1024):
             lab.log(epoch, loss=1.0, activations=[row], parameters=np.ones(4096))
-    assert len(told(lab.id)) == 1500
+    assert len(logged(lab.id)) == 1500
 
 
 @pytest.mark.parametrize("length", [10, 200, 1000])
@@ -571,7 +571,7 @@ def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(mon
     lab.close("failed: ValueError: the end")
     monkeypatch.undo()
     os.environ["DESCENT_LAB_HOME"] = str(lab._writer.run_log.folder.parents[1])
-    found = told(lab.id)
+    found = logged(lab.id)
     assert [found[epoch]["loss"] for epoch in range(60)] == [1 / (1 + epoch) for epoch in range(60)]
     words = [one for one in said(lab.id) if "The disk was full from epoch" in one]
     assert len(words) == 1
@@ -579,7 +579,7 @@ def test_a_full_disk_keeps_the_numbers_and_says_from_which_epoch_it_was_full(mon
     assert RunLog.found(lab.id).status().end == "failed: ValueError: the end"
 
 
-def test_threads_that_tell_at_once_lose_nothing():
+def test_threads_that_log_at_once_lose_nothing():
     with watch("threads") as lab:
 
         def tell(start: int) -> None:
@@ -591,7 +591,9 @@ def test_threads_that_tell_at_once_lose_nothing():
             one.start()
         for one in threads:
             one.join()
-    assert {epoch: one["loss"] for epoch, one in told(lab.id).items()} == {epoch: float(epoch) for epoch in range(400)}
+    assert {epoch: one["loss"] for epoch, one in logged(lab.id).items()} == {
+        epoch: float(epoch) for epoch in range(400)
+    }
 
 
 def test_a_clock_that_goes_back_stops_no_sign_of_life(monkeypatch):

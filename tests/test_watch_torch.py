@@ -40,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class LoggedHistory:
-    """All that a feed tells, put together epoch by epoch."""
+    """Everything in a run log, merged epoch by epoch."""
 
     def __init__(self, key: str) -> None:
         self.run_log, self.layout = RunLog.found(key), Layout()
@@ -73,24 +73,24 @@ class LoggedHistory:
         elif kind == run_log.MESSAGE:
             self.said.append(run_log.words(payload))
 
-    def add(self, told: Measured) -> None:
-        for row, index in enumerate(told.epochs.index.tolist()):
-            if told.given[row, 0]:
-                self.loss[index] = float(told.epochs.loss[row])
-            norms, means = told.epochs.gradient_norms[row], told.epochs.mean_activations[row]
+    def add(self, logged: Measured) -> None:
+        for row, index in enumerate(logged.epochs.index.tolist()):
+            if logged.given[row, 0]:
+                self.loss[index] = float(logged.epochs.loss[row])
+            norms, means = logged.epochs.gradient_norms[row], logged.epochs.mean_activations[row]
             for place, norm in enumerate(norms):
-                if told.known_layers[place]:
+                if logged.known_layers[place]:
                     self.gradients.setdefault(index, {})[self.layout.layers[place]] = float(norm)
             ends = np.cumsum(self.layout.widths)[:-1] if len(means) else []
             for (name, _), part, known in zip(
                 self.layout.units if len(means) else (),
                 np.split(means, ends) if len(means) else (),
-                np.split(told.known_units, ends) if len(means) else (),
+                np.split(logged.known_units, ends) if len(means) else (),
                 strict=True,
             ):
                 if known.all():
                     self.means.setdefault(index, {})[name] = part
-            self.batches[index] = np.maximum(told.batches[row], self.batches.get(index, [0, 0])).tolist()
+            self.batches[index] = np.maximum(logged.batches[row], self.batches.get(index, [0, 0])).tolist()
 
 
 def mlp() -> Any:
@@ -353,7 +353,7 @@ TRAININGS: dict[str, Callable[[], Any]] = {
 
 
 def trained(name: str, watched: bool) -> tuple[dict[str, Any], str]:
-    """The weights at the end of a training, and the id of its feed."""
+    """The weights at the end of a training, and the id of its run log."""
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -374,10 +374,10 @@ def test_a_training_that_is_watched_gives_bit_for_bit_the_weights_that_it_gives_
     assert plain.keys() == shown.keys()
     for one in plain:
         assert torch.equal(plain[one], shown[one]), one
-    told = LoggedHistory(key)
-    assert sorted(told.loss) == list(range(EPOCHS))
-    assert np.isfinite(list(told.loss.values())).all()
-    assert len(told.gradients) >= EPOCHS - 1, "gradients of every epoch but perhaps the last"
+    logged = LoggedHistory(key)
+    assert sorted(logged.loss) == list(range(EPOCHS))
+    assert np.isfinite(list(logged.loss.values())).all()
+    assert len(logged.gradients) >= EPOCHS - 1, "gradients of every epoch but perhaps the last"
     assert not [one for one in caplog.records if one.name.startswith("dashboard")]
 
 
@@ -416,13 +416,13 @@ def test_norms_are_pytorchs_own_at_every_epoch(name):
         for epoch in range(EPOCHS):
             training(epoch, lab)
             norms.append(norms_of(training.module))
-    told = LoggedHistory(lab.id)
+    logged = LoggedHistory(lab.id)
     for epoch in range(EPOCHS):
-        assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
-    assert told.batches[1] == [1, 1]
+        assert logged.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
+    assert logged.batches[1] == [1, 1]
 
 
-def test_a_gradient_is_that_of_its_epoch_also_where_it_is_told_before_the_step():
+def test_a_gradient_is_that_of_its_epoch_also_where_it_is_logged_before_the_step():
     module, norms = mlp(), []
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with watch("early", module=module) as lab:
@@ -433,14 +433,14 @@ def test_a_gradient_is_that_of_its_epoch_also_where_it_is_told_before_the_step()
             norms.append(norms_of(module))
             lab.log(epoch, loss)
             optimizer.step()
-    told = LoggedHistory(lab.id)
+    logged = LoggedHistory(lab.id)
     for epoch in range(EPOCHS):
-        assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
-    assert not told.said
+        assert logged.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-9), epoch
+    assert not logged.said
 
 
 @pytest.mark.parametrize("early", [True, False])
-def test_scaled_gradients_are_told_as_the_optimizer_sees_them(early):
+def test_scaled_gradients_are_logged_as_the_optimizer_sees_them(early):
     module, x, norms = mlp(), data(8, 4), []
     optimizer, scaler = torch.optim.SGD(module.parameters(), lr=0.01), torch.amp.GradScaler("cpu", init_scale=65536.0)
     with watch("amp", module=module) as lab:
@@ -455,9 +455,9 @@ def test_scaled_gradients_are_told_as_the_optimizer_sees_them(early):
             norms.append(norms_of(module))
             if not early:
                 lab.log(epoch, loss)
-    told = LoggedHistory(lab.id)
+    logged = LoggedHistory(lab.id)
     for epoch in range(4):
-        assert told.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-6), epoch
+        assert logged.gradients[epoch] == pytest.approx(norms[epoch], rel=1e-6), epoch
 
 
 def test_a_step_that_a_scaler_leaves_out_has_no_gradient():
@@ -485,8 +485,8 @@ def test_what_has_no_gradient_is_not_known_and_not_nought():
             loss.backward()
             optimizer.step()
             lab.log(epoch, loss)
-    told = LoggedHistory(lab.id)
-    assert {name for one in told.gradients.values() for name in one} == {"2"}
+    logged = LoggedHistory(lab.id)
+    assert {name for one in logged.gradients.values() for name in one} == {"2"}
 
 
 def test_units_lie_along_their_own_axis():
@@ -523,12 +523,12 @@ def test_a_convolution_of_one_example_has_channels_and_no_places_for_units():
             module(x).sum().backward()
             lab.log(epoch, 1.0)
             seen = module[1](module[0](x)).detach().double().mean(1).numpy()
-    told = LoggedHistory(lab.id)
-    assert {len(one["1"]) for one in told.means.values()} == {5}
-    assert told.means[2]["1"] == pytest.approx(seen, rel=1e-6)
+    logged = LoggedHistory(lab.id)
+    assert {len(one["1"]) for one in logged.means.values()} == {5}
+    assert logged.means[2]["1"] == pytest.approx(seen, rel=1e-6)
 
 
-def test_one_relu_for_two_widths_is_told_call_by_call():
+def test_one_relu_for_two_widths_is_logged_call_by_call():
     torch.manual_seed(0)
     module = SharedRun()
     with watch("shared", module=module) as lab:
@@ -556,13 +556,13 @@ def test_layers_are_measured_or_left_out_with_the_reason():
         with watch(name, module=module) as lab:
             (module(x) ** 2).mean().backward()
             lab.log(0, 1.0)
-        told = LoggedHistory(lab.id)
-        assert set(told.gradients[0]) == layers, name
-        assert out <= set(told.left_out), name
-        assert all(told.left_out.values())
+        logged = LoggedHistory(lab.id)
+        assert set(logged.gradients[0]) == layers, name
+        assert out <= set(logged.left_out), name
+        assert all(logged.left_out.values())
 
 
-def test_what_is_compiled_is_told_as_left_out_and_compiled_once():
+def test_what_is_compiled_is_reported_as_left_out_and_compiled_once():
     import torch._dynamo
 
     torch.compiler.reset()
@@ -572,9 +572,9 @@ def test_what_is_compiled_is_told_as_left_out_and_compiled_once():
         for epoch in range(4):
             training(epoch, lab)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
-    told = LoggedHistory(lab.id)
-    assert {"activations of relu", "activations of sig"} <= set(told.left_out)
-    assert len(told.gradients) == 4
+    logged = LoggedHistory(lab.id)
+    assert {"activations of relu", "activations of sig"} <= set(logged.left_out)
+    assert len(logged.gradients) == 4
 
 
 def test_arguments_that_cannot_be_measured_leave_the_rest():
@@ -596,11 +596,13 @@ def test_arguments_that_cannot_be_measured_leave_the_rest():
             },
             parameters=[torch.ones(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.float8_e4m3fn)],
         )
-    told = LoggedHistory(lab.id)
-    assert told.loss == {0: 2.0}
-    assert told.gradients[0] == pytest.approx({"bf16": 2.0, "sparse": expected[1], "line": expected[0], "complex": 5.0})
-    assert "meta" in told.left_out
-    assert "frozen" not in told.left_out
+    logged = LoggedHistory(lab.id)
+    assert logged.loss == {0: 2.0}
+    assert logged.gradients[0] == pytest.approx(
+        {"bf16": 2.0, "sparse": expected[1], "line": expected[0], "complex": 5.0}
+    )
+    assert "meta" in logged.left_out
+    assert "frozen" not in logged.left_out
 
 
 def test_a_saved_module_that_holds_its_lab_needs_nothing_of_ours(tmp_path):
@@ -617,7 +619,7 @@ def test_a_saved_module_that_holds_its_lab_needs_nothing_of_ours(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_raised_where_it_is_heard_is_not_raised_in_the_training(monkeypatch):
+def test_what_is_raised_in_a_hook_is_not_raised_in_the_training(monkeypatch):
     training = TRAININGS["a network"]()
     for name in ("received", "steps", "stepped"):
         monkeypatch.setattr(f"dashboard.tracking.torch_adapter.Probe.{name}", lambda *_: 1 / 0)
@@ -627,13 +629,13 @@ def test_what_is_raised_where_it_is_heard_is_not_raised_in_the_training(monkeypa
     assert sorted(LoggedHistory(lab.id).loss) == [0, 1, 2]
 
 
-def test_another_model_in_training_meanwhile_is_not_heard():
+def test_another_model_in_training_meanwhile_is_not_measured():
     one, other = TRAININGS["a network"](), TRAININGS["convolutions with dropout"]()
     with watch("one", module=one.module) as lab:
         for epoch in range(3):
             other(epoch, None)
             one(epoch, lab)
-    told = LoggedHistory(lab.id)
-    assert set(told.gradients[2]) == {"0", "2"}
-    assert {len(each) for means in told.means.values() for each in means.values()} == {8}
+    logged = LoggedHistory(lab.id)
+    assert set(logged.gradients[2]) == {"0", "2"}
+    assert {len(each) for means in logged.means.values() for each in means.values()} == {8}
     assert len(list(run_logs())) == 1

@@ -126,7 +126,7 @@ class Server:
         return self._log.read_text() if self._log.exists() else ""
 
     def complaints(self, since: int = 0) -> list[str]:
-        """The lines of the log after its first `since` letters that tell of an error."""
+        """The lines of the log after its first `since` letters that report an error."""
         return [line for line in self.log()[since:].splitlines() if re.search(r"Traceback|ERROR|Error", line)]
 
     def _answers(self) -> bool:
@@ -136,7 +136,7 @@ class Server:
 
 @dataclass
 class Visit:
-    """A page as a visitor has it: what it shows, what can be done, and what it complained about."""
+    """A page as a user has it: what it shows, what can be done, and which errors it reported."""
 
     window: Any
     troubles: list[str] = field(default_factory=list)
@@ -227,12 +227,12 @@ class Visit:
         self.button(name).dispatch_event("click")
 
     def alerts(self) -> list[str]:
-        """What the page tells at present, beside that the server is slow."""
+        """The messages on the page, except that the server is slow."""
         told = self.window.get_by_role("alert").all_inner_texts()
         return [text for text in told if not text.startswith("The server has not answered")]
 
     def alert(self) -> str:
-        """What the page tells, once it tells something."""
+        """The message on the page, once there is one."""
         self.until(lambda: any(text.strip() for text in self.alerts()), lambda: f"an alert: {self.where()}")
         return "\n".join(self.alerts())
 

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.ui
 
 
 @pytest.mark.parametrize("speed", ["20", "0"])
-def test_a_divergence_is_told_and_the_page_goes_on_working(visit, speed):
+def test_a_divergence_is_reported_and_the_page_goes_on_working(visit, speed):
     page = visit(f"?dataset=sine&loss=mse&learning_rate=10&speed={speed}")
     page.press("Play")
     said = page.alert()

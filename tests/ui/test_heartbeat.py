@@ -76,7 +76,7 @@ def signalled(server, number):
     return when
 
 
-def is_told_in_time(page, since, capsys):
+def is_reported_in_time(page, since, capsys):
     """Wait until the page says it, and note down how long it took."""
     told, late = page.window.evaluate(f"""() => Promise.race([told, new Promise((_, reject) =>
         setTimeout(() => reject(new Error("nothing is told at all")), {PATIENCE}))])""")
@@ -108,9 +108,9 @@ def play(page):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
-def test_a_server_that_is_gone_is_told_and_its_return_trains_the_run_again(own, page, number, capsys):
+def test_a_server_that_is_gone_is_reported_and_its_return_trains_the_run_again(own, page, number, capsys):
     play(page)
-    assert is_told_in_time(page, signalled(own, number), capsys)
+    assert is_reported_in_time(page, signalled(own, number), capsys)
     page.until(lambda: "The server is gone" in banner(page), lambda: f"the server to be gone: {banner(page)}")
     assert not can_be_used(page, "Pause")
     assert not page.window.get_by_text("frames/s").first.is_visible()
@@ -128,11 +128,11 @@ def test_a_server_that_is_gone_is_told_and_its_return_trains_the_run_again(own, 
     assert said.count() == 0
 
 
-def test_a_server_that_is_frozen_is_told_and_nothing_is_lost_when_it_goes_on(own, page, capsys):
+def test_a_server_that_is_frozen_is_reported_and_nothing_is_lost_when_it_goes_on(own, page, capsys):
     page.press("Step")
     page.reach(1)
     page.ask(NOTICE.strip())
-    assert is_told_in_time(page, signalled(own, signal.SIGSTOP), capsys)
+    assert is_reported_in_time(page, signalled(own, signal.SIGSTOP), capsys)
     assert "has not answered" in banner(page)
     page.press("Step")
     page.window.wait_for_timeout(1500)
@@ -142,7 +142,7 @@ def test_a_server_that_is_frozen_is_told_and_nothing_is_lost_when_it_goes_on(own
     assert page.window.get_by_text("frames/s").first.is_visible()
 
 
-def test_a_device_that_is_offline_is_told_and_comes_back(own, page):
+def test_a_device_that_is_offline_is_reported_and_comes_back(own, page):
     page.window.context.set_offline(True)
     page.until(lambda: "cannot be reached" in banner(page), lambda: f"a banner: {banner(page)!r}")
     assert "offline" in banner(page)
@@ -165,7 +165,7 @@ def test_a_server_that_works_hard_is_not_called_gone(own, page):
     )
 
 
-def test_a_socket_that_was_cut_is_told_as_what_it_was(own, page):
+def test_a_socket_that_was_cut_is_reported_as_what_it_was(own, page):
     """As after a laptop has slept: the server is the same, and has forgotten the session."""
     page.press("Step")
     page.reach(1)

@@ -53,7 +53,7 @@ def go(page, link: dict[str, str]) -> None:
 
 
 def hears(page, text: str) -> str:
-    """Wait until the page tells something; all that it tells then."""
+    """Wait until there is a message on the page; all messages then."""
     page.until(lambda: text in "\n".join(page.alerts()), lambda: f"{text} to be told, not {page.alerts()}", LONG / 1000)
     return "\n".join(page.alerts())
 
@@ -63,8 +63,8 @@ def shows(page, text: str) -> None:
     page.window.get_by_text(text).locator("visible=true").first.wait_for(timeout=LONG)
 
 
-def test_what_a_link_says_is_told_as_text(visit):
-    """One page of nearly all that a link can say, each with a payload of its own; a whole one is told of the page."""
+def test_what_a_link_says_is_shown_as_text(visit):
+    """One page of nearly all that a link can say, each with a payload of its own; a whole one is shown by the page."""
     payloads = dict(zip(NAMES, PAYLOADS * 2, strict=False))
     page = visit("?" + urlencode(payloads), wait=False)
     told = hears(page, f"page={payloads['page']} does not exist")
@@ -187,7 +187,7 @@ def test_an_exported_page_shows_hostile_words_and_runs_none(windows, server, tmp
     page.window.close()
 
 
-def test_what_is_noted_and_what_a_training_tells_is_text(visit, server, monkeypatch):
+def test_what_is_noted_and_what_a_training_logs_is_text(visit, server, monkeypatch):
     monkeypatch.setenv("DESCENT_LAB_HOME", str(server.home))
     monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
     journal = Journal(server.home)

@@ -21,7 +21,7 @@ RUN = "it *dies* [at once] <b>"
 
 
 class Desk:
-    """The journal as a visitor has it."""
+    """The journal as a user has it."""
 
     def __init__(self, visit: Visit) -> None:
         self.visit, self.window = visit, visit.window

@@ -90,7 +90,7 @@ class Jupyter:
 
 
 class Notebook(Visit):
-    """A notebook as a visitor has it."""
+    """A notebook as a user has it."""
 
     def run(self, cell: int, wait: bool = True) -> str:
         """Run a cell, and what it says when it is done."""

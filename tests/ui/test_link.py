@@ -89,7 +89,7 @@ def test_a_bad_link_is_followed_where_it_can_be_and_says_what_was_wrong(visit):
         ("?dataset=sine&loss=hinge", "mse"),
     ],
 )
-def test_what_cannot_be_is_told_with_what_could(visit, query, told):
+def test_what_cannot_be_is_reported_with_what_could(visit, query, told):
     page = visit(query)
     assert told in page.alert()
     page.press("Step")

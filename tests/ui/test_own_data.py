@@ -56,7 +56,7 @@ def count(page, points):
     page.until(lambda: page.ask(COUNT) == points, lambda: f"{points} points instead of {page.ask(COUNT)}")
 
 
-def test_a_file_with_bad_rows_is_read_told_used_and_found_again_by_the_link(visit, tmp_path):
+def test_a_file_with_bad_rows_is_read_reported_used_and_found_again_by_the_link(visit, tmp_path):
     page = visit("?page=playground&learning_rate=0.3")
     page.press("Your own data")
     bring(page, tmp_path, "broken.csv", b"\x89PNG\r\n\x1a\n\0\0")

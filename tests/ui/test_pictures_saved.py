@@ -24,7 +24,7 @@ STANDS = """lab.column("loss", "Scatter", "epoch").concat(
 """Where the tips of all losses are, and the places on all landscapes."""
 
 TALL = {"viewport": {"width": 1400, "height": 2700}}
-"""All cards are in view, guests included."""
+"""All cards are in view, compared runs included."""
 
 
 def card(page: Visit, title: str) -> Any:
@@ -81,7 +81,7 @@ def test_a_picture_is_saved_as_what_the_page_shows_in_three_kinds_of_files(page:
         assert len(drawn) == 4
 
 
-def test_kept_runs_stand_beside_every_picture_at_the_pages_epoch(visit: Any, server: Server, tmp_path: Path):
+def test_compared_runs_stand_beside_every_picture_at_the_pages_epoch(visit: Any, server: Server, tmp_path: Path):
     archive = RunArchive(server.home)
     for name, choices in KEPT.items():
         run = Run(Settings(**choices))

@@ -42,7 +42,7 @@ def nameless(page) -> list[dict]:
     ]
 
 
-def test_a_picture_is_told_by_its_title_and_its_caption_of_now(visit):
+def test_a_picture_is_described_by_its_title_and_its_present_caption(visit):
     page = visit("?page=home", pictures=3)
     page.until(lambda: len(pictures(page)) == 3, lambda: f"three pictures with a text: {pictures(page)}")
     loss = next(name for name in pictures(page) if name.startswith("Loss"))

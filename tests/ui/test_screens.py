@@ -46,7 +46,7 @@ def off_screen(locator):
 
 
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
-def test_the_visitors_scheme_is_followed_and_can_be_changed_for_good(visit, scheme, dark):
+def test_the_users_color_scheme_is_followed_and_can_be_changed_for_good(visit, scheme, dark):
     page = visit(color_scheme=scheme)
     page.until(lambda: (page.ask(BRIGHTNESS) < 0.3) == dark, f"a page that is {scheme}")
     page.press("Toggle theme")

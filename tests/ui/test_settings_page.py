@@ -118,7 +118,7 @@ def test_a_refused_number_of_examples_is_taken_back_on_the_slider_too(visit):
     page.until(lambda: page.slider("Examples").input_value() == shown, "the slider to go back to where it was")
 
 
-def test_a_refusal_is_told_again_after_its_alert_was_closed(page):
+def test_a_refusal_is_shown_again_after_its_alert_was_closed(page):
     page.slider("Batch size").press("End")
     assert "batch of 512" in page.alert()
     page.press("Close$")
@@ -128,7 +128,7 @@ def test_a_refusal_is_told_again_after_its_alert_was_closed(page):
     assert "batch of 512" in page.alert()
 
 
-def test_a_refused_wish_does_not_hide_that_the_run_diverged(visit):
+def test_a_refused_request_does_not_hide_that_the_run_diverged(visit):
     page = visit("?dataset=sine&learning_rate=10&n=100")
     page.slider("Batch size").press("End")
     assert "batch of 512" in page.alert()

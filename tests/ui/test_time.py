@@ -71,7 +71,7 @@ def test_keys_do_what_the_buttons_do(page):
 
 
 @pytest.mark.parametrize("typed", [[" ", "ArrowRight", "r"], ["R"]])
-def test_keys_are_not_heard_while_typing(page, typed):
+def test_keys_do_nothing_while_typing(page, typed):
     page.key("ArrowRight")
     page.reach(1)
     page.key("ArrowRight")

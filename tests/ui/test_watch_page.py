@@ -89,7 +89,7 @@ with watch("a sparse loop") as lab:
 """
 
 
-def test_of_a_sparse_training_what_was_told_is_shown_and_nothing_else(visit: Callable[..., Visit], server: Server):
+def test_of_a_sparse_training_what_was_logged_is_shown_and_nothing_else(visit: Callable[..., Visit], server: Server):
     told = {"DESCENT_LAB_HOME": str(server.home), "DESCENT_LAB_BROWSER": "0"}
     subprocess.run([sys.executable, "-c", SPARSE], cwd=ROOT, check=True, env={**os.environ, **told}, timeout=120)
     page = visit("?page=watch", pictures=0)

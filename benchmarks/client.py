@@ -35,7 +35,7 @@ class Arrival:
     parts: int
 
 
-class Visitor:
+class Client:
     """One session: `open` it, `press` keys, `set` controls, `answer` waits for what comes of it."""
 
     def __init__(self, address: str, query: str = "?page=playground") -> None:
@@ -44,7 +44,7 @@ class Visitor:
         self._awaited: tuple[Matches, asyncio.Future] | None = None
         self._sent = 0
 
-    async def open(self) -> "Visitor":
+    async def open(self) -> "Client":
         """Fetch the page, connect, and take the document as a browser would."""
         began = time.perf_counter()
         page = await AsyncHTTPClient().fetch(f"http://{self._address}/dashboard{self._query}", request_timeout=120)
