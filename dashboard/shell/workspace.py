@@ -111,7 +111,7 @@ class Workspace:
         """Keep the run as it is now.
 
         Raises:
-            ShelfError: If that is not possible.
+            ArchiveError: If that is not possible.
         """
         kept = self.archive.keep(self.shown.recording(name))
         self._kept, self.link_is_old = (kept.id, self._moment), True
