@@ -76,8 +76,12 @@ def test_the_engine_imports_numpy_and_the_standard_library_only(module):
         assert roots(module) <= {"numpy", "engine"}
 
 
-def test_imports_keep_the_contracts_of_pyproject(capsys):
-    """A folder is a layer, nothing is in a circle, and what needs no screen imports none."""
+def test_imports_keep_the_contracts_of_pyproject(capsys, monkeypatch):
+    """A folder is a layer, nothing is in a circle, and what needs no screen imports none.
+
+    import-linter sets up logging for a program of its own, which would silence the loggers that other tests read.
+    """
+    monkeypatch.setattr("logging.config.dictConfig", lambda _: None)
     assert lint_imports(str(ROOT / "pyproject.toml"), no_cache=True) == EXIT_STATUS_SUCCESS, capsys.readouterr().out
 
 
