@@ -129,9 +129,9 @@ def done() -> asyncio.Future:
     return future
 
 
-def test_what_panel_writes_to_a_visitor_who_has_just_left_is_no_traceback():
+def test_what_panel_writes_to_a_page_that_was_just_closed_is_no_traceback():
     patches.install()
-    written, complaints = asyncio.run(writing_to_one_who_has_left(told()))
+    written, complaints = asyncio.run(writing_to_one_who_has_left(page_message()))
     assert [type(failure) for failure in written] == 3 * [WebSocketClosedError]
     assert complaints == []
 
