@@ -25,7 +25,7 @@ from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import ComparedRun, Store
+from dashboard.state.store import ComparedRun, Shown
 
 NAME = "<b>wide</b> & slow"
 
@@ -45,7 +45,7 @@ def run_of(
     return run
 
 
-def compared(store: Store | None = None, name: str = NAME, color: str = "#8d62c9") -> ComparedRun:
+def compared(store: Shown | None = None, name: str = NAME, color: str = "#8d62c9") -> ComparedRun:
     return ComparedRun(f"id of {name}", name, color, store or run_of(hidden=[5], learning_rate=0.03))
 
 

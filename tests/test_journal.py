@@ -406,6 +406,7 @@ def test_the_page_follows_its_folder_and_its_link_names_the_entry_alone(tmp_path
     assert "There is no entry" in page._words.object
     key = Journal(tmp_path).begin(PIN)
     page._next_look = 0.0
+    page.poll()
     assert page.behind(run.version)
     page.draw(run.frame(), run.version)
     assert page.query() == {"page": "journal", "entry": key}

@@ -113,7 +113,7 @@ def look(watched: TrackedRun) -> TrackedRun:
     watched._listing._looked = -1
     if watched._reader:
         watched._reader._looked = -1
-    assert watched.version
+    watched.poll()
     return watched
 
 

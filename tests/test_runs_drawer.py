@@ -8,7 +8,7 @@ from dashboard import Run, Settings
 from dashboard.shell.runs_drawer import EMPTY, MAX_COMPARED, PLACES, RunsDrawer
 from dashboard.state.race import Race
 from dashboard.state.race_settings import RaceSettings
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
@@ -18,7 +18,7 @@ from engine.recording import Recording
 class Laboratory:
     """What the app is to the panel."""
 
-    def __init__(self, folder: Path, store: Store | None = None) -> None:
+    def __init__(self, folder: Path, store: Shown | None = None) -> None:
         self.archive = RunArchive(folder)
         self.run = store or Run(Settings(n=20, hidden=[2]))
         self.opened: list[str] = []
@@ -26,7 +26,7 @@ class Laboratory:
     def keep(self, name: str = "") -> ArchivedRun:
         return self.archive.keep(self.run.recording(name, page="playground"))
 
-    def reopened(self, recording: Recording) -> Store:
+    def reopened(self, recording: Recording) -> Shown:
         return (Race if recording.notes["kind"] == "race" else Run).reopened(recording)
 
     def reopen(self, recording: Recording, key: str = "") -> None:

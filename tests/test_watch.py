@@ -22,6 +22,7 @@ from dashboard.pages.watch import Watch
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
 from dashboard.state.playback import Playback, clock_of
+from dashboard.state.store import Trainable
 from dashboard.tracking import discovery, logger, run_log, sampler
 from dashboard.tracking.log_reader import LogReader
 from dashboard.tracking.logger import Logger, observe, watch
@@ -73,7 +74,7 @@ def look(watched: TrackedRun) -> TrackedRun:
     watched._listing._looked = -1
     if watched._reader:
         watched._reader._looked = -1
-    assert watched.version
+    watched.poll()
     return watched
 
 
@@ -332,7 +333,7 @@ def test_a_laboratory_that_is_served_is_found_and_opened_unless_somebody_looks(m
     while not opened and time.monotonic() < deadline:
         time.sleep(0.01)
     assert opened == ["http://localhost:1234/dashboard?page=watch"]
-    Watch(TrackedRun()).behind(0)
+    Watch(TrackedRun()).poll()
     watch("again", open_browser=True).close()
     time.sleep(0.1)
     assert len(opened) == 1
@@ -396,7 +397,7 @@ def test_nothing_is_computed_or_changed_by_looking(logged):
     assert clock.playing
     clock.play()
     assert SCHEDULER.tasks == 0
-    assert watched.advance(5) == 0
+    assert not isinstance(watched, Trainable)
     clock.back()
     assert (clock.playing, watched.frame().epoch.index) == (False, 28)
     clock.step()
@@ -407,8 +408,6 @@ def test_nothing_is_computed_or_changed_by_looking(logged):
     assert watched.looked_at is None
     clock.go_to(7)
     assert watched.frame().epoch.index == 7
-    watched.reset()
-    assert watched.message
 
 
 def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(logged):

@@ -15,7 +15,7 @@ from dashboard.export.animation import Animation
 from dashboard.instruments.equal_aspect import EqualAspect
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.page import Page
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets.plain_text import html
 
 
@@ -27,7 +27,7 @@ class PageSnapshot:
         modules: The scripts of the components.
     """
 
-    def __init__(self, page: Page, store: Store) -> None:
+    def __init__(self, page: Page, store: Shown) -> None:
         self.page, self._store = page, store
         self.cards: list[dict[str, Any]] = []
         self.modules: list[str] = []

@@ -26,7 +26,7 @@ from dashboard.export.page_snapshot import PageSnapshot
 from dashboard.pages.page import Page
 from dashboard.state.choices import Choices
 from dashboard.state.settings import COMMON, FAMILIES, OPTIONS, Settings
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.state.study import Result
 from engine.recording import Recording, save
 
@@ -287,7 +287,7 @@ def packed(recording: Recording) -> bytes:
         return path.read_bytes()
 
 
-def _evenly(store: Store, frames: int) -> list[int]:
+def _evenly(store: Shown, frames: int) -> list[int]:
     """At most so many recorded epochs, as evenly spaced as possible, including the first and the last."""
     first, last = store.history[0].index, store.history[-1].index
     found = set()

@@ -10,7 +10,7 @@ from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.study_picture import in_digits
 from dashboard.state.run import Frame
 from dashboard.state.settings import MOST_LAYERS
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.state.view import View
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import dot, phrase
@@ -146,12 +146,12 @@ class ActivationCurve(OfHiddenLayers, Instrument):
         return {"z": mine, "f": _quiet(ACTIVATIONS[self._name].function, mine)}
 
 
-def layer_of(run: Store, frame: Frame) -> int:
+def layer_of(run: Shown, frame: Frame) -> int:
     """The picked hidden layer, counted from 0."""
     return min(getattr(run.view, "layer", 1), len(frame.setup.network.widths)) - 1
 
 
-def pick_layer(run: Store, layer: int) -> None:
+def pick_layer(run: Shown, layer: int) -> None:
     """Make all pictures show a hidden layer, counted from 0."""
     if isinstance(run.view, LayerView) and 0 <= layer < MOST_LAYERS:
         run.view.layer = layer + 1

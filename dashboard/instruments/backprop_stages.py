@@ -11,7 +11,7 @@ from dashboard.instruments.gradient_audit import Examined
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.stage_arithmetic import proper, spelled, table
 from dashboard.state.run import Frame
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets import style
 from dashboard.widgets.array_table import ArrayTable
 from dashboard.widgets.plain_text import APART, bold, phrase
@@ -66,7 +66,7 @@ class BackpropStages(Examined, Instrument):
     )
     height = 330
 
-    def __init__(self, run: Store, **params: Any) -> None:
+    def __init__(self, run: Shown, **params: Any) -> None:
         self._sheet = ArrayTable(self._hear, css_classes=["sheet"], margin=(0, 0, 0, 12), sizing_mode="stretch_width")
         super().__init__(run, **params)
 

@@ -17,7 +17,7 @@ from dashboard.instruments.instrument import Columns, Instrument, lines_as_colum
 from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Frame
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.storage.tables import MAX_CLASSES
 from dashboard.widgets import style
 from dashboard.widgets.pen_toolbar import PenToolbar
@@ -75,7 +75,7 @@ class DecisionMap(Instrument):
     def suits(cls, frame: Frame) -> bool:
         return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2 and frame.knows("parameters")
 
-    def __init__(self, run: Store, **params: Any) -> None:
+    def __init__(self, run: Shown, **params: Any) -> None:
         super().__init__(run, **params)
         self._layout = pn.Column(self.pane, margin=0, sizing_mode="stretch_width")
         self._stroke: list[tuple[float, float]] = []

@@ -12,7 +12,7 @@ import param
 from dashboard.instruments.instrument import Columns
 from dashboard.instruments.study_picture import StudyView
 from dashboard.state.run import Frame
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from engine.backpropagation import BUGS, Backpropagation
 from engine.datasets import Dataset
 from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
@@ -88,7 +88,7 @@ class Subject:
     bug: str | None
 
     @classmethod
-    def of(cls, run: Store, frame: Frame) -> Self:
+    def of(cls, run: Shown, frame: Frame) -> Self:
         """What the user has chosen to examine, as it is in a frame."""
         bug = getattr(run.view, "bug", "none")
         bug = None if bug == "none" else bug
@@ -170,7 +170,7 @@ class GradientAudit:
     another run, subject or bug, they come one by one.
     """
 
-    _all: WeakKeyDictionary[Store, Self] = WeakKeyDictionary()
+    _all: WeakKeyDictionary[Shown, Self] = WeakKeyDictionary()
 
     def __init__(self) -> None:
         self._question: tuple[object, ...] = ()
@@ -179,18 +179,18 @@ class GradientAudit:
         self._alone_at: Hashable = None
 
     @classmethod
-    def of(cls, run: Store) -> Self:
+    def of(cls, run: Shown) -> Self:
         """The audit of a run."""
         if run not in cls._all:
             cls._all[run] = cls()
         return cls._all[run]
 
-    def findings(self, run: Store, frame: Frame) -> Findings | None:
+    def findings(self, run: Shown, frame: Frame) -> Findings | None:
         """The newest findings for a frame; None where there are none yet."""
         self._ask(run, frame)
         return self._found
 
-    def check(self, run: Store, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
+    def check(self, run: Shown, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
         """The check at an epsilon, and its epoch: the frame's if it is known or quick to make, else the newest one."""
         found, moment = self.findings(run, frame), _moment(run, frame)
         known = found is not None and epsilon in found.checks
@@ -200,14 +200,14 @@ class GradientAudit:
             return self._alone
         return (found.checks[epsilon], found.epoch) if known else None
 
-    def work(self, run: Store, frame: Frame) -> Iterator[object] | None:
+    def work(self, run: Shown, frame: Frame) -> Iterator[object] | None:
         """Compute what is not known yet at any epsilon, in pieces."""
         found = self.findings(run, frame)
         if found and found.complete and found.moment == _moment(run, frame):
             return None
         return self._pieces(run, Subject.of(run, frame), Findings(_moment(run, frame), frame.epoch.index))
 
-    def work_at(self, run: Store, frame: Frame, epsilon: float) -> Iterator[object] | None:
+    def work_at(self, run: Shown, frame: Frame, epsilon: float) -> Iterator[object] | None:
         """Compute what is not known yet at one epsilon, in one long piece."""
         found, moment = self.findings(run, frame), _moment(run, frame)
         known = found and found.moment == moment and epsilon in found.checks
@@ -215,19 +215,19 @@ class GradientAudit:
             return None
         return self._piece(run, Subject.of(run, frame), moment, epsilon, frame.epoch.index)
 
-    def _ask(self, run: Store, frame: Frame) -> None:
+    def _ask(self, run: Shown, frame: Frame) -> None:
         question = frame.setup, getattr(run.view, "subject", OWN), getattr(run.view, "bug", "none")
         if self._question != question:
             self._question, self._found, self._alone, self._alone_at = question, None, None, None
 
-    def _piece(self, run: Store, subject: Subject, moment: Hashable, epsilon: float, epoch: int) -> Iterator[object]:
+    def _piece(self, run: Shown, subject: Subject, moment: Hashable, epsilon: float, epoch: int) -> Iterator[object]:
         question, made = self._question, (subject.check(epsilon), epoch)
         if question == self._question:
             self._alone, self._alone_at = made, (moment, epsilon)
             run.touch()
         yield
 
-    def _pieces(self, run: Store, subject: Subject, found: Findings) -> Iterator[object]:
+    def _pieces(self, run: Shown, subject: Subject, found: Findings) -> Iterator[object]:
         question = self._question
         for place, epsilon in enumerate(_coarse_to_fine()):
             found.checks = {**found.checks, epsilon: subject.check(epsilon)}
@@ -302,7 +302,7 @@ def _same(columns: Columns, others: Columns) -> bool:
     return columns.keys() == others.keys() and all(np.array_equal(columns[name], others[name]) for name in columns)
 
 
-def _moment(run: Store, frame: Frame) -> Hashable:
+def _moment(run: Shown, frame: Frame) -> Hashable:
     own = getattr(run.view, "subject", OWN) == OWN
     return (frame.epoch.index, frame.l1, frame.l2) if own else None
 

@@ -19,7 +19,7 @@ from holoviews.plotting.bokeh.element import ElementPlot
 from dashboard.instruments import standalone
 from dashboard.instruments.numerals import have_read
 from dashboard.state.run import Frame as RunFrame
-from dashboard.state.store import ComparedRun, Frame, Store
+from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, as_written, phrase
 from engine.recording import first_in_stride
@@ -69,7 +69,7 @@ class Instrument(pn.viewable.Viewer):
 
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
-    def __init__(self, run: Store, **params: Any) -> None:
+    def __init__(self, run: Shown, **params: Any) -> None:
         super().__init__(**params)
         self.run = run
         self.pane = standalone.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
@@ -129,7 +129,7 @@ class Instrument(pn.viewable.Viewer):
         return self._drawn
 
     @classmethod
-    def why_not(cls, compared: ComparedRun, run: Store) -> str:
+    def why_not(cls, compared: ComparedRun, run: Shown) -> str:
         """Why a compared run cannot be shown in such a picture, as the end of a sentence; empty where it can."""
         frame = compared.store.frame()
         if type(frame) is not type(run.frame()):

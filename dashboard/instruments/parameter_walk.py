@@ -12,7 +12,7 @@ from dashboard.instruments.gradient_audit import Examined, Subject, passed
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, powers
 from dashboard.state.run import Frame
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, bold, dot, element, phrase, sheet, write
 from engine.gradient_check import Walk
@@ -52,7 +52,7 @@ class ParameterWalk(Examined, Instrument):
 
     rest = param.Boolean(default=False, label="Zoom", doc="Take the tangent away and enlarge what is left of the loss.")
 
-    def __init__(self, run: Store, **params: object) -> None:
+    def __init__(self, run: Shown, **params: object) -> None:
         self._table = sheet(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
         super().__init__(run, **params)
 

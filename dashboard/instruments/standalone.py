@@ -10,7 +10,7 @@ from panel.io.notebook import Comm
 from dashboard.server.host import host
 from dashboard.server.live_component import LivePane
 from dashboard.state.job import ThreadTask
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets.plain_text import HTML, element
 
 HEADING = """
@@ -35,6 +35,7 @@ class Standalone:
 
     def catch_up(self) -> None:
         """Draw what is new in the run."""
+        self._instrument.run.poll()
         instrument, version = self._instrument, self._instrument.run.version
         if version != self._version:
             self._version, frame = version, instrument.run.frame()
@@ -55,7 +56,7 @@ class Standalone:
     def mark(self) -> object:
         return self._instrument.run.version, self._instrument.caption
 
-    def settle(self) -> tuple[Store, list[Any], str]:
+    def settle(self) -> tuple[Shown, list[Any], str]:
         """Wait a moment for what takes long to compute; returns the store and its picture."""
         self.catch_up()
         until = time.perf_counter() + IMAGE_TIMEOUT_S

@@ -74,7 +74,8 @@ class StudyPicture:
         """Make the picked run the run of the page, from its start."""
         if self.picked:
             self.run.settings.restore(self.run.study.settings_of(self.run.settings, *self.picked))
-            self.run.reset()
+            if not self.run.is_read_only:
+                self.run.reset()
 
     def draw(self, frame: Frame) -> None:
         """Draw the picture and its legend at a frame."""

@@ -30,7 +30,7 @@ from dashboard.jupyter_ui import page_assets, still_page
 from dashboard.server import patches
 from dashboard.server.host import Live
 from dashboard.server.inbound import drop_echoes
-from dashboard.state.store import Store
+from dashboard.state.store import Shown, Trainable
 from dashboard.widgets.plain_text import phrase
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Kernel:
             finally:
                 self.lock.release()
 
-    def interrupted(self, store: Store) -> Callable[..., int]:
+    def interrupted(self, store: Trainable) -> Callable[..., int]:
         """A store's `advance`, which brings everything up to date between two blocks, where it holds no lock."""
         advance = store.advance
 
@@ -371,9 +371,9 @@ def beat() -> None:
         KERNEL.beat()
 
 
-def attend(store: Store) -> None:
+def attend(store: Shown) -> None:
     """Have a store draw on the way when it is advanced in a cell: nothing else does while the kernel is busy."""
-    if KERNEL and "advance" not in vars(store):
+    if KERNEL and isinstance(store, Trainable) and "advance" not in vars(store):
         store.advance = KERNEL.interrupted(store)
 
 

@@ -10,7 +10,7 @@ from panel.io.notebook import Comm
 from dashboard.instruments.standalone import Picture, cards
 from dashboard.jupyter_ui import kernel, page_assets
 from dashboard.server.host import Host, Live
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 
 
 class KernelHost(Host):
@@ -28,7 +28,7 @@ class KernelHost(Host):
         """Keep something up to date as long as the output of a cell shows it."""
         kernel.show(root, live, leads)
 
-    def attend(self, store: Store) -> None:
+    def attend(self, store: Shown) -> None:
         """Have a store draw on the way: nothing else does while the kernel is busy."""
         kernel.attend(store)
 

@@ -10,7 +10,7 @@ from bokeh.models import Plot
 from markupsafe import Markup
 
 from dashboard.jupyter_ui import still
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets.plain_text import BREAK, bold, html, phrase
 
 ROW = "display: flex; flex-flow: row wrap; gap: 8px 20px; font-family: system-ui, sans-serif"
@@ -18,7 +18,7 @@ FIGURE = "flex: 0 1 460px; min-width: 260px; margin: 0"
 SMALL = "font-size: 12.5px; opacity: .85"
 
 
-def of(store: Store, instruments: Sequence[Any], title: str = "") -> Markup:
+def of(store: Shown, instruments: Sequence[Any], title: str = "") -> Markup:
     """Pictures of a store as they are now, under the state in words."""
     head = bold(title) + BREAK if title else ""
     words = Markup('<p style="margin: 4px 0 8px; font-family: system-ui, sans-serif">{}{}</p>').format(
@@ -27,7 +27,7 @@ def of(store: Store, instruments: Sequence[Any], title: str = "") -> Markup:
     return Markup('{}<div style="{}">{}</div>').format(words, ROW, phrase(*map(_figure, instruments), between=""))
 
 
-def state(store: Store) -> str:
+def state(store: Shown) -> str:
     """What has become of a run, or what it was doing when this was drawn, and its numbers then."""
     readings = dict(store.readings(store.frame()))
     epoch, said = readings.pop("epoch", ""), store.ended or getattr(store, "condition", "")

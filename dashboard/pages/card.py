@@ -10,7 +10,7 @@ from bokeh.models import Plot
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.pages.compared_card import OWN, ComparedPicture, with_own_name
-from dashboard.state.store import ComparedRun, Frame, Store
+from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
 from dashboard.widgets.browser import InView
 from dashboard.widgets.plain_text import HTML, Words, element, sheet, write
@@ -41,7 +41,7 @@ class Card(pn.viewable.Viewer):
         page: Slug of the page, for the names of files.
     """
 
-    def __init__(self, run: Store, choices: Sequence[type[Instrument]], page: str = "") -> None:
+    def __init__(self, run: Shown, choices: Sequence[type[Instrument]], page: str = "") -> None:
         super().__init__()
         self._run, self._choices, self.page = run, choices, page
         self._kind: type[Instrument] | None = choices[0]

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from dashboard.pages.page import Page
-from dashboard.state.store import Frame, Store
+from dashboard.state.store import Frame, Shown
 from dashboard.state.view import View
 from dashboard.storage.journal import ID, Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import BEGUN, Entry, Pin
@@ -70,13 +70,13 @@ class Notebook(Page):
     timeless = True
     view = JournalView
 
-    def __init__(self, run: Store) -> None:
+    def __init__(self, run: Shown) -> None:
         super().__init__(run)
         self._journal, self._archive = Journal(), RunArchive()
         self._search, self._deleted, self._lost = "", "", False
         self._entry: Entry | None = None
         self._known: dict[str, Entry] = {}
-        self._version, self._seen, self._next_look = -1, None, 0.0
+        self._version, self._seen, self._next_look, self._is_stale = -1, None, 0.0, False
         self._list = EntryList(self._open, self._look_for, sizing_mode="stretch_width", margin=(8, 0, 0, 0))
         self._editor = EntryEditor(self._save)
         self._pins = PinnedRuns(self._pin, self._unpin, self._open_run, margin=(0, 0, 14, 0))
@@ -92,16 +92,17 @@ class Notebook(Page):
     def draw(self, frame: Frame, version: int) -> None:
         """Show what is in the folder now."""
         self._refresh()
-        self._version = version
+        self._version, self._is_stale = version, False
+
+    def poll(self) -> None:
+        """Look once a second whether anybody has changed an entry or archived a run."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + POLL_INTERVAL_S
+            self._is_stale = self._marks() != self._seen
 
     def behind(self, version: int) -> bool:
-        """Whether another entry was asked for, or, checked once a second, anybody has changed one or archived a run."""
-        if version != self._version:
-            return True
-        if time.monotonic() < self._next_look:
-            return False
-        self._next_look = time.monotonic() + POLL_INTERVAL_S
-        return self._marks() != self._seen
+        """Whether another entry was asked for, or anybody has changed one."""
+        return version != self._version or self._is_stale
 
     def _build(self) -> None:
         """Put everything in its place."""

@@ -14,7 +14,7 @@ from dashboard.pages.compared_card import ComparedPicture
 from dashboard.state.choices import Choices
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import ComparedRun, Frame, Store
+from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
 from dashboard.widgets.plain_text import HTML, Words, bold, element, formula, phrase
@@ -100,11 +100,11 @@ class Page(pn.viewable.Viewer):
     shares: ClassVar[Sequence[str]] = ()
     plan: ClassVar[Plan | None] = None
     settings: ClassVar[type[Choices]] = Settings
-    store: ClassVar[type[Store]] = Run
+    store: ClassVar[type[Shown]] = Run
     view: ClassVar[type[View]] = View
     timeless: ClassVar[bool] = False
 
-    def __init__(self, run: Store) -> None:
+    def __init__(self, run: Shown) -> None:
         super().__init__()
         self.run = run
         self.play: Callable[[], None] = lambda: None
@@ -120,7 +120,7 @@ class Page(pn.viewable.Viewer):
         )
 
     @classmethod
-    def opened(cls, query: Mapping[str, str] | None = None) -> tuple[Store, list[str]]:
+    def opened(cls, query: Mapping[str, str] | None = None) -> tuple[Shown, list[str]]:
         """What the page shows when it is opened by a link, and a sentence on each part that could not be followed."""
         query = query or {}
         settings, problems = cls.settings.from_query(query, cls.defaults)
@@ -133,7 +133,7 @@ class Page(pn.viewable.Viewer):
             return cls.store(cls.settings(**cls.defaults), view, study), [*problems, str(error)]
 
     @classmethod
-    def reopened(cls, recording: Recording) -> Store:
+    def reopened(cls, recording: Recording) -> Shown:
         """What the page showed when this was recorded.
 
         Raises:
@@ -164,7 +164,8 @@ class Page(pn.viewable.Viewer):
         run.settings.restore(fresh.values())
         kept = {name: getattr(run.view, name) for name in self.kept}
         run.view.restore({**self.view().values(), **kept, **preset.view})
-        run.reset()
+        if not run.is_read_only:
+            run.reset()
         self._hint.object = preset.doc
         if preset.plays:
             self.play()
@@ -240,6 +241,9 @@ class Page(pn.viewable.Viewer):
         """Redraws all of every picture at the next frame: what the browser shows is no longer known."""
         for card in self._cards:
             card.forget()
+
+    def poll(self) -> None:
+        """Look at what others have changed: called once a beat."""
 
     def behind(self, version: int) -> bool:
         """Whether a picture in view does not show that version of the run yet, or a click in a compared run's waits."""

@@ -74,10 +74,9 @@ class Watch(Page):
         self._update_list()
         super().draw(frame, version)
 
-    def behind(self, version: int) -> bool:
-        """Whether a picture in view is behind; asking leaves a sign that the page is open."""
+    def poll(self) -> None:
+        """Leave a sign that the page is open."""
         note_page_open()
-        return super().behind(version)
 
     def _arrange(self, frame: Frame) -> None:
         """Put the cards on the page that have something to show."""

@@ -13,7 +13,7 @@ from bokeh.model import Model
 from panel.io.notebook import Comm
 
 import dashboard
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 
 
 class Live(Protocol):
@@ -29,7 +29,7 @@ class Live(Protocol):
     def mark(self) -> object:
         """What is different once there is something else to be seen."""
 
-    def settle(self) -> tuple[Store, list[Any], str]:
+    def settle(self) -> tuple[Shown, list[Any], str]:
         """Wait a moment for long work; returns the store, its pictures and their title as they are to be seen now."""
 
 
@@ -51,7 +51,7 @@ class Host:
         leads   whether it keeps all else in the output up to date itself
         """
 
-    def attend(self, store: Store) -> None:
+    def attend(self, store: Shown) -> None:
         """Have a store draw on the way when it is advanced in a cell."""
 
     def themed(self, theme: dict[str, Any]) -> dict[str, Any]:

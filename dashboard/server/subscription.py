@@ -15,7 +15,7 @@ from dashboard.server.frame_rate import FRAME_RATE
 from dashboard.server.outbound import anew, collected
 from dashboard.state.clock import SCHEDULER
 from dashboard.state.followed import FollowedRun, SharedRun
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 
 FEW = 3
 """Fewer followers than this draw for themselves."""
@@ -32,7 +32,7 @@ BROADCASTS: WeakKeyDictionary[SharedRun, dict[Hashable, Broadcast]] = WeakKeyDic
 class Host(Renderer, Protocol):
     """A page that may ride."""
 
-    run: Store
+    run: Shown
 
     @property
     def is_calm(self) -> bool:

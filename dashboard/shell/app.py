@@ -15,7 +15,7 @@ from dashboard.shell.toolbar import Toolbar
 from dashboard.shell.workspace import Opened, Workspace
 from dashboard.state.clock import Clock
 from dashboard.state.followed import FollowedRun
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets import style
 from dashboard.widgets.browser import Browser
 from dashboard.widgets.controls import Controls
@@ -38,7 +38,7 @@ class App(pn.viewable.Viewer):
 
     def __init__(
         self,
-        run: Store | None = None,
+        run: Shown | None = None,
         page: str = "home",
         problems: Sequence[str] = (),
         lazy: bool = False,
@@ -72,7 +72,7 @@ class App(pn.viewable.Viewer):
         self.workspace.show(PAGES[page], run or PAGES[page].opened()[0], problems, key)
 
     @property
-    def run(self) -> Store:
+    def run(self) -> Shown:
         """What the page shows."""
         return self.workspace.run
 

@@ -18,7 +18,7 @@ from dashboard.server.work_queue import WorkQueue
 from dashboard.shell.workspace import Workspace
 from dashboard.state.analyses.sharpness import monitors_of
 from dashboard.state.clock import SCHEDULER
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets.browser import Browser
 
 IDLE_PERIOD_S, CALM_S = 0.4, 1.0
@@ -93,6 +93,7 @@ class FrameLoop:
         """Draw what is new, unless the browser is behind."""
         self._beats += 1
         workspace, screen = self._workspace, self._screen
+        self._poll()
         if workspace.run.outdated and not workspace.asked:
             workspace.follow(workspace.run.followed)
         if workspace.asked:
@@ -121,6 +122,7 @@ class FrameLoop:
         """One beat in a notebook, which sends what was drawn."""
         self._beats += 1
         self._screen.lazy = True
+        self._poll()
         self._stand_where_looked_at()
         if self._screen.browser.behind > FRAMES_AHEAD:
             return
@@ -140,10 +142,11 @@ class FrameLoop:
         workspace = self._workspace
         return workspace.shown.slug, workspace.run.version, workspace.clock.playing
 
-    def settle(self) -> tuple[Store, list[Any], str]:
+    def settle(self) -> tuple[Shown, list[Any], str]:
         """Wait a moment for what takes long to compute; returns what is shown, its pictures and their title."""
         run, shown = self._workspace.run, self._workspace.shown
         until = time.perf_counter() + SETTLING_S
+        self._poll()
         while time.perf_counter() < until:
             if self._screen.is_behind():
                 self._screen.draw()
@@ -183,6 +186,10 @@ class FrameLoop:
         """What only the user changes."""
         workspace, run = self._workspace, self._workspace.run
         return workspace.asked, workspace.link_is_old, workspace.clock.playing, run.looked_at, run.refusals
+
+    def _poll(self) -> None:
+        self._workspace.run.poll()
+        self._workspace.shown.poll()
 
     def _stand_where_looked_at(self) -> None:
         if self._workspace.run.looked_at is not None and self._workspace.clock.playing:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 
 
 class RecentRuns:
@@ -15,9 +15,9 @@ class RecentRuns:
     MAX_RUNS = 3
 
     def __init__(self) -> None:
-        self._stores: dict[frozenset, Store] = {}
+        self._stores: dict[frozenset, Shown] = {}
 
-    def put(self, query: Mapping[str, Any], store: Store) -> None:
+    def put(self, query: Mapping[str, Any], store: Shown) -> None:
         """Add a store that is left, under the query of its link."""
         before = self._stores.pop(frozenset(query.items()), None)
         if before is not None and before is not store:
@@ -31,7 +31,7 @@ class RecentRuns:
     def __contains__(self, query: Mapping[str, Any]) -> bool:
         return frozenset(query.items()) in self._stores
 
-    def take(self, query: Mapping[str, Any]) -> Store | None:
+    def take(self, query: Mapping[str, Any]) -> Shown | None:
         """Remove and return the store that was left under this query; None where there is none."""
         return self._stores.pop(frozenset(query.items()), None)
 

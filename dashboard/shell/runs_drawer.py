@@ -12,7 +12,7 @@ from markupsafe import Markup
 from dashboard.pages.compared_card import chip
 from dashboard.state.choices import Choices
 from dashboard.state.run_comparison import differences
-from dashboard.state.store import ComparedRun, Store
+from dashboard.state.store import ComparedRun, Shown
 from dashboard.storage.run_archive import ENDING, MAX_FILE_BYTES, ArchivedRun, RunArchive, described
 from dashboard.storage.unique_names import unique_names
 from dashboard.widgets import style
@@ -42,7 +42,7 @@ SMALL = ":host { min-width: 0; } p { font-size: 11.5px; margin: 0 0 3px; opacity
 class Host(Protocol):
     """What shows the page on which archived runs are opened."""
 
-    run: Store
+    run: Shown
 
     def keep(self, name: str = "") -> ArchivedRun:
         """Archives the run on the page."""
@@ -50,7 +50,7 @@ class Host(Protocol):
     def reopen(self, recording: Recording, key: str = "") -> None:
         """Show a recording on the page where it was made; `key` is its id in the archive."""
 
-    def reopened(self, recording: Recording) -> Store:
+    def reopened(self, recording: Recording) -> Shown:
         """The store of which a recording was made."""
 
 

@@ -17,7 +17,7 @@ from dashboard.server.documents import claim
 from dashboard.server.inbound import LISTENERS
 from dashboard.shell.app import App
 from dashboard.state.followed import FollowedRun, SharedRun
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import discovery
 
@@ -62,8 +62,8 @@ def _be_found(address: str) -> None:
     discovery.announce(address)
 
 
-def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], str]:
-    """What a link leads to: the page, what it shows, what could not be followed, and the id of the archived run."""
+def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Shown, list[str], str]:
+    """What a link leads to: the page, what it shows, what could not be followed, and the id of the kept run."""
     page, problems, key = query.get("page", "playground" if query else "home"), [], query.get("run", "")
     if key:
         try:
@@ -85,7 +85,7 @@ def _asked_for(query: Mapping[str, str]) -> tuple[type[Page], Store, list[str], 
     return PAGES[page], run, problems + more, ""
 
 
-def _expect(run: Store, epoch: int, arrival: str, problems: list[str]) -> None:
+def _expect(run: Shown, epoch: int, arrival: str, problems: list[str]) -> None:
     """Have a message shown if the epoch of a link turns out to be different here."""
     if epoch and arrival:
         try:

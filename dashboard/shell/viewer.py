@@ -4,7 +4,6 @@ It opens the browser when it is ready, and ends some time after the training whe
 """
 
 import argparse
-import os
 import signal
 import threading
 import time
@@ -62,8 +61,8 @@ class Watchdog:
         self._needed = time.monotonic()
 
     def look(self) -> None:
-        """Check whether anybody watches or trains, and end the server if nobody has for a while."""
-        training = os.name == "posix" and self._pid and is_running(self._pid, self._birth)
+        """See whether anybody looks or trains, and end it if nobody has for a while."""
+        training = self._pid and is_running(self._pid, self._birth)
         looking = any(session.connection_count for session in self._server.get_sessions())
         if training or looking:
             self._needed = time.monotonic()

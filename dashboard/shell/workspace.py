@@ -9,13 +9,13 @@ from dashboard.shell.recent_runs import RecentRuns
 from dashboard.state.choices import Choices
 from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.widgets.address_bar import AddressBar
 from dashboard.widgets.controls import Watchers
 from engine.recording import Recording
 
-Opened = tuple[type[Page], Store, list[str], str]
+Opened = tuple[type[Page], Shown, list[str], str]
 """What a link leads to: the page, what it shows, what could not be followed, and the id of the archived run."""
 
 
@@ -82,7 +82,7 @@ class Workspace:
         else:
             self._swap(lambda: (PAGES[slug], *PAGES[slug].opened(query), ""))
 
-    def reopened(self, recording: Recording) -> Store:
+    def reopened(self, recording: Recording) -> Shown:
         """What a recording was made of, with what its page adds.
 
         Raises:
@@ -215,7 +215,7 @@ class Workspace:
         """What is different once the run has gone on or started afresh."""
         return self.run.history, self.run.history[-1].index
 
-    def show(self, kind: type[Page], run: Store, problems: Sequence[str] = (), key: str = "") -> None:
+    def show(self, kind: type[Page], run: Shown, problems: Sequence[str] = (), key: str = "") -> None:
         """Show a page of this kind on a run.
 
         Args:

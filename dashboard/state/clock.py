@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from dashboard.state.job import ThreadTask
-from dashboard.state.store import Store
+from dashboard.state.store import Trainable
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ SCHEDULER = Scheduler()
 class Clock:
     """Play, pause, step, look back and reset for one run, at the speed in its settings."""
 
-    def __init__(self, run: Store, scheduler: Scheduler = SCHEDULER) -> None:
+    def __init__(self, run: Trainable, scheduler: Scheduler = SCHEDULER) -> None:
         self.run = run
         self.playing = False
         self._scheduler = scheduler

@@ -11,7 +11,7 @@ from weakref import WeakSet
 import param
 
 from dashboard.state.read_only import ReadOnly
-from dashboard.state.store import Frame, Store
+from dashboard.state.store import Frame, Shown
 from dashboard.state.view import View
 from engine.recording import Recording
 
@@ -27,7 +27,7 @@ class SharedRun:
 
     _all: ClassVar[dict[str, Self]] = {}
 
-    def __init__(self, store: Store, page: str) -> None:
+    def __init__(self, store: Shown, page: str) -> None:
         """page: the slug of the page that it is shown on."""
         self.id = secrets.token_urlsafe(16)
         self.store, self.page = store, page
@@ -57,7 +57,7 @@ class SharedRun:
             self._settings = at, self._settings[1] if values == self._settings[1] else values
         return self._settings[1]
 
-    def show(self, store: Store, page: str) -> None:
+    def show(self, store: Shown, page: str) -> None:
         """From now on, have all followers see another store, on another page perhaps."""
         self.store, self.page = store, page
         self.changes += 1
@@ -143,10 +143,13 @@ class FollowedRun(ReadOnly):
         super().close()
         self._shared.followers.discard(self)
 
-    def _theirs(self) -> int:
+    def poll(self) -> None:
+        """Notice that whoever shared the run has left."""
+        self._seen.poll()
         if self._shared.left and not self.message:
-            self.message = "Whoever shared this run has left. It stands still, and can be looked at on this page."
-            self.refusals += 1
+            self.refuse("Whoever shared this run has left. It stands still, and can be looked at on this page.")
+
+    def _theirs(self) -> int:
         return self._seen.version + self._shared.changes
 
     def _newest(self) -> Frame:

@@ -1,14 +1,13 @@
 """Playback is the clock of a run that trains elsewhere: it moves only the epoch that is shown."""
 
 from dashboard.state.clock import Clock
-from dashboard.state.read_only import ReadOnly
-from dashboard.state.store import Store
+from dashboard.state.store import Shown, Trainable
 
 
 class Playback(Clock):
     """Play follows the newest epoch, pause stays where it is; nothing is computed."""
 
-    run: ReadOnly
+    run: Shown
 
     @property
     def playing(self) -> bool:
@@ -42,11 +41,14 @@ class Playback(Clock):
         """Look at an epoch and stays there; at the newest, follows on."""
         self.run.look_at(self._not_newest(epoch))
 
+    def undo(self) -> None:
+        """There is nothing that was left behind here."""
+
     def reset(self) -> None:
         """Look at the first epoch."""
         self.run.look_at(self.run.history[0].index)
 
 
-def clock_of(run: Store) -> Clock:
+def clock_of(run: Shown) -> Clock:
     """The clock that suits what is shown."""
-    return Playback(run) if run.is_read_only else Clock(run)
+    return Clock(run) if isinstance(run, Trainable) else Playback(run)

@@ -11,7 +11,7 @@ import param
 from dashboard.state.race_history import RaceHistory, RaceStep
 from dashboard.state.race_settings import RaceSettings, RaceView
 from dashboard.state.race_setup import GOAL, RaceSetup
-from dashboard.state.store import Companion, Store
+from dashboard.state.store import Companion, Trainable
 from dashboard.state.view import View
 from engine.recording import Recording
 from engine.training import Epochs
@@ -60,7 +60,7 @@ class RaceFrame:
         return moved - point
 
 
-class Race(Store):
+class Race(Trainable):
     """Several optimizers on one surface: change the `settings` or the start, `advance` it, read its `history`.
 
     It ends when all racers have settled or diverged, or after 10,000 steps. Every change but the speed's starts afresh;

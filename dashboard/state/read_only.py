@@ -1,15 +1,14 @@
 """Onlooker: a store that shows what another one does, to look at and not to change. No Panel here."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dashboard.state.store import Frame, Store
+from dashboard.state.store import Frame, Shown
 from engine.recording import History
 
 
-class ReadOnly(Store):
+class ReadOnly(Shown):
     """Shows a history that grows elsewhere, with a place and a view of its own: nothing here moves or ends it.
 
     Nobody is told of it and nothing calls it back: it looks when it is asked, so that it can be dropped at any time.
@@ -44,27 +43,8 @@ class ReadOnly(Store):
     def ended(self) -> str:
         return ""
 
-    @property
-    def block(self) -> int:
-        return 1
-
     def touch(self) -> None:
         self._touched += 1
-
-    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
-        """Nothing is computed here."""
-        return 0
-
-    def reset(self) -> None:
-        """Say that this cannot be."""
-        self.refuse(self.REFUSAL)
-
-    def resume(self) -> None:
-        """It goes on by itself."""
-
-    def fork(self) -> None:
-        """Look at the newest epoch."""
-        self.look_at(None)
 
     def frame(self) -> Frame:
         frame, index = self._newest(), self.looked_at

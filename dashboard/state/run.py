@@ -17,7 +17,7 @@ from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, L
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
 from dashboard.state.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
-from dashboard.state.store import Companion, Store, ordinal
+from dashboard.state.store import Companion, Trainable, ordinal
 from dashboard.state.view import View
 from dashboard.storage.tables import OWN, TABLES
 from engine.chance import FORMAT
@@ -344,7 +344,7 @@ class Attempt:
         return attempt
 
 
-class Run(Store):
+class Run(Trainable):
     """One training: change its `settings`, `advance` it, read its `history`.
 
     A changed learning rate, batch size or penalty takes hold in the running run; any other change starts afresh from

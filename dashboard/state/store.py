@@ -1,4 +1,4 @@
-"""Store: what a page shows, as it stands: choices go in, a history comes out. No Panel here."""
+"""What a page shows, as it stands: choices go in, a history comes out."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -59,11 +59,11 @@ class ComparedRun:
     id: str
     name: str
     color: str
-    store: "Store"
+    store: "Shown"
 
 
-class Store(param.Parameterized):
-    """What a clock advances and pictures show. `version` grows with every change, so whoever draws knows when to.
+class Shown(param.Parameterized):
+    """What pictures show. `version` grows with every change, so whoever draws knows when to.
 
     settings   what is computed
     view       what a visitor has picked to look at; a change of it computes nothing
@@ -73,6 +73,9 @@ class Store(param.Parameterized):
 
     is_read_only: ClassVar[bool] = False
     """Whether it shows what runs elsewhere."""
+
+    goes_on = False
+    """Whether more may come without anybody's doing."""
 
     followed: "SharedRun | None" = None
     """The `SharedRun` of somebody else that it shows, if it does."""
@@ -102,22 +105,8 @@ class Store(param.Parameterized):
     def ended(self) -> str:
         """Why it does not go on, as a sentence; empty while it can."""
 
-    @property
-    @abstractmethod
-    def block(self) -> int:
-        """How many epochs may be computed before looking at them again."""
-
-    @abstractmethod
-    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
-        """Compute that many epochs more, fewer if it ends or `enough` says so; how many were recorded."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Start again from the same place."""
-
-    @abstractmethod
-    def resume(self) -> None:
-        """Go on after a stop rule, if that is possible."""
+    def poll(self) -> None:
+        """Look at what others have changed, on the disk say: called once a beat, and by nothing that only reads."""
 
     @abstractmethod
     def frame(self) -> Frame:
@@ -154,16 +143,9 @@ class Store(param.Parameterized):
         """What `undo` brings back, in words; empty where there is nothing."""
         return ""
 
-    def undo(self) -> None:
-        """Have back what a fresh start or a fork has left behind."""
-
     def have_back(self, values: Mapping[str, Any]) -> bool:
         """Have back what was left behind with exactly these settings; False where nothing was, or it is here."""
         return False
-
-    @abstractmethod
-    def fork(self) -> None:
-        """Make the epoch that is looked at the newest one, to go on from there."""
 
     def arrival(self) -> dict[str, str]:
         """What a link says of the epoch that is looked at, besides its number, to be held against what comes of it."""
@@ -221,6 +203,34 @@ class Store(param.Parameterized):
     def _follow_study(self, *_: param.parameterized.Event) -> None:
         self.study.follow(self.settings)
         self.touch()
+
+
+class Trainable(Shown):
+    """What a clock can advance, start again, and take back to an epoch that is looked at."""
+
+    @property
+    @abstractmethod
+    def block(self) -> int:
+        """How many epochs may be computed before looking at them again."""
+
+    @abstractmethod
+    def advance(self, epochs: int = 1, enough: Callable[[], bool] = lambda: False) -> int:
+        """Compute that many epochs more, fewer if it ends or `enough` says so; how many were recorded."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start again from the same place."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Go on after a stop rule, if that is possible."""
+
+    def undo(self) -> None:
+        """Have back what a fresh start or a fork has left behind."""
+
+    @abstractmethod
+    def fork(self) -> None:
+        """Make the epoch that is looked at the newest one, to go on from there."""
 
 
 def ordinal(number: int) -> str:

@@ -55,16 +55,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _is_here(record: dict[str, Any]) -> bool:
     if record["host"] != socket.gethostname():
         return False
-    return is_running(record["pid"], record["born"]) if os.name == "posix" else _answers(record["address"])
-
-
-def _answers(address: str) -> bool:
-    parts = urlsplit(address)
-    try:
-        with socket.create_connection((parts.hostname, parts.port or 80), timeout=0.3):
-            return True
-    except OSError:
-        return False
+    return is_running(record["pid"], record["born"])
 
 
 def _withdraw(path: Path, pid: int) -> None:

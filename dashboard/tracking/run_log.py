@@ -62,6 +62,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import psutil
 
 from dashboard.storage.run_archive import home, title
 from engine import atomic_write
@@ -302,7 +303,7 @@ class RunLog:
         return content if longer <= size else _content(self.records, longer, offset)
 
     def _is_alive(self, status: "Status") -> bool:
-        if os.name != "posix" or self.host != socket.gethostname():
+        if self.host != socket.gethostname():
             return self._has_heartbeat(status)
         return is_running(self.pid, self.born)
 
@@ -323,7 +324,7 @@ class RunLog:
     def _is_over(self) -> bool:
         """Whether certainly nothing more will come: the run has ended, or is silent for a day by every clock."""
         status = self.status()
-        if status.end or (os.name == "posix" and self.host == socket.gethostname()):
+        if status.end or self.host == socket.gethostname():
             return self.state(status) != LIVE
         return max(status.seen, self.stamp()[0] / 1e9) < time.time() - DAY_S
 
@@ -537,33 +538,25 @@ def packed_words(text: str) -> bytes:
 
 
 def is_running(pid: int, born: str) -> bool:
-    """Whether that process of this machine still runs, and is not a later one with its number. POSIX only."""
-    if pid < 1:
-        return False
+    """Whether that process of this machine still runs, and is not a later one with its number."""
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return False
+        return not born or born.isdigit() or born == _birth(process)  # older logs count in ticks of the clock
+    except psutil.AccessDenied:
+        return True
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
-    except PermissionError:
-        pass
-    now = _birth(pid)
-    return now != DEAD and (not born or not now or now == born)
 
 
 def born() -> str:
     """When this process started, which distinguishes it from a later one with the same number."""
-    return _birth(os.getpid())
+    return _birth(psutil.Process())
 
 
-DEAD = "dead"
-
-
-def _birth(pid: int) -> str:
-    """When a process started, in the system's own units; empty where that is not known."""
-    with suppress(OSError, IndexError):
-        numbers = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return DEAD if numbers[0] in ("Z", "X") else numbers[19]
-    return ""
+def _birth(process: psutil.Process) -> str:
+    return f"{process.create_time():.2f}"
 
 
 def _prune(live: Path) -> None:

@@ -100,7 +100,7 @@ class TrackedRun(ReadOnly):
         self._listing = Listing.of(home())
         super().__init__(settings or WatchSettings(), view, study)
         self._watchers.append((self.settings, self.settings.param.watch(self._choose, "feed")))
-        self._look_around()
+        self.poll()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -212,11 +212,10 @@ class TrackedRun(ReadOnly):
         return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, logged, _names(setup))
 
     def _theirs(self) -> int:
-        self._look_around()
         theirs = self._reader.version if self._reader else 0
         return theirs + self._listing.version
 
-    def _look_around(self) -> None:
+    def poll(self) -> None:
         """Read on, and turn to another run log where that is what was asked for."""
         self._listing.look()
         if self._still:

@@ -11,7 +11,7 @@ from panel.io.notebook import Comm
 
 from dashboard.server.host import Live, host
 from dashboard.server.live_component import LiveComponent
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 
 
 class Browser(LiveComponent):
@@ -269,7 +269,7 @@ class Scrubber(LiveComponent):
         super().__init__(sizing_mode="stretch_width", margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params)
         self._moved, self._followed = moved, 0.0
 
-    def show(self, run: Store, shown: int, playing: bool) -> None:
+    def show(self, run: Shown, shown: int, playing: bool) -> None:
         """Follows the run, but not at every frame while it plays."""
         now = time.perf_counter()
         if playing and now < self._followed + self.FOLLOW_INTERVAL_S:

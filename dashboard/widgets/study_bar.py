@@ -3,7 +3,7 @@
 import panel as pn
 import panel_material_ui as pmui
 
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from dashboard.widgets.plain_text import Words
 
 BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 14px; }"
@@ -12,7 +12,7 @@ BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: cente
 class StudyBar(pn.viewable.Viewer):
     """The progress of the runs trained for comparison, with a button to start or stop them."""
 
-    def __init__(self, run: Store) -> None:
+    def __init__(self, run: Shown) -> None:
         super().__init__()
         self._run, self._drawn = run, None
         self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)

@@ -6,7 +6,7 @@ import numpy as np
 
 from dashboard.state.run import Frame, Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import Store
+from dashboard.state.store import Shown
 from engine.curvature import Curvature
 
 TOLERANCE = 1e-6
@@ -22,7 +22,7 @@ def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndar
     return settings.build("optimizer").edge_of_stability(learning_rates)
 
 
-def monitors_of(store: Store) -> list["StabilityMonitor"]:
+def monitors_of(store: Shown) -> list["StabilityMonitor"]:
     """What is measured at every epoch of a store, whatever its page shows; nothing where no network trains here."""
     return [StabilityMonitor(store)] if isinstance(store, Run) else []
 
