@@ -138,7 +138,7 @@ def beats(pupils: list[Pupil], count: int = 1) -> None:
     for _ in range(count):
         for pupil in pupils:
             broadcast.FRAME_RATE._drawn.clear()
-            for one in BROADCASTS.get(pupil.app.run.shared, {}).values():
+            for one in BROADCASTS.get(pupil.app.run.followed, {}).values():
                 one._due = 0.0
             pupil.beat()
 

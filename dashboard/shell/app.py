@@ -142,9 +142,13 @@ class App(pn.viewable.Viewer):
         """Close dialogs and drawers."""
         self.toolbar.put_away()
 
-    def leave(self) -> None:
-        """Let go of what belongs to the page that is open."""
+    def stop(self) -> None:
+        """Leave undone what is being done for the page that is open."""
         self.loop.drop()
+
+    def left(self) -> None:
+        """Be in no broadcast of the page that has been left."""
+        self.loop.unsubscribe()
 
     def close(self) -> None:
         """Leave nothing behind: no clock, no work, no watcher. A run that was passed in lives on with its settings."""

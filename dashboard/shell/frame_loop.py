@@ -78,8 +78,11 @@ class FrameLoop:
         self._work_queue = WorkQueue(lambda: page.in_view, monitors_of(self._workspace.run))
 
     def drop(self) -> None:
-        """Leave the long work, and the broadcast, of the page that is left."""
+        """Leave the long work undone."""
         self._work_queue.drop()
+
+    def unsubscribe(self) -> None:
+        """Be in no broadcast of the page that has been left; one without anybody ends."""
         if self.subscription:
             self.subscription.end()
 

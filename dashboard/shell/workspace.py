@@ -31,8 +31,11 @@ class Surroundings(Protocol):
     def put_away(self) -> None:
         """Close dialogs and drawers: another page is about to be opened."""
 
-    def leave(self) -> None:
-        """Let go of what belongs to the page that is open."""
+    def stop(self) -> None:
+        """Leave undone what is being done for the page that is open."""
+
+    def left(self) -> None:
+        """Know that the page has been left."""
 
 
 class Workspace:
@@ -245,12 +248,13 @@ class Workspace:
         self.close()
         if not for_a_while:
             self.run.close()
+        self._around.left()
 
     def close(self) -> None:
         """Stop the clock and what belongs to the page. A run that was passed in lives on with its settings."""
         self.clock.pause()
         self.watchers.close()
-        self._around.leave()
+        self._around.stop()
 
     def end(self) -> None:
         """Let go of everything."""
