@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from dashboard.jupyter_ui import kernel
+from dashboard.server.host import host
 from dashboard.shell.app import App
 from dashboard.tracking import logger
 from dashboard.tracking.logger import Logger
@@ -13,6 +14,7 @@ from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 
 def show(told: Logger) -> bool:
     """Show what a program tells of its training below the cell; False where there is no notebook."""
+    host()
     if kernel.KERNEL is None:
         return False
     kernel.KERNEL.display(App(TrackedRun(WatchSettings(feed=told.id)), page="watch", lazy=True))

@@ -227,7 +227,7 @@ class RunLog:
             title(name) or "run",
             now.astimezone().isoformat(),
             pid,
-            _birth(pid),
+            born(),
             socket.gethostname(),
             dict(network or {}),
         )
