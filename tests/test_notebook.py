@@ -306,7 +306,7 @@ def test_an_app_in_a_cell_draws_all_of_its_pictures_itself(loop):
     assert lab.run.history[-1].index == 1
     assert {one.shown for one in lab.shown.shown} == {1}
     assert len(line.sent) > sent
-    lab.leave()
+    lab.loop.leave()
     assert not lab.clock.playing
     lab.end()
 
@@ -352,7 +352,7 @@ def test_changes_and_clicks_in_one_message_of_a_page_all_count_and_of_changes_to
     page._handle_msg({"header": header, "metadata": {}, "content": {"events": events}, "_buffers": {}})
     assert received == [lab.browser.frame] == [2]
     assert (one.view.near, other.view.near, lab.clock.playing) == (False, True, True)
-    lab.leave()
+    lab.loop.leave()
     lab.end()
 
 

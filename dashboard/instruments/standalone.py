@@ -33,9 +33,13 @@ class Standalone:
         self._version = -1
         self._job: ThreadTask | None = None
 
+    def poll(self) -> None:
+        """Look at what others have changed in the run."""
+        self._instrument.run.poll()
+
     def catch_up(self) -> None:
         """Draw what is new in the run."""
-        self._instrument.run.poll()
+        self.poll()
         instrument, version = self._instrument, self._instrument.run.version
         if version != self._version:
             self._version, frame = version, instrument.run.frame()

@@ -1,5 +1,6 @@
 """Inline: a training that is watched, shown live by the very cell of a notebook that runs it."""
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -8,6 +9,7 @@ from dashboard.jupyter_ui import kernel
 from dashboard.server.host import host
 from dashboard.shell.app import App
 from dashboard.tracking import logger
+from dashboard.tracking.log_reader import POLL_INTERVAL_S
 from dashboard.tracking.logger import Logger
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 
@@ -40,6 +42,7 @@ def _drawing_the_end(close: Callable[..., None]) -> Callable[..., None]:
     @wraps(close)
     def close_and_draw(*told: Any, **more: Any) -> None:
         close(*told, **more)
+        time.sleep(POLL_INTERVAL_S)  # no reader looks sooner
         kernel.draw_stills()
 
     return close_and_draw

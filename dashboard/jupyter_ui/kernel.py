@@ -270,8 +270,13 @@ class Output:
 
     def draw_still(self) -> None:
         """Draw the image anew, unless it shows what is to be seen."""
+        self._poll()
         if self._marks != self._drawn:
             self._put_out(self._still(), True)
+
+    def _poll(self) -> None:
+        for live in self._lives:
+            live.poll()
 
     @property
     def _marks(self) -> list[object]:
@@ -289,6 +294,7 @@ class Output:
 
     def draw_still_when_calm(self) -> None:
         """Draw the image anew once what is to be seen has stood still for a while."""
+        self._poll()
         marks, now = self._marks, time.perf_counter()
         if marks != self._mark:
             self._mark, self._since = marks, now

@@ -19,6 +19,9 @@ from dashboard.state.store import Shown
 class Live(Protocol):
     """What is shown in a cell and follows something."""
 
+    def poll(self) -> None:
+        """Look at what others have changed, on the disk say."""
+
     def catch_up(self) -> None:
         """Draw what is new, if anything is."""
 

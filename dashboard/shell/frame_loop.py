@@ -96,7 +96,7 @@ class FrameLoop:
         """Draw what is new, unless the browser is behind."""
         self._beats += 1
         workspace, screen = self._workspace, self._screen
-        self._poll()
+        self.poll()
         if workspace.run.outdated and not workspace.asked:
             workspace.follow(workspace.run.followed)
         if workspace.asked:
@@ -125,7 +125,7 @@ class FrameLoop:
         """One beat in a notebook, which sends what was drawn."""
         self._beats += 1
         self._screen.lazy = True
-        self._poll()
+        self.poll()
         self._stand_where_looked_at()
         if self._screen.browser.behind > FRAMES_AHEAD:
             return
@@ -149,7 +149,7 @@ class FrameLoop:
         """Wait a moment for what takes long to compute; returns what is shown, its pictures and their title."""
         run, shown = self._workspace.run, self._workspace.shown
         until = time.perf_counter() + SETTLING_S
-        self._poll()
+        self.poll()
         while time.perf_counter() < until:
             if self._screen.is_behind():
                 self._screen.draw()
@@ -190,7 +190,8 @@ class FrameLoop:
         workspace, run = self._workspace, self._workspace.run
         return workspace.asked, workspace.link_is_old, workspace.clock.playing, run.looked_at, run.refusals
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
+        """Look at what others have changed."""
         self._workspace.run.poll()
         self._workspace.shown.poll()
 

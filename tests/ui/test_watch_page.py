@@ -74,10 +74,10 @@ def test_a_training_appears_is_followed_and_stays_after_a_kill(visit: Callable[.
 SPARSE = """
 import sys, time
 import numpy as np
-from dashboard.watching import gauge
+from dashboard.tracking import sampler
 from dashboard.tracking.logger import watch
 
-gauge.CREDIT = 1e6  # everything is measured, however busy the machine
+sampler.CREDIT = 1e6  # everything is measured, however busy the machine
 with watch("a sparse loop") as lab:
     for epoch in range(9, 200, 10):
         measured = {"gradients": {"stem": [1.0 + epoch], "<i>head</i>": [2.0]}} if epoch % 30 == 9 else {}
