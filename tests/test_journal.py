@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.pages.journal import Notebook, rendered
-from dashboard.storage.journal import IN_TRASH, LEFT_OVER, LIMIT, Journal, JournalError, OvertakenError
+from dashboard.storage.home import LEFT_OVER_S
+from dashboard.storage.journal import IN_TRASH, LIMIT, Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import MAX_TITLE_LENGTH, PINNED, SECTIONS, Entry, Pin
 
 KEY = "20261123-190000-ab12cd"
@@ -295,7 +296,7 @@ def test_only_old_leftovers_are_cleared_away(journal):
     young, old = folder / f".{'a' * 32}.part", folder / f".{'b' * 32}.part"
     for path in (young, old):
         path.write_text("half")
-    os.utime(old, (time.time() - LEFT_OVER - 60,) * 2)
+    os.utime(old, (time.time() - LEFT_OVER_S - 60,) * 2)
     journal.begin(PIN)
     assert (young.exists(), old.exists()) == (True, False)
     assert len(journal.entries()) == 2

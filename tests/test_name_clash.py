@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.storage.run_archive import home
+from dashboard.storage.home import home
 from dashboard.tracking.log_reader import LogReader
 from dashboard.tracking.run_log import RunLog, run_logs
 

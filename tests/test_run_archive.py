@@ -16,7 +16,8 @@ import pytest
 from dashboard import Run, Settings
 from dashboard.state.run_comparison import differences
 from dashboard.storage import run_archive
-from dashboard.storage.run_archive import IN_TRASH, ArchiveError, RunArchive, described, home, title
+from dashboard.storage.home import REASONS, home
+from dashboard.storage.run_archive import IN_TRASH, ArchiveError, RunArchive, described, title
 from engine.recording import Recording, load, save
 
 SETTINGS = {"n": 20, "hidden": [2], "validation": 0}
@@ -369,7 +370,7 @@ def test_a_file_in_the_folders_place_is_reported(mine, recording, place):
     with pytest.raises(ArchiveError, match="not kept: a file is in the place of a folder; move it away"):
         mine.keep(recording)
     assert mine.kept() == []
-    assert list(mine.problems.values()) == [run_archive.REASONS[errno.ENOTDIR]]
+    assert list(mine.problems.values()) == [REASONS[errno.ENOTDIR]]
     mine.stamp()
     assert path.read_text() == "here first"
 

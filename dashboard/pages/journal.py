@@ -15,7 +15,8 @@ from markupsafe import Markup
 from dashboard.pages.page import Page
 from dashboard.state.store import Frame, Shown
 from dashboard.state.view import View
-from dashboard.storage.journal import ID, Journal, JournalError, OvertakenError
+from dashboard.storage.home import ID
+from dashboard.storage.journal import Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import BEGUN, Entry, Pin
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.storage.unique_names import unique_names

@@ -10,35 +10,22 @@ Other processes, and people with an editor, may change the files at the same tim
 
 import hashlib
 import os
-import re
-import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from dashboard.storage.home import exclusive, home, is_id, reason, sweep
 from dashboard.storage.journal_entry import MAX_TITLE_LENGTH, Entry, Pin, in_a_line
-from dashboard.storage.run_archive import REASONS, home
 from engine import atomic_write
-
-try:
-    import fcntl
-except ImportError:  # Windows has none; there two processes that save one entry in the same instant may both win.
-    fcntl = None
-
-ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""The id of an entry: the moment when it was begun."""
 
 LIMIT = 100_000
 """Largest file of an entry, in bytes."""
 
 IN_TRASH = 20
-LEFT_OVER = 24 * 3600
-"""Seconds after which an unfinished file counts as left behind by a process that was killed."""
-
 LOCK_TIMEOUT_S = 2.0
 """Seconds to wait while another process writes."""
 
@@ -99,7 +86,7 @@ class Journal:
         except FileNotFoundError:
             raise JournalError(f"There is no entry {key}; it may have been deleted.") from None
         except OSError as error:
-            raise JournalError(f"The entry {key} was not read: {_reason(error)}.") from error
+            raise JournalError(f"The entry {key} was not read: {reason(error)}.") from error
         if len(content) > LIMIT:
             raise JournalError(f"The entry {key} is longer than {_kilobytes(LIMIT)}; shorten it in an editor.")
         try:
@@ -182,7 +169,7 @@ class Journal:
 
     def _place(self, folder: Path, key: str) -> Path:
         """The path of the entry with this id."""
-        if not isinstance(key, str) or not ID.fullmatch(key):
+        if not is_id(key):
             raise JournalError(f"{str(key)[:MAX_TITLE_LENGTH]!r} is no entry; an id looks like 20261123-190000-ab12cd.")
         return folder / f"{key}.md"
 
@@ -195,16 +182,9 @@ class Journal:
 
     def _empty_trash(self) -> None:
         """Keep only the newest files in the trash."""
-        thrown = [path for path in self._trash.glob("*.md") if ID.fullmatch(path.stem)]
+        thrown = [path for path in self._trash.glob("*.md") if is_id(path.stem)]
         for path in sorted(thrown, key=lambda path: path.stat().st_ctime_ns, reverse=True)[IN_TRASH:]:
             path.unlink(missing_ok=True)
-
-    def _sweep(self) -> None:
-        """Delete what a killed process has left behind."""
-        with suppress(OSError):
-            for path in self._entries.glob(".*.part"):
-                if path.stat().st_mtime < time.time() - LEFT_OVER:
-                    path.unlink(missing_ok=True)
 
     @contextmanager
     def _sentences(self, failure: str) -> Iterator[None]:
@@ -212,34 +192,15 @@ class Journal:
         try:
             yield
         except OSError as error:
-            raise JournalError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
+            raise JournalError(f"{failure}: {reason(error)}. The folder is {self.folder}.") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Lock out all other processes and sessions; the system releases the lock of a process that is killed."""
         self._entries.mkdir(parents=True, exist_ok=True)
-        self._sweep()
-        with (self._entries / ".lock").open("ab") as lock:
-            if fcntl:
-                _take(lock)
+        sweep(self._entries)
+        with exclusive(self._entries, LOCK_TIMEOUT_S):  # the server answers nobody meanwhile
             yield
-
-
-def _take(lock: BinaryIO) -> None:
-    """Take a lock until its file is closed; goes on without where the file system has no locks.
-
-    The server answers nobody meanwhile, so it does not wait for ever for a process that was stopped while writing.
-    """
-    until = time.monotonic() + LOCK_TIMEOUT_S
-    while True:
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise TimeoutError(0, "another process is writing; try again in a moment") from None
-            time.sleep(0.01)
-        except OSError:
-            return None
 
 
 def _content(entry: Entry) -> bytes:
@@ -268,7 +229,7 @@ def _bounded(path: Path) -> bytes:
 
 
 def _is_entry(file: os.DirEntry) -> bool:
-    return file.name.endswith(".md") and bool(ID.fullmatch(file.name[:-3])) and file.is_file()
+    return file.name.endswith(".md") and is_id(file.name[:-3]) and file.is_file()
 
 
 def _mark(file: os.DirEntry) -> Mark:
@@ -296,7 +257,3 @@ def _stamp(content: bytes) -> str:
 
 def _kilobytes(size: int) -> str:
     return f"{size / 1000:,.1f} kB"
-
-
-def _reason(error: OSError) -> str:
-    return REASONS.get(error.errno) or error.strerror or str(error)

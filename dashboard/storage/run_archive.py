@@ -7,35 +7,20 @@
 Files appear, are renamed and vanish atomically: a process may be killed at any moment.
 """
 
-import errno
 import json
 import os
-import re
-import time
-import uuid
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from dashboard.storage.home import BusyError, exclusive, home, is_id, new_id, reason, sweep
 from engine.recording import Recording, load, recording_in, save, summary
 
-try:
-    import fcntl
-except ImportError:  # Windows has none; there two processes that rename one run at once may both win.
-    fcntl = None
-
-ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""The id of an archived run: when it was archived, and random digits."""
-
 ENDING = ".npz"
-PART = re.compile(r"\.[0-9a-f]{32}\.part")
-LEFT_OVER = 24 * 3600
-"""Seconds after which an unfinished file counts as left behind by a process that was killed."""
-
 LOCK_TIMEOUT_S = 10
 """Seconds to wait for another process: no longer than it takes to write the largest file."""
 
@@ -48,17 +33,6 @@ MAX_NAME_LENGTH = 100
 
 ASIDE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau"])
 """Settings that do not affect what is computed."""
-
-REASONS = {
-    errno.ENOSPC: "the disk is full; make room and try again",
-    errno.EDQUOT: "your share of the disk is full; make room and try again",
-    errno.EFBIG: "the file would be larger than is allowed here",
-    errno.EROFS: "nothing can be written there; name another folder in DESCENT_LAB_HOME",
-    errno.EACCES: "that is not permitted; name another folder in DESCENT_LAB_HOME",
-    errno.EPERM: "that is not permitted; name another folder in DESCENT_LAB_HOME",
-    errno.ENOTDIR: "a file is in the place of a folder; move it away, or name another folder in DESCENT_LAB_HOME",
-    errno.EEXIST: "a file is in the place of a folder; move it away, or name another folder in DESCENT_LAB_HOME",
-}
 
 
 class ArchiveError(ValueError):
@@ -88,11 +62,6 @@ class ArchivedRun:
     loss: float
     size: int
     digest: str
-
-
-def home() -> Path:
-    """The folder of everything that a user keeps: DESCENT_LAB_HOME, or else descent-lab in the user's data folder."""
-    return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
 
 
 class RunArchive:
@@ -129,7 +98,7 @@ class RunArchive:
         """Write a recording into a file of its own; one without a name is named after its settings."""
         now = datetime.now().astimezone()
         with self._written("The run was not kept"):
-            return self._save(recording, self._new_id(now), now)
+            return self._save(recording, new_id(now), now)
 
     def add(self, content: bytes, filename: str) -> ArchivedRun:
         """Archives an uploaded file, under the id that it has, if it has one.
@@ -172,7 +141,7 @@ class RunArchive:
         try:
             return load(path)
         except OSError as error:
-            raise ArchiveError(f"The run {key} was not read: {_reason(error)}.") from error
+            raise ArchiveError(f"The run {key} was not read: {reason(error)}.") from error
         except ValueError as error:
             raise ArchiveError(f"The run {key} cannot be opened: {_cause(error)}.") from error
 
@@ -211,7 +180,7 @@ class RunArchive:
         created = recording.created or now.isoformat(timespec="milliseconds")
         notes = {**recording.notes, "id": key}
         save(self._place(self._runs, key), replace(recording, name=name, created=created, notes=notes))
-        self._sweep()
+        sweep(self._runs)
         return self.about(key)
 
     def _contents(self) -> tuple[list[ArchivedRun], dict[str, str]]:
@@ -220,14 +189,14 @@ class RunArchive:
         try:
             entries = self._entries()
         except OSError as error:
-            return kept, {str(self._runs): _reason(error)}
+            return kept, {str(self._runs): reason(error)}
         for entry in entries:
             try:
                 found = _read_entry(Path(entry.path), _mark(entry.stat()))
             except FileNotFoundError:
                 continue
             except OSError as error:
-                found = _reason(error)
+                found = reason(error)
             if isinstance(found, ArchivedRun):
                 kept.append(found)
             else:
@@ -244,22 +213,16 @@ class RunArchive:
 
     def _place(self, folder: Path, key: str) -> Path:
         """The path of the run with this id."""
-        if not _is_id(key):
+        if not is_id(key):
             raise ArchiveError(
                 f"{str(key)[:MAX_NAME_LENGTH]!r} is no kept run; an id looks like 20261123-190000-ab12cd."
             )
         return folder / f"{key}{ENDING}"
 
-    def _new_id(self, now: datetime) -> str:
-        while True:
-            key = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
-            if not self._place(self._runs, key).exists():
-                return key
-
     def _id_for(self, recording: Recording, now: datetime) -> str:
         """The id under which a recording was archived elsewhere, where it is free; else a new one."""
         key = recording.notes.get("id")
-        return key if _is_id(key) and not self._place(self._runs, key).exists() else self._new_id(now)
+        return key if is_id(key) and not self._place(self._runs, key).exists() else new_id(now)
 
     def _twin(self, recording: Recording) -> ArchivedRun | None:
         """The archived run with the same final weights and the same settings."""
@@ -270,16 +233,9 @@ class RunArchive:
 
     def _empty_trash(self) -> None:
         """Keep only the newest files in the trash."""
-        thrown = [path for path in self._trash.glob(f"*{ENDING}") if _is_id(path.stem)]
+        thrown = [path for path in self._trash.glob(f"*{ENDING}") if is_id(path.stem)]
         for path in sorted(thrown, key=lambda path: path.stat().st_mtime_ns, reverse=True)[IN_TRASH:]:
             path.unlink(missing_ok=True)
-
-    def _sweep(self) -> None:
-        """Delete what a killed process has left behind."""
-        with suppress(OSError):
-            for path in self._runs.glob(".*.part"):
-                if PART.fullmatch(path.name) and path.stat().st_mtime < time.time() - LEFT_OVER:
-                    path.unlink(missing_ok=True)
 
     @contextmanager
     def _written(self, failure: str) -> Iterator[None]:
@@ -288,20 +244,18 @@ class RunArchive:
             self._runs.mkdir(parents=True, exist_ok=True)
             yield
         except OSError as error:
-            raise ArchiveError(f"{failure}: {_reason(error)}. The folder is {self.folder}.") from error
+            raise ArchiveError(f"{failure}: {reason(error)}. The folder is {self.folder}.") from error
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Lock out all other processes and threads; the system releases the lock of a process that is killed."""
-        until = time.monotonic() + LOCK_TIMEOUT_S
-        with (self._runs / ".lock").open("a") as lock:
-            while not _locked(lock):
-                if time.monotonic() > until:
-                    raise ArchiveError(
-                        f"Another process has been busy in {self._runs} for {LOCK_TIMEOUT_S} s; try again later."
-                    )
-                time.sleep(0.01)
-            yield
+        try:
+            with exclusive(self._runs, LOCK_TIMEOUT_S):
+                yield
+        except BusyError:
+            raise ArchiveError(
+                f"Another process has been busy in {self._runs} for {LOCK_TIMEOUT_S} s; try again later."
+            ) from None
 
 
 def title(name: str) -> str:
@@ -325,24 +279,8 @@ def _essence(settings: Mapping[str, Any]) -> str:
     return json.dumps({name: value for name, value in settings.items() if name not in ASIDE}, sort_keys=True)
 
 
-def _locked(file: TextIO) -> bool:
-    """Lock a file, unless another process has; count as done where files cannot be locked."""
-    try:
-        if fcntl:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def _listed(value: Any) -> list:
     return value if isinstance(value, list) else []
-
-
-def _is_id(key: Any) -> bool:
-    return isinstance(key, str) and bool(ID.fullmatch(key))
 
 
 def _mark(found: os.stat_result) -> tuple[int, int, int]:
@@ -353,7 +291,7 @@ def _mark(found: os.stat_result) -> tuple[int, int, int]:
 @lru_cache(maxsize=4096)
 def _read_entry(path: Path, mark: tuple[int, int, int]) -> ArchivedRun | str:
     """The list's entry in the file of an archived run, or why there is none. Raises OSError when it cannot be read."""
-    if path.suffix != ENDING or not _is_id(path.stem):
+    if path.suffix != ENDING or not is_id(path.stem):
         return "its name is not that of a kept run; to add it, drop it on the page"
     if not path.is_file():
         return "it is no file"
@@ -386,11 +324,6 @@ def _local(created: str, changed: int) -> str:
 
 def _moment(created: str) -> float:
     return datetime.fromisoformat(created).timestamp()
-
-
-def _reason(error: OSError) -> str:
-    """Why the system has refused something, and what to do."""
-    return REASONS.get(error.errno) or error.strerror or str(error)
 
 
 def _cause(error: ValueError) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dashboard.storage.run_archive import home
+from dashboard.storage.home import home
 from dashboard.tracking.run_log import born, is_running
 from engine import atomic_write
 

@@ -29,7 +29,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dashboard.storage.run_archive import home
+from dashboard.storage.home import home
 from dashboard.tracking import discovery, run_log
 from dashboard.tracking.batching import NOT_LOGGED, LoggedEpoch
 from dashboard.tracking.endings import (

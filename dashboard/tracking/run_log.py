@@ -51,7 +51,6 @@ import socket
 import stat
 import struct
 import time
-import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -64,12 +63,10 @@ from typing import Any, Self
 import numpy as np
 import psutil
 
-from dashboard.storage.run_archive import home, title
+from dashboard.storage.home import ID, home, new_id
+from dashboard.storage.run_archive import title
 from engine import atomic_write
 from engine.training import NUMBERS, Epochs
-
-ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{6}")
-"""The id of a run log: when it began, in universal time, and six random hexadecimal digits."""
 
 FORMAT = 2
 READABLE = 1, 2
@@ -220,7 +217,7 @@ class RunLog:
         live.mkdir(parents=True, exist_ok=True)
         _prune(live)
         now, pid = datetime.now(UTC), os.getpid()
-        made = live / f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+        made = live / new_id(now)
         made.mkdir()
         log = cls(
             made,

@@ -12,7 +12,7 @@ from dashboard.state.read_only import ReadOnly
 from dashboard.state.run import Frame, Setup
 from dashboard.state.store import Companion, ordinal
 from dashboard.state.view import View
-from dashboard.storage.run_archive import home
+from dashboard.storage.home import home
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import Entry, Listing
 from dashboard.tracking.log_reader import NO_DATA, LogReader, Sketch
