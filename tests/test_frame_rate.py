@@ -62,9 +62,9 @@ def test_what_is_drawn_for_many_is_drawn_as_often_as_it_is_sent(budget):
     for _ in range(60):
         budget.spent("convoy", 0.009, viewers=50)
         for session in range(50):
-            budget.spent(session, 0.002, told=True)
+            budget.spent(session, 0.002, is_relayed=True)
     assert budget.period("convoy") <= budget.period(1)
-    assert 50 * (0.002 + budget.AFTER_TOLD) / budget.period(1) == pytest.approx(SHARE - (0.0105) / PERIOD, rel=1e-2)
+    assert 50 * (0.002 + budget.AFTER_RELAYED) / budget.period(1) == pytest.approx(SHARE - (0.0105) / PERIOD, rel=1e-2)
 
 
 def test_one_slow_frame_is_not_the_rule(budget):

@@ -47,7 +47,7 @@ class GradientBars(Instrument):
     def picture(self, frame: Frame) -> hv.Overlay:
         layers = len(self._first)
         self._names = frame.layer_names or [str(i + 1) for i in self._places]
-        ticks = [shortened(name) for name in self._names] if frame.is_told else [*self._names[:-1], "output"]
+        ticks = [shortened(name) for name in self._names] if frame.is_logged else [*self._names[:-1], "output"]
         names = list(enumerate(ticks))
         rows = [
             (i - HALF, FLOOR, i + HALF, 1, color, 1, "") for i, color in zip(self._places, self._colors, strict=True)

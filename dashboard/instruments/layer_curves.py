@@ -60,7 +60,7 @@ class LayerCurves(Instrument):
         self._layers = np.unique(np.linspace(0, layers - 1, min(layers, MAX_LAYERS)).round().astype(int))
         self._low, self._high = math.inf, -math.inf
         self._now = np.full(len(self._layers), np.nan)
-        self._is_logged = frame.is_told
+        self._is_logged = frame.is_logged
 
     def outline(self, frame: Frame) -> Hashable:
         return len(frame.epoch.gradient_norms), self.log_x, self.quantity, self.guides, self._is_logged

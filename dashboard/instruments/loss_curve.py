@@ -71,7 +71,7 @@ class LossCurve(Instrument):
         return frame.knows("loss") or frame.knows("validation_loss")
 
     def begin(self, frame: Frame) -> None:
-        self._is_logged = frame.is_told
+        self._is_logged = frame.is_logged
         self._low, self._high = math.inf, -math.inf
         self._lines = [
             *_own(frame),
@@ -168,7 +168,7 @@ class LossCurve(Instrument):
 def _own(frame: Frame) -> list[Line]:
     """The lines of the run itself."""
     lines = [Line("training", style.TRAIN, held_out=False), Line("validation", style.VALIDATION, held_out=True)]
-    if frame.is_told:
+    if frame.is_logged:
         return [line for line in lines if frame.knows(line.column)] or lines[:1]
     return lines if frame.setup.validation is not None else lines[:1]
 

@@ -1,4 +1,4 @@
-"""Inline: a training that is watched, shown live by the very cell of a notebook that runs it."""
+"""A watched training, shown live by the very cell of a notebook that runs it."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Notebook: keeps what the cells of a Jupyter notebook show up to date.
+"""Keeps what the cells of a Jupyter notebook show up to date.
 
 What the notebook keeps of an output is an image of it, drawn here, with the state in words. A page that has the kernel
 asks for the live page, and gets it past the notebook, with the scripts that it needs, once. From then on a tick on the

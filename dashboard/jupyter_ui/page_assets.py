@@ -1,4 +1,4 @@
-"""Notebook page: what the page of a notebook needs, so that the laboratory is shown there offline."""
+"""Scripts, styles and icons that the page of a notebook needs to show the laboratory offline."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Still: what a picture shows now as an image that needs no program, for whoever opens a notebook without its kernel.
+"""An image of a picture that needs no program, for whoever opens a notebook without its kernel.
 
 The browser draws what is alive; this draws the same figure from its data sources, with what our pictures are made of:
 lines, points, segments, boxes, areas, images and words on linear, logarithmic or named axes.

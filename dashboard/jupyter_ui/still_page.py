@@ -1,4 +1,4 @@
-"""Still page: what a notebook keeps of a page, as images and words."""
+"""Images and words that a notebook keeps of a page."""
 
 import re
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Convoy: followers who see the same. It is drawn once, and every page is told of it about its own models.
+"""One page is drawn for all who follow a run and see the same; each of them gets the changes for its own models.
 
-A class of thirty looks at one run: thirty drawings of the same pictures would leave each of them a frame a second.
+Thirty students look at one run: thirty drawings of the same pictures would leave each of them a frame a second.
 """
 
 import time
@@ -21,7 +21,7 @@ from dashboard.server.outbound import anew, collected, plain
 from dashboard.state.clock import SCHEDULER
 
 KEPT = 16
-"""Frames that a page may be late by."""
+"""The most frames that a page may be late by."""
 
 Groups = Sequence[Sequence[Model]]
 
@@ -55,10 +55,10 @@ class Part:
 
 
 class Broadcast:
-    """A lead's page in a document of its own, and what has changed there, frame by frame."""
+    """A page in a document of its own that nobody looks at, and what has changed in it, frame by frame."""
 
-    def __init__(self, lead: Callable[[], Renderer]) -> None:
-        """lead: makes the page."""
+    def __init__(self, make: Callable[[], Renderer]) -> None:
+        """make: makes the page."""
         self.subscribers: WeakSet[Subscriber] = WeakSet()
         self.number = 0
         self._due = 0.0
@@ -67,7 +67,7 @@ class Broadcast:
         self._whole: tuple[int, list[Part]] = (-1, [])
         self._document = Document()
         with set_curdoc(self._document):
-            self._renderer = lead()
+            self._renderer = make()
             self._document.add_root(self._renderer.body.get_root(self._document))
         self._find()
 
@@ -77,7 +77,7 @@ class Broadcast:
         return [(*self._places[model], name) for model, name in self._touched if model in self._places]
 
     def advance(self, period: float = 0.0, at_once: bool = False) -> None:
-        """Draw the newest frame, if it is time for one; period: seconds from one frame to the next where it is told."""
+        """Draw the newest frame, if it is time for one; period: seconds from one frame to the next where it is sent."""
         began = time.perf_counter()
         if not self._renderer.is_behind() or (began < self._due and not at_once):
             return
@@ -138,7 +138,7 @@ class Broadcast:
 
 
 class Subscriber:
-    """A page's place in a convoy, by the models that it is made of; shown: the groups that are in view there."""
+    """A page that takes part, by the models that it is made of; shown: the groups that are in view there."""
 
     def __init__(self, broadcast: Broadcast, groups: Groups, shown: Sequence[int]) -> None:
         self.broadcast = broadcast
@@ -147,7 +147,7 @@ class Subscriber:
         broadcast.subscribers.add(self)
 
     def news(self, period: float) -> list[str] | None:
-        """The events to be told now, as JSON; None where the page is too late, or not made as the convoy's any more.
+        """The events to send now, as JSON; None where the page is too late, or made otherwise by now.
 
         period: seconds from one frame of the page to its next
         """
@@ -159,7 +159,7 @@ class Subscriber:
         return [self._about_mine(part) for part in parts if part.group in self._shown]
 
     def leave(self) -> list[tuple[Model, str]]:
-        """Be told no more; the attributes that may be another on the page than here."""
+        """Take part no longer; returns the attributes that may have another value on the page than here."""
         self.broadcast.subscribers.discard(self)
         return [(self._groups[i][j], name) for i, j, name in self.broadcast.touched if i in self._shown]
 
@@ -168,7 +168,7 @@ class Subscriber:
 
 
 def groups_of(page: Renderer) -> list[list[Model]]:
-    """The models of a page's transport, and of each of its cards; their order is the same on all pages of a kind."""
+    """The models of a page's playback bar, and of each of its cards; their order is the same on all pages of a kind."""
     _, playback_bar, *_ = _model(page.body).children
     return [collect_models(part) for part in (playback_bar, *(_model(card.view) for card in page.shown.cards))]
 

@@ -1,4 +1,4 @@
-"""Current document: the one of the user who is served, also after something has failed for another.
+"""Keeps the current document that of the client being served, also after something failed for another.
 
 Bokeh 3.9 keeps the documents of running callbacks on a stack of the whole server, and leaves that of a callback that
 fails there: whatever is drawn later for anybody would be taken for that user's. Bokeh 3.10 takes it off.

@@ -1,4 +1,4 @@
-"""Budget: how often a server's sessions may draw, so that its one loop has time left for what visitors do."""
+"""How often the sessions of a server may draw, so that its one loop has time left for what users do."""
 
 import time
 from collections.abc import Callable
@@ -33,20 +33,21 @@ class FrameRate:
     Sessions with frames of the same cost get equally many. One whose frames are dear, because its network or its data
     are large, gets fewer of them, not everybody.
 
-    A frame costs its own work and what follows from it: its answer heard, what it was made of let go of. One that costs
-    much more than those before, because a picture was made for it, counts as a little more: it is not the rule.
+    A frame costs its own work and what follows from it: its answer is received, what it was made of is let go of. One
+    that costs much more than those before, because a picture was made for it, counts as a little more: it is not the
+    rule.
     """
 
-    USUAL, AFTER, AFTER_TOLD = 0.005, 0.0015, 0.0005
+    USUAL, AFTER, AFTER_RELAYED = 0.005, 0.0015, 0.0005
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
         self._drawn: dict[int, Drawn] = {}
 
-    def spent(self, session: int, seconds: float, told: bool = False, viewers: int = 1) -> None:
-        """A session has drawn a frame that took so long, for so many viewers; told: it was drawn elsewhere."""
+    def spent(self, session: int, seconds: float, is_relayed: bool = False, viewers: int = 1) -> None:
+        """A session has drawn a frame that took so long, for so many viewers; is_relayed: it was drawn elsewhere."""
         before = self._drawn[session].cost if session in self._drawn else self.USUAL
-        cost = min(seconds + (self.AFTER_TOLD if told else self.AFTER), 2 * before)
+        cost = min(seconds + (self.AFTER_RELAYED if is_relayed else self.AFTER), 2 * before)
         self._drawn[session] = Drawn(self._now(), before + 0.2 * (cost - before), viewers)
 
     def period(self, session: int) -> float:

@@ -1,4 +1,4 @@
-"""Inbound: what pages tell, before Bokeh takes it down.
+"""Messages of pages, before Bokeh applies them.
 
 Some of it is received at once, some by nobody, and some has been mixed up by the page.
 """
@@ -20,13 +20,13 @@ OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled
 """What no user changes in a component."""
 
 LISTENERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
-"""Who receives at once what a page says: is told a model's id, an attribute and its value; whether it was received.
+"""Who receives changes of a page at once: called with a model's id, an attribute and its value, returns whether it did.
 
 Weak, as whoever listens holds the document by its models.
 """
 
 ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
-"""Who is told, before anything is done about it, that a user does something."""
+"""Who is called before anything else when a user does something."""
 
 
 def receive(message: Message, document: Document) -> bool:
@@ -43,9 +43,9 @@ def receive(message: Message, document: Document) -> bool:
 
 
 def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
-    """Take out of a page's events what it says of what only we change; how that is, to be told once more.
+    """Take out of a page's events what it says of what only we change; how that is, to be sent once more.
 
-    A React component of Panel's writes back what it was told, a moment later: where two changes come fast one after the
+    A React component of Panel's writes back what it received, a moment later: where two changes come fast one after the
     other, the page may go back to the first.
     """
     echoes = [event for event in events if _is_echo(event, document)]
@@ -77,9 +77,9 @@ def _hear(message: Message, document: Document) -> bool:
 
 
 def _is_about_looks(message: Message, document: Document) -> bool:
-    """Whether a page tells only how models look there, such as an axis's color or a figure's width in pixels.
+    """Whether a message says only how models look on the page, such as an axis's color or a figure's width in pixels.
 
-    Nobody here listens for that, and a page tells hundreds of such things of its pictures: to take each down would be a
+    Nobody here listens for that, and a page sends hundreds of such things of its pictures: to apply each would be a
     sixth of the work of opening it.
     """
     return all(_is_unheard(event, document) for event in message.content.get("events", ()))

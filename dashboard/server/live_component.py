@@ -1,4 +1,4 @@
-"""Components and panes that are told and heard past Panel's watchers, and know where they are rendered."""
+"""Components and panes that send and receive past Panel's watchers, and know where they are rendered."""
 
 from typing import Any, ClassVar
 
@@ -11,10 +11,10 @@ from panel.io.notebook import Comm
 
 
 class Rendered:
-    """A part of a page that hears where it is rendered."""
+    """A part of a page that is called when it is rendered."""
 
     def rendered(self, root: Model, comm: Comm | None) -> None:
-        """Hear that it is on a page.
+        """Called when it is on a page.
 
         Args:
             root: The root of the page, which may be its own model.
@@ -30,7 +30,7 @@ class Rendered:
 
 
 class LiveComponent(Rendered, JSComponent):
-    """A component that tells a page what changes often past Panel's watchers, and hears from it past its debouncing.
+    """A component that sends a page what changes often past Panel's watchers, and receives from it past its debouncing.
 
     A parameter's way through Panel costs 1.5 ms, and 50 ms on the way back.
     """

@@ -1,6 +1,6 @@
-"""Wire: one frame, one message.
+"""One frame is one message.
 
-Bokeh sends a message for every change and Panel's `hold` one for all, but Panel writes it without waiting: a visitor
+Bokeh sends a message for every change and Panel's `hold` one for all, but Panel writes it without waiting: a user
 who leaves meanwhile is a traceback in the log, and one who reads slowly a queue that grows. Here the sender waits.
 """
 
@@ -55,18 +55,18 @@ async def send(
     document: Document,
     changes: Sequence[DocumentPatchedEvent],
     alone: Callable[[], AbstractContextManager],
-    told: Sequence[str] = (),
+    relayed: Sequence[str] = (),
 ) -> float:
-    """Send changes as one message to all visitors of the document, and wait until it is on its way.
+    """Send changes as one message to all clients of the document, and wait until it is on its way.
 
-    told: further events, which are JSON already.
+    relayed: further events, which are JSON already.
     Returns the seconds of work that was, without the waiting.
 
     Call it from a coroutine that holds the document's lock, such as a periodic callback. alone() gives a context in
     which the message is written; nobody waits in it.
     """
     session = document.session_context.session if document.session_context else None
-    connections = list(session._subscribed_connections) if (changes or told) and session else []
+    connections = list(session._subscribed_connections) if (changes or relayed) and session else []
     worked, message = 0.0, None
     if connections:
         changes = [*chain.from_iterable(earlier for _, earlier in HELD.pop(document, [])), *changes]
@@ -75,19 +75,19 @@ async def send(
         with await socket.write_lock.acquire(), alone():
             began = time.perf_counter()
             waiting = LEFT.get(document, {}).pop(connection, [])
-            message = message or packed(document, changes, told)
+            message = message or packed(document, changes, relayed)
             sent = [] if socket.ws_connection is None else _write(socket, [*waiting, message])
             worked += time.perf_counter() - began
         await asyncio.gather(*sent, return_exceptions=True)
     return worked
 
 
-def packed(document: Document, changes: Sequence[DocumentPatchedEvent], told: Sequence[str] = ()) -> Message:
-    """The message that tells a page of changes to its document; told: further events, which are JSON already."""
+def packed(document: Document, changes: Sequence[DocumentPatchedEvent], relayed: Sequence[str] = ()) -> Message:
+    """The message for a page about changes to its document; relayed: further events, which are JSON already."""
     writer = Writer(document)
     message = patch_doc(patch_doc.create_header(), {}, {"events": [_encoded(change, writer) for change in changes]})
-    if told:
-        events = [*map(serialize_json, message.content["events"]), *told]
+    if relayed:
+        events = [*map(serialize_json, message.content["events"]), *relayed]
         message._content_json = f'{{"events":[{",".join(events)}]}}'
     if changes:
         document.models.flush_synced(lambda model: not writer.has_ref(model))
@@ -98,13 +98,13 @@ def packed(document: Document, changes: Sequence[DocumentPatchedEvent], told: Se
 def plain(document: Document, change: DocumentPatchedEvent) -> str | None:
     """A change as JSON, without the model it is of; None where it speaks of other models."""
     writer = Writer(document, deferred=False)
-    told = _encoded(change, writer)
-    told.pop("model", None)
-    return None if writer.speaks_of_models else serialize_json(told)
+    encoded = _encoded(change, writer)
+    encoded.pop("model", None)
+    return None if writer.speaks_of_models else serialize_json(encoded)
 
 
 def anew(model: Model, attribute: str) -> DocumentPatchedEvent:
-    """The change that a page has to be told of, if it may know another value of a model's attribute."""
+    """The change that a page has to be sent, if it may know another value of a model's attribute."""
     if isinstance(model, ColumnarDataSource):
         return ColumnDataChangedEvent(model.document, model, attribute)
     return ModelChangedEvent(model.document, model, attribute, getattr(model, attribute))
@@ -140,7 +140,7 @@ class Writer(Serializer):
 
 
 def _write(socket: WebSocketHandler, messages: Sequence[Message]) -> list[Awaitable[None]]:
-    """Write all parts of messages at once; what to wait for until they are sent, or the visitor has left."""
+    """Write all parts of messages at once; what to wait for until they are sent, or the client has left."""
     parts = chain.from_iterable(map(_parts, messages))
     return [WebSocketHandler.write_message(socket, part, binary=isinstance(part, bytes)) for part in parts]
 

@@ -1,4 +1,4 @@
-"""Page policy: what the browser of a visitor may do on a page, whatever a text on it looks like.
+"""The Content-Security-Policy: what the browser may do on a page, whatever a text on it looks like.
 
 Only scripts of the server run, and those that stand in the page as it was sent, by their hashes: no handler in a tag,
 no `javascript:` link, nothing that came later. es-module-shims, by which Panel loads components, adds scripts of its

@@ -1,4 +1,4 @@
-"""Ride: a follower's page in a convoy, for as long as its visitor does nothing but look."""
+"""A follower's page takes part in a broadcast as long as its user does nothing but look."""
 
 import time
 from collections.abc import Hashable, Sequence
@@ -21,16 +21,16 @@ FEW = 3
 """Fewer followers than this draw for themselves."""
 
 MANY = 4
-"""Convoys of one run, at most: so many ways of looking at it."""
+"""The most broadcasts of one run: one for each way of looking at it."""
 
 QUIET = 1.0
-"""Seconds after a visitor did something before the page is one of many again."""
+"""Seconds after a user did something before the page may subscribe again."""
 
 BROADCASTS: WeakKeyDictionary[SharedRun, dict[Hashable, Broadcast]] = WeakKeyDictionary()
 
 
 class Host(Renderer, Protocol):
-    """A page that may ride."""
+    """A page that may subscribe."""
 
     run: Shown
 
@@ -43,9 +43,9 @@ class Host(Renderer, Protocol):
 
 
 class Subscription:
-    """What a page is told in a convoy, when it joins one, and what it owes its visitor when it leaves.
+    """A page's part in a broadcast: when it joins, what it receives, and what it has to send when it leaves.
 
-    While it is told, its own models stay as they were. As soon as the visitor does anything, it draws for itself.
+    While it receives, its own models stay as they were. As soon as the user does anything, it draws for itself.
     """
 
     def __init__(self, host: Host, document: Document) -> None:
@@ -56,23 +56,23 @@ class Subscription:
 
     @property
     def is_on(self) -> bool:
-        """Whether it is told what changes."""
+        """Whether it receives what changes."""
         return self._subscriber is not None
 
     @property
     def owes(self) -> bool:
-        """Whether the page has to be told what it was not."""
+        """Whether there are changes that the page has not received."""
         return bool(self._owed)
 
     def news(self) -> list[str]:
-        """The events that the convoy tells of, as JSON; joins one, or leaves it, where it is time to."""
+        """The events of the broadcast, as JSON; joins one, or leaves it, where it is time to."""
         fits = self._fits()
         if self._subscriber is None and fits and time.monotonic() >= self._not_before:
             self._join()
-        told = self._subscriber.news(FRAME_RATE.period(id(self._host))) if self._subscriber and fits else None
-        if told is None:
+        received = self._subscriber.news(FRAME_RATE.period(id(self._host))) if self._subscriber and fits else None
+        if received is None:
             self.leave()
-        return told or []
+        return received or []
 
     def owed(self) -> list[DocumentPatchedEvent]:
         """What the page may not know, as it is now."""
@@ -90,7 +90,7 @@ class Subscription:
         self._draw()
 
     def end(self) -> None:
-        """The page is closed, or shows something else: be gone, and so the convoys without anybody."""
+        """The page is closed, or shows something else: leave, and end the broadcasts without subscribers."""
         if self._subscriber:
             self._subscriber.leave()
         self._subscriber, self._owed = None, {}
@@ -99,7 +99,7 @@ class Subscription:
             _disband(run.followed)
 
     def _draw(self) -> None:
-        """Draw the page, and tell of it later."""
+        """Draw the page, and send that later."""
         with SCHEDULER.still(), set_curdoc(self._document), collected(self._document) as changes:
             self._host.draw()
         self._owed |= dict.fromkeys((change.model, change.attr) for change in changes if hasattr(change, "attr"))
@@ -124,11 +124,11 @@ class Subscription:
             self._subscriber = Subscriber(broadcast, groups, shown)
 
     def _shown(self) -> Sequence[int]:
-        """The transport, and the cards in view."""
+        """The playback bar, and the cards in view."""
         return [0, *(i for i, card in enumerate(self._host.shown.cards, 1) if card.view.near)]
 
     def _broadcast(self) -> Broadcast | None:
-        """The convoy of those who see the same; None where they are few, or there are too many others."""
+        """The broadcast for those who see the same; None where they are few, or there are too many broadcasts."""
         shared, sight = self._host.run.followed, _sight(self._host.run)
         broadcasts = BROADCASTS.setdefault(shared, {})
         if sight not in broadcasts:
@@ -146,7 +146,7 @@ def _sight(run: FollowedRun) -> Hashable:
 
 
 def _disband(shared: SharedRun) -> None:
-    """End the convoys in which nobody is."""
+    """End the broadcasts without subscribers."""
     broadcasts = BROADCASTS.get(shared, {})
     for sight in [sight for sight, broadcast in broadcasts.items() if not broadcast.subscribers]:
         broadcasts.pop(sight).end()

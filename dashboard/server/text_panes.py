@@ -9,7 +9,7 @@ class EncodedTypography(pmui.Typography):
     """A line of text in the letters of the page."""
 
     def encoded(self, text: Any) -> str:
-        """What the browser is to be told for a text. It takes away one escaping before it makes HTML of it."""
+        """What is sent to the browser for a text. The browser takes away one escaping before it makes HTML of it."""
         raise NotImplementedError
 
     def _transform_object(self, obj: Any) -> dict[str, Any]:
@@ -17,13 +17,13 @@ class EncodedTypography(pmui.Typography):
 
 
 class EncodedAlert(pmui.Alert):
-    """What the page tells."""
+    """A message of the page."""
 
     def encoded(self, text: Any) -> str:
-        """What the browser is to be told for a text. It takes away one escaping before it makes HTML of it."""
+        """What is sent to the browser for a text. The browser takes away one escaping before it makes HTML of it."""
         raise NotImplementedError
 
     def _process_param_change(self, params: dict[str, Any]) -> dict[str, Any]:
-        told = params.pop("object", None)
+        text = params.pop("object", None)
         changed = super()._process_param_change(params)
-        return changed if told is None else {**changed, "object": self.encoded(told)}
+        return changed if text is None else {**changed, "object": self.encoded(text)}

@@ -1,4 +1,4 @@
-"""Rounds: the heavy work of a page's pictures, beside the training."""
+"""Long work of a page's pictures, done beside the training."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Follower: what one session has started, shown to others in the same process. No Panel here.
+"""A run of one session, shown to others in the same process.
 
 `SharedRun(run, page="playground")` is made by whoever has started it, `FollowedRun(SharedRun.found(key))` by everybody
 with the link.
@@ -16,7 +16,7 @@ from dashboard.state.view import View
 from engine.recording import Recording
 
 LAST = 20
-"""After a store has heard of its settings, and all controls."""
+"""Precedence of watchers: after the store's own and those of all controls."""
 
 
 class SharedRun:
@@ -72,7 +72,7 @@ class SharedRun:
 class FollowedRun(ReadOnly):
     """A look at a shared store, with a place and a view of its own. Its settings mirror those of the store.
 
-    Whoever changes them here is told that this cannot be, and has them back.
+    Changes made here are taken back, with a message.
     """
 
     REFUSAL = "You are following: only whoever has shared this run can change it. Pictures and epochs are yours."

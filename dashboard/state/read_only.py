@@ -1,4 +1,4 @@
-"""Onlooker: a store that shows what another one does, to look at and not to change. No Panel here."""
+"""A store that shows what another one does, to look at and not to change."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -11,7 +11,7 @@ from engine.recording import History
 class ReadOnly(Shown):
     """Shows a history that grows elsewhere, with a place and a view of its own: nothing here moves or ends it.
 
-    Nobody is told of it and nothing calls it back: it looks when it is asked, so that it can be dropped at any time.
+    Nothing else knows of it and nothing calls it back: it looks when it is polled, and can be dropped at any time.
     """
 
     is_read_only = True

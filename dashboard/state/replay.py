@@ -32,7 +32,7 @@ class Deviation:
     share: float
     remembers: bool
 
-    def told(self, goal: int) -> str:
+    def sentence(self, goal: int) -> str:
         """The difference as sentences; `goal` is the epoch from which to go on."""
         off = f"by {self.share:.1g} of their length" if np.isfinite(self.share) else "beyond measure"
         if self.share <= ROUNDING:

@@ -1,4 +1,4 @@
-"""Run: the store of one training. Settings go in, history comes out. No Panel here."""
+"""The store of one training: settings go in, history comes out."""
 
 import math
 import threading
@@ -111,10 +111,11 @@ class Setup:
 class Frame:
     """What one drawing shows: a run's setup, its history, and the epoch that all pictures agree on.
 
-    l1, l2    of the objective that the epoch was measured with
-    tunings   how the run was tuned, update by update; None where that is not known, as of a training elsewhere
-    tuning    that of the update which follows the epoch, known or to come
-    early     epochs that are kept beside the history's evenly spaced ones, for axes on which the first take most room
+    Attributes:
+        l1, l2: Of the objective that the epoch was measured with.
+        hyperparameters: Those of every update; None where they are not known, as of a training elsewhere.
+        tuning: The hyperparameters of the update that follows the epoch, known or to come.
+        early: Epochs that are kept beside the history's evenly spaced ones, for axes on which the first take most room.
 
     Every number of a frame is that of its epoch: ask the frame for hyperparameters, never the settings of now.
     """
@@ -141,7 +142,7 @@ class Frame:
         return self.epoch.index
 
     @property
-    def is_told(self) -> bool:
+    def is_logged(self) -> bool:
         """Whether the numbers come from elsewhere, so that not all of them need be there."""
         return False
 
@@ -208,9 +209,10 @@ class Frame:
 class Attempt:
     """One training from its start: its settings, what was recorded, and the way back to each of its epochs.
 
-    settings   the values that it was started with, and tuned to since
-    catching   brings the training to the newest recorded epoch, in pieces, where it is not there yet
-    untold     what is to be told of that, once
+    Attributes:
+        settings: The values that it was started with, and tuned to since.
+        catching: Brings the training to the newest recorded epoch, in pieces, where it is not there yet.
+        warning: What the page has to say of that, once.
     """
 
     def __init__(self, settings: Settings, setup: Setup) -> None:
@@ -222,7 +224,7 @@ class Attempt:
         self.bookmarks = Bookmarks(setup.network, setup.train.x)
         self.rule, self.ended, self.diverged = StopRule(settings), "", False
         self.catching: Iterator[None] = iter(())
-        self.untold = ""
+        self.warning = ""
         self.early: Epochs | None = None
         untrained = self.training.advance(1)
         self.checkpoints = Checkpoints(self.training.checkpoint(), self.tuning)
@@ -265,7 +267,7 @@ class Attempt:
             self._amend()
 
     def _amend(self) -> None:
-        """Have every epoch at which the tuning was changed tell the learning rate of the update that followed it."""
+        """Record, at every epoch at which the tuning was changed, the learning rate of the update that followed it."""
         changed = np.array([since for since, _ in self.checkpoints.hyperparameters if since >= 0], int)
         for epoch, rate in zip(
             changed.tolist(), self.checkpoints.hyperparameters.learning_rates(changed).tolist(), strict=True
@@ -298,7 +300,7 @@ class Attempt:
         replay, goal = Replay(self.checkpoints, self.training, self.history), self.newest
         yield from replay.pieces(goal)
         if replay.deviation:
-            self.untold = replay.deviation.told(goal)
+            self.warning = replay.deviation.sentence(goal)
 
     def again(self, after: int, until: int) -> Iterator[Epochs | None]:
         """Train the epochs with after < index <= until once more, as they were trained; None between two pieces."""
@@ -603,9 +605,9 @@ class Run(Trainable):
 
     def _tell(self, attempt: Attempt) -> None:
         """Say on the page what has come of going the way of an attempt again."""
-        if attempt.untold and attempt is self._attempt:
-            self.refuse(attempt.untold)
-            attempt.untold = ""
+        if attempt.warning and attempt is self._attempt:
+            self.refuse(attempt.warning)
+            attempt.warning = ""
 
     def _unfinished(self, attempt: Attempt) -> Iterator[Epochs | None] | None:
         """The block that was begun, if it is of this attempt."""

@@ -65,10 +65,11 @@ class ComparedRun:
 class Shown(param.Parameterized):
     """What pictures show. `version` grows with every change, so whoever draws knows when to.
 
-    settings   what is computed
-    view       what a visitor has picked to look at; a change of it computes nothing
-    study      variants trained beside it for comparison, if the page has any
-    guests     kept runs that are shown beside it
+    Attributes:
+        settings: What is computed.
+        view: What a user has picked to look at; a change of it computes nothing.
+        study: Variants trained for comparison, if the page has any.
+        compared_runs: Archived runs that are shown beside it.
     """
 
     is_read_only: ClassVar[bool] = False

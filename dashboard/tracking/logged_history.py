@@ -205,7 +205,7 @@ class LoggedFrame(Frame):
         return self.epoch.index if self.asked < 0 else self.asked
 
     @property
-    def is_told(self) -> bool:
+    def is_logged(self) -> bool:
         return True
 
     @property
