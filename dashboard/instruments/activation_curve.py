@@ -148,13 +148,13 @@ class ActivationCurve(OfHiddenLayers, Instrument):
 
 def layer_of(run: Shown, frame: Frame) -> int:
     """The picked hidden layer, counted from 0."""
-    return min(getattr(run.view, "layer", 1), len(frame.setup.network.widths)) - 1
+    return min(LayerView.of(run.view).layer, len(frame.setup.network.widths)) - 1
 
 
 def pick_layer(run: Shown, layer: int) -> None:
     """Make all pictures show a hidden layer, counted from 0."""
-    if isinstance(run.view, LayerView) and 0 <= layer < MOST_LAYERS:
-        run.view.layer = layer + 1
+    if 0 <= layer < MOST_LAYERS:
+        run.view.pick(layer=layer + 1)
 
 
 def reach_of(trace: Trace) -> float:

@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 
-from dashboard.instruments.gradient_audit import Examined
+from dashboard.instruments.gradient_audit import CheckView, Examined
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.stage_arithmetic import proper, spelled, table
 from dashboard.state.run import Frame
@@ -169,7 +169,7 @@ class BackpropStages(Examined, Instrument):
 
     def _place_of(self, passes: Backpropagation) -> int:
         names = [stage.name for stage in passes]
-        wanted = getattr(self.run.view, "stage", "")
+        wanted = CheckView.of(self.run.view).stage
         return names.index(wanted) if wanted in names else len(names) - 1
 
     def _entry(self, stage: Stage) -> tuple[int, int]:

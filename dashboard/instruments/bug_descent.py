@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard.instruments.gradient_audit import MAX_LAYERS, MAX_PARAMETER_EXAMPLES
+from dashboard.instruments.gradient_audit import MAX_LAYERS, MAX_PARAMETER_EXAMPLES, CheckView
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.study_picture import in_digits
@@ -157,7 +157,7 @@ class BugDescent(Instrument):
 
     @property
     def _planted(self) -> str | None:
-        bug = getattr(self.run.view, "bug", "none")
+        bug = CheckView.of(self.run.view).bug
         return None if bug == "none" else bug
 
     @property

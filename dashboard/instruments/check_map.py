@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard.instruments.gradient_audit import Examined, GradientAudit, passed
+from dashboard.instruments.gradient_audit import CheckView, Examined, GradientAudit, passed
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
 from dashboard.instruments.stage_arithmetic import in_words
@@ -94,7 +94,7 @@ class CheckMap(Examined, Instrument):
         if self._checked is None:
             return "checking every parameter …"
         check, worst = self._checked.check, self._checked.check.max_relative_error
-        bug = getattr(self.run.view, "bug", "none")
+        bug = CheckView.of(self.run.view).bug
         if bug != "none":
             harmless = self._checked.verdict == "harmless"
             apart = "same direction, same length" if harmless else _apart(check.analytic, check.numeric)

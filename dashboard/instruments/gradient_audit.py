@@ -90,9 +90,9 @@ class Subject:
     @classmethod
     def of(cls, run: Shown, frame: Frame) -> Self:
         """What the user has chosen to examine, as it is in a frame."""
-        bug = getattr(run.view, "bug", "none")
-        bug = None if bug == "none" else bug
-        if getattr(run.view, "subject", OWN) == WORKED:
+        view = CheckView.of(run.view)
+        bug = None if view.bug == "none" else view.bug
+        if view.subject == WORKED:
             network = Network([1, 1], output="linear", initializer="zeros")
             network.weights[0][...] = 0.5
             return cls(network, Dataset(np.ones((1, 1)), np.ones(1), "regression", 0), "mse", 0.0, 0.0, bug)
@@ -216,7 +216,8 @@ class GradientAudit:
         return self._piece(run, Subject.of(run, frame), moment, epsilon, frame.epoch.index)
 
     def _ask(self, run: Shown, frame: Frame) -> None:
-        question = frame.setup, getattr(run.view, "subject", OWN), getattr(run.view, "bug", "none")
+        view = CheckView.of(run.view)
+        question = frame.setup, view.subject, view.bug
         if self._question != question:
             self._question, self._found, self._alone, self._alone_at = question, None, None, None
 
@@ -259,14 +260,14 @@ class Examined:
 
     def draw(self, frame: Frame) -> None:
         """Draw a frame."""
-        if getattr(self.run.view, "subject", OWN) != self._examined:
+        if CheckView.of(self.run.view).subject != self._examined:
             self._begin(frame)
         else:
             super().draw(frame)
 
     def begin(self, frame: Frame) -> None:
         """Prepare for another subject."""
-        self._examined = getattr(self.run.view, "subject", OWN)
+        self._examined = CheckView.of(self.run.view).subject
 
     def subject(self, frame: Frame) -> Subject:
         """What is examined."""
@@ -281,16 +282,15 @@ class Examined:
     @property
     def epsilon(self) -> float:
         """How far parameters are moved."""
-        return getattr(self.run.view, "epsilon", 1e-5)
+        return CheckView.of(self.run.view).epsilon
 
     def parameter(self, subject: Subject) -> int:
         """The picked parameter; the last one where there are fewer."""
-        return min(getattr(self.run.view, "parameter", 0), subject.network.n_parameters - 1)
+        return min(CheckView.of(self.run.view).parameter, subject.network.n_parameters - 1)
 
     def pick(self, **choices: object) -> None:
         """Set choices of the page's view, if it has them."""
-        if isinstance(self.run.view, CheckView):
-            self.run.view.param.update(**choices)
+        self.run.view.pick(**choices)
 
 
 def passed(error: float) -> bool:
@@ -303,7 +303,7 @@ def _same(columns: Columns, others: Columns) -> bool:
 
 
 def _moment(run: Shown, frame: Frame) -> Hashable:
-    own = getattr(run.view, "subject", OWN) == OWN
+    own = CheckView.of(run.view).subject == OWN
     return (frame.epoch.index, frame.l1, frame.l2) if own else None
 
 

@@ -73,19 +73,18 @@ class RacePicture:
 
     def places(self, frame: RaceFrame) -> list[int]:
         """The racers that are not hidden, by their place in the race."""
-        hidden = self.run.view.hidden if isinstance(self.run.view, RaceView) else []
+        hidden = RaceView.of(self.run.view).hidden
         return [place for place, racer in enumerate(frame.setup.racers) if racer.label not in hidden]
 
     def picked(self, frame: RaceFrame) -> int:
         """The place of the picked racer."""
         labels = [racer.label for racer in frame.setup.racers]
-        wanted = getattr(self.run.view, "racer", "")
+        wanted = RaceView.of(self.run.view).racer
         return labels.index(wanted) if wanted in labels else 0
 
     def pick(self, frame: RaceFrame, place: int) -> None:
         """Make all pictures examine a racer."""
-        if isinstance(self.run.view, RaceView):
-            self.run.view.racer = frame.setup.racers[place].label
+        self.run.view.pick(racer=frame.setup.racers[place].label)
 
     def color(self, frame: RaceFrame, place: int) -> str:
         """A racer's color, the same in all pictures."""

@@ -52,23 +52,22 @@ class StudyPicture:
     @property
     def hidden(self) -> Sequence[str]:
         """The labels that are not drawn."""
-        return getattr(self.run.view, "left_out", [])
+        return StudyView.of(self.run.view).left_out
 
     @property
     def picked(self) -> tuple[str, int] | None:
         """The single run that is picked, if it is drawn: its variant's label and its seed."""
-        label, seed, *_ = *getattr(self.run.view, "picked", []), "", ""
+        label, seed, *_ = *StudyView.of(self.run.view).picked, "", ""
         known = self.results.get(label)
         return (label, seed) if known and type(seed) is int and 0 <= seed < known.runs else None
 
     def color(self, label: str) -> str:
         """The color of a variant, the same in all pictures of a page."""
-        return getattr(self.run.view, "colors", {}).get(label) or style.variant_color(self.labels.index(label))
+        return StudyView.of(self.run.view).colors.get(label) or style.variant_color(self.labels.index(label))
 
     def pick(self, label: str, seed: int) -> None:
         """Have all pictures show one of the runs."""
-        if isinstance(self.run.view, StudyView):
-            self.run.view.picked = [label, seed]
+        self.run.view.pick(picked=[label, seed])
 
     def watch(self) -> None:
         """Make the picked run the run of the page, from its start."""

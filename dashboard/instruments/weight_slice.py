@@ -70,7 +70,7 @@ def sliced(instrument: OtherRuns, frame: Frame) -> Plane:
 
 def other_sliced(instrument: OtherRuns, frame: Frame) -> tuple[tuple[str, int], np.ndarray] | None:
     """The other run that is to be sliced; None where it is the run itself, or no other is known."""
-    asked = getattr(instrument.run.view, "slice_of", THIS) == ANOTHER
+    asked = LandscapeView.of(instrument.run.view).slice_of == ANOTHER
     return instrument.other(frame) if asked else None
 
 

@@ -124,7 +124,7 @@ class Playground(Page):
     @property
     def _chosen(self) -> list[str]:
         """The titles of the pictures to show; the usual ones for a run that was made without this page's view."""
-        return list(getattr(self.run.view, "pictures", PlaygroundView.param.pictures.default))
+        return list(PlaygroundView.of(self.run.view).pictures)
 
     def _arrange(self) -> None:
         """Show the chosen pictures, in the order of the menu; those that were shown before are reused."""

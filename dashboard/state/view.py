@@ -1,5 +1,8 @@
 """A view is what a user has picked to look at."""
 
+from functools import cache
+from typing import Any, Self
+
 import param
 
 from dashboard.state.choices import Choices
@@ -21,6 +24,20 @@ class View(Choices):
         default=0.5, bounds=(0, 1), step=0.01, doc="The probability from which on the answer is class 1."
     )
 
+    @classmethod
+    def of(cls, view: "View") -> Self:
+        """A view itself if it has these choices; else one in which nothing was chosen."""
+        return view if isinstance(view, cls) else _unchosen(cls)
+
+    def pick(self, **choices: Any) -> None:
+        """Set choices; those that this view does not have are left out."""
+        self.param.update(**{name: value for name, value in choices.items() if name in self.param})
+
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as text."""
         return {name: text for name, text in super().query().items() if getattr(self, name) != self.param[name].default}
+
+
+@cache
+def _unchosen(kind: type[View]) -> View:
+    return kind()
