@@ -305,8 +305,8 @@ def test_the_python_of_a_document_runs(block):
 
 
 def test_the_readmes_keys_are_those_the_page_listens_to():
-    browser = (ROOT / "dashboard" / "widgets" / "browser.py").read_text("utf-8")
-    keys = dict(re.findall(r'"([^"]+)": "(\w+)"', re.search(r"const KEYS = \{(.*?)\}", browser, re.DOTALL)[1]))
+    script = (ROOT / "dashboard" / "widgets" / "browser.js").read_text("utf-8")
+    keys = dict(re.findall(r'"([^"]+)": "(\w+)"', re.search(r"const KEYS = \{(.*?)\}", script, re.DOTALL)[1]))
     assert set(keys.values()) == {"space", "right", "left", "home", "end", "r"}
     table = README[README.index("| key |") :].split("\n\n")[0]
     named = re.findall(r"^\| (\S+) \|", table, flags=re.MULTILINE)

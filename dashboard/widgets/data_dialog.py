@@ -15,6 +15,7 @@ from dashboard.storage.csv_file.csv_import import CsvImport, read_csv
 from dashboard.storage.csv_file.file_text import MAX_FILE_BYTES
 from dashboard.storage.csv_file.number_style import shortest
 from dashboard.storage.tables import MAX_CLASSES, MAX_COLUMNS, MAX_ROWS, MIN_ROWS, OWN, TABLES, Table
+from dashboard.widgets.beside import beside
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, in_a_menu
 
@@ -219,43 +220,8 @@ class DataDialog(pn.viewable.Viewer):
 class TextBox(JSComponent):
     """A box to paste a table into, and a button that saves the present one as a file."""
 
-    _esm = """
-    export function render({model, el}) {
-      const box = document.createElement("textarea"), save = document.createElement("button")
-      box.rows = 3
-      box.spellcheck = false
-      box.placeholder = "or paste a table here:\\nx1,x2,class\\n0.5,1.2,a"
-      box.setAttribute("aria-label", "Paste a table")
-      save.type = "button"
-      save.textContent = "Download the current data as CSV"
-      save.title = "What the page learns from now, in the form this dialog reads"
-      let later
-      box.addEventListener("input", () => {
-        clearTimeout(later)
-        later = setTimeout(() => { if (box.value.trim()) { model.send_msg({text: box.value.slice(0, LIMIT)}) } }, 400)
-      })
-      save.addEventListener("click", () => model.send_msg({save: true}))
-      model.on("msg:custom", ({name, text}) => {
-        const link = document.createElement("a")
-        link.href = URL.createObjectURL(new Blob([text], {type: "text/csv;charset=utf-8"}))
-        link.download = name
-        link.click()
-        setTimeout(() => URL.revokeObjectURL(link.href), 10000)
-      })
-      el.append(box, save)
-    }
-    """.replace("LIMIT", str(MAX_FILE_BYTES + 1))
-    _stylesheets: ClassVar[list[str]] = [
-        """
-        textarea { display: block; width: 100%; box-sizing: border-box; margin: 8px 0 6px; padding: 6px 10px;
-          font: 12.5px ui-monospace, monospace; color: inherit; background: none; resize: vertical; border-radius: 10px;
-          border: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
-        textarea:focus-visible, button:focus-visible { outline: 2px solid #5c7cfa; outline-offset: 1px; }
-        button { padding: 3px 10px; font: inherit; font-size: 12.5px; color: inherit; background: none; cursor: pointer;
-          border: 1px solid color-mix(in srgb, currentColor 25%, transparent); border-radius: 9px; }
-        button:hover { border-color: #5c7cfa; }
-        """
-    ]
+    _esm = beside(__file__, "data_dialog.js").replace("LIMIT", str(MAX_FILE_BYTES + 1))
+    _stylesheets: ClassVar[list[str]] = [beside(__file__, "data_dialog.css")]
 
     def __init__(self, pasted: Callable[[str], None], present: Callable[[], tuple[str, str]], **params: Any) -> None:
         """Make an empty box.

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from dashboard.widgets.beside import beside
+
 
 class FileDrop(JSComponent):
     """Takes files from a user, one after the other, and passes each one on as a whole.
@@ -19,78 +21,8 @@ class FileDrop(JSComponent):
 
     PIECE: ClassVar[int] = 2**20
 
-    _esm = """
-    export function render({model, el}) {
-      const place = document.createElement("label"), input = document.createElement("input")
-      const icon = document.createElement("span"), words = document.createElement("span")
-      input.type = "file"
-      input.multiple = true
-      input.accept = model.endings
-      icon.textContent = "⇪"
-      icon.setAttribute("aria-hidden", "true")
-      place.append(input, icon, words)
-      place.title = "The file stays on this server"
-      const rest = () => { words.textContent = model.words; place.style.setProperty("--share", "0%") }
-      const tell = (file, share) => {
-        words.textContent = `${file.name}: ${Math.round(100 * share)} %`
-        place.style.setProperty("--share", `${100 * share}%`)
-      }
-      let heard = () => {}
-      model.on("msg:custom", (message) => heard(message))
-      const answer = () => new Promise((resolve) => { heard = resolve })
-      const send = async (file) => {
-        if (file.size > model.largest) {
-          model.send_msg({name: file.name, size: file.size, start: -1})
-          return
-        }
-        for (let start = 0; start == 0 || start < file.size; start += PIECE) {
-          tell(file, start / Math.max(1, file.size))
-          const data = await file.slice(start, start + PIECE).arrayBuffer()
-          const answered = answer()
-          model.send_msg({name: file.name, size: file.size, start, data})
-          if ((await answered).stop) { return }
-        }
-      }
-      let sending = Promise.resolve()
-      const take = (files) => {
-        for (const file of files) {
-          const failed = () => model.send_msg({name: file.name, size: 0, start: -2})
-          sending = sending.then(() => send(file)).catch(failed).then(rest)
-        }
-      }
-      input.addEventListener("change", () => { take([...input.files]); input.value = "" })
-      place.addEventListener("dragover", () => place.classList.add("over"))
-      place.addEventListener("dragleave", () => place.classList.remove("over"))
-      place.addEventListener("drop", (event) => {
-        event.preventDefault()
-        place.classList.remove("over")
-        take([...event.dataTransfer.files])
-      })
-      // A file that misses the place would otherwise take the page's.
-      const miss = (event) => { if (event.dataTransfer?.types.includes("Files")) { event.preventDefault() } }
-      window.addEventListener("dragover", miss)
-      window.addEventListener("drop", miss)
-      model.on("remove", () => {
-        window.removeEventListener("dragover", miss)
-        window.removeEventListener("drop", miss)
-      })
-      model.on("words", rest)
-      rest()
-      el.append(place)
-    }
-    """.replace("PIECE", str(PIECE))
-    _stylesheets: ClassVar[list[str]] = [
-        """
-        label { display: flex; align-items: center; justify-content: center; gap: 8px; padding: 12px; cursor: pointer;
-          font-size: 13px; text-align: center; border-radius: 10px; overflow-wrap: anywhere; box-sizing: border-box;
-          border: 1.5px dashed color-mix(in srgb, currentColor 35%, transparent);
-          background: linear-gradient(to right, #3b5bdb33 var(--share), transparent var(--share)); }
-        label:hover, label.over, label:focus-within { border-color: #5c7cfa; }
-        label:focus-within { outline: 2px solid #5c7cfa; outline-offset: 2px; }
-        label.over { background: #5c7cfa22; }
-        input { position: absolute; opacity: 0; width: 1px; height: 1px; }
-        """
-    ]
+    _esm = beside(__file__, "file_drop.js").replace("PIECE", str(PIECE))
+    _stylesheets: ClassVar[list[str]] = [beside(__file__, "file_drop.css")]
 
     def __init__(self, received: Callable[[str, bytes], None], refused: Callable[[str], None], **params: Any) -> None:
         """Start without a file.

@@ -9,6 +9,8 @@ from typing import Any
 import param
 from panel.custom import JSComponent
 
+from dashboard.widgets.beside import beside
+
 PICTURES = Path(__file__).parents[1] / "pictures"
 
 
@@ -18,52 +20,8 @@ class Gallery(JSComponent):
     cards = param.List(default=[], doc="For each page its slug, title, sentence and picture.")
     shown = param.String(default="", doc="The slug of the page that is open.")
 
-    _esm = """
-    export function render({model, el}) {
-      const grid = document.createElement("nav")
-      grid.setAttribute("aria-label", "Pages")
-      for (const card of model.cards) {
-        const link = document.createElement("a")
-        link.href = "?page=" + encodeURIComponent(card.slug)
-        link.dataset.slug = card.slug
-        const picture = document.createElement(card.picture ? "img" : "span")
-        if (card.picture) { picture.src = card.picture; picture.alt = "" }
-        const title = document.createElement("b"), sentence = document.createElement("p")
-        title.textContent = card.title
-        sentence.textContent = card.sentence
-        link.append(picture, title, sentence)
-        link.addEventListener("click", (event) => {
-          if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) { return }
-          event.preventDefault()
-          model.send_msg(card.slug)
-        })
-        grid.append(link)
-      }
-      const mark = () => {
-        for (const link of grid.children) {
-          link.toggleAttribute("aria-current", link.dataset.slug == model.shown)
-        }
-      }
-      mark()
-      model.on("shown", mark)
-      el.append(grid)
-    }
-    """
-    _stylesheets = [
-        """
-        nav { display: grid; gap: 12px; width: 100%;
-              grid-template-columns: repeat(auto-fill, minmax(210px, 1fr)); }
-        a { display: flex; flex-flow: column; color: inherit; text-decoration: none; border-radius: 12px;
-            border: 1px solid color-mix(in srgb, currentColor 16%, transparent);
-            overflow: hidden; transition: border-color .15s, transform .15s; }
-        a:hover, a:focus-visible { border-color: #3b5bdb; transform: translateY(-2px); outline: none; }
-        a[aria-current] { border-color: #3b5bdb; }
-        img { width: 100%; aspect-ratio: 16 / 9; object-fit: cover; display: block; }
-        span { aspect-ratio: 16 / 9; background: linear-gradient(135deg, #1f77d033, #e8590c33); }
-        b { font-size: 14px; font-weight: 600; padding: 10px 12px 0; }
-        p { font-size: 12.5px; line-height: 1.4; opacity: .78; margin: 2px 12px 12px; }
-        """
-    ]
+    _esm = beside(__file__, "gallery.js")
+    _stylesheets = [beside(__file__, "gallery.css")]
 
     def __init__(self, pages: Mapping[str, Any], opened: Callable[[str], None], **params: Any) -> None:
         """Make a card for every page.

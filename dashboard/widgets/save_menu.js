@@ -1,0 +1,103 @@
+const NS = "http://www.w3.org/2000/svg", HEAD = 24, GAP = 16, FONT = "13px system-ui, sans-serif"
+const TYPES = {svg: "image/svg+xml", csv: "text/csv;charset=utf-8"}
+
+const behind = (node) => {
+  for (; node; node = node.parentElement ?? node.getRootNode().host) {
+    const color = getComputedStyle(node).backgroundColor
+    if (color != "transparent" && !/^rgba\(.*, 0\)$/.test(color)) { return color }
+  }
+  return "white"
+}
+
+const add = (parent, tag, attributes, text) => {
+  const made = document.createElementNS(NS, tag)
+  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value))
+  made.textContent = text ?? ""
+  parent.append(made)
+  return made
+}
+
+// All figures of a card in a row, each under its name if there are several.
+const drawn = (figures, el) => {
+  const whole = document.createElementNS(NS, "svg"), top = figures.length > 1 ? HEAD : 0
+  const fill = getComputedStyle(el).color
+  const ground = add(whole, "rect", {width: "100%", height: "100%", fill: behind(el)})
+  let width = 0, height = 0
+  for (const {id, name, color} of figures) {
+    const view = Bokeh.index.find_one_by_id(id), text = view.export("svg").ctx.get_serialized_svg(true)
+    const one = new DOMParser().parseFromString(text, TYPES.svg).documentElement
+    one.querySelectorAll("image").forEach((image) => image.style.imageRendering = "pixelated")
+    const x = width ? width + GAP : 0
+    if (top) {
+      add(whole, "circle", {cx: x + 12, cy: 13, r: 5, fill: color})
+      add(whole, "text", {x: x + 24, y: 17, fill, style: "font: " + FONT}, name)
+    }
+    one.setAttribute("x", x)
+    one.setAttribute("y", top)
+    whole.append(one)
+    width = x + view.bbox.width
+    height = Math.max(height, top + view.bbox.height)
+  }
+  Object.entries({width, height, viewBox: `0 0 ${width} ${height}`}).forEach(([name, value]) => {
+    whole.setAttribute(name, value)
+  })
+  return {text: new XMLSerializer().serializeToString(whole), width, height}
+}
+
+const painted = async ({text, width, height}) => {
+  const image = new Image(), canvas = document.createElement("canvas")
+  image.src = URL.createObjectURL(new Blob([text], {type: TYPES.svg}))
+  await image.decode()
+  canvas.width = 2 * width
+  canvas.height = 2 * height
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height)
+  URL.revokeObjectURL(image.src)
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"))
+}
+
+const save = (blob, name) => {
+  const link = document.createElement("a")
+  link.href = URL.createObjectURL(blob)
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000)
+}
+
+export function render({model, el}) {
+  el.innerHTML = `<button popovertarget="kinds" aria-haspopup="menu" aria-label="Save this picture"
+    title="Save this picture"><svg viewBox="0 0 24 24" aria-hidden="true"><path
+    d="M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z"/></svg></button><menu id="kinds" popover role="menu"></menu>`
+  const [button, menu] = el.children
+  const offer = () => {
+    el.style.display = model.kinds.length ? "" : "none"
+    menu.replaceChildren(...model.kinds.map((kind) => {
+      const item = document.createElement("button")
+      item.role = "menuitem"
+      item.textContent = kind.toUpperCase()
+      item.addEventListener("click", () => { menu.hidePopover(); button.focus(); model.send_msg(kind) })
+      return item
+    }))
+  }
+  const close = () => menu.hidePopover()
+  menu.addEventListener("toggle", ({newState}) => {
+    if (newState != "open") { window.removeEventListener("scroll", close, true); return }
+    const {right, bottom} = button.getBoundingClientRect()
+    menu.style.left = `${Math.max(4, right - menu.offsetWidth)}px`
+    menu.style.top = `${Math.min(bottom + 2, innerHeight - menu.offsetHeight - 4)}px`
+    menu.firstChild.focus()
+    window.addEventListener("scroll", close, true)
+  })
+  menu.addEventListener("keydown", (event) => {
+    const step = {ArrowDown: 1, ArrowUp: -1}[event.key], items = [...menu.children]
+    if (!step) { return }
+    event.preventDefault()
+    items.at((items.indexOf(event.target) + step) % items.length).focus()
+  })
+  offer()
+  model.on("kinds", offer)
+  model.on("remove", () => window.removeEventListener("scroll", close, true))
+  model.on("msg:custom", async (file) => {
+    const drawing = file.figures && drawn(file.figures, el), text = drawing ? drawing.text : file.text
+    save(file.kind == "png" ? await painted(drawing) : new Blob([text], {type: TYPES[file.kind]}), file.name)
+  })
+}
