@@ -126,6 +126,17 @@ def test_every_module_and_everything_public_in_it_says_what_it_is(module):
     assert ast.get_docstring(tree(FILES[module]))
 
 
+THEMED = ("Axis", "ColorBar", "Figure", "Grid", "Legend", "Plot", "Split", "Tabulator", "Title", "Toolbar", "Tooltip")
+
+
+@every_module
+def test_no_component_is_named_like_a_model_that_material_ui_dresses(module):
+    """Its theme goes by the ends of types' names, and sets properties that a component of ours does not have."""
+    for node in public(module):
+        if isinstance(node, ast.ClassDef) and {"JSComponent", "LiveComponent"} & set(map(ast.unparse, node.bases)):
+            assert not node.name.endswith(THEMED)
+
+
 @every_module
 def test_nothing_is_printed(module):
     calls = [node.func for node in ast.walk(tree(FILES[module])) if isinstance(node, ast.Call)]

@@ -20,7 +20,7 @@ from dashboard.state.run import Frame
 from dashboard.state.store import Shown
 from dashboard.storage.tables import MAX_CLASSES
 from dashboard.widgets import style
-from dashboard.widgets.pen_toolbar import PenToolbar
+from dashboard.widgets.pen_toolbar import PenTools
 from engine.chance import stream
 from engine.datasets import Dataset
 
@@ -66,7 +66,7 @@ class DecisionMap(Instrument):
         default=PICK, objects=[PICK, *PENS, ERASE], doc="What a click does: pick an example, add one or erase one."
     )
 
-    _bar: PenToolbar | None = None
+    _bar: PenTools | None = None
     _drawing: PointEditor | None = None
     _plane: np.ndarray | None = None
     _stale = False
@@ -164,7 +164,7 @@ class DecisionMap(Instrument):
         """Prepare for what a click does from now on."""
         if self._draws and self._drawing is None:
             self._drawing = PointEditor(self.run.settings)
-            self._bar = PenToolbar(self._answer)
+            self._bar = PenTools(self._answer)
         if not self._draws:
             self._plane = None
         self._refresh()

@@ -13,7 +13,7 @@ from dashboard.instruments.race_picture import TWO, RacePicture, first_color
 from dashboard.state.race import RaceFrame
 from dashboard.state.race_setup import COLORS, GOAL
 from dashboard.widgets import style
-from dashboard.widgets.legend import Legend
+from dashboard.widgets.legend import LegendChips
 from dashboard.widgets.plain_text import dot, phrase
 
 LOWEST, HIGHEST = 1e-16, 1e12
@@ -124,8 +124,8 @@ class RaceLosses(RacePicture, Instrument):
         return pn.Column(self._chips, self.pane, margin=0, sizing_mode="stretch_width")
 
     @cached_property
-    def _chips(self) -> Legend:
-        return Legend(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
+    def _chips(self) -> LegendChips:
+        return LegendChips(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
 
     def _item(self, frame: RaceFrame, place: int, settled: float) -> dict[str, Any]:
         label, height = frame.setup.racers[place].label, frame.heights[place]

@@ -12,7 +12,7 @@ from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.state.view import View
 from dashboard.widgets import style
-from dashboard.widgets.legend import Legend
+from dashboard.widgets.legend import LegendChips
 from engine.training import Epoch, Epochs
 
 
@@ -91,8 +91,8 @@ class StudyPicture:
         return ""
 
     @cached_property
-    def _chips(self) -> Legend:
-        return Legend(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
+    def _chips(self) -> LegendChips:
+        return LegendChips(self._hear, margin=(2, 0, 0, 0), sizing_mode="stretch_width")
 
     def __panel__(self) -> pn.viewable.Viewable:
         if not (self.legend and self.labels):

@@ -9,7 +9,7 @@ from panel.custom import JSComponent
 from dashboard.widgets.beside import beside
 
 
-class Legend(JSComponent):
+class LegendChips(JSComponent):
     """A chip for each line of a comparison; the chips wrap on a narrow screen.
 
     A click hides or shows a line, a double click shows it alone.

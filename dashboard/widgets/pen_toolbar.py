@@ -9,7 +9,7 @@ from panel.custom import JSComponent
 from dashboard.widgets.beside import beside
 
 
-class PenToolbar(JSComponent):
+class PenTools(JSComponent):
     """A line below a picture that is drawn into: its words, and buttons to undo and to clear. Ctrl+Z undoes too."""
 
     words = param.String(default="", doc="What was drawn, or what is missing.")
