@@ -486,7 +486,8 @@ def server(folder: Path, *apps: str) -> Iterator[str]:
             cwd=ROOT,
             stdout=out,
             stderr=out,
-            env={**os.environ, "DESCENT_LAB_HOME": str(folder / "home")},
+            # With one seed for hashes, sets are written in the same order by every process.
+            env={**os.environ, "DESCENT_LAB_HOME": str(folder / "home"), "PYTHONHASHSEED": "0"},
         )
     try:
         until = time.monotonic() + 180
