@@ -60,7 +60,7 @@ def imported(package: str) -> set[str]:
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     others = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"engine", "dashboard"}
     distributions = packages_distributions()
-    return {canonicalize_name(distributions[name][0]) for name in others}
+    return {canonicalize_name(distributions.get(name, [name])[0]) for name in others}  # PyTorch need not be there
 
 
 def test_conda_and_pip_install_the_same():
