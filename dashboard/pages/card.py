@@ -23,6 +23,14 @@ h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
 p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
 p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 """
+ROOM = """
+@media (max-width: 700px) {
+  :host { flex: 1 1 170px !important; min-width: min(170px, 100%); width: auto !important; }
+}
+"""
+HEAD = "@media (max-width: 700px) { :host { flex-wrap: wrap; justify-content: flex-end; } }"
+"""On narrow screens the title keeps its room, and what can be chosen goes on in the next line."""
+
 CAPTION = """
 :host { min-width: 0; overflow: hidden; }
 p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
@@ -49,7 +57,9 @@ class Card(pn.viewable.Viewer):
         self.compared: list[ComparedPicture] = []
         self._compared_runs: tuple[ComparedRun, ...] = ()
         self.made, self.version = False, -1
-        self._heading = HTML(stylesheets=[HEADING, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width")
+        self._heading = HTML(
+            stylesheets=[HEADING, ROOM, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width"
+        )
         self._switches = pn.Row(margin=0)
         self._save = SaveMenu(self._file)
         self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
@@ -116,7 +126,7 @@ class Card(pn.viewable.Viewer):
     def _card(self) -> pmui.Paper:
         parts = self._heading, self._switches, self._save, self._reading
         return pmui.Paper(
-            pn.Row(*parts, sizing_mode="stretch_width", margin=0),
+            pn.Row(*parts, sizing_mode="stretch_width", margin=0, stylesheets=[HEAD]),
             self._picture,
             pn.pane.Bokeh(self._caption, margin=0, sizing_mode="stretch_width"),
             elevation=0,
