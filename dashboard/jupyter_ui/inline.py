@@ -14,23 +14,23 @@ from dashboard.tracking.logger import Logger
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 
 
-def show(told: Logger) -> bool:
-    """Show what a program tells of its training below the cell; False where there is no notebook."""
+def show(watching: Logger) -> bool:
+    """Show what a program logs of its training below the cell; False where there is no notebook."""
     host()
     if kernel.KERNEL is None:
         return False
-    kernel.KERNEL.display(App(TrackedRun(WatchSettings(feed=told.id)), page="watch", lazy=True))
-    told.log, told.log_epoch = _drawing(told.log), _drawing(told.log_epoch)
-    told.close = _drawing_the_end(told.close)
+    kernel.KERNEL.display(App(TrackedRun(WatchSettings(feed=watching.id)), page="watch", lazy=True))
+    watching.log, watching.log_epoch = _drawing(watching.log), _drawing(watching.log_epoch)
+    watching.close = _drawing_the_end(watching.close)
     return True
 
 
 def _drawing(log: Callable[..., None]) -> Callable[..., None]:
-    """The same, and a frame where one is due: the loop that tells keeps the kernel from drawing any."""
+    """The same, and a frame where one is due: the loop that logs keeps the kernel from drawing any."""
 
     @wraps(log)
-    def log_and_draw(*told: Any, **more: Any) -> None:
-        log(*told, **more)
+    def log_and_draw(*arguments: Any, **named: Any) -> None:
+        log(*arguments, **named)
         kernel.beat()
 
     return log_and_draw
@@ -40,8 +40,8 @@ def _drawing_the_end(close: Callable[..., None]) -> Callable[..., None]:
     """The same, and the image of what came of it, which is what the notebook keeps."""
 
     @wraps(close)
-    def close_and_draw(*told: Any, **more: Any) -> None:
-        close(*told, **more)
+    def close_and_draw(*arguments: Any, **named: Any) -> None:
+        close(*arguments, **named)
         time.sleep(POLL_INTERVAL_S)  # no reader looks sooner
         kernel.draw_stills()
 

@@ -275,8 +275,12 @@ class Output:
             self._put_out(self._still(), True)
 
     def _poll(self) -> None:
-        for live in self._lives:
-            live.poll()
+        """Look at what others have changed; a training that closes its log in a cell must not fail by it."""
+        try:
+            for live in self._lives:
+                live.poll()
+        except Exception:
+            log.exception("what a cell shows could not be looked at")
 
     @property
     def _marks(self) -> list[object]:

@@ -1,5 +1,6 @@
 """The page that watches a training in one's own script, live."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -22,6 +23,9 @@ from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_page_open
 from dashboard.widgets.tracked_list import TrackedList
+
+SIGN_INTERVAL_S = 1.0
+"""Between two signs that the page is open."""
 
 WORDS = {
     run_log.LIVE: "running",
@@ -58,6 +62,7 @@ class Watch(Page):
 
     def __init__(self, run: TrackedRun) -> None:
         super().__init__(run)
+        self._next_sign = 0.0
         self._list = TrackedList(self._pick, sizing_mode="stretch_width", margin=(0, 4, 12, 4))
         self._all, self._listed = list(zip(self.instruments, self._cards, strict=True)), None
         self._cards = []
@@ -75,8 +80,10 @@ class Watch(Page):
         super().draw(frame, version)
 
     def poll(self) -> None:
-        """Leave a sign that the page is open."""
-        note_page_open()
+        """Leave a sign that the page is open, once a second."""
+        if time.monotonic() >= self._next_sign:
+            self._next_sign = time.monotonic() + SIGN_INTERVAL_S
+            note_page_open()
 
     def _arrange(self, frame: Frame) -> None:
         """Put the cards on the page that have something to show."""

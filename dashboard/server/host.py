@@ -26,7 +26,7 @@ class Live(Protocol):
         """Draw what is new, if anything is."""
 
     def leave(self) -> None:
-        """Hear that the cell does not show it any more."""
+        """Stop: the cell does not show it any more."""
 
     @property
     def mark(self) -> object:
@@ -50,8 +50,10 @@ class Host:
     def show(self, root: Model, live: Live, leads: bool = False) -> None:
         """Keep something up to date from now on, as long as the output of a cell shows it.
 
-        root    of that output
-        leads   whether it keeps all else in the output up to date itself
+        Args:
+            root: Of that output.
+            live: What is kept up to date.
+            leads: Whether it keeps all else in the output up to date itself.
         """
 
     def attend(self, store: Shown) -> None:
