@@ -383,3 +383,16 @@ def test_what_a_page_sends_besides_events_is_received_unchanged(loop):
     gone = {"event_type": "delete", "id": "a plot"}
     page._handle_msg(dict(gone))
     assert received == [gone]
+
+
+def test_what_cannot_be_looked_at_fails_no_training_that_closes_its_log(loop, caplog, monkeypatch):
+    lab = App(Run(Settings(n=40, hidden=[4])), "playground")
+    shown(lab.__panel__())
+
+    def broken() -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(lab.run, "poll", broken)
+    kernel.draw_stills()
+    assert "the disk is gone" in caplog.text
+    lab.end()

@@ -7,7 +7,7 @@ import holoviews as hv
 import numpy as np
 import param
 
-from dashboard.instruments.gradient_audit import MAX_LAYERS, MAX_PARAMETER_EXAMPLES, CheckView
+from dashboard.instruments.gradient_audit import CheckView, is_small
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.study_picture import in_digits
@@ -67,11 +67,7 @@ class BugDescent(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        network = frame.setup.network
-        return (
-            network.n_parameters * len(frame.setup.train) <= MAX_PARAMETER_EXAMPLES
-            and len(network.sizes) - 1 <= MAX_LAYERS
-        )
+        return is_small(frame)
 
     def begin(self, frame: Frame) -> None:
         self._found, self._shown = self._asked(frame), None

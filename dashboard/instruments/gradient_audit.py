@@ -244,6 +244,13 @@ class GradientAudit:
             run.touch()
 
 
+def is_small(frame: Frame) -> bool:
+    """Whether every parameter of a run's network can be moved, or trained with a bug, in reasonable time."""
+    network = frame.setup.network
+    operations = network.n_parameters * len(frame.setup.train)
+    return operations <= MAX_PARAMETER_EXAMPLES and len(network.sizes) - 1 <= MAX_LAYERS
+
+
 class Examined:
     """Mixed into the pictures of an audited subject: they begin anew with another one."""
 
@@ -252,11 +259,7 @@ class Examined:
     @classmethod
     def suits(cls, frame: Frame) -> bool:
         """Whether every parameter can be moved in reasonable time."""
-        network = frame.setup.network
-        return (
-            network.n_parameters * len(frame.setup.train) <= MAX_PARAMETER_EXAMPLES
-            and len(network.sizes) - 1 <= MAX_LAYERS
-        )
+        return is_small(frame)
 
     def draw(self, frame: Frame) -> None:
         """Draw a frame."""

@@ -39,7 +39,6 @@ class Standalone:
 
     def catch_up(self) -> None:
         """Draw what is new in the run."""
-        self.poll()
         instrument, version = self._instrument, self._instrument.run.version
         if version != self._version:
             self._version, frame = version, instrument.run.frame()
@@ -62,6 +61,7 @@ class Standalone:
 
     def settle(self) -> tuple[Shown, list[Any], str]:
         """Wait a moment for what takes long to compute; returns the store and its picture."""
+        self.poll()
         self.catch_up()
         until = time.perf_counter() + IMAGE_TIMEOUT_S
         while self._job and self._job.busy and time.perf_counter() < until:

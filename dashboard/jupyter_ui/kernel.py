@@ -270,17 +270,17 @@ class Output:
 
     def draw_still(self) -> None:
         """Draw the image anew, unless it shows what is to be seen."""
-        self._poll()
+        try:  # a training that closes its log in a cell must not fail by what is shown of it
+            self._poll()
+        except Exception:
+            log.exception("what a cell shows could not be looked at")
         if self._marks != self._drawn:
             self._put_out(self._still(), True)
 
     def _poll(self) -> None:
-        """Look at what others have changed; a training that closes its log in a cell must not fail by it."""
-        try:
-            for live in self._lives:
-                live.poll()
-        except Exception:
-            log.exception("what a cell shows could not be looked at")
+        """Look at what others have changed."""
+        for live in self._lives:
+            live.poll()
 
     @property
     def _marks(self) -> list[object]:
@@ -298,7 +298,6 @@ class Output:
 
     def draw_still_when_calm(self) -> None:
         """Draw the image anew once what is to be seen has stood still for a while."""
-        self._poll()
         marks, now = self._marks, time.perf_counter()
         if marks != self._mark:
             self._mark, self._since = marks, now
@@ -312,9 +311,10 @@ class Output:
             return self._leave() if self._seen else True
         self._seen = True
         _, _, document, comm = view
-        if comm._comm is None:
-            return True
         try:
+            self._poll()
+            if comm._comm is None:
+                return True
             with block_comm():
                 for live in self._lives:
                     live.catch_up()

@@ -125,7 +125,6 @@ class FrameLoop:
         """One beat in a notebook, which sends what was drawn."""
         self._beats += 1
         self._screen.lazy = True
-        self.poll()
         self._stand_where_looked_at()
         if self._screen.browser.behind > FRAMES_AHEAD:
             return
