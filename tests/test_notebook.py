@@ -12,6 +12,7 @@ from panel.config import panel_extension
 from panel.io.notebook import Comm
 from panel.io.state import state
 from panel.models.comm_manager import CommManager
+from panel_material_ui import Button
 from pyviz_comms import CommManager as Manager
 
 from dashboard import App, Run, Settings
@@ -370,6 +371,16 @@ def test_what_a_page_has_mixed_up_is_sent_to_it_again(loop):
     told = [json.loads(sent) for sent in line.sent[before:] if sent and '"label"' in sent]
     assert [event["new"] for message in told for event in message["events"]] == ["Play"]
     lab.end()
+
+
+def test_a_button_of_somebody_else_in_the_same_notebook_says_what_its_page_sends(loop):
+    theirs = Button(label="Theirs")
+    line, ref = shown(theirs)
+    page = kernel.KERNEL._locked(Line)()
+    page._on_msg = partial(theirs._on_msg, ref, CommManager(plot_id=ref, comm_id=line.id))
+    header, content = {"msgtype": "PATCH-DOC"}, {"events": [change(theirs, ref, "label", "Pressed")]}
+    page._handle_msg({"header": header, "metadata": {}, "content": content, "_buffers": {}})
+    assert theirs.label == "Pressed"
 
 
 def change(thing, ref: str, name: str, value: object) -> dict:

@@ -97,6 +97,13 @@ class Kernel:
         output = self._outputs.get(ref, Output(ref))
         output.keep(key, self._put_out)
 
+    def drop_echoes(self, message: dict[str, Any]) -> None:
+        """Drop what a page has mixed up of what the laboratory shows; the next tick sends it once more."""
+        events = message.get("content", {}).get("events", [])
+        for document in [state._views[ref][2] for ref in self._outputs if ref in state._views]:
+            for change in drop_echoes(document, events):
+                document.callbacks.trigger_on_change(change)
+
     def draw_stills(self) -> None:
         """Draw the images anew of all that has changed since they were drawn."""
         with self.lock:
@@ -198,7 +205,7 @@ class Kernel:
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        _drop_echoes(told)
+                        kernel.drop_echoes(told)
                         for part in _parts(told):
                             self._on_msg(part)
                     except Exception as error:
@@ -215,14 +222,6 @@ class Kernel:
                     comm.on_msg(self._handle_msg)
 
         return LockedComm
-
-
-def _drop_echoes(message: dict[str, Any]) -> None:
-    """Have the next tick tell the page once more of what it has mixed up."""
-    events = message.get("content", {}).get("events", [])
-    for _, _, document, _ in state._views.values():
-        for change in drop_echoes(document, events):
-            document.callbacks.trigger_on_change(change)
 
 
 def _parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,13 +11,10 @@ from weakref import WeakKeyDictionary, WeakMethod
 
 from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
-from bokeh.model import DataModel
 from bokeh.protocol.message import Message
 
 from dashboard.server.outbound import anew, send
-
-OURS = frozenset(["label", "icon", "description", "object", "visible", "disabled", "severity", "color", "variant"])
-"""What no user changes in a component."""
+from dashboard.server.server_only import is_server_only
 
 LISTENERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
 """Who receives changes of a page at once: called with a model's id, an attribute and its value, returns whether it did.
@@ -43,7 +40,7 @@ def receive(message: Message, document: Document) -> bool:
 
 
 def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
-    """Take out of a page's events what it says of what only we change; how that is, to be sent once more.
+    """Take out of a page's events what is `server_only`; returns what that is, to be sent once more.
 
     A React component of Panel's writes back what it received, a moment later: where two changes come fast one after the
     other, the page may go back to the first.
@@ -54,9 +51,9 @@ def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[Docume
 
 
 def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
-    if event.get("kind") != "ModelChanged" or event["attr"] not in OURS:
+    if event.get("kind") != "ModelChanged":
         return False
-    return isinstance(document.models.get_by_id(event["model"]["id"]), DataModel)
+    return is_server_only(document.models.get_by_id(event["model"]["id"]), event["attr"])
 
 
 def _rouse(document: Document) -> None:

@@ -1,7 +1,7 @@
 """The browser's address bar shows the link to what is open, and its history leads back through earlier ones."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 import param
@@ -26,6 +26,7 @@ class AddressBar(LiveComponent):
         The link to what is shown as `query`; `visit`, which counts the pages opened; `answers`, the number of the
         visitor's last way through the history that this already shows.""",
     )
+    server_only: ClassVar[tuple[str, ...]] = ("entry",)
 
     _esm = beside(__file__, "address_bar.js")
 

@@ -24,6 +24,7 @@ class ArrayTable(JSComponent):
     tables = param.List(default=[], doc="The tables but for their numbers.")
     numbers = param.List(default=[], doc="The entries of each table.")
     picked = param.Dict(default={}, doc="What is chosen, and what belongs to it.")
+    server_only: ClassVar[tuple[str, ...]] = ("tables", "numbers", "picked")
 
     _esm = beside(__file__, "array_table.js")
     _stylesheets: ClassVar[list[str]] = [

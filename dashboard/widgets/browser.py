@@ -20,6 +20,7 @@ class Browser(LiveComponent):
 
     frame = param.Integer(default=0, doc="The newest frame that was sent.")
     shown = param.Integer(default=0, doc="The newest frame that was painted.")
+    server_only: ClassVar[tuple[str, ...]] = ("frame",)
 
     received: ClassVar[tuple[str, ...]] = ("shown",)
     _esm = beside(__file__, "browser.js")
@@ -65,6 +66,7 @@ class InView(JSComponent):
 
     content = Child()
     near = param.Boolean(default=True, doc="False while scrolled out of view or in a hidden tab.")
+    server_only: ClassVar[tuple[str, ...]] = ("content",)
 
     _esm = beside(__file__, "in_view.js")
 
@@ -80,6 +82,7 @@ class Scrubber(LiveComponent):
     shown = param.Integer(default=0, doc="The epoch that is shown.")
     marks = param.List(default=[], doc="Epochs worth going to, each with why, in their order.")
     kept = param.String(default="", doc="Which epochs can be looked at, as a sentence.")
+    server_only: ClassVar[tuple[str, ...]] = ("newest", "shown", "marks", "kept")
 
     FOLLOW_INTERVAL_S: ClassVar[float] = 0.4
     """Seconds from one move to the next while the run plays."""

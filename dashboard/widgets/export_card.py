@@ -32,6 +32,7 @@ class ExportCard(JSComponent):
     )
     state = param.String(default="", doc="How far it is, or what went wrong.")
     share = param.Number(default=-1.0, doc="How far it is, from 0 to 1; less than 0 where nothing is under way.")
+    server_only: ClassVar[tuple[str, ...]] = ("title", "words", "acts", "state", "share")
 
     PIECE: ClassVar[int] = 2**20
 

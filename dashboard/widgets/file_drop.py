@@ -18,6 +18,7 @@ class FileDrop(JSComponent):
     words = param.String(default="Drop a file here, or choose one", doc="What stands in it.")
     endings = param.String(default="", doc="Of files that can be chosen, such as .csv,.txt; of those dropped, any.")
     largest = param.Integer(default=100 * 2**20, doc="The most bytes of a file.")
+    server_only: ClassVar[tuple[str, ...]] = ("words", "endings", "largest")
 
     PIECE: ClassVar[int] = 2**20
 

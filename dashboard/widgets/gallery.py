@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -19,6 +19,7 @@ class Gallery(JSComponent):
 
     cards = param.List(default=[], doc="For each page its slug, title, sentence and picture.")
     shown = param.String(default="", doc="The slug of the page that is open.")
+    server_only: ClassVar[tuple[str, ...]] = ("cards", "shown")
 
     _esm = beside(__file__, "gallery.js")
     _stylesheets = [beside(__file__, "gallery.css")]

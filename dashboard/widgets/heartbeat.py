@@ -1,6 +1,7 @@
 """The heartbeat lets a page find out, and say, whether its server still answers."""
 
 from secrets import token_hex
+from typing import ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -20,6 +21,7 @@ class Heartbeat(JSComponent):
     """
 
     server = param.String(default=SERVER, constant=True, doc="The process that serves the page.")
+    server_only: ClassVar[tuple[str, ...]] = ("server",)
 
     _esm = beside(__file__, "heartbeat.js")
 

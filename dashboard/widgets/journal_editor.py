@@ -26,6 +26,7 @@ class EntryList(JSComponent):
     entries = param.List(default=[], doc="For each its id, title, and a line about it.")
     shown = param.String(default="", doc="The id of the one that is open.")
     none = param.String(default="", doc="What is said where there are none.")
+    server_only: ClassVar[tuple[str, ...]] = ("entries", "shown", "none")
 
     _esm = beside(__file__, "entry_list.js")
     _stylesheets: ClassVar[list[str]] = [
@@ -67,6 +68,7 @@ class EntryEditor(JSComponent):
     sections = param.List(default=[], doc="Of each text its name, heading and prompt.")
     state = param.Dict(default={"entry": None, "answer": None})
     longest = param.Integer(default=MAX_TITLE_LENGTH, doc="Letters of a title.")
+    server_only: ClassVar[tuple[str, ...]] = ("sections", "state", "longest")
 
     _esm = beside(__file__, "entry_editor.js")
     _stylesheets: ClassVar[list[str]] = [
@@ -112,6 +114,7 @@ class PinnedRuns(JSComponent):
 
     pins = param.List(default=[], doc="Of each its run's id, what it is called, its link, and whether it is gone.")
     runs = param.List(default=[], doc="Of each kept run its id and what it is called.")
+    server_only: ClassVar[tuple[str, ...]] = ("pins", "runs")
 
     _esm = beside(__file__, "pinned_runs.js")
     _stylesheets: ClassVar[list[str]] = [

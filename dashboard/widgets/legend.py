@@ -1,7 +1,7 @@
 """The legend of a comparison: chips with names and colors, to hide and show what is compared."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -17,6 +17,7 @@ class LegendChips(JSComponent):
 
     items = param.List(default=[], doc="For each line: label, color, value and whether it is hidden.")
     picked = param.String(default="", doc="The single run that is picked, in words; empty for none.")
+    server_only: ClassVar[tuple[str, ...]] = ("items", "picked")
 
     _esm = beside(__file__, "legend.js")
     _stylesheets = [beside(__file__, "legend.css")]

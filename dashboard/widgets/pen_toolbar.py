@@ -15,6 +15,7 @@ class PenTools(JSComponent):
     words = param.String(default="", doc="What was drawn, or what is missing.")
     missing = param.Boolean(default=False, doc="Whether the words say what is missing.")
     undoes = param.Boolean(default=False, doc="Whether there is a change to take back.")
+    server_only: ClassVar[tuple[str, ...]] = ("words", "missing", "undoes")
 
     _esm = beside(__file__, "pen_toolbar.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "pen_toolbar.css")]

@@ -27,6 +27,7 @@ class KeepForm(JSComponent):
     failed = param.Boolean(default=False, doc="Whether that was a failure.")
     undo = param.String(default="", doc="The id of what can be undone, empty where nothing can.")
     closes = param.Boolean(default=False, doc="Whether there is a button that puts all of it away.")
+    server_only: ClassVar[tuple[str, ...]] = ("suggested", "said", "failed", "undo", "closes")
 
     _esm = beside(__file__, "keep_form.js")
     _stylesheets: ClassVar[list[str]] = [
@@ -59,6 +60,7 @@ class RunList(JSComponent):
     runs = param.List(default=[], doc="The kept runs.")
     empty = param.String(default="", doc="What stands here while there are none.")
     answered = param.Integer(default=0, doc="The number of the last request that was answered.")
+    server_only: ClassVar[tuple[str, ...]] = ("runs", "empty", "answered")
 
     PIECE: ClassVar[int] = 2**20
 

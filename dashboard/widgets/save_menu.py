@@ -27,6 +27,7 @@ class SaveMenu(JSComponent):
     """
 
     kinds = param.List(default=[], doc="Of png, svg and csv those that there are.")
+    server_only: ClassVar[tuple[str, ...]] = ("kinds",)
 
     _esm = beside(__file__, "save_menu.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "save_menu.css")]

@@ -26,6 +26,7 @@ class TrackedList(JSComponent):
     following = param.Boolean(default=True, doc="Whether the newest one is shown, whichever that is.")
     said = param.String(default="", doc="What the chosen one is doing, and what is wrong with it.")
     code = param.String(default=CODE, doc="What to type.")
+    server_only: ClassVar[tuple[str, ...]] = ("items", "chosen", "following", "said", "code")
 
     _esm = beside(__file__, "tracked_list.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "tracked_list.css")]
