@@ -18,11 +18,11 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.study_picture import StudyView
 from dashboard.pages import PAGES
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
+from dashboard.state.view import StudyView
 
 for _module in iter_modules(instruments.__path__):
     import_module(f"{instruments.__name__}.{_module.name}")

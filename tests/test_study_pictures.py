@@ -8,12 +8,13 @@ from dashboard.instruments.gradient_ratios import GradientRatios
 from dashboard.instruments.layer_curves import LayerCurves
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
-from dashboard.instruments.study_picture import StudyView, ranked
+from dashboard.instruments.study_picture import ranked
 from dashboard.instruments.study_scatter import StudyScatter
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
+from dashboard.state.view import StudyView
 from engine.measures import gradient_to_weight_ratios, update_ratios
 
 PLAN = Plan(

@@ -7,9 +7,10 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 
-from dashboard.instruments.gradient_audit import CheckView, Examined
+from dashboard.instruments.audit_picture import AuditPicture
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.stage_arithmetic import proper, spelled, table
+from dashboard.state.analyses.gradient_audit import CheckView
 from dashboard.state.run import Frame
 from dashboard.state.store import Shown
 from dashboard.widgets import style
@@ -54,7 +55,7 @@ MEANING = {
 """What a stage is, by its name without the number of the layer."""
 
 
-class BackpropStages(Examined, Instrument):
+class BackpropStages(AuditPicture, Instrument):
     """What is known so far in a picture of the network, for one example, and every array in numbers."""
 
     title = "Forward and back, stage by stage"

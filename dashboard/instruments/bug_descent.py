@@ -1,52 +1,25 @@
 """What becomes of a training with a planted bug."""
 
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
 
 import holoviews as hv
 import numpy as np
 import param
 
-from dashboard.instruments.gradient_audit import CheckView, is_small
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
 from dashboard.instruments.study_picture import in_digits
-from dashboard.state.run import Frame, Setup
+from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
+from dashboard.state.analyses.gradient_audit import CheckView, is_small
+from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, dot, phrase
-from engine.backpropagation import BUGS, Backpropagation
-
-EPOCHS, EVERY, PIECE = 5000, 25, 10
-"""How long each bug is trained, how often its loss is recorded, and how many epochs are one piece of work."""
+from engine.backpropagation import BUGS
 
 LOWEST, HIGHEST = 1e-6, 1e3
 
 EXPLODED = 5
 """Multiple of the run's own largest loss up to which the axis reaches."""
-
-
-@dataclass(eq=False)
-class Descents:
-    """Losses by bug, (k,) each, at every 25th epoch, of plain gradient descent on all examples."""
-
-    setup: Setup
-    rate: float
-    l1: float
-    l2: float
-    losses: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def train(self, bug: str) -> Iterator[object]:
-        """Follow the gradient with a bug from the untrained network, in pieces."""
-        network, losses = self.setup.network.copy(), []
-        for epoch in range(EPOCHS + 1):
-            passes = Backpropagation(network, self.setup.train, self.setup.loss, self.l1, self.l2, bug)
-            if epoch % EVERY == 0:
-                losses.append(float(passes["loss"]))
-            with np.errstate(all="ignore"):
-                network.parameters -= self.rate * passes.gradient.flat
-            if epoch % PIECE == 0:
-                yield
-        self.losses = {**self.losses, bug: np.array(losses)}
 
 
 class BugDescent(Instrument):
@@ -70,7 +43,7 @@ class BugDescent(Instrument):
         return is_small(frame)
 
     def begin(self, frame: Frame) -> None:
-        self._found, self._shown = self._asked(frame), None
+        self._found, self._shown = BuggyDescent.of(frame), None
         self._low, self._high = np.inf, -np.inf
 
     def outline(self, frame: Frame) -> Hashable:
@@ -101,9 +74,8 @@ class BugDescent(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        asked = self._asked(frame)
-        if (asked.rate, asked.l1, asked.l2) != (self._found.rate, self._found.l1, self._found.l2):
-            self._found = asked
+        if not self._found.is_of(frame):
+            self._found = BuggyDescent.of(frame)
         rows, now = self.rows(frame, after), frame.epoch
         self._low, self._high = _wider(self._low, self._high, np.append(rows.loss, now.loss))
         layers = {
@@ -125,31 +97,28 @@ class BugDescent(Instrument):
 
     def describe(self, frame: Frame) -> str:
         words = [phrase(dot(style.TRAIN), f"no bug {digits(frame.epoch.loss)}")]
-        bug, row = self._planted, min(frame.epoch.index, EPOCHS) // EVERY
+        bug = self._planted
         if bug is None:
             words.append("plant a bug to train with it")
         elif bug in self._found.losses:
-            words.append(phrase(dot(style.FAILED), f"{bug} {digits(self._found.losses[bug][row])}"))
+            words.append(phrase(dot(style.FAILED), f"{bug} {digits(self._found.loss_at(bug, frame.epoch.index))}"))
         else:
             words.append("training with the bug …")
         return phrase(*words, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        wanted = [bug for bug in self._wanted if bug not in self._found.losses]
-        return self._train(self._found, wanted) if wanted else None
+        work = self._found.work(self._wanted)
+        return self._train(self._found, work) if work else None
 
     @param.depends("every", watch=True)
     def _change(self) -> None:
         self.run.touch()
 
-    def _train(self, found: Descents, bugs: Sequence[str]) -> Iterator[object]:
-        for bug in bugs:
-            yield from found.train(bug)
-            if found is self._found:
+    def _train(self, found: BuggyDescent, work: Iterator[str | None]) -> Iterator[object]:
+        for bug in work:
+            if bug and found is self._found:
                 self.run.touch()
-
-    def _asked(self, frame: Frame) -> Descents:
-        return Descents(frame.setup, frame.tuning.optimizer.learning_rate, frame.l1, frame.l2)
+            yield
 
     @property
     def _planted(self) -> str | None:
@@ -168,7 +137,7 @@ class BugDescent(Instrument):
         return tuple(bug for bug in reversed(self._wanted) if bug in self._found.losses)
 
     def _lines(self) -> Columns:
-        names, epochs = self._names, list(range(0, EPOCHS + 1, EVERY))
+        names, epochs = self._names, list(range(0, EPOCHS + 1, EPOCHS_PER_LOSS))
         return {
             "xs": [epochs] * len(names),
             "ys": [in_digits(_drawn(self._found.losses[name])) for name in names],

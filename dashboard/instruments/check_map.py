@@ -7,10 +7,11 @@ import holoviews as hv
 import numpy as np
 from markupsafe import Markup
 
-from dashboard.instruments.gradient_audit import CheckView, Examined, GradientAudit, passed
+from dashboard.instruments.audit_picture import AuditPicture
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
 from dashboard.instruments.stage_arithmetic import in_words
+from dashboard.state.analyses.gradient_audit import CheckView, GradientAudit, passed
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, bold, dot, phrase
@@ -24,7 +25,7 @@ FAINTEST, FULL = 1e-13, 1.0
 """Relative errors from the palest cell to the deepest."""
 
 
-class CheckMap(Examined, Instrument):
+class CheckMap(AuditPicture, Instrument):
     """One cell per parameter, laid out as weights and biases are, colored by the error of the gradient check."""
 
     title = "Every parameter"
@@ -76,7 +77,7 @@ class CheckMap(Examined, Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         subject = self.subject(frame)
-        known = GradientAudit.of(self.run).check(self.run, frame, subject, self.epsilon)
+        known = self.run.analysis(GradientAudit).check(frame, subject, self.epsilon)
         self._checked, self._epoch = known or (None, frame.epoch.index)
         left, bottom = self._cells.T
         layers = {
@@ -110,7 +111,7 @@ class CheckMap(Examined, Instrument):
         return phrase(phrase(self._dot(), words), aside, late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return GradientAudit.of(self.run).work_at(self.run, frame, self.epsilon)
+        return self.run.analysis(GradientAudit).work_at(frame, self.epsilon)
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the parameter that was clicked."""

@@ -5,9 +5,10 @@ from collections.abc import Hashable, Iterator
 import holoviews as hv
 import numpy as np
 
-from dashboard.instruments.gradient_audit import EPSILONS, EXPONENTS, Examined, Findings, GradientAudit
+from dashboard.instruments.audit_picture import AuditPicture
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import powers
+from dashboard.state.analyses.gradient_audit import EPSILONS, EXPONENTS, Findings, GradientAudit
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, dot, phrase
@@ -17,7 +18,7 @@ LEFT, RIGHT = EPSILONS[0] / 2, EPSILONS[-1] * 2
 LOWEST, HIGHEST = 1e-14, 10.0
 
 
-class EpsilonErrors(Examined, Instrument):
+class EpsilonErrors(AuditPicture, Instrument):
     """The largest and the median relative error at every epsilon, over what theory predicts for both ends."""
 
     title = "Which ε?"
@@ -73,7 +74,7 @@ class EpsilonErrors(Examined, Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        self._found = found = GradientAudit.of(self.run).findings(self.run, frame)
+        self._found = found = self.run.analysis(GradientAudit).findings(frame)
         cursor = {"x0": [self.epsilon], "x1": [self.epsilon], "y0": [LOWEST], "y1": [HIGHEST]}
         seen = (found, len(found.checks), found.complete) if found else None
         if after >= 0 and seen == self._seen:
@@ -93,7 +94,7 @@ class EpsilonErrors(Examined, Instrument):
         return phrase(dots, f"best at {best:.0e}: {powers(known.get(best, np.nan))}", late, between=APART)
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return GradientAudit.of(self.run).work(self.run, frame)
+        return self.run.analysis(GradientAudit).work(frame)
 
     def tapped(self, x: float, y: float) -> None:
         """Choose the epsilon next to where it was clicked."""

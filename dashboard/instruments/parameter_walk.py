@@ -8,9 +8,10 @@ import panel as pn
 import param
 from markupsafe import Markup
 
-from dashboard.instruments.gradient_audit import Examined, Subject, passed
+from dashboard.instruments.audit_picture import AuditPicture
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, powers
+from dashboard.state.analyses.gradient_audit import Subject, passed
 from dashboard.state.run import Frame
 from dashboard.state.store import Shown
 from dashboard.widgets import style
@@ -35,7 +36,7 @@ TALL = 142
 STEPS = ("start", "add ε", "subtract 2 ε", "restore")
 
 
-class ParameterWalk(Examined, Instrument):
+class ParameterWalk(AuditPicture, Instrument):
     """The loss around one value of one parameter, with the tangent of backpropagation and the chord of the check."""
 
     title = "One parameter"

@@ -6,27 +6,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import panel as pn
-import param
 
 from dashboard.state.store import Frame
 from dashboard.state.study import Result
-from dashboard.state.view import View
+from dashboard.state.view import StudyView
 from dashboard.widgets import style
 from dashboard.widgets.legend import LegendChips
 from engine.training import Epoch, Epochs
-
-
-class StudyView(View):
-    """A view of a page with a study: which variants are hidden, and which single run is picked.
-
-    Attributes:
-        colors: Of the variants by label, for all pictures of the page, where they differ from the plan's order.
-    """
-
-    colors: ClassVar[Mapping[str, str]] = {}
-
-    left_out = param.List(default=[], item_type=str, doc="The labels of the variants that are not drawn.")
-    picked = param.List(default=[], doc="The single run that is picked, as [label, seed]; [] for none.")
 
 
 class StudyPicture:

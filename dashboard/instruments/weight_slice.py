@@ -7,8 +7,8 @@ import param
 
 from dashboard.instruments.loss_landscape import LossLandscape, Relief, Window, window_around
 from dashboard.instruments.other_runs import OtherRuns
-from dashboard.instruments.study_picture import StudyView
 from dashboard.state.run import Frame
+from dashboard.state.view import StudyView
 from engine.landscape import Plane, weight_plane
 from engine.network import Network
 

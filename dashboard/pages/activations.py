@@ -6,9 +6,9 @@ from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.gradient_factors import GradientFactors
 from dashboard.instruments.pre_activation_map import PreActivationMap
 from dashboard.instruments.study_curves import StudyCurves
-from dashboard.instruments.study_picture import StudyView
 from dashboard.pages.page import Page, Preset
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 
 class ActivationsView(LayerView, StudyView):

@@ -5,11 +5,11 @@ from dashboard.instruments.bug_descent import BugDescent
 from dashboard.instruments.check_map import CheckMap
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.epsilon_errors import EpsilonErrors
-from dashboard.instruments.gradient_audit import WORKED, CheckView
 from dashboard.instruments.parameter_walk import ParameterWalk
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
 from dashboard.pages.page import Page, Preset
+from dashboard.state.analyses.gradient_audit import WORKED, CheckView
 from dashboard.state.study import Plan
 
 RELU = {"activation": "relu", "initializer": "he", "learning_rate": 0.1}

@@ -9,9 +9,9 @@ from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.sharpest_direction import SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.sharpness_study import SharpnessStudy
-from dashboard.instruments.study_picture import StudyView
 from dashboard.pages.page import Page, Preset
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 
 class LossInLeaps(LossCurve):

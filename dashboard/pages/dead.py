@@ -6,11 +6,11 @@ from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.study_curves import StudyCurves
-from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.unit_sizes import UnitSizes
 from dashboard.pages.page import Page, Preset
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 HE = {"initializer": "he", "activation": "relu"}
 TINY = {"initializer": "normal", "std": 1e-3, "activation": "relu"}

@@ -9,10 +9,10 @@ from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.gradient_ratios import GradientRatios
 from dashboard.instruments.layer_curves import LayerCurves
 from dashboard.instruments.study_curves import StudyCurves
-from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.page import Page, Preset
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 WIDTH = 16
 DEPTHS = (2, 3, 5, 8)

@@ -12,11 +12,11 @@ from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.signal_propagation import SignalPropagation
 from dashboard.instruments.study_curves import Prediction, StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
-from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.study_scatter import StudyScatter
 from dashboard.pages.page import Page, Preset
 from dashboard.state.store import Frame
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 STARTS = {
     "Xavier": {"initializer": "xavier"},

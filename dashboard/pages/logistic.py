@@ -9,10 +9,10 @@ from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.instruments.penalized_losses import PenalizedLosses
 from dashboard.instruments.right_answers import RightAnswers
 from dashboard.instruments.roc_curve import RocCurve
-from dashboard.instruments.study_picture import StudyView
 from dashboard.instruments.weight_norms import WeightNorms
 from dashboard.pages.page import Page, Preset
 from dashboard.state.study import Plan
+from dashboard.state.view import StudyView
 
 CLOUDS = {"dataset": "blobs", "classes": 2, "radius": 2.83, "noise": 0.5}
 OVERLAP = {**CLOUDS, "radius": 1.0, "noise": 0.8, "validation": 0.3, "stop_epoch": 1000, "speed": 100}

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import param
 
@@ -14,6 +14,8 @@ from engine.recording import Recording
 
 if TYPE_CHECKING:
     from dashboard.state.followed import SharedRun
+
+Analysis = TypeVar("Analysis")
 
 
 class Moment(Protocol):
@@ -91,6 +93,7 @@ class Shown(param.Parameterized):
         self.version = 0
         self.compared_runs: tuple[ComparedRun, ...] = ()
         self._looked_at: int | None = None
+        self._analyses: dict[type, Any] = {}
         self._watchers = [(self.view, self.view.param.watch(self._look, self.view.names()))]
         if study:
             study.on_change = self.touch
@@ -177,6 +180,12 @@ class Shown(param.Parameterized):
             if compared.store not in stay:
                 compared.store.close()
         self.touch()
+
+    def analysis(self, kind: type[Analysis]) -> Analysis:
+        """The analysis of a kind that all pictures of this store share; it is made when first asked for."""
+        if kind not in self._analyses:
+            self._analyses[kind] = kind(self)
+        return self._analyses[kind]
 
     def touch(self) -> None:
         """Have everything that shows this store drawn again."""

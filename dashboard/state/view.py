@@ -1,7 +1,8 @@
 """A view is what a user has picked to look at."""
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import param
 
@@ -36,6 +37,19 @@ class View(Choices):
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as text."""
         return {name: text for name, text in super().query().items() if getattr(self, name) != self.param[name].default}
+
+
+class StudyView(View):
+    """A view of a page with a study: which variants are hidden, and which single run is picked.
+
+    Attributes:
+        colors: Of the variants by label, for all pictures of the page, where they differ from the plan's order.
+    """
+
+    colors: ClassVar[Mapping[str, str]] = {}
+
+    left_out = param.List(default=[], item_type=str, doc="The labels of the variants that are not drawn.")
+    picked = param.List(default=[], doc="The single run that is picked, as [label, seed]; [] for none.")
 
 
 @cache

@@ -4,15 +4,13 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import param
 
-from dashboard.instruments.instrument import Columns
-from dashboard.instruments.study_picture import StudyView
 from dashboard.state.run import Frame
 from dashboard.state.store import Shown
+from dashboard.state.view import StudyView
 from engine.backpropagation import BUGS, Backpropagation
 from engine.datasets import Dataset
 from engine.gradient_check import TOLERANCE, BugCheck, Checker, Walk
@@ -164,35 +162,28 @@ class Findings:
 
 
 class GradientAudit:
-    """The gradient checks of one run's frames at every epsilon, made once for all its pictures.
+    """The gradient checks of a store's frames at every epsilon, made once for all its pictures.
 
     While the run plays, the last complete findings stay until the next are complete; for another question, that is
     another run, subject or bug, they come one by one.
     """
 
-    _all: WeakKeyDictionary[Shown, Self] = WeakKeyDictionary()
-
-    def __init__(self) -> None:
+    def __init__(self, run: Shown) -> None:
+        """Of a store; ask it for its `analysis`, so that all pictures have the same one."""
+        self.run = run
         self._question: tuple[object, ...] = ()
         self._found: Findings | None = None
         self._alone: tuple[BugCheck, int] | None = None
         self._alone_at: Hashable = None
 
-    @classmethod
-    def of(cls, run: Shown) -> Self:
-        """The audit of a run."""
-        if run not in cls._all:
-            cls._all[run] = cls()
-        return cls._all[run]
-
-    def findings(self, run: Shown, frame: Frame) -> Findings | None:
+    def findings(self, frame: Frame) -> Findings | None:
         """The newest findings for a frame; None where there are none yet."""
-        self._ask(run, frame)
+        self._ask(frame)
         return self._found
 
-    def check(self, run: Shown, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
+    def check(self, frame: Frame, subject: Subject, epsilon: float) -> tuple[BugCheck, int] | None:
         """The check at an epsilon, and its epoch: the frame's if it is known or quick to make, else the newest one."""
-        found, moment = self.findings(run, frame), _moment(run, frame)
+        found, moment = self.findings(frame), _moment(self.run, frame)
         known = found is not None and epsilon in found.checks
         if subject.small and self._alone_at != (moment, epsilon):
             self._alone, self._alone_at = (subject.check(epsilon), frame.epoch.index), (moment, epsilon)
@@ -200,48 +191,48 @@ class GradientAudit:
             return self._alone
         return (found.checks[epsilon], found.epoch) if known else None
 
-    def work(self, run: Shown, frame: Frame) -> Iterator[object] | None:
+    def work(self, frame: Frame) -> Iterator[object] | None:
         """Compute what is not known yet at any epsilon, in pieces."""
-        found = self.findings(run, frame)
-        if found and found.complete and found.moment == _moment(run, frame):
+        found = self.findings(frame)
+        if found and found.complete and found.moment == _moment(self.run, frame):
             return None
-        return self._pieces(run, Subject.of(run, frame), Findings(_moment(run, frame), frame.epoch.index))
+        return self._pieces(Subject.of(self.run, frame), Findings(_moment(self.run, frame), frame.epoch.index))
 
-    def work_at(self, run: Shown, frame: Frame, epsilon: float) -> Iterator[object] | None:
+    def work_at(self, frame: Frame, epsilon: float) -> Iterator[object] | None:
         """Compute what is not known yet at one epsilon, in one long piece."""
-        found, moment = self.findings(run, frame), _moment(run, frame)
+        found, moment = self.findings(frame), _moment(self.run, frame)
         known = found and found.moment == moment and epsilon in found.checks
         if known or self._alone_at == (moment, epsilon):
             return None
-        return self._piece(run, Subject.of(run, frame), moment, epsilon, frame.epoch.index)
+        return self._piece(Subject.of(self.run, frame), moment, epsilon, frame.epoch.index)
 
-    def _ask(self, run: Shown, frame: Frame) -> None:
-        view = CheckView.of(run.view)
+    def _ask(self, frame: Frame) -> None:
+        view = CheckView.of(self.run.view)
         question = frame.setup, view.subject, view.bug
         if self._question != question:
             self._question, self._found, self._alone, self._alone_at = question, None, None, None
 
-    def _piece(self, run: Shown, subject: Subject, moment: Hashable, epsilon: float, epoch: int) -> Iterator[object]:
+    def _piece(self, subject: Subject, moment: Hashable, epsilon: float, epoch: int) -> Iterator[object]:
         question, made = self._question, (subject.check(epsilon), epoch)
         if question == self._question:
             self._alone, self._alone_at = made, (moment, epsilon)
-            run.touch()
+            self.run.touch()
         yield
 
-    def _pieces(self, run: Shown, subject: Subject, found: Findings) -> Iterator[object]:
+    def _pieces(self, subject: Subject, found: Findings) -> Iterator[object]:
         question = self._question
         for place, epsilon in enumerate(_coarse_to_fine()):
             found.checks = {**found.checks, epsilon: subject.check(epsilon)}
             if question == self._question and not (self._found and self._found.complete):
                 self._found = found
                 if place % SEEN == 0:
-                    run.touch()
+                    self.run.touch()
             yield
         yield from _forecast(subject, found)
         found.complete = True
         if question == self._question:
             self._found = found
-            run.touch()
+            self.run.touch()
 
 
 def is_small(frame: Frame) -> bool:
@@ -251,58 +242,9 @@ def is_small(frame: Frame) -> bool:
     return operations <= MAX_PARAMETER_EXAMPLES and len(network.sizes) - 1 <= MAX_LAYERS
 
 
-class Examined:
-    """Mixed into the pictures of an audited subject: they begin anew with another one."""
-
-    missing = "there are more than five layers of weights, or too many parameters and examples to move each by hand."
-
-    @classmethod
-    def suits(cls, frame: Frame) -> bool:
-        """Whether every parameter can be moved in reasonable time."""
-        return is_small(frame)
-
-    def draw(self, frame: Frame) -> None:
-        """Draw a frame."""
-        if CheckView.of(self.run.view).subject != self._examined:
-            self._begin(frame)
-        else:
-            super().draw(frame)
-
-    def begin(self, frame: Frame) -> None:
-        """Prepare for another subject."""
-        self._examined = CheckView.of(self.run.view).subject
-
-    def subject(self, frame: Frame) -> Subject:
-        """What is examined."""
-        return Subject.of(self.run, frame)
-
-    def news(self, layers: dict[str, Columns], after: int) -> dict[str, Columns]:
-        """The layers that differ from the last frame: each costs 0.1 ms and a message."""
-        sent = self._sent if after >= 0 else {}
-        self._sent = {**sent, **layers}
-        return {label: columns for label, columns in layers.items() if not _same(columns, sent.get(label, {}))}
-
-    @property
-    def epsilon(self) -> float:
-        """How far parameters are moved."""
-        return CheckView.of(self.run.view).epsilon
-
-    def parameter(self, subject: Subject) -> int:
-        """The picked parameter; the last one where there are fewer."""
-        return min(CheckView.of(self.run.view).parameter, subject.network.n_parameters - 1)
-
-    def pick(self, **choices: object) -> None:
-        """Set choices of the page's view, if it has them."""
-        self.run.view.pick(**choices)
-
-
 def passed(error: float) -> bool:
     """Whether a relative error is below the limit of the check."""
     return error < TOLERANCE
-
-
-def _same(columns: Columns, others: Columns) -> bool:
-    return columns.keys() == others.keys() and all(np.array_equal(columns[name], others[name]) for name in columns)
 
 
 def _moment(run: Shown, frame: Frame) -> Hashable:
