@@ -4,8 +4,11 @@ import numpy as np
 
 from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
 from dashboard.state.analyses.gradient_audit import EPSILONS, CheckView, GradientAudit
+from dashboard.state.analyses.sharpest_cut import SharpestCut
+from dashboard.state.analyses.sharpness import DrawnSharpness
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
+from engine.curvature import spectrum
 from engine.gradient_check import gradient_check
 
 XOR = {
@@ -76,3 +79,34 @@ def test_a_descent_belongs_to_the_learning_rate_and_the_start_it_was_made_for():
     assert descent.is_of(run.frame())
     run.settings.seed = 3
     assert not descent.is_of(run.frame())
+
+
+# Sharpness
+
+
+def test_the_drawn_sharpness_is_that_of_the_hessian_at_every_row_and_measured_once():
+    run = run_of(40)
+    sharpness, frame = DrawnSharpness(run, run.setup), run.frame()
+    rows = frame.kept().rows(slice(0, None, 8))
+    assert sharpness.newest(frame) is None
+    for _ in sharpness.work(frame, rows, 8):
+        pass
+    assert sorted(sharpness.found) == [0, 8, 16, 24, 32, 40]
+    network = run.network
+    for epoch, value in sharpness.found.items():
+        network.parameters[:] = run.history.at(epoch).parameters
+        # Lanczos' method ends at a relative change of 1e-8, and converges faster than that near the end
+        assert np.isclose(value, spectrum(network, run.setup.train, run.setup.loss).sharpness, rtol=1e-6)
+    assert sharpness.work(frame, rows, 8) is None
+    assert sharpness.newest(frame) == 40 and len(sharpness.until(frame)) == 6
+
+
+def test_a_cut_is_made_once_for_an_epoch_and_an_objective():
+    run = run_of(40)
+    found = SharpestCut(run)
+    for _ in found.work(run.frame()):
+        pass
+    assert found.cut.epoch == 40 and found.work(run.frame()) is None
+    run.settings.l2 = 0.1
+    run.advance(1)
+    assert found.work(run.frame()) is not None

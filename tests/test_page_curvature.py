@@ -8,11 +8,14 @@ from threadpoolctl import threadpool_limits
 
 from dashboard.instruments.hessian_spectrum import HessianSpectrum
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.sharpest_direction import STEPS, SharpestDirection
-from dashboard.instruments.sharpness_curve import SharpnessCurve, edge_of_stability
-from dashboard.instruments.sharpness_study import SharpnessStudy, _Measured
+from dashboard.instruments.sharpest_direction import SharpestDirection
+from dashboard.instruments.sharpness_curve import SharpnessCurve
+from dashboard.instruments.sharpness_study import SharpnessStudy
 from dashboard.pages.curvature import EdgeOfStability
 from dashboard.shell.app import App
+from dashboard.state.analyses.sharpest_cut import STEPS
+from dashboard.state.analyses.sharpness import edge_of_stability
+from dashboard.state.analyses.study_sharpness import StudyRun
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
@@ -25,11 +28,11 @@ SMALL = {"hidden": [6]}
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Every test computes its own study, with one thread as on the server: two wait for each other."""
-    for memory in (Study._known, _Measured._known):
+    for memory in (Study._known, StudyRun.remembered):
         memory.clear()
     with threadpool_limits(1, user_api="blas"):
         yield
-    for memory in (Study._known, _Measured._known):
+    for memory in (Study._known, StudyRun.remembered):
         memory.clear()
 
 
@@ -185,11 +188,11 @@ def test_a_fork_shows_no_sharpness_of_the_way_it_left():
 @pytest.mark.parametrize("pieces", range(1, 6))
 def test_a_measurement_that_is_dropped_after_any_piece_can_be_begun_again(pieces):
     settings = run_of(**SMALL).settings.values()
-    whole = _Measured(settings, 0)
+    whole = StudyRun(settings, 0)
     for _ in whole.measure(np.array([0, 40, 80])):
         pass
-    _Measured._known.clear()
-    dropped = _Measured(settings, 0)
+    StudyRun.remembered.clear()
+    dropped = StudyRun(settings, 0)
     while len(dropped.measured) < 3:
         work = dropped.measure(np.array([0, 40, 80])[len(dropped.measured) :])
         for count, _ in enumerate(work, 1):
@@ -248,7 +251,7 @@ def test_too_large_a_network_has_no_exact_spectrum():
 
 def test_the_cut_shows_the_loss_along_the_sharpest_direction():
     run = run_of(300)
-    cut, network = surveyed(SharpestDirection(run))._cut, run.network
+    cut, network = surveyed(SharpestDirection(run)).cut, run.network
     i, width = len(cut.places) // 2, cut.places[1] - cut.places[0]
     assert cut.losses[i] == pytest.approx(network.loss(run.setup.train, run.setup.loss), rel=1e-12)
     bend = (cut.parabola[i + 1] - 2 * cut.parabola[i] + cut.parabola[i - 1]) / width**2
@@ -262,7 +265,7 @@ def test_the_cut_shows_the_loss_along_the_sharpest_direction():
 def test_at_the_edge_every_step_leaps_to_the_other_wall():
     turns = {}
     for label, epochs in (("on the way", 40), ("at the edge", 2000)):
-        moves = np.diff(surveyed(SharpestDirection(run_of(epochs)))._cut.bounces[:, 0])
+        moves = np.diff(surveyed(SharpestDirection(run_of(epochs))).cut.bounces[:, 0])
         turns[label] = np.count_nonzero(moves[1:] * moves[:-1] < 0)
     assert turns["at the edge"] == STEPS - 2
     assert turns["on the way"] < STEPS - 2
@@ -294,12 +297,12 @@ def test_the_study_measures_its_own_runs_at_its_own_epochs():
     assert instrument.of_result(result).shape == (2, len(result.index))
 
 
-def test_what_was_measured_once_is_not_measured_again(monkeypatch):
-    run = run_of(**SMALL)
-    result = study(run, seeds=1, epochs=100).results["rate 0.1"]
+def test_what_was_measured_once_is_not_measured_again_for_anybody(monkeypatch):
+    run, other = run_of(**SMALL), run_of(**SMALL)
+    result, same = (study(one, seeds=1, epochs=100).results["rate 0.1"] for one in (run, other))
     first = surveyed(SharpnessStudy(run)).of_result(result)
-    monkeypatch.setattr("dashboard.instruments.sharpness_study.Training", None)
-    np.testing.assert_array_equal(surveyed(SharpnessStudy(run)).of_result(result), first)
+    monkeypatch.setattr("dashboard.state.run.Training", None)
+    np.testing.assert_array_equal(surveyed(SharpnessStudy(other)).of_result(same), first)
 
 
 def test_another_study_takes_the_place_of_the_one_before():

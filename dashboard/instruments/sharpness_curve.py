@@ -7,44 +7,12 @@ import numpy as np
 import param
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.state.analyses.sharpness import edge_of_stability  # noqa: F401
-from dashboard.state.run import Frame, Setup
+from dashboard.state.analyses.sharpness import DrawnSharpness, takes_long
+from dashboard.state.run import Frame
 from dashboard.widgets import style
-from engine.curvature import Curvature
-
-TOLERANCE = 1e-8
-LARGE = 10_000
-"""Numbers in a pass over all examples from which on a sharpness takes longer than a turn of the scheduler."""
-
-MEASUREMENTS_PER_DRAW = 16
-"""How many measurements are made before they are drawn."""
 
 FAR = 8
 """An edge so many times above all that was measured is not worth flattening a linear axis for."""
-
-
-class SharpnessTrack:
-    """The sharpness of a run, measured at whatever parameters are asked for, and remembered by their epoch."""
-
-    def __init__(self, setup: Setup, l1: float = 0.0, l2: float = 0.0) -> None:
-        """l1, l2: of the objective, where a measurement does not name others."""
-        self._setup, self._usual = setup, (l1, l2)
-        self._network = setup.network.copy()
-        self._curvatures: dict[tuple[float, float], Curvature] = {}
-        self._vector: np.ndarray | None = None
-        self.found: dict[int, float] = {}
-
-    def measure(self, epoch: int, parameters: np.ndarray, objective: tuple[float, float] | None = None) -> float:
-        """The largest eigenvalue there; nan where the parameters are not finite."""
-        penalties = self._usual if objective is None else objective
-        if penalties not in self._curvatures:
-            self._curvatures[penalties] = Curvature(self._network, self._setup.train, self._setup.loss, *penalties)
-        self._network.parameters[:] = parameters
-        found = self._curvatures[penalties].sharpness(self._vector, tolerance=TOLERANCE, seed=epoch)
-        if np.isfinite(found.value):
-            self._vector = found.vector
-        self.found[epoch] = found.value
-        return found.value
 
 
 class SharpnessCurve(Instrument):
@@ -64,9 +32,9 @@ class SharpnessCurve(Instrument):
     log = param.Boolean(default=False, label="Log", doc="Draw the sharpness on a logarithmic axis.")
 
     def begin(self, frame: Frame) -> None:
-        self._track = SharpnessTrack(frame.setup)
+        self._sharpness = DrawnSharpness(self.run, frame.setup)
         self._sent: object = self
-        self.heavy = frame.setup.network.n_parameters * len(frame.setup.train) > LARGE**2 / 100
+        self.heavy = takes_long(frame.setup)
 
     def outline(self, frame: Frame) -> bool:
         return self.log
@@ -111,7 +79,7 @@ class SharpnessCurve(Instrument):
             "words": {"epoch": [right] * len(line), "sharpness": line, "text": [_named(edge)] * len(line)},
             "now": self._dots([here]),
         }
-        found, stride = self._track.found, self.stride(frame)
+        found, stride = self._sharpness.found, self.stride(frame)
         shown = len(found), stride, min(here, max(found, default=0))
         if after < 0 or shown != self._sent:
             self._sent = shown
@@ -119,9 +87,8 @@ class SharpnessCurve(Instrument):
         return layers
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        seen = np.array([value for epoch, value in self._track.found.items() if epoch <= frame.epoch.index])
-        seen = seen[np.isfinite(seen) & (seen > 0)]
-        edge, high = frame.edge, float(seen.max(initial=0.0))
+        seen, edge = self._sharpness.until(frame), frame.edge
+        high = float(seen.max(initial=0.0))
         if np.isfinite(edge) and (self.log or not high or edge < FAR * high):
             high = max(high, edge)
         high = high or 1.0
@@ -129,19 +96,15 @@ class SharpnessCurve(Instrument):
         return {"x": (0, self._right(frame)), "y": (low, high * (1.5 if self.log else 1.2))}
 
     def describe(self, frame: Frame) -> str:
-        measured = [epoch for epoch in self._track.found if epoch <= frame.epoch.index]
-        edge, optimizer = frame.edge, self.run.settings.optimizer
-        if not measured:
+        epoch, edge, optimizer = self._sharpness.newest(frame), frame.edge, self.run.settings.optimizer
+        if epoch is None:
             return "measuring…"
-        epoch = max(measured)
-        value = self._track.found[epoch]
+        value = self._sharpness.found[epoch]
         share = f"{value / edge:.2f} of the edge" if np.isfinite(edge) else f"no line: {optimizer} has no fixed edge"
         return f"{value:.4g} at epoch {epoch:,}, {share}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        rows = self.rows(frame, -1)
-        todo = {epoch: i for i, epoch in enumerate(rows.index.tolist()) if epoch not in self._track.found}
-        return self._survey(frame, rows.parameters, todo) if todo or not self._knows(frame) else None
+        return self._sharpness.work(frame, self.rows(frame, -1), self.stride(frame))
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch that was clicked."""
@@ -151,25 +114,9 @@ class SharpnessCurve(Instrument):
     def _change_axis(self) -> None:
         self.redraw()
 
-    def _survey(self, frame: Frame, parameters: np.ndarray, todo: dict[int, int]) -> Iterator[object]:
-        """Measure at the cursor, then wherever nothing was measured yet."""
-        track, stride, here = self._track, self.stride(frame), frame.epoch.index
-        track.found = {epoch: value for epoch, value in track.found.items() if epoch % stride == 0 or epoch == here}
-        if not self._knows(frame):
-            track.measure(frame.epoch.index, frame.epoch.parameters, frame.objective(frame.epoch.index))
-        for count, (epoch, i) in enumerate(todo.items(), 1):
-            yield
-            if epoch not in track.found:
-                track.measure(epoch, parameters[i], frame.objective(epoch))
-            if count % MEASUREMENTS_PER_DRAW == 0:
-                self.run.touch()
-        self.run.touch()
-
-    def _knows(self, frame: Frame) -> bool:
-        return frame.epoch.index in self._track.found
-
     def _dots(self, epochs: range | list[int]) -> Columns:
-        found = [(epoch, self._track.found[epoch]) for epoch in epochs if epoch in self._track.found]
+        known = self._sharpness.found
+        found = [(epoch, known[epoch]) for epoch in epochs if epoch in known]
         return {"epoch": [epoch for epoch, _ in found], "sharpness": np.array([value for _, value in found])}
 
     def _right(self, frame: Frame) -> int:

@@ -1,17 +1,29 @@
-"""The stability monitor finds where the sharpness of a run first reaches the edge of stability of its optimizer."""
+"""The sharpness of a run: its tracker, its curve over the epochs, and the monitor that finds the edge of stability."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from dashboard.state.run import Frame, Run
+from dashboard.state.run import Frame, Run, Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Shown
 from engine.curvature import Curvature
+from engine.training import Epochs
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8
+"""Relative change of a sharpness that is drawn, from one step of Lanczos' method to the next, at which it ends."""
+
+EDGE_TOLERANCE = 1e-6
+"""The same for one that is compared with the edge."""
+
 MAX_PARAMETER_EXAMPLES = 2_000_000
 """Parameters times examples up to which a measurement takes a few milliseconds."""
+
+LONG_PARAMETER_EXAMPLES = 1_000_000
+"""Parameters times examples above which a measurement takes longer than a turn of the scheduler."""
+
+MEASUREMENTS_PER_DRAW = 16
+"""How many measurements are made before they are drawn."""
 
 VERIFIED = 32
 """Epochs after which the sharpness is measured again independently of the epoch before."""
@@ -20,6 +32,95 @@ VERIFIED = 32
 def edge_of_stability(settings: Settings, learning_rates: np.ndarray) -> np.ndarray:
     """The edge for an optimizer in the settings; for epochs of a run, ask its frame for their `edges`."""
     return settings.build("optimizer").edge_of_stability(learning_rates)
+
+
+def takes_long(setup: Setup) -> bool:
+    """Whether one measurement takes longer than a turn of the scheduler."""
+    return setup.network.n_parameters * len(setup.train) > LONG_PARAMETER_EXAMPLES
+
+
+class SharpnessTracker:
+    """Measures the sharpness of a run at one epoch after the other, each from the eigenvector of the one before."""
+
+    def __init__(self, setup: Setup, tolerance: float = TOLERANCE, l1: float = 0.0, l2: float = 0.0) -> None:
+        """l1, l2: of the objective, where a measurement does not name others."""
+        self._setup, self._tolerance, self._usual = setup, tolerance, (l1, l2)
+        self._network = setup.network.copy()
+        self._curvatures: dict[tuple[float, float], Curvature] = {}
+        self._vector: np.ndarray | None = None
+
+    def measure(
+        self,
+        epoch: int,
+        parameters: np.ndarray,
+        objective: tuple[float, float] | None = None,
+        from_scratch: bool = False,
+    ) -> float:
+        """The largest eigenvalue of the Hessian there; nan where the parameters are not finite.
+
+        Args:
+            epoch: Its number is the seed of a start from scratch.
+            parameters: (n_parameters,) those of the epoch.
+            objective: The penalties, l1 and l2, if they are not the usual ones.
+            from_scratch: Whether to forget the eigenvector found before.
+        """
+        penalties = self._usual if objective is None else objective
+        if penalties not in self._curvatures:
+            self._curvatures[penalties] = Curvature(self._network, self._setup.train, self._setup.loss, *penalties)
+        self._network.parameters[:] = parameters
+        start = None if from_scratch else self._vector
+        found = self._curvatures[penalties].sharpness(start, tolerance=self._tolerance, seed=epoch)
+        if np.isfinite(found.value):
+            self._vector = found.vector
+        return found.value
+
+
+class DrawnSharpness:
+    """The sharpness of a run at the epochs that a picture draws, from one fresh start to the next.
+
+    Attributes:
+        found: By epoch.
+    """
+
+    def __init__(self, run: Shown, setup: Setup) -> None:
+        self.run, self.found = run, dict[int, float]()
+        self._tracker = SharpnessTracker(setup)
+
+    def work(self, frame: Frame, rows: Epochs, stride: int) -> Iterator[object] | None:
+        """Measure at the frame's epoch and at all of these rows, a stride apart; None where all are known."""
+        missing = {epoch: i for i, epoch in enumerate(rows.index.tolist()) if epoch not in self.found}
+        if not missing and frame.epoch.index in self.found:
+            return None
+        return self._measure(frame, rows.parameters, missing, stride)
+
+    def newest(self, frame: Frame) -> int | None:
+        """The last epoch up to the frame's at which it was measured."""
+        return max((epoch for epoch in self.found if epoch <= frame.epoch.index), default=None)
+
+    def until(self, frame: Frame) -> np.ndarray:
+        """(k,) what was measured up to the frame's epoch, where it is finite and positive."""
+        values = np.array([value for epoch, value in self.found.items() if epoch <= frame.epoch.index])
+        return values[np.isfinite(values) & (values > 0)]
+
+    def _measure(
+        self, frame: Frame, parameters: np.ndarray, missing: Mapping[int, int], stride: int
+    ) -> Iterator[object]:
+        """Measure at the frame's epoch, then wherever nothing was measured yet."""
+        here, found = frame.epoch.index, self.found
+        self.found = {epoch: value for epoch, value in found.items() if epoch % stride == 0 or epoch == here}
+        if here not in self.found:
+            self._measure_at(frame, here, frame.epoch.parameters)
+        for count, (epoch, i) in enumerate(missing.items(), 1):
+            yield
+            if epoch not in self.found:
+                self._measure_at(frame, epoch, parameters[i])
+            if count % MEASUREMENTS_PER_DRAW == 0:
+                self.run.touch()
+        self.run.touch()
+
+    def _measure_at(self, frame: Frame, epoch: int, parameters: np.ndarray) -> None:
+        """Pictures may read what was found meanwhile, in another thread: it is replaced, never changed."""
+        self.found = {**self.found, epoch: self._tracker.measure(epoch, parameters, frame.objective(epoch))}
 
 
 def monitors_of(store: Shown) -> list["StabilityMonitor"]:
@@ -58,12 +159,11 @@ class StabilityMonitor:
 
     def _begin(self) -> None:
         frame, bookmarks = self.run.frame(), self.run.bookmarks
-        setup, self._history, self._setup = frame.setup, frame.history, frame.setup
+        setup, self._history = frame.setup, frame.history
         found = any(mark.kind == "edge" for mark in bookmarks)
         bearable = setup.network.n_parameters * len(setup.train) <= MAX_PARAMETER_EXAMPLES
         self._looking = not found and bearable and not np.isnan(frame.edge)
-        self._network, self._vector = setup.network.copy(), None
-        self._curvatures: dict[tuple[float, float], Curvature] = {}
+        self._tracker = SharpnessTracker(setup, EDGE_TOLERANCE)
         self._seen = bookmarks.below_edge
         self._unverified: list[tuple[int, np.ndarray]] = []
         self._source: Iterator[tuple[int, np.ndarray] | None] = iter(())
@@ -116,15 +216,15 @@ class StabilityMonitor:
         has become the sharpest: a crossing counts only after all epochs since the last verified one have been measured
         from scratch, and so does an epoch for which that finds more.
         """
-        value, edge = self._sharpness(epoch, parameters, self._vector), self._edge(epoch)
+        value, edge = self._sharpness(epoch, parameters), self._edge(epoch)
         self._unverified.append((epoch, parameters))
         crossed, due = value >= edge, epoch % VERIFIED == 0
-        missed = due and not crossed and self._sharpness(epoch, parameters, None) > value * (1 + TOLERANCE)
+        missed = due and not crossed and self._sharpness(epoch, parameters, True) > value * (1 + EDGE_TOLERANCE)
         suspects = self._unverified
         if crossed or due:
             self._unverified = []
         for other, there in suspects if crossed or missed else ():
-            anew, limit = self._sharpness(other, there, None), self._edge(other)
+            anew, limit = self._sharpness(other, there, True), self._edge(other)
             anew = max(anew, value) if other == epoch else anew
             if anew >= limit:
                 words = "starts above" if other == 0 else "meets"
@@ -135,13 +235,6 @@ class StabilityMonitor:
         """The edge of the update that follows an epoch."""
         return float(self.run.frame().hyperparameters.edges(np.array([epoch]))[0])
 
-    def _sharpness(self, epoch: int, parameters: np.ndarray, start: np.ndarray | None) -> float:
-        """The sharpness of an epoch's objective, started from an eigenvector found before, or from scratch."""
-        objective = self.run.frame().objective(epoch)
-        if objective not in self._curvatures:
-            self._curvatures[objective] = Curvature(self._network, self._setup.train, self._setup.loss, *objective)
-        self._network.parameters[:] = parameters
-        found = self._curvatures[objective].sharpness(start, tolerance=TOLERANCE, seed=epoch)
-        if np.isfinite(found.value):
-            self._vector = found.vector
-        return found.value
+    def _sharpness(self, epoch: int, parameters: np.ndarray, from_scratch: bool = False) -> float:
+        """The sharpness of an epoch's objective."""
+        return self._tracker.measure(epoch, parameters, self.run.frame().objective(epoch), from_scratch)
