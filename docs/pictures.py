@@ -48,7 +48,12 @@ def main(slugs: list[str]) -> None:
 
 def _take(tab: Tab, slug: str) -> None:
     presets = PAGES[slug].presets
-    tab.get_by_role("button", name=presets[0].label if presets else "Play", exact=True).first.click()
+    first = (
+        tab.get_by_role("link", name=presets[0].label, exact=True)
+        if presets
+        else tab.get_by_role("button", name="Play")
+    )
+    first.first.click()
     tab.wait_for_timeout(1000 * SECONDS)
     tab.get_by_role("heading", level=1).evaluate("(heading) => heading.scrollIntoView({block: 'end'})")
     tab.wait_for_timeout(500)

@@ -42,34 +42,44 @@ class Activations(Page):
         "initializer": "xavier",
         "learning_rate": 0.1,
         "validation": 0.0,
+        "stop_epoch": 1000,
     }
     presets = (
-        Preset("Ten sigmoid layers", "Less than a millionth of the gradient arrives, and nothing is learned."),
+        Preset(
+            "Ten sigmoid layers",
+            "Less than a millionth of the gradient arrives, and nothing is learned.",
+            about=GradientFactors,
+        ),
         Preset(
             "Ten ReLU layers",
             "Where it is active its factor is 1: the gradient arrives, and the loss falls.",
             {"activation": "relu", "initializer": "he", "learning_rate": 0.02},
+            about=GradientFactors,
         ),
         Preset(
             "Saturated",
             "Weights of standard deviation 10 push layer 2 to where its slope is below 0.01.",
             {"hidden": [16, 16], "initializer": "large", "std": 10.0},
             {"layer": 2},
+            about=PreActivationMap,
         ),
         Preset(
             "Against the bound",
             "32 units a layer, weights of 10: slopes below a quarter, and yet the gradient grows on its way back.",
             {"hidden": [32] * 8, "initializer": "large", "std": 10.0, "learning_rate": 0.01, "speed": 20},
+            about=GradientBars,
         ),
         Preset(
             "Confident mistakes, cross-entropy",
             "Large weights make sure answers, many of them wrong; each pulls with full strength and is corrected.",
             {"hidden": [8], "activation": "tanh", "initializer": "large"},
+            about=ErrorSignal,
         ),
         Preset(
             "Confident mistakes, squared error",
             "The same start: now the surest mistakes have the weakest signal, and stay.",
             {"hidden": [8], "activation": "tanh", "initializer": "large", "loss": "mse"},
+            about=ErrorSignal,
         ),
     )
     controls = ("activation", "hidden", "initializer", "learning_rate", "loss", "layer", "seeds", "epochs")

@@ -53,14 +53,19 @@ class Backpropagation(Page):
         "initializer": "xavier",
         "learning_rate": 1.0,
         "validation": 0.0,
-        "speed": 500,
+        "stop_epoch": 2000,
     }
     presets = (
-        Preset("Sigmoid", "XOR in four hidden units: from most starts all four points are right within 700 epochs."),
+        Preset(
+            "Sigmoid",
+            "XOR in four hidden units: from most starts all four points are right within 700 epochs.",
+            about=DecisionMap,
+        ),
         Preset(
             "Tanh",
             "Its slope at 0 is four times the sigmoid's: less than half the epochs at half the learning rate.",
             {"activation": "tanh", "learning_rate": 0.5},
+            about=DecisionMap,
         ),
         Preset(
             "ReLU at its kinks",
@@ -68,22 +73,26 @@ class Backpropagation(Page):
             RELU,
             {"parameter": 8, "example": 0, "stage": "f'(z1)"},
             plays=False,
+            about=CheckMap,
         ),
         Preset(
             "Worked example",
             "w = 0.5, x = y = 1, L = (wx − y)²: the slope is −1, and the difference of losses says −1.000000000001.",
             view={"subject": WORKED, "stage": "dW1"},
             plays=False,
+            about=BackpropStages,
         ),
         Preset(
             "Bug: f′ forgotten",
             "Only the first layer is wrong, and with that XOR is not learned. The check sees it at every ε.",
             view={"bug": "drop the slope", "stage": "dz1"},
+            about=EpsilonErrors,
         ),
         Preset(
             "Bug that learns",
             "The slope taken at a instead of z: the loss falls as well, only later. The check sees it at once.",
             view={"bug": "slope of the activation", "stage": "dz1"},
+            about=BugDescent,
         ),
         Preset(
             "Bug that ReLU forgives",
@@ -91,12 +100,14 @@ class Backpropagation(Page):
             RELU,
             {"bug": "slope of the activation", "stage": "dz1"},
             plays=False,
+            about=CheckMap,
         ),
         Preset(
             "ε too small",
             "Nothing is wrong but ε: at 1e-11 the two losses differ in their last digits only.",
             view={"exponent": -11},
             plays=False,
+            about=EpsilonErrors,
         ),
     )
     controls = (

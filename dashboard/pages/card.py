@@ -92,6 +92,10 @@ class Card(pn.viewable.Viewer):
             and all(getattr(own, n) == own.param[n].default for n in self._picks())
         )
 
+    def shows(self, kind: type[Instrument] | None) -> bool:
+        """Whether it is the card for pictures of this kind."""
+        return kind in self._choices
+
     def forget(self) -> None:
         """Redraws everything at the next frame: what the browser shows is no longer known."""
         self.version = -1

@@ -58,22 +58,27 @@ class EdgeOfStability(Page):
         "initializer": "xavier",
         "loss": "mse",
         "learning_rate": 0.1,
+        "stop_epoch": 2000,
         "speed": 500,
     }
     presets = (
         Preset(
-            "To the edge", "The sharpness starts near 9, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there."
+            "To the edge",
+            "The sharpness starts near 9, reaches 2 / 0.1 = 20 within 1,000 epochs, and stays there.",
+            about=SharpnessCurve,
         ),
         Preset(
             "Half the rate",
             "Twice the room: the sharpness climbs to 2 / 0.05 = 40 before it stops.",
             {"learning_rate": 0.05},
+            about=SharpnessCurve,
         ),
         Preset(
             "Catapult",
             "With this seed the rate is above 2 / sharpness from the start: the loss leaps to about ten times its "
             "height, and it lands in a wider valley.",
             {"learning_rate": 0.2, "seed": 7, "speed": 20},
+            about=LossInLeaps,
         ),
         Preset(
             "A saddle",
@@ -88,6 +93,7 @@ class EdgeOfStability(Page):
                 "learning_rate": 1.0,
                 "speed": 100,
             },
+            about=HessianSpectrum,
         ),
     )
     controls = ("optimizer", "activation", "hidden", "seed", "seeds", "epochs")

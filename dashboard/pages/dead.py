@@ -38,31 +38,57 @@ class Dead(Page):
         "their inputs still change. “Leaky ReLU brings them back”: with biases of −3 it stays as stuck as ReLU at "
         "the loss ln 2, while ELU, from the same weights, learns."
     )
-    defaults = {"hidden": [16, 16], "activation": "relu", "initializer": "he", "learning_rate": 0.1, "validation": 0.0}
+    defaults = {
+        "hidden": [16, 16],
+        "activation": "relu",
+        "initializer": "he",
+        "learning_rate": 0.1,
+        "validation": 0.0,
+        "stop_epoch": 2000,
+    }
     presets = (
-        Preset("He", "Hardly a unit is dead or dim."),
+        Preset("He", "Hardly a unit is dead or dim.", about=FateCounts),
         Preset(
-            "He, bias −1", "Some of layer 1 are dead from the start, and more than half of layer 2.", {"bias": -1.0}
+            "He, bias −1",
+            "Some of layer 1 are dead from the start, and more than half of layer 2.",
+            {"bias": -1.0},
+            about=FateCounts,
         ),
-        Preset("He, bias −5", "Nearly all are dead, and nothing moves but the output's bias.", {"bias": -5.0}),
-        Preset("Tiny weights", "Dim is not dead: nearly every unit is dim, and the loss stays at ln 2.", TINY),
         Preset(
-            "Tiny weights, bias −0.01", "Now all are dead: the bias is ten times the weights.", {**TINY, "bias": -0.01}
+            "He, bias −5",
+            "Nearly all are dead, and nothing moves but the output's bias.",
+            {"bias": -5.0},
+            about=FateCounts,
+        ),
+        Preset(
+            "Tiny weights",
+            "Dim is not dead: nearly every unit is dim, and the loss stays at ln 2.",
+            TINY,
+            about=FateCounts,
+        ),
+        Preset(
+            "Tiny weights, bias −0.01",
+            "Now all are dead: the bias is ten times the weights.",
+            {**TINY, "bias": -0.01},
+            about=FateCounts,
         ),
         Preset(
             "Killed by large steps",
             "A learning rate of 5: most units die in the first epochs; “Units” shows when.",
             {"learning_rate": 5.0, "seed": 5, "speed": 20},
+            about=ActivationMap,
         ),
         Preset(
             "Leaky ReLU, bias −3",
             "A slope of 0.01 on the left: not enough, the loss stays at ln 2.",
             {"bias": -3.0, "activation": "leaky relu", "speed": 500},
+            about=LossCurve,
         ),
         Preset(
             "ELU, bias −3",
             "The same weights: exp(−3) = 0.05 comes through, units wake, and it learns.",
             {"bias": -3.0, "activation": "elu", "speed": 500},
+            about=LossCurve,
         ),
     )
     controls = ("activation", "initializer", "bias", "hidden", "learning_rate", "seed", "seeds", "epochs")

@@ -72,32 +72,44 @@ class Depth(Page):
         "speed": 100,
     }
     presets = (
-        Preset("Vanishing: sigmoid, 8 layers", "The ratio at epoch 0 is near (1/4)⁸ = 1.5e-5; the loss stays at ln 2."),
+        Preset(
+            "Vanishing: sigmoid, 8 layers",
+            "The ratio at epoch 0 is near (1/4)⁸ = 1.5e-5; the loss stays at ln 2.",
+            about=GradientBars,
+        ),
         Preset(
             "ReLU, 8 layers",
             "The same depth with ReLU and He weights: every layer is pulled, and the loss falls.",
             {"activation": "relu", "initializer": "he"},
+            about=GradientBars,
         ),
         Preset(
             "Exploding: sigmoid",
             "Width 32, std 10: the bars grow to the left, from 1 at the end to tens at the first layer.",
             {"hidden": [32] * 8, "initializer": "large", "std": 10.0},
+            plays=False,
+            about=GradientBars,
         ),
         Preset(
             "Exploding: ReLU",
             "Std 1, eight layers: norms of hundreds and more at epoch 0. One step of usual size, and the loss is "
             "thousands of times higher.",
             {"activation": "relu", "initializer": "large", "std": 1.0, "speed": 5},
+            plays=False,
+            about=GradientBars,
         ),
         Preset(
             "20 layers, plain",
             "Nothing arrives: about twelve powers of ten from the last to the first.",
             {"hidden": [WIDTH] * 20},
+            plays=False,
+            about=GradientBars,
         ),
         Preset(
             "20 layers, skip connections",
             "The same network, with every hidden layer's input added to its output: the error has a way around.",
             {"hidden": [WIDTH] * 20, "skip": True},
+            about=Losses,
         ),
     )
     controls = ("hidden", "activation", "initializer", "skip", "learning_rate", "seeds", "epochs")

@@ -40,12 +40,14 @@ class Geometry(Page):
             "Quadratic, curvatures 1 and 10: 0.199 decays, 0.2 stays, 0.201 grows.",
             {"multiples": [1.99, 2.0, 2.01], "speed": 20},
             {"racer": "2.01 / λ"},
+            about=RaceLosses,
         ),
         Preset(
             "Logistic does not blow up",
             "Dashed, the parabola at the minimum: at 2.1 / λmax it explodes. The loss itself only swings.",
             {"surface": "logistic", "multiples": [0.1, 1.0, 1.99, 2.1], "speed": 20},
             {"racer": "2.1 / λ"},
+            about=RaceLosses,
         ),
         Preset(
             "A feature × 10",
@@ -53,6 +55,7 @@ class Geometry(Page):
             "λmax.",
             {"surface": "logistic", "stretch": 10.0, "multiples": [0.1, 1.0, 1.9], "speed": 100},
             {"racer": "1.9 / λ"},
+            about=RaceMap,
         ),
         Preset(
             "Standardized",
@@ -60,18 +63,21 @@ class Geometry(Page):
             "steps.",
             {"surface": "logistic", "stretch": 10.0, "standardize": True, "multiples": [0.1, 1.0, 1.9], "speed": 20},
             {"racer": "1.9 / λ"},
+            about=RaceMap,
         ),
         Preset(
             "All optimizers",
             "A turned valley, each at its best rate: Newton needs one step; adaptive scales cannot see the turn.",
             {**RACE, "optimizers": list(OPTIMIZERS), "condition_number": 50.0, "angle": 30.0, "speed": 20},
             {"racer": "momentum"},
+            about=RaceTable,
         ),
         Preset(
             "Curved valley",
             "Rosenbrock: momentum and Newton follow the valley, gradient descent creeps or bounces.",
             {**RACE, "surface": "rosenbrock", "optimizers": ["sgd", "momentum", "adam", "newton"], "speed": 20},
             {"racer": "momentum"},
+            about=RaceMap,
         ),
         Preset(
             "Saddle",
@@ -86,12 +92,14 @@ class Geometry(Page):
                 "speed": 20,
             },
             {"racer": "newton"},
+            about=RaceMap,
         ),
         Preset(
             "Four minima",
             "Himmelblau: dividing by the gradient's size leads to another minimum, and Newton climbs to the hilltop.",
             {**RACE, "surface": "himmelblau", "optimizers": list(OPTIMIZERS), "speed": 5, "start": [-0.3, -0.9]},
             {"racer": "newton"},
+            about=RaceMap,
         ),
     )
     controls = (

@@ -1,5 +1,7 @@
 """The home page: what this is, in ten seconds, and a first run."""
 
+from typing import ClassVar
+
 import panel as pn
 
 from dashboard.instruments.decision_map import DecisionMap
@@ -18,21 +20,29 @@ class Home(Page):
     place = 0
     question = "Why does a neural network train, or not?"
     look_for = (
-        "Press Play: a small network learns to tell two moons apart, epoch by epoch. Turn a knob while it does, and "
-        "every picture answers. Then open an experiment: each asks one question and shows the answer live."
+        "A small network learns to tell two moons apart, epoch by epoch. Turn a knob while it does, and every "
+        "picture answers. Then open an experiment: each asks one question and shows the answer live."
     )
     controls = ("dataset", "hidden", "activation", "learning_rate")
+    defaults: ClassVar = {"stop_epoch": 1000}
+    plays = True
     presets = (
-        Preset("It trains", "Two moons, ReLU, He's start: the boundary bends until both moons are apart."),
+        Preset(
+            "It trains",
+            "Two moons, ReLU, He's start: the boundary bends until both moons are apart.",
+            about=DecisionMap,
+        ),
         Preset(
             "It does not",
             "Six sigmoid layers from small weights: the error dies on its way back, and nothing moves.",
             {"hidden": [8] * 6, "activation": "sigmoid", "initializer": "small"},
+            about=GradientBars,
         ),
         Preset(
             "It explodes",
             "A sine wave, and steps far too long: within a hundred epochs the loss overflows.",
-            {"dataset": "sine", "activation": "tanh", "learning_rate": 3.0},
+            {"dataset": "sine", "activation": "tanh", "learning_rate": 3.0, "speed": 20},
+            about=LossCurve,
         ),
     )
     instruments = ((DecisionMap, FittedCurve), (LossCurve,), (GradientBars,))

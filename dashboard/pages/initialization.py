@@ -96,26 +96,31 @@ class Initialization(Page):
             "On the plateau",
             "Loss ln 2, a gradient near zero: nothing says where to go.",
             {"initializer": "normal", "std": 0.01},
+            about=GradientBars,
         ),
         Preset(
             "Never leaves",
             "With all weights 0 every unit of a layer is the same unit, and no gradient tells them apart.",
             {"initializer": "zeros"},
+            about=GradientBars,
         ),
         Preset(
             "Large, small steps",
             "Starts several times above the scaled starts and ends below them.",
             {"initializer": "normal", "std": 1.0},
+            about=Losses,
         ),
         Preset(
             "Large, large steps",
             "Learning rate 0.5: from a standard deviation of 10 most seeds end on the plateau, their units dead.",
             {"initializer": "normal", "std": 10.0, "learning_rate": 0.5},
+            about=StudyOutcomes,
         ),
         Preset(
             "Four points",
             "XOR with a small network: whether it is solved depends on the seed as much as on the start.",
             {"dataset": "xor4", "hidden": [4], "learning_rate": 0.5},
+            about=StudyOutcomes,
         ),
     )
     controls = ("seeds", "epochs", "initializer", "learning_rate", "dataset", "hidden", "activation")

@@ -48,25 +48,33 @@ class Landscape(Page):
         "activation": "tanh",
         "initializer": "xavier",
         "learning_rate": 0.5,
+        "stop_epoch": 2000,
     }
     presets = (
-        Preset("Own slice", "Exact at the disc, off where the run began: the other seven parameters have moved too."),
+        Preset(
+            "Own slice",
+            "Exact at the disc, off where the run began: the other seven parameters have moved too.",
+            about=WeightSlice,
+        ),
         Preset(
             "Another run's slice",
             "The same path over a slice through another seed's end: wrong at the disc as well. Click a line to "
             "choose another run.",
             view={"slice_of": ANOTHER},
+            about=WeightSlice,
         ),
         Preset(
             "98 % explained",
             "337 parameters, two components explain nearly all of the path, and the start is still misplaced.",
             {"hidden": [16, 16], "activation": "relu", "initializer": "he", "learning_rate": 0.1, "speed": 500},
+            about=PcaLandscape,
         ),
         Preset(
             "Walls between runs",
             "Runs from other seeds, all good, and a wall between any two. Then switch on “Match”: the walls were in "
             "the order of the hidden units.",
             {"hidden": [16], "activation": "tanh", "noise": 0.1, "speed": 500},
+            about=LinearInterpolation,
         ),
     )
     controls = ("slice_of", "hidden", "activation", "initializer", "learning_rate", "seed", "seeds", "epochs")

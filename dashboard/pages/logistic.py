@@ -64,37 +64,53 @@ class Logistic(Page):
         Preset(
             "No penalty",
             "The line hardly moves any more, the weights go on: about 1 more for every tenfold increase in epochs.",
+            about=WeightNorms,
         ),
-        Preset("λ = 0.01", "The same run stops with |w| near 1.8, on the line drawn before.", {"l2": 0.01}),
+        Preset(
+            "λ = 0.01",
+            "The same run stops with |w| near 1.8, on the line drawn before.",
+            {"l2": 0.01},
+            about=WeightNorms,
+        ),
         Preset(
             "Overlapping classes",
             "No line gets every point right: each threshold trades one kind of mistake for the other.",
             OVERLAP,
             {"threshold": 0.3},
+            about=RocCurve,
         ),
         Preset(
             "Confident mistakes, cross-entropy",
             "Wrong and sure of it: every mistake pulls with all it has, and is corrected within ten epochs.",
             MISTAKEN,
+            about=ErrorSignal,
         ),
         Preset(
             "Confident mistakes, squared error",
             "The same start and data: the slope of the sigmoid is a factor now, almost 0. It takes more than a "
             "hundred epochs.",
             {**MISTAKEN, "loss": "mse"},
+            about=ErrorSignal,
         ),
         Preset(
             "Outliers",
             "A tenth of the examples lie far in the other class, and they turn the line: here by 14°, with most seeds "
             "by less.",
             OUTLIERS,
+            about=OutlierTwin,
         ),
         Preset(
             "Outliers, squared error",
             "The surest mistakes hardly pull at all: the line stays within 1° of where it is without them.",
             {**OUTLIERS, "loss": "mse"},
+            about=OutlierTwin,
         ),
-        Preset("XOR", "Down to ln 2 and no further; the weights go to 0, the accuracy jumps for no reason.", XOR),
+        Preset(
+            "XOR",
+            "Down to ln 2 and no further; the weights go to 0, the accuracy jumps for no reason.",
+            XOR,
+            about=DecisionMap,
+        ),
     )
     controls = (
         "threshold",

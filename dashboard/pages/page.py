@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import panel as pn
-import panel_material_ui as pmui
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Instrument
@@ -17,13 +16,15 @@ from dashboard.state.settings import Settings
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
-from dashboard.widgets.plain_text import HTML, Words, bold, element, formula, phrase
+from dashboard.widgets.plain_text import HTML, bold, element, formula, phrase
+from dashboard.widgets.story import Story
 from dashboard.widgets.study_bar import StudyBar
 from engine.recording import Recording
 
 GRID = """
 :host { display: grid !important; grid-auto-rows: max-content; gap: 12px; }
 :host { grid-template-columns: repeat(6, minmax(0, 1fr)); }
+:host > .about { outline: 2px solid #5c7cfa; outline-offset: 2px; border-radius: 12px; }
 .scroll-button { display: none; }
 :host > .third { grid-column: span 2; }
 :host > .half { grid-column: span 3; }
@@ -45,18 +46,18 @@ math { font-size: 16px; }
 @media (max-width: 399px) { math { font-size: 13px; } }
 @media (max-width: 999px) { section { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
 """
-PRESETS = ":host { display: flex !important; flex-flow: row wrap; gap: 6px; align-items: center; }"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of the page that show an effect, set by one click.
+    """A step of the page's story: settings that show an effect, set by one click.
 
     Attributes:
-        changes: Settings that differ from the page's own.
+        changes: Settings that differ from the page's own; its speed is among them or the page's.
         view: The same for what is looked at.
         doc: What there will be to see.
-        plays: Whether the run starts at once.
+        plays: Whether the run starts at once; without it, the effect is there at epoch 0.
+        about: The picture that shows it; its card is outlined.
     """
 
     label: str
@@ -64,6 +65,7 @@ class Preset:
     changes: Mapping[str, Any] = field(default_factory=dict)
     view: Mapping[str, Any] = field(default_factory=dict)
     plays: bool = True
+    about: type[Instrument] | None = None
 
 
 class Page(pn.viewable.Viewer):
@@ -74,7 +76,7 @@ class Page(pn.viewable.Viewer):
         formulas: In LaTeX.
         trap: Where the textbook's sentence is wrong, as HTML; the page shows what happens instead.
         defaults: Settings that differ from the usual ones.
-        presets: Buttons; each starts from the page's defaults.
+        presets: The steps of its story; each starts from the page's defaults.
         kept: Names of choices in `view` that no preset changes.
         controls: Names of settings, of choices in `view`, and of the study's, for the side bar; without any, all
             settings.
@@ -83,6 +85,7 @@ class Page(pn.viewable.Viewer):
         plan: Variants to be trained for comparison, from many seeds each.
         settings: The class of the settings; `store` and `view` are those of the store and the view.
         timeless: Whether nothing is trained on it: no time, no settings, no keys.
+        plays: Whether its run starts when the page is opened by a link that asks for nothing more.
     """
 
     slug: ClassVar[str] = ""
@@ -103,6 +106,7 @@ class Page(pn.viewable.Viewer):
     store: ClassVar[type[Shown]] = Run
     view: ClassVar[type[View]] = View
     timeless: ClassVar[bool] = False
+    plays: ClassVar[bool] = False
 
     def __init__(self, run: Shown) -> None:
         super().__init__()
@@ -111,6 +115,7 @@ class Page(pn.viewable.Viewer):
         self.open: Callable[[str], None] = lambda slug: None
         self.open_run: Callable[[str], None] = lambda key: None
         self._cards = [Card(run, choices) for choices in self.instruments]
+        self._story = self._steps() if self.presets else None
         self._share_out()
         self._study_bar = StudyBar(run) if run.study else None
         self._led: dict[ComparedRun, int] = {}
@@ -123,14 +128,22 @@ class Page(pn.viewable.Viewer):
     def opened(cls, query: Mapping[str, str] | None = None) -> tuple[Shown, list[str]]:
         """What the page shows when it is opened by a link, and a sentence on each part that could not be followed."""
         query = query or {}
-        settings, problems = cls.settings.from_query(query, cls.defaults)
-        view, more = cls.view.from_query(query)
+        step = cls.step_of(query)
+        defaults = {**cls.defaults, **(step.changes if step else {})}
+        settings, problems = cls.settings.from_query(query, defaults)
+        view, more = cls.view.from_query(query, step.view if step else None)
         study, still_more = Study.from_query(query, {"plan": cls.plan}) if cls.plan else (None, [])
         problems += more + still_more
         try:
             return cls.store(settings, view, study), problems
         except ValueError as error:
             return cls.store(cls.settings(**cls.defaults), view, study), [*problems, str(error)]
+
+    @classmethod
+    def step_of(cls, query: Mapping[str, str]) -> Preset | None:
+        """The step of the story that a link leads to; what else it says is said on top of that."""
+        number = query.get("step", "")
+        return cls.presets[int(number) - 1] if number in map(str, range(1, len(cls.presets) + 1)) else None
 
     @classmethod
     def reopened(cls, recording: Recording) -> Shown:
@@ -158,22 +171,45 @@ class Page(pn.viewable.Viewer):
         return run.recording(name, page=self.slug, view=run.view.query(), **beside)
 
     def choose(self, preset: Preset) -> None:
-        """Set everything as in a preset, and start again."""
-        run, speed = self.run, self.run.settings.speed
-        fresh = self.settings(**{**self.defaults, "speed": speed, **preset.changes})
-        run.settings.restore(fresh.values())
+        """Take a step of the story: set everything as in a preset, and start again."""
+        run = self.run
+        run.settings.restore(self.settings(**{**self.defaults, **preset.changes}).values())
         kept = {name: getattr(run.view, name) for name in self.kept}
-        run.view.restore({**self.view().values(), **kept, **preset.view})
+        run.view.restore({**self.view().values(), **kept, **preset.view, "step": self.presets.index(preset) + 1})
         if not run.is_read_only:
             run.reset()
-        self._hint.object = preset.doc
         if preset.plays:
             self.play()
 
     def _share_out(self) -> None:
         """Set every card's share of the width, and the page's name for its files."""
-        for card, share in zip(self._cards, self.shares or _shares(len(self._cards)), strict=True):
-            card.view.css_classes, card.page = [share], self.slug
+        self._shared_out = self.shares or _shares(len(self._cards))
+        for card in self._cards:
+            card.page = self.slug
+        self._outline()
+
+    def _outline(self) -> None:
+        """Show which step of the story is chosen, and outline the card that it is about."""
+        self._outlined = step = self.run.view.step
+        about = self.presets[step - 1].about if 1 <= step <= len(self.presets) else None
+        for card, share in zip(self._cards, self._shared_out, strict=True):
+            card.view.css_classes = [share, "about"] if card.shows(about) else [share]
+        if self._story:
+            self._story.step = min(step, len(self.presets))
+
+    def _steps(self) -> Story:
+        """The story of the page: its presets, one after the other."""
+        steps = [
+            {"label": preset.label, "doc": preset.doc, "link": f"?page={self.slug}&step={step}"}
+            for step, preset in enumerate(self.presets, 1)
+        ]
+        return Story(
+            steps,
+            lambda step: self.choose(self.presets[step - 1]),
+            opening=f"A story in {len(steps)} steps. Begin with the first, or change any setting and press Play.",
+            margin=(0, 4, 10, 4),
+            sizing_mode="stretch_width",
+        )
 
     def _heading(self) -> pn.viewable.Viewable:
         trap = phrase(bold("What textbooks get wrong."), Markup(self.trap))
@@ -186,25 +222,8 @@ class Page(pn.viewable.Viewer):
             margin=(2, 4, 10, 4),
             sizing_mode="stretch_width",
         )
-        self._hint = Words("", variant="body2", margin=(0, 8), sx={"opacity": 0.8})
-        buttons = pn.Row(
-            *map(self._button, self.presets),
-            self._hint,
-            stylesheets=[PRESETS],
-            margin=(0, 4, 10, 4),
-            sizing_mode="stretch_width",
-        )
-        parts = [ask, *([buttons] if self.presets else []), *([self._study_bar] if self._study_bar else [])]
+        parts = [ask, *([self._story] if self._story else []), *([self._study_bar] if self._study_bar else [])]
         return pn.Column(*parts, margin=0, sizing_mode="stretch_width")
-
-    def _button(self, preset: Preset) -> pmui.Button:
-        return pmui.Button(
-            label=preset.label,
-            variant="outlined",
-            size="small",
-            margin=0,
-            on_click=lambda _: self.choose(preset),
-        )
 
     @property
     def cards(self) -> Sequence[Card]:
@@ -229,6 +248,8 @@ class Page(pn.viewable.Viewer):
         Pictures not seen before are made one at a time, so that no user waits long for another's page.
         """
         self._lead_compared(frame)
+        if self.run.view.step != self._outlined:
+            self._outline()
         in_view = [card for card in self._cards if card.view.near]
         unmade = [card for card in in_view if card.unmade]
         for card in in_view:

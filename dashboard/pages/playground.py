@@ -62,16 +62,20 @@ class Playground(Page):
         "Change one thing at a time and watch which picture moves first. More pictures can be chosen on the left."
     )
     presets = (
-        Preset("Moons", "Two half circles that reach into one another: a gentle curve tells them apart."),
+        Preset(
+            "Moons", "Two half circles that reach into one another: a gentle curve tells them apart.", about=DecisionMap
+        ),
         Preset(
             "XOR",
             "A line's loss stays near ln 2, that of a guess; four tanh units tell the clouds apart.",
             {"dataset": "xor", "hidden": [4], "activation": "tanh", "learning_rate": 0.5},
+            about=DecisionMap,
         ),
         Preset(
             "Circles",
             "The boundary has to close: three units can, two cannot.",
             {"dataset": "circles", "hidden": [3], "activation": "tanh", "learning_rate": 0.5},
+            about=DecisionMap,
         ),
         Preset(
             "Spirals",
@@ -85,11 +89,13 @@ class Playground(Page):
                 "optimizer": "adam",
                 "learning_rate": 0.01,
             },
+            about=DecisionMap,
         ),
         Preset(
             "Five classes",
             "A softmax over five clouds: straight lines between neighbors.",
             {"dataset": "blobs", "classes": 5, "n": 300, "optimizer": "momentum"},
+            about=DecisionMap,
         ),
         Preset(
             "A wave",
@@ -103,6 +109,7 @@ class Playground(Page):
                 "optimizer": "adam",
                 "learning_rate": 0.01,
             },
+            about=FittedCurve,
         ),
     )
     controls = ("pictures",)

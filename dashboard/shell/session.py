@@ -50,6 +50,8 @@ def serve() -> None:
         _, port, *_ = request.connection.stream.socket.getsockname()
         _be_found(f"{request.protocol}://localhost:{port}{request.path}")
     pn.state.onload(lambda: app.loop.start(document, epoch))
+    if kind.plays and not query.keys() - {"page"}:
+        pn.state.onload(app.clock.play)
     pn.state.on_session_destroyed(lambda _: app.end())
 
 

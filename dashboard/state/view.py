@@ -25,6 +25,10 @@ class View(Choices):
         default=0.5, bounds=(0, 1), step=0.01, doc="The probability from which on the answer is class 1."
     )
 
+    step = param.Integer(
+        default=0, bounds=(0, 20), doc="The step of the page's story that is chosen, from 1; 0 before any is."
+    )
+
     @classmethod
     def of(cls, view: "View") -> Self:
         """A view itself if it has these choices; else one in which nothing was chosen."""

@@ -119,7 +119,7 @@ def test_an_unknown_link_and_pasted_values_and_a_dataset_without_a_table(visit):
 
 
 def test_points_are_drawn_erased_and_taken_back_while_it_plays(visit):
-    page = visit("?page=home", pictures=3)
+    page = visit("?page=home&epoch=0", pictures=3)
     count(page, 200)
     take_pen(page, "add class 1")
     tell(page, "200 points: 100 of class 0, 100 of class 1.")
