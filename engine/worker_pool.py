@@ -16,15 +16,19 @@ ONE_THREAD: dict[str, str] = dict.fromkeys(
 NAMELESS = {"__spec__": None, "__file__": None}
 
 
-def processes(prepare: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """An executor with a process for each core; they start when they are needed and leave together with this one.
+def processes(
+    prepare: Callable[..., None] | None = None, *arguments: Any, workers: int | None = None
+) -> ProcessPoolExecutor:
+    """An executor with so many processes, by default one for each core.
+
+    They start when they are needed and leave together with this one.
 
     Each has one BLAS thread: several that share a core's caches would only wait for one another. A script that uses
     them needs no `if __name__ == "__main__"`.
 
     prepare: called in each new process with the arguments.
     """
-    return ProcessPoolExecutor(cores(), _WorkerContext(), _settle, (prepare, arguments))
+    return ProcessPoolExecutor(workers or cores(), _WorkerContext(), _settle, (prepare, arguments))
 
 
 def cores() -> int:

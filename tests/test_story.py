@@ -54,6 +54,17 @@ def test_a_step_plays_unless_its_effect_is_there_at_epoch_0(slug):
 
 
 @each_page
+def test_other_runs_are_trained_for_the_steps_that_are_about_them_and_for_no_other(slug, monkeypatch):
+    page, trained = opened(slug), []
+    if page.run.study:
+        monkeypatch.setattr(page.run.study, "start", lambda settings: trained.append(page.run.view.step))
+    for preset in page.presets:
+        page.choose(preset)
+    assert trained == [step for step, preset in enumerate(page.presets, 1) if preset.compares]
+    page.run.close()
+
+
+@each_page
 def test_no_step_leaks_into_the_next(slug):
     """Speed and end are the step's or the page's, whatever was chosen before."""
     page = opened(slug)

@@ -91,13 +91,17 @@ def test_speed_and_seed_are_no_reason_to_compute_anew_but_the_data_are():
     assert study.key(settings) != key
 
 
-def test_it_starts_with_the_run_and_follows_its_settings():
+def test_it_starts_when_asked_and_not_with_the_run_and_follows_its_settings():
     study = Study(PLAN)
     run = Run(Settings(**SETTINGS), study=study)
     run.settings.noise = 0.2
     assert not study.busy
     assert study.results == {}
     run.resume()
+    run.advance(3)
+    assert not study.busy
+    assert study.results == {}
+    study.start(run.settings)
     wait_for(study)
     first = study.results
     assert study.is_of(run.settings)
@@ -114,7 +118,7 @@ def test_more_seeds_or_epochs_are_trained_as_soon_as_they_are_asked_for(name, va
     run = Run(Settings(**SETTINGS), study=study)
     setattr(study, name, value)
     assert study.results == {}, "nothing is trained before it is asked for"
-    run.resume()
+    study.start(run.settings)
     wait_for(study)
     setattr(study, name, value + 1)
     wait_for(study)

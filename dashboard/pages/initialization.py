@@ -114,12 +114,14 @@ class Initialization(Page):
             "Large, large steps",
             "Learning rate 0.5: from a standard deviation of 10 most seeds end on the plateau, their units dead.",
             {"initializer": "normal", "std": 10.0, "learning_rate": 0.5},
+            compares=True,
             about=StudyOutcomes,
         ),
         Preset(
             "Four points",
             "XOR with a small network: whether it is solved depends on the seed as much as on the start.",
             {"dataset": "xor4", "hidden": [4], "learning_rate": 0.5},
+            compares=True,
             about=StudyOutcomes,
         ),
     )

@@ -61,6 +61,7 @@ class Landscape(Page):
             "The same path over a slice through another seed's end: wrong at the disc as well. Click a line to "
             "choose another run.",
             view={"slice_of": ANOTHER},
+            compares=True,
             about=WeightSlice,
         ),
         Preset(
@@ -74,6 +75,7 @@ class Landscape(Page):
             "Runs from other seeds, all good, and a wall between any two. Then switch on “Match”: the walls were in "
             "the order of the hidden units.",
             {"hidden": [16], "activation": "tanh", "noise": 0.1, "speed": 500},
+            compares=True,
             about=LinearInterpolation,
         ),
     )

@@ -58,6 +58,7 @@ class Preset:
         doc: What there will be to see.
         plays: Whether the run starts at once; without it, the effect is there at epoch 0.
         about: The picture that shows it; its card is outlined.
+        compares: Whether it is about other runs, which are trained at once.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Preset:
     view: Mapping[str, Any] = field(default_factory=dict)
     plays: bool = True
     about: type[Instrument] | None = None
+    compares: bool = False
 
 
 class Page(pn.viewable.Viewer):
@@ -180,6 +182,8 @@ class Page(pn.viewable.Viewer):
             run.reset()
         if preset.plays:
             self.play()
+        if preset.compares and run.study:
+            run.study.start(run.settings)
 
     def _share_out(self) -> None:
         """Set every card's share of the width, and the page's name for its files."""

@@ -475,8 +475,6 @@ class Run(Trainable):
 
     def resume(self) -> None:
         """Go on after a stop rule has ended the run; a run that diverged has to be reset."""
-        if self.study:
-            self.study.start(self.settings)
         self._attempt.resume(self.settings)
 
     def fork(self) -> None:

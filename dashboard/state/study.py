@@ -15,7 +15,7 @@ from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Companion
 from engine.ensemble import Ensemble
-from engine.worker_pool import processes
+from engine.worker_pool import cores, processes
 
 FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "data_seed"])
 """Settings on which a study does not depend; the data's own seed is looked up."""
@@ -236,8 +236,8 @@ class _Part:
 
 @cache
 def _workers() -> Executor:
-    """The processes that all studies in this one share."""
-    return processes()
+    """The processes that all studies in this one share; one core stays free for the runs that are watched."""
+    return processes(workers=max(1, cores() - 1))
 
 
 def _stages(epochs: int) -> list[int]:
