@@ -2,14 +2,17 @@
 
 import numpy as np
 
+from dashboard.state.analyses.activation_trial import EPOCHS_AHEAD, ActivationTrial, firing
 from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
 from dashboard.state.analyses.gradient_audit import EPSILONS, CheckView, GradientAudit
+from dashboard.state.analyses.landscape_survey import LandscapeSurvey
 from dashboard.state.analyses.sharpest_cut import SharpestCut
 from dashboard.state.analyses.sharpness import DrawnSharpness
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from engine.curvature import spectrum
 from engine.gradient_check import gradient_check
+from engine.landscape import weight_plane
 
 XOR = {
     "dataset": "xor4",
@@ -110,3 +113,75 @@ def test_a_cut_is_made_once_for_an_epoch_and_an_objective():
     run.settings.l2 = 0.1
     run.advance(1)
     assert found.work(run.frame()) is not None
+
+
+# Landscape survey
+
+
+class Slice:
+    """A site without a screen: the plane of the first two parameters."""
+
+    asked = "a"
+
+    def plane(self, frame):
+        return weight_plane(frame.network(), 0, 1)
+
+    def window(self, frame, plane):
+        return (-1.0, 1.0), (-2.0, 2.0)
+
+    def subject(self, frame):
+        return self.asked
+
+
+def test_a_relief_is_the_loss_at_every_point_of_its_window():
+    run = run_of(20)
+    survey, frame = LandscapeSurvey(run, Slice()), run.frame()
+    for _ in survey.work(frame, None):
+        pass
+    relief, network = survey.relief, run.network
+    across, up = relief.axes
+    assert (across[[0, -1]].tolist(), up[[0, -1]].tolist()) == ([-1.0, 1.0], [-2.0, 2.0])
+    for i, j in ((0, 0), (13, 29), (40, 40)):
+        network.parameters[:2] = across[j], up[i]
+        assert np.isclose(relief.losses[i, j], network.loss(run.setup.train, run.setup.loss), rtol=1e-12)
+    assert relief.here < 1e-12 and relief.epoch == 20
+    assert survey.work(frame, relief) is None
+
+
+def test_a_survey_of_what_is_no_longer_asked_for_is_thrown_away():
+    run = run_of(5)
+    survey = LandscapeSurvey(run, site := Slice())
+    work = survey.work(run.frame(), None)
+    next(work)
+    site.asked = "b"
+    for _ in work:
+        pass
+    assert survey.relief is None
+
+
+def test_of_a_store_that_nobody_can_change_one_viewer_surveys_for_all(monkeypatch):
+    run = run_of(5)
+    monkeypatch.setattr(Run, "is_read_only", True)
+    one, other = (LandscapeSurvey(run, Slice()) for _ in range(2))
+    work = one.work(run.frame(), None)
+    assert work is not None and other.work(run.frame(), None) is None
+    for _ in work:
+        pass
+    assert other.relief is None
+    assert other.work(run.frame(), None) is None
+    assert other.relief is one.relief is not None
+
+
+# Activation trial
+
+
+def test_an_activation_trial_counts_the_units_that_fire_from_the_epoch_on():
+    run = run_of(10, activation="relu", initializer="he", bias=-3.0)
+    trial = ActivationTrial(run, ("relu", "elu"))
+    assert len(trial.epochs) == 0
+    for _ in trial.work(run.frame()):
+        pass
+    assert trial.epochs.tolist() == list(range(10, 10 + EPOCHS_AHEAD + 1, 5))
+    assert set(trial.counts) == {"relu", "elu"}
+    assert trial.counts["relu"][0] == trial.counts["elu"][0] == firing(run.network, run.setup.train.x)
+    assert trial.work(run.frame()) is None

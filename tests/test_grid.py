@@ -89,7 +89,7 @@ def test_the_landscape_s_pixels_are_the_losses_at_their_centers(kind):
         pass
     landscape.draw(frame)
     image, x, y = image_of(landscape, "surface")
-    network, plane = run.network, landscape._relief.plane
+    network, plane = run.network, landscape.relief.plane
     for row, column in [(0, 0), (5, 31), (20, 20), (40, 7), (40, 40)]:
         network.parameters[:] = plane.point(x[column], y[row])
         assert image[row, column] == pytest.approx(network.loss(run.setup.train, run.setup.loss), rel=1e-6)

@@ -20,10 +20,10 @@ from dashboard import instruments
 from dashboard.instruments.activation_map import COLUMNS, ActivationMap
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.study_curves import StudyCurves
+from dashboard.instruments.theory_curves import TheoryCurves
 from dashboard.pages import PAGES
 from dashboard.pages.page import Page
 from dashboard.state.run import Run
@@ -215,7 +215,7 @@ def test_a_streamed_picture_is_the_one_drawn_anew_and_a_fresh_start_is_a_new_one
     survey(instrument)
     streamed = sources(instrument)
     survey(begun(instrument, run))
-    if not (isinstance(instrument, Forecasting) and run.history.stride > 1):
+    if not (isinstance(instrument, TheoryCurves) and run.history.stride > 1):
         assert same(streamed, sources(instrument))
     run.reset()
     instrument.draw(run.frame())

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
-from dashboard.instruments.activation_swap import EPOCHS_AHEAD, ActivationSwap
+from dashboard.instruments.activation_swap import ActivationSwap
 from dashboard.instruments.fate_counts import FateCounts
 from dashboard.instruments.fates_by_start import FatesByStart
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.unit_sizes import UnitSizes
 from dashboard.pages.dead import Dead
+from dashboard.state.analyses.activation_trial import EPOCHS_AHEAD
 from dashboard.state.analyses.unit_health import place_of, revivals, since, unit_at
 from dashboard.state.run import Run
 from engine.measures import FATES, Fates, unit_fates
@@ -169,7 +170,7 @@ def test_elu_wakes_units_that_leaky_relu_does_not():
     run = run_of("Leaky ReLU, bias −3", activation="relu")
     revival = ActivationSwap(run)
     finish(revival)
-    ends = {name: counts[-1] for name, counts in revival._curves.items()}
+    ends = {name: counts[-1] for name, counts in revival.trial.counts.items()}
     assert ends["relu"] == ends["leaky relu"] < ends["elu"]
     setup = run.frame().setup
     network = Network(setup.network.sizes, "elu", initializer="he", seed=0, bias=-3.0)

@@ -8,12 +8,12 @@ from threadpoolctl import threadpool_limits
 
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.linear_interpolation import ALONG, START, LinearInterpolation, barrier, matched
-from dashboard.instruments.loss_landscape import window_around
 from dashboard.instruments.pca_landscape import PcaLandscape
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.landscape import Landscape
 from dashboard.shell.app import App
+from dashboard.state.analyses.landscape_survey import window_around
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
@@ -98,7 +98,7 @@ def test_the_slice_of_the_run_itself_is_exact_at_its_end_and_a_third_off_at_the_
     for seed in range(12):
         run.settings.seed = seed
         run.advance(1000)
-        reliefs.append(surveyed(instrument)._relief)
+        reliefs.append(surveyed(instrument).relief)
     assert max(relief.here for relief in reliefs) < 1e-12
     # Over 60 seeds the median is 0.35, the middle half 0.23 to 0.43.
     assert 0.25 < np.median([relief.start for relief in reliefs]) < 0.45
@@ -111,7 +111,7 @@ def test_the_slice_of_another_run_is_off_even_at_the_end():
     errors = []
     for seed in range(1, 6):
         instrument.pick(OTHERS, seed)
-        errors.append(surveyed(instrument)._relief.here)
+        errors.append(surveyed(instrument).relief.here)
         assert f"seed {seed}" in instrument.caption
     assert np.median(errors) > 0.05
 
@@ -119,7 +119,7 @@ def test_the_slice_of_another_run_is_off_even_at_the_end():
 def test_a_slice_shows_the_loss_with_two_weights_changed():
     run = run_of(100)
     instrument = surveyed(WeightSlice(run))
-    relief, parameters = instrument._relief, run.frame().epoch.parameters.copy()
+    relief, parameters = instrument.relief, run.frame().epoch.parameters.copy()
     across, up = relief.axes
     for i, j in ((0, 0), (7, 30), (40, 40)):
         parameters[[0, 2]] = across[j], up[i]
@@ -135,7 +135,7 @@ def test_with_one_input_the_slice_is_over_a_weight_and_a_bias():
 
 def test_the_paths_plane_explains_98_percent_and_is_still_wrong_at_the_start():
     preset = next(preset for preset in Landscape.presets if "98" in preset.label)
-    found = [surveyed(PcaLandscape(run_of(2000, **preset.changes, seed=seed)))._relief for seed in range(5)]
+    found = [surveyed(PcaLandscape(run_of(2000, **preset.changes, seed=seed))).relief for seed in range(5)]
     explained = [relief.plane.variance_explained.sum() for relief in found]
     assert 0.97 < np.median(explained) < 0.995
     assert 0.2 < np.median([relief.start for relief in found]) < 1.2
@@ -143,7 +143,7 @@ def test_the_paths_plane_explains_98_percent_and_is_still_wrong_at_the_start():
 
 def test_the_paths_plane_explains_what_singular_values_say():
     run = run_of(300)
-    relief = surveyed(PcaLandscape(run))._relief
+    relief = surveyed(PcaLandscape(run)).relief
     path = PcaLandscape(run).rows(run.frame(), -1).parameters
     squares = np.linalg.svd(path - path.mean(axis=0), compute_uv=False) ** 2
     np.testing.assert_allclose(relief.plane.variance_explained, squares[:2] / squares.sum(), rtol=1e-6)
@@ -178,7 +178,7 @@ def test_after_a_changed_penalty_every_epoch_is_compared_by_the_objective_it_had
         expected = network.loss(run.setup.train, run.setup.loss, l2=0.0 if epoch <= 100 else 0.3)
         assert found.shown["slice"][i] == pytest.approx(expected, rel=1e-12)
     run.look_at(50)
-    relief = surveyed(WeightSlice(run))._relief
+    relief = surveyed(WeightSlice(run)).relief
     assert relief.here == pytest.approx(0, abs=1e-12)
 
 

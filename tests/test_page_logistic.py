@@ -5,7 +5,6 @@ import pytest
 
 from dashboard.instruments.confusion_matrix import CELLS, ConfusionMatrix
 from dashboard.instruments.decision_map import DecisionMap
-from dashboard.instruments.logistic_theory import EARLY, LogisticTheory
 from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.instruments.penalized_losses import PenalizedLosses
 from dashboard.instruments.right_answers import RightAnswers
@@ -13,7 +12,8 @@ from dashboard.instruments.roc_curve import RocCurve, between
 from dashboard.instruments.weight_norms import WeightNorms
 from dashboard.pages.logistic import MISTAKEN, OUTLIERS, OVERLAP, XOR, Logistic
 from dashboard.shell.app import App
-from dashboard.state.run import Run, Setup
+from dashboard.state.analyses.logistic_theory import LogisticTheory
+from dashboard.state.run import EARLY, Run, Setup
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
 from engine.datasets import DATASETS, Dataset

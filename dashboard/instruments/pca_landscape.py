@@ -4,7 +4,8 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from dashboard.instruments.loss_landscape import LossLandscape, Window, window_around
+from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.state.analyses.landscape_survey import Window, window_around
 from dashboard.state.run import Frame
 from engine.landscape import PrincipalPlane, pca_plane
 from engine.training import Epochs
@@ -39,12 +40,12 @@ class PcaLandscape(LossLandscape):
         return "principal component 1", "principal component 2"
 
     def describe(self, frame: Frame) -> str:
-        if self._relief is None:
+        if self.relief is None:
             return super().describe(frame)
-        if not self._relief.plane.variance_explained.any():
+        if not self.relief.plane.variance_explained.any():
             return "no path yet"
-        explained = "{:.1%} + {:.1%}".format(*self._relief.plane.variance_explained)
-        return f"{explained} of the variance, off by {self._relief.start:.2f} at the start"
+        explained = "{:.1%} + {:.1%}".format(*self.relief.plane.variance_explained)
+        return f"{explained} of the variance, off by {self.relief.start:.2f} at the start"
 
 
 def path_plane(path: Epochs, frame: Frame) -> PrincipalPlane:

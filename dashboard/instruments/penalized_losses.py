@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
+from dashboard.instruments.theory_curves import TheoryCurves
 from dashboard.state.run import Frame
 from dashboard.state.study import Result
 from dashboard.widgets.plain_text import APART, phrase
@@ -17,7 +17,7 @@ LOWER = 1e-6
 """How far below that the lowest loss has to be for a line of its own."""
 
 
-class PenalizedLosses(Forecasting):
+class PenalizedLosses(TheoryCurves):
     """The loss over the epochs, with that of always predicting one half, and the lowest possible one."""
 
     title = "Loss"

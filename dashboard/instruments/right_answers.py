@@ -3,13 +3,13 @@
 import numpy as np
 import param
 
-from dashboard.instruments.logistic_theory import Forecasting
+from dashboard.instruments.theory_curves import TheoryCurves
 from dashboard.state.run import Frame
 from dashboard.state.study import Result
 from engine.training import Epochs
 
 
-class RightAnswers(Forecasting):
+class RightAnswers(TheoryCurves):
     """The fraction of right answers over the epochs."""
 
     title = "Right answers"

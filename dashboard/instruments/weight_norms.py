@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import param
 
-from dashboard.instruments.logistic_theory import Forecasting
 from dashboard.instruments.study_curves import BEFORE_ONE, Prediction
 from dashboard.instruments.study_picture import alone
+from dashboard.instruments.theory_curves import TheoryCurves
 from dashboard.state.run import Frame
 from dashboard.state.study import Result
 from dashboard.widgets.plain_text import APART
@@ -18,7 +18,7 @@ FEW = 100
 """Epochs before which a decade says little."""
 
 
-class WeightNorms(Forecasting):
+class WeightNorms(TheoryCurves):
     """|w| over the epochs, of every penalty, and the lines where it will stop."""
 
     title = "Size of the weights"

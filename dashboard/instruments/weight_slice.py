@@ -5,8 +5,9 @@ from collections.abc import Hashable
 import numpy as np
 import param
 
-from dashboard.instruments.loss_landscape import LossLandscape, Relief, Window, window_around
+from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.other_runs import OtherRuns
+from dashboard.state.analyses.landscape_survey import Relief, Window, window_around
 from dashboard.state.run import Frame
 from dashboard.state.view import StudyView
 from engine.landscape import Plane, weight_plane
