@@ -1,6 +1,10 @@
 """Analyses: what pictures show is computed without a screen, in pieces, and is what the engine computes."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from dashboard.state.analyses.activation_trial import EPOCHS_AHEAD, ActivationTrial, firing
 from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
@@ -8,6 +12,7 @@ from dashboard.state.analyses.gradient_audit import EPSILONS, CheckView, Gradien
 from dashboard.state.analyses.landscape_survey import LandscapeSurvey
 from dashboard.state.analyses.sharpest_cut import SharpestCut
 from dashboard.state.analyses.sharpness import DrawnSharpness
+from dashboard.state.analyses.twin_run import TwinRun
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from engine.curvature import spectrum
@@ -23,6 +28,8 @@ XOR = {
     "validation": 0.0,
 }
 
+ROOT = Path(__file__).parents[1] / "dashboard"
+
 
 def run_of(epochs: int = 0, view: object = None, **changes: object) -> Run:
     run = Run(Settings(**{**XOR, **changes}), view)
@@ -31,6 +38,15 @@ def run_of(epochs: int = 0, view: object = None, **changes: object) -> Run:
 
 
 # The seam
+
+
+@pytest.mark.parametrize("path", [*sorted((ROOT / "instruments").glob("*.py"))], ids=lambda path: path.stem)
+def test_no_picture_trains(path):
+    """A picture neither makes a training or a run nor has one advance: that is an analysis's."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        assert name not in ("Training", "Run", "train"), f"{path.name}:{call.lineno}"
+        assert name.split(".")[-1] not in ("advance", "training"), f"{path.name}:{call.lineno}"
 
 
 def test_pictures_of_one_store_share_an_analysis_and_those_of_another_have_their_own():
@@ -113,6 +129,41 @@ def test_a_cut_is_made_once_for_an_epoch_and_an_objective():
     run.settings.l2 = 0.1
     run.advance(1)
     assert found.work(run.frame()) is not None
+
+
+# Twin run
+
+LINEAR = {"dataset": "linear", "hidden": [], "outliers": 0.05, "n": 60, "learning_rate": 0.1}
+ALONE = {"outliers": 0.0}
+
+
+def test_a_twin_is_trained_as_the_run_was_with_what_it_changes_left_as_it_is():
+    run = Run(Settings(**LINEAR))
+    twin = TwinRun(run, run.frame(), ALONE)
+    run.advance(100)
+    run.settings.learning_rate = 0.02
+    run.advance(100)
+    assert twin.frame_at(run.frame()).epoch.index == 0
+    for _ in twin.work(run.frame()):
+        pass
+    assert twin.work(run.frame()) is None
+    alone = Run(Settings(**{**LINEAR, **ALONE}))
+    alone.advance(100)
+    alone.settings.learning_rate = 0.02
+    alone.advance(100)
+    np.testing.assert_array_equal(twin.frame_at(run.frame()).epoch.parameters, alone.history[-1].parameters)
+
+
+def test_a_twin_of_a_run_that_has_started_afresh_is_trained_no_further():
+    run = Run(Settings(**LINEAR))
+    twin = TwinRun(run, run.frame(), ALONE)
+    run.advance(1000)
+    work = twin.work(run.frame())
+    next(work)
+    run.settings.seed = 5
+    run.advance(1000)
+    newest = twin.twin.history[-1].index
+    assert list(work) == [] and twin.twin.history[-1].index == newest < 1000
 
 
 # Landscape survey

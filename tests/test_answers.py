@@ -57,7 +57,7 @@ def counted_wrong(run: Run) -> dict[str, int]:
     for picture in (matrix, signal, curve, plane):
         picture.draw(frame)
     labels, network = frame.setup.train.y.ravel(), frame.network()
-    cost, found = (curve._sources["threshold"].data[name][0] for name in ("cost", "found"))
+    cost, found = (curve.sources["threshold"].data[name][0] for name in ("cost", "found"))
     ones = int(labels.sum())
     (words,) = re.findall(r"^(\d+|no) mistakes?", signal.caption)
     accuracies = {
@@ -65,7 +65,7 @@ def counted_wrong(run: Run) -> dict[str, int]:
         "the network": network.accuracy(frame.setup.train, frame.setup.loss),
         "the transport": _share(run.readings(frame)["accuracy"], n),
         "the map's caption": _share(plane.caption.split("%")[0] + "%", n),
-        "the matrix's bar": _share(matrix._sources["metrics"].data["text"][0].split()[1], n),
+        "the matrix's bar": _share(matrix.sources["metrics"].data["text"][0].split()[1], n),
         "the answers": accuracy(labels, OUTPUTS["sigmoid"].answers(network.logits(frame.setup.train.x).T)),
     }
     return {

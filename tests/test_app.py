@@ -90,7 +90,7 @@ def test_a_click_on_the_loss_takes_all_pictures_to_that_epoch():
     loss.tapped(7.3, 0.1)
     app.draw()
     assert "epoch</dt><dd>7<" in app.playback_bar._numbers.text
-    assert loss._sources["now"].data["epoch"][0] == 7
+    assert loss.sources["now"].data["epoch"][0] == 7
     loss.tapped(25.0, 0.1)
     assert app.run.looked_at is None
     app.close()

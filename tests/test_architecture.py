@@ -185,3 +185,42 @@ def test_the_front_door_offers_what_it_lists():
     code += "else: raise SystemExit('it offers Nothing')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def private_names(part: ast.ClassDef) -> tuple[set[str], set[str]]:
+    """The private names that a class gives itself, and those that it uses of itself or of what it derives from."""
+    given = {node.name for node in ast.walk(part) if isinstance(node, ast.FunctionDef)}
+    given |= {ast.unparse(node.target) for node in part.body if isinstance(node, ast.AnnAssign)}
+    given |= {ast.unparse(name) for node in part.body if isinstance(node, ast.Assign) for name in node.targets}
+    used = set()
+    for node in ast.walk(part):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls", "super()"):
+            name = node.attr if node.attr.startswith("_") and not node.attr.startswith("__") else ""
+            if isinstance(node.ctx, ast.Store):
+                given.add(name)
+            elif name:
+                used.add(f"super().{name}" if ast.unparse(node.value) == "super()" else name)
+    return {name for name in given if name.startswith("_") and not name.startswith("__")}, used
+
+
+PICTURES = {
+    part.name: part
+    for module, path in FILES.items()
+    if module.startswith("dashboard.instruments.")
+    for part in tree(path).body
+    if isinstance(part, ast.ClassDef)
+}
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_picture_uses_and_takes_no_private_name_of_what_it_derives_from(picture):
+    """The seam of an instrument is its public names: what begins with an underscore may change in its class alone."""
+    given, used = private_names(PICTURES[picture])
+    assert used <= given
+    waiting, bases = [picture], set()
+    while waiting:
+        names = {ast.unparse(base) for base in PICTURES[waiting.pop()].bases} & PICTURES.keys()
+        waiting += names - bases
+        bases |= names
+    for base in bases:
+        assert not given & private_names(PICTURES[base])[0], base

@@ -267,7 +267,7 @@ def test_cards_out_of_view_are_not_sent_and_whole_when_they_are_back(shared, pup
     shared.store.advance(40)
     beats([alone, *subscribers])
     figure = one.app.shown.cards[1].instrument
-    ids = [source.id for source in figure._sources.values()]
+    ids = [source.id for source in figure.sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
     inbound._rouse(one.document)
     card.view.near = True

@@ -73,7 +73,7 @@ def columns(instrument: Any) -> dict[str, dict[str, list]]:
     """All that is drawn, layer by layer; nan as None, which equals itself."""
     return {
         label: {name: [_plain(np.array(one).tolist()) for one in column] for name, column in source.data.items()}
-        for label, source in instrument._sources.items()
+        for label, source in instrument.sources.items()
     }
 
 

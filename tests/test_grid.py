@@ -34,7 +34,7 @@ def run_of(epochs: int = 12, **settings: object) -> Run:
 
 def image_of(instrument: Instrument, label: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """An image as it was sent, with the centers of its columns and of its rows."""
-    sent = {name: np.asarray(column[0]) for name, column in instrument._sources[label].data.items()}
+    sent = {name: np.asarray(column[0]) for name, column in instrument.sources[label].data.items()}
     rows, columns = sent["image"].shape
     x = sent["x"] + (np.arange(columns) + 0.5) * sent["dw"] / columns
     y = sent["y"] + (np.arange(rows) + 0.5) * sent["dh"] / rows

@@ -116,8 +116,9 @@ def _equal(column: list[np.ndarray], other: list[np.ndarray]) -> bool:
 def survey(instrument: Instrument) -> None:
     """Do all the heavy work that waits, and draw what it gave."""
     frame = instrument.run.frame()
-    for _ in instrument.work(frame) or ():
-        pass
+    for worker in instrument.workers:
+        for _ in worker.work(frame) or ():
+            pass
     instrument.draw(frame)
 
 
@@ -144,7 +145,7 @@ def picture(kind: str, name: str, run: Run) -> Instrument:
 def begun(instrument: Instrument, run: Run) -> Instrument:
     """The picture, begun anew on a run."""
     instrument.run = run
-    instrument._begin(run.frame())
+    instrument.redraw()
     return instrument
 
 
@@ -249,7 +250,7 @@ def test_every_number_that_is_drawn_is_in_the_file_of_the_picture(kind, name):
     survey(instrument)
     table = instrument.table()
     rows = list(csv.DictReader(StringIO(as_csv({"this run": table}))))
-    for label, source in instrument._sources.items():
+    for label, source in instrument.sources.items():
         if table.get(label) is source.data:
             mine = [row for row in rows if row["layer"] == label]
             for column, drawn in numbers(source).items():
@@ -431,3 +432,18 @@ def test_a_surface_that_was_begun_for_another_run_is_not_shown():
     instrument.draw(run.frame())
     assert instrument.work(run.frame()) is not None
     assert "surveying" in instrument.caption
+
+
+def test_a_picture_is_drawn_once_all_its_constructors_have_run():
+    class Late(LossCurve):
+        def __init__(self, run: Run, **params: Any) -> None:
+            super().__init__(run, **params)
+            assert self.figure is None
+            self.words = "set after the base"
+
+        def describe(self, frame: Any) -> str:
+            return self.words
+
+    late = Late(run_of("binary"))
+    assert (late.caption, late.shown) == ("set after the base", 0)
+    assert late.figure is not None

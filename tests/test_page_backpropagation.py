@@ -97,7 +97,7 @@ def surveyed(instrument: Instrument) -> Instrument:
 
 
 def layer(instrument: Instrument, label: str) -> dict[str, list]:
-    return {name: list(column) for name, column in instrument._sources[label].data.items()}
+    return {name: list(column) for name, column in instrument.sources[label].data.items()}
 
 
 def test_the_page_opens_in_the_laboratory_with_all_its_pictures():

@@ -82,7 +82,7 @@ def eigenvalues(run: Run) -> np.ndarray:
 
 
 def column(instrument: Instrument, layer: str, name: str) -> np.ndarray:
-    return np.asarray(instrument._sources[layer].data[name])
+    return np.asarray(instrument.sources[layer].data[name])
 
 
 def test_the_page_opens_with_a_study_of_learning_rates():
@@ -217,7 +217,7 @@ def test_the_study_draws_the_share_of_the_optimizers_own_edge_or_the_sharpness_w
     label = instrument.figure.yaxis[0].axis_label
     assert label == ("sharpness" if edge is None else "sharpness / edge of stability")
     assert ("adam has no fixed edge" in instrument.caption) == (edge is None)
-    assert len(instrument._sources["predictions"].data["xs"]) == (edge is not None)
+    assert len(instrument.sources["predictions"].data["xs"]) == (edge is not None)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])

@@ -35,7 +35,7 @@ def columns(instrument: Instrument) -> dict[str, dict[str, np.ndarray]]:
     """Everything that is drawn, layer by layer."""
     return {
         label: {name: np.array(column) for name, column in source.data.items()}
-        for label, source in instrument._sources.items()
+        for label, source in instrument.sources.items()
     }
 
 

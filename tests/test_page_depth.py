@@ -81,7 +81,7 @@ def test_on_the_plateau_the_ratio_is_near_one_and_the_norms_are_tiny(trained):
 def test_bars_are_medians_at_the_cursor_over_those_of_epoch_zero(trained):
     trained.advance(60)
     bars = DepthBars(trained)
-    drawn, ghost = bars._sources["bars"].data, bars._sources["epoch 0"].data
+    drawn, ghost = bars.sources["bars"].data, bars.sources["epoch 0"].data
     expected, first = [], []
     for result in trained.study.results.values():
         expected += np.sort(result.gradient_norms[:, result.row(60)], axis=0)[4].tolist()

@@ -50,12 +50,12 @@ def content(instrument) -> dict | str:
         return instrument.figure.text
     return {
         label: {name: np.asarray(column, dtype=object).tolist() for name, column in source.data.items()}
-        for label, source in instrument._sources.items()
+        for label, source in instrument.sources.items()
     }
 
 
 def column(instrument, label: str, name: str) -> np.ndarray:
-    return np.array(instrument._sources[label].data[name])
+    return np.array(instrument.sources[label].data[name])
 
 
 def segments(instrument, label: str) -> np.ndarray:
@@ -244,7 +244,7 @@ def test_arrows_point_downhill_and_across_the_contours(surfaces, surface):
 def test_contours_are_lines_of_one_height(surfaces, surface):
     """To half the distance between two lines at the median: they are drawn on a coarse grid of logarithms."""
     race, picture = shown(surfaces, surface), surfaces
-    lines = [np.stack(line, axis=1) for line in zip(*picture._sources["contours"].data.values(), strict=True)]
+    lines = [np.stack(line, axis=1) for line in zip(*picture.sources["contours"].data.values(), strict=True)]
     assert len(lines) >= 10
     spreads = [np.ptp(np.log10(race.setup.surface.value(line) - race.setup.lowest)) for line in lines if len(line) > 20]
     assert np.median(spreads) < 0.2

@@ -61,7 +61,7 @@ def true_loss(run: Run, parameters: np.ndarray) -> float:
 
 
 def column(instrument: Instrument, layer: str, name: str) -> np.ndarray:
-    return np.asarray(instrument._sources[layer].data[name])
+    return np.asarray(instrument.sources[layer].data[name])
 
 
 def test_the_page_opens_with_a_study_of_other_starts():

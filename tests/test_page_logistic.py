@@ -30,7 +30,7 @@ def drawn(instrument: object) -> dict[str, dict[str, np.ndarray]]:
     """What is in every layer's source, but for lines."""
     return {
         label: {name: np.array(column) for name, column in source.data.items() if name not in ("xs", "ys")}
-        for label, source in instrument._sources.items()
+        for label, source in instrument.sources.items()
     }
 
 
@@ -129,7 +129,7 @@ def test_outliers_turn_the_line_and_without_them_all_examples_are_right():
     run = run_of(**OUTLIERS)
     instrument = OutlierTwin(run)
     run.advance(1500)
-    for _ in instrument.work(run.frame()):
+    for _ in instrument.companion.work(run.frame()):
         pass
     instrument.draw(run.frame())
     assert "100.0% right at epoch 1,500" in instrument.caption
@@ -150,18 +150,18 @@ def test_the_twin_without_outliers_is_trained_as_the_run_was_then():
     run.settings.param.update(learning_rate=run.settings.learning_rate / 10, l2=0.1)
     run.advance(40)
     instrument = OutlierTwin(run)
-    for _ in instrument.work(run.frame()) or ():
+    for _ in instrument.companion.work(run.frame()):
         pass
     run.look_at(30)
     instrument.draw(run.frame())
     alone = run_of(**{**OUTLIERS, "outliers": 0.0})
     alone.advance(40)
-    np.testing.assert_array_equal(instrument._twin.frame().epoch.parameters, alone.history.at(30).parameters)
+    np.testing.assert_array_equal(instrument.companion.twin.frame().epoch.parameters, alone.history.at(30).parameters)
     alone.settings.param.update(learning_rate=alone.settings.learning_rate / 10, l2=0.1)
     alone.advance(40)
     run.look_at(None)
     instrument.draw(run.frame())
-    np.testing.assert_array_equal(instrument._twin.frame().epoch.parameters, alone.history[-1].parameters)
+    np.testing.assert_array_equal(instrument.companion.twin.frame().epoch.parameters, alone.history[-1].parameters)
 
 
 def test_the_study_compares_the_penalties_and_the_losses():
@@ -173,7 +173,7 @@ def test_the_study_compares_the_penalties_and_the_losses():
         pass
     norms = WeightNorms(run)
     medians = drawn(norms)["medians"]
-    ends = {label: ys[-1] for label, ys in zip(medians["variant"], norms._sources["medians"].data["ys"], strict=True)}
+    ends = {label: ys[-1] for label, ys in zip(medians["variant"], norms.sources["medians"].data["ys"], strict=True)}
     assert ends["λ = 0"] > ends["λ = 0.01"] > ends["λ = 0.1"] > ends["λ = 1"]
     assert ends["λ = 1"] == pytest.approx(0.52, abs=0.01)
     result = study.results["λ = 0.1"]
@@ -200,7 +200,7 @@ def test_threshold_curve_matrix_and_map_move_together():
         assert [int(text) for text in drawn(matrix)["counts"]["text"]] == expected
         now = drawn(roc)["threshold"]
         assert (now["cost"][0], now["found"][0]) == (answers[data.y == 0].mean(), answers[data.y == 1].mean())
-        line = plane._sources["threshold"].data
+        line = plane.sources["threshold"].data
         assert bool(line["xs"]) == (threshold != 0.5)
         if threshold != 0.5:
             points = np.column_stack([line["xs"][0], line["ys"][0]])
@@ -361,15 +361,27 @@ def test_a_long_run_keeps_its_first_epochs_on_the_logarithmic_axis():
     assert drawn(instrument)["run"]["epoch"].max() == 20
 
 
-def test_the_twin_follows_a_change_of_the_learning_rate_and_a_fresh_start():
+def test_the_twin_follows_a_change_of_the_penalty_and_a_fresh_start():
     run = run_of(**OUTLIERS)
     instrument = OutlierTwin(run)
     run.advance(20)
     run.settings.l2 = 0.5
+    run.advance(1)
+    for _ in instrument.companion.work(run.frame()):
+        pass
     instrument.draw(run.frame())
-    assert instrument._twin.settings.l2 == 0.5
-    assert instrument._twin.history[-1].index == 20
+    assert instrument.companion.twin.settings.l2 == 0.5
+    assert instrument.shown == 21
     run.settings.seed = 4
     instrument.draw(run.frame())
-    assert instrument._twin.settings.seed == 4
-    assert instrument._twin.history[-1].index == 0
+    assert instrument.companion.twin.settings.seed == 4
+    assert instrument.shown == 0
+
+
+def test_a_picture_of_the_twin_draws_and_trains_nothing():
+    run = run_of(**OUTLIERS)
+    instrument = OutlierTwin(run)
+    run.advance(20)
+    instrument.draw(run.frame())
+    assert instrument.shown == 0
+    assert instrument.workers == [instrument, instrument.companion]

@@ -126,7 +126,7 @@ def of(reader: LogReader, column: str) -> dict[int, Any]:
 
 
 def drawn(instrument: Any, layer: str) -> dict[str, list]:
-    return {name: list(values) for name, values in instrument._sources[layer].data.items()}
+    return {name: list(values) for name, values in instrument.sources[layer].data.items()}
 
 
 # What was told of one epoch in several calls
@@ -325,7 +325,7 @@ def test_bars_are_of_the_last_epoch_measured_and_say_so(epoch):
         assert ("measured at epoch" in bars.caption) == (epoch != last)
         assert f"first ÷ last layer: {last / 2:g} (at epoch 5: 2.5)" in bars.caption
     assert "epoch 0" not in bars.caption
-    assert "epoch 5" in bars._sources
+    assert "epoch 5" in bars.sources
     assert drawn(bars, "bars")["layer"] == list(LAYERS)
 
 
@@ -436,8 +436,8 @@ def test_pictures_that_follow_a_run_show_what_those_show_that_come_at_its_end():
         fresh = type(one)(watched)
         fresh.draw(watched.frame())
         assert one.caption == fresh.caption
-        assert one._sources.keys() == fresh._sources.keys()
-        for layer in fresh._sources:
+        assert one.sources.keys() == fresh.sources.keys()
+        for layer in fresh.sources:
             before, after = drawn(one, layer), drawn(fresh, layer)
             assert all(np.array_equal(before[name], after[name]) or repr(before) == repr(after) for name in after)
 

@@ -86,7 +86,7 @@ def texts_of(instrument: Instrument) -> Iterator[str]:
         yield instrument.figure.text
     for item in getattr(getattr(instrument, "_chips", None), "items", None) or ():
         yield f"{item['label']} {item['value']}"
-    for source in instrument._sources.values():
+    for source in instrument.sources.values():
         for column in source.data.values():
             yield from (one for one in _flat(column) if isinstance(one, str))
     for axis in instrument.figure.select({"type": Axis}) if hasattr(instrument.figure, "select") else ():
@@ -197,7 +197,7 @@ def test_every_picture_counts_the_same_dead_and_dim_units(name):
     }
     assert len(set(counts.values())) == 1, words
     drawn = brought_to(ActivationMap, run)
-    marks = tuple(len(drawn._sources[fate].data["y"]) for fate in ("dead", "dim"))
+    marks = tuple(len(drawn.sources[fate].data["y"]) for fate in ("dead", "dim"))
     assert marks == counts[ActivationMap]
 
 

@@ -56,7 +56,7 @@ def run(results) -> Run:
 
 
 def drawn(instrument, layer):
-    return instrument._sources[layer].data
+    return instrument.sources[layer].data
 
 
 def test_a_median_is_the_middle_run_and_a_band_its_quartiles(run):
@@ -93,7 +93,7 @@ def test_a_diverged_run_spoils_no_axis(run, kind):
 def test_every_study_picture_waits_for_results_and_then_shows_them(results, kind):
     run = run_with_study(trained=False)
     instrument = kind(run)
-    layer = "medians" if "medians" in instrument._sources else "dots"
+    layer = "medians" if "medians" in instrument.sources else "dots"
     assert len(drawn(instrument, layer)["color"]) == 0
     run.study.results = dict(results)
     instrument.draw(run.frame())
@@ -103,7 +103,7 @@ def test_every_study_picture_waits_for_results_and_then_shows_them(results, kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_has_not_changed_is_not_sent_again(run, kind):
     instrument = kind(run)
-    layer = "medians" if "medians" in instrument._sources else "dots"
+    layer = "medians" if "medians" in instrument.sources else "dots"
     before = drawn(instrument, layer)["color"]
     run.advance(5)
     instrument.draw(run.frame())
@@ -113,7 +113,7 @@ def test_what_has_not_changed_is_not_sent_again(run, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hidden_variant_is_in_no_picture_and_comes_back(run, kind):
     instrument = kind(run)
-    layer = "medians" if "medians" in instrument._sources else "dots"
+    layer = "medians" if "medians" in instrument.sources else "dots"
     everything = list(drawn(instrument, layer)["color"])
     gone = instrument.color("sigmoid 3")
     run.view.left_out = ["sigmoid 3"]
@@ -225,9 +225,9 @@ def test_a_streamed_picture_is_the_one_drawn_anew(run, kind):
         run.advance(step)
         streamed.draw(run.frame())
     fresh = kind(run)
-    for layer, source in streamed._sources.items():
+    for layer, source in streamed.sources.items():
         for name, column in source.data.items():
-            again = fresh._sources[layer].data[name]
+            again = fresh.sources[layer].data[name]
             if len(column) and isinstance(column[0], str | list):
                 assert list(column) == list(again)
             else:

@@ -529,13 +529,13 @@ def test_the_map_shows_what_waits_for_more_points_and_keeps_the_run_as_it_was():
     plane.tapped(*share(plane, 0.5, 0.5))
     plane.draw(run.frame())
     assert run.setup is setup
-    assert [len(plane._sources[part].data["x1"]) for part in ("training", "validation")] == [1, 0]
-    assert not np.any(plane._sources["regions"].data["image"])
+    assert [len(plane.sources[part].data["x1"]) for part in ("training", "validation")] == [1, 0]
+    assert not np.any(plane.sources["regions"].data["image"])
     assert plane._bar.words.startswith("To be learned there must be 3 more points")
     plane._answer("undo")
     plane._answer("undo")
     plane.draw(run.frame())
-    assert [len(plane._sources[part].data["x1"]) for part in ("training", "validation")] == [150, 50]
+    assert [len(plane.sources[part].data["x1"]) for part in ("training", "validation")] == [150, 50]
     assert run.setup is setup
 
 

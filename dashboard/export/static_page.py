@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -180,7 +181,8 @@ class StaticPage:
         """Let the pictures compute what they show of the newest epoch, as long as there is time."""
         until, instruments = time.monotonic() + self._seconds, snapshot.instruments
         for place, instrument in enumerate(instruments):
-            for _ in instrument.work(self._store.frame()) or ():
+            works = (worker.work(self._store.frame()) or () for worker in instrument.workers)
+            for _ in chain.from_iterable(works):
                 if time.monotonic() > until:
                     break
                 yield

@@ -36,8 +36,8 @@ class ActivationMap(OfHiddenLayers, Instrument):
         return super().suits(frame) and frame.knows("mean_activations")
 
     def begin(self, frame: Frame) -> None:
-        self._widths = frame.setup.network.widths
-        self._units = sum(self._widths)
+        self.widths = frame.setup.network.widths
+        self.n_units = sum(self.widths)
         self._low, self._high = np.inf, -np.inf
         network = frame.setup.network
         self._own = OwnMeans(network, frame.setup.train.x) if any(getattr(network, "skips", ())) else None
@@ -47,12 +47,14 @@ class ActivationMap(OfHiddenLayers, Instrument):
 
     def picture(self, frame: Frame) -> hv.Overlay:
         widths = frame.setup.network.widths
-        tops = self._units - np.cumsum((0, *widths))
+        tops = self.n_units - np.cumsum((0, *widths))
         layers = frame.hidden_names or [str(i + 1) for i in range(len(widths))]
         names = [
             ((top + bottom) / 2, shortened(name)) for name, (top, bottom) in zip(layers, pairwise(tops), strict=True)
         ]
-        image = hv.Image(np.zeros((2, 2)), bounds=(0, 0, 20, self._units), vdims="mean activation", label="means").opts(
+        image = hv.Image(
+            np.zeros((2, 2)), bounds=(0, 0, 20, self.n_units), vdims="mean activation", label="means"
+        ).opts(
             cmap=style.ACTIVATION,
             clim=(0, 1),
             clipping_colors={"NaN": "#00000000"},
@@ -70,7 +72,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
         )
         return hv.Overlay([image, borders, dead, dim, picked]).opts(
             xlim=(0, 20),
-            ylim=(0, self._units),
+            ylim=(0, self.n_units),
             yticks=names,
             xlabel="epoch",
             ylabel="layer",
@@ -79,7 +81,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         stride = self.stride(frame)
         if after < 0:
-            self._image = np.full((self._units, COLUMNS), np.nan, np.float32)
+            self._image = np.full((self.n_units, COLUMNS), np.nan, np.float32)
         rows = self.rows(frame, after)
         own = self._own.of(rows.mean_activations) if self._own else rows.mean_activations
         means = np.clip(own, -HUGE, HUGE)
@@ -88,7 +90,7 @@ class ActivationMap(OfHiddenLayers, Instrument):
         if len(means):
             self._low, self._high = min(self._low, means.min()), max(self._high, means.max())
         snap_readers(self.figure, stride)
-        return {"means": by_epoch(self._image.copy(), stride), "picked": self._picked(), **self._fates(frame)}
+        return {"means": by_epoch(self._image.copy(), stride), "picked": self._picked(), **self.fate_marks(frame)}
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         return {
@@ -97,32 +99,34 @@ class ActivationMap(OfHiddenLayers, Instrument):
         }
 
     def describe(self, frame: Frame) -> str:
-        return f"{self._dead} dead, {self._dim} dim of {self._units} units"
+        return f"{self.n_dead} dead, {self.n_dim} dim of {self.n_units} units"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the unit that was clicked, and look at the epoch."""
-        if 0 <= y < self._units:
-            self.run.view.unit = unit_at(self._units - 1 - int(y), self._widths)
-        if 0 <= (epoch := epoch_at(x, self._stride)) < self.run.history[-1].index:
+        if 0 <= y < self.n_units:
+            self.run.view.unit = unit_at(self.n_units - 1 - int(y), self.widths)
+        if 0 <= (epoch := epoch_at(x, self.shown_stride)) < self.run.history[-1].index:
             self.run.look_at(epoch)
 
     def _picked(self) -> Columns:
         """A frame around the row of the picked unit."""
-        place = place_of(self.run.view.unit, self._widths)
-        rows = [] if place is None else [self._units - 1 - place]
+        place = place_of(self.run.view.unit, self.widths)
+        rows = [] if place is None else [self.n_units - 1 - place]
         ends = {"left": [-1e9] * len(rows), "right": [1e9] * len(rows)}
         return {**ends, "bottom": rows, "top": [row + 1 for row in rows]}
 
-    def _fates(self, frame: Frame) -> dict[str, Columns]:
+    def fate_marks(self, frame: Frame) -> dict[str, Columns]:
+        """The marks of the dead and of the dim units; counts them."""
         frame = frame.measured("parameters")
         fates = UnitHealth.of(frame).now(frame)
         dead, dim = fates == FATES.index("dead"), fates == FATES.index("dim")
-        self._dead, self._dim = int(dead.sum()), int(dim.sum())
+        self.n_dead, self.n_dim = int(dead.sum()), int(dim.sum())
         edge = 1.015 * max(20, frame.cursor + 1)
-        return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
+        return {label: self.marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
 
-    def _marks(self, units: np.ndarray, edge: float) -> Columns:
-        places = self._units - 0.5 - np.flatnonzero(units)
+    def marks(self, units: np.ndarray, edge: float) -> Columns:
+        """Marks at the right end of the rows of some units, (units,) of bool."""
+        places = self.n_units - 0.5 - np.flatnonzero(units)
         return {"x": np.full(len(places), edge), "y": places}
 
 

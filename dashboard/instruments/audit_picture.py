@@ -17,12 +17,9 @@ class AuditPicture:
         """Whether every parameter can be moved in reasonable time."""
         return is_small(frame)
 
-    def draw(self, frame: Frame) -> None:
-        """Draw a frame."""
-        if CheckView.of(self.run.view).subject != self._examined:
-            self._begin(frame)
-        else:
-            super().draw(frame)
+    def is_fresh(self, frame: Frame) -> bool:
+        """Whether to begin afresh: also when something else is examined."""
+        return super().is_fresh(frame) or CheckView.of(self.run.view).subject != self._examined
 
     def begin(self, frame: Frame) -> None:
         """Prepare for another subject."""

@@ -68,8 +68,8 @@ class BackpropStages(AuditPicture, Instrument):
     height = 330
 
     def __init__(self, run: Shown, **params: Any) -> None:
-        self._sheet = ArrayTable(self._hear, css_classes=["sheet"], margin=(0, 0, 0, 12), sizing_mode="stretch_width")
         super().__init__(run, **params)
+        self._sheet = ArrayTable(self._hear, css_classes=["sheet"], margin=(0, 0, 0, 12), sizing_mode="stretch_width")
 
     def __panel__(self) -> pn.viewable.Viewable:
         return pn.Column(self.pane, self._sheet, stylesheets=[LAYOUT], margin=0, sizing_mode="stretch_width")

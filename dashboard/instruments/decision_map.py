@@ -86,11 +86,16 @@ class DecisionMap(Instrument):
         return self._layout
 
     def draw(self, frame: Frame) -> None:
-        if self._stale:
-            self._show_drawn(frame)
+        was_edited = self._stale
         super().draw(frame)
+        if was_edited:
+            self._show_tools()
+
+    def is_fresh(self, frame: Frame) -> bool:
+        return self._stale or super().is_fresh(frame)
 
     def begin(self, frame: Frame) -> None:
+        self._stale = False
         self._box = self.box(frame)
         if self._draws:
             self._hold_still(frame)
@@ -128,6 +133,8 @@ class DecisionMap(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        if after < 0:
+            self._read_classes(frame)
         if self._unfinished:
             return self._sketch(frame)
         self._network.parameters[:] = frame.epoch.parameters
@@ -157,7 +164,7 @@ class DecisionMap(Instrument):
             self._mark([(x, y)])
             return
         spans = [high - low for low, high in self._box]
-        self.run.view.example = int(np.argmin((((self._setup.train.x - [x, y]) / spans) ** 2).sum(axis=1)))
+        self.run.view.example = int(np.argmin((((self.setup.train.x - [x, y]) / spans) ** 2).sum(axis=1)))
 
     @param.depends("pen", watch=True)
     def _take_pen(self) -> None:
@@ -178,15 +185,15 @@ class DecisionMap(Instrument):
         """Whether what is drawn is not enough to learn from, and waits for more."""
         return self._draws and self._drawing.is_current and bool(self._drawing.missing)
 
-    def _begin(self, frame: Frame) -> None:
-        super()._begin(frame)
+    def _read_classes(self, frame: Frame) -> None:
+        """Have the pointer read as many classes as there are."""
         code = _reading(frame.setup.train.n_classes)
         for formatter in self.figure.select(CustomJSHover):
             if formatter.code != code:
                 formatter.code = code
 
-    def _declare(self, frame: Frame) -> None:
-        super()._declare(frame)
+    def declared(self) -> None:
+        super().declared()
         figure = self.figure
         figure.on_event(DoubleTap, lambda tap: self._draws and self.tapped(tap.x, tap.y))
         for event in (PanStart, Pan, Press):
@@ -251,10 +258,8 @@ class DecisionMap(Instrument):
         self._stale = True
         self.run.touch()
 
-    def _show_drawn(self, frame: Frame) -> None:
-        """Show what was drawn, and say what it is."""
-        self._stale = False
-        self._begin(frame)
+    def _show_tools(self) -> None:
+        """Say what was drawn, and show the tools for it while somebody draws."""
         self._hear_strokes()
         if self._draws:
             missing = self._drawing.missing

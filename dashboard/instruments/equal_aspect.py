@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from bokeh.models import Plot
-
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -19,11 +17,12 @@ class EqualAspect:
         wider, higher = max(0.0, height * self.aspect - width) / 2, max(0.0, width / self.aspect - height) / 2
         return (left - wider, right + wider), (bottom - higher, top + higher)
 
-    def _dress(self, figure: Plot) -> None:
-        super()._dress(figure)
+    def declared(self) -> None:
+        """Have the browser report the size of the picture."""
+        super().declared()
         self._inner: dict[str, int] = {}
         for name in ("inner_width", "inner_height"):
-            figure.on_change(name, self._measure)
+            self.figure.on_change(name, self._measure)
 
     def _measure(self, name: str, _: Any, size: int) -> None:
         """Redraw if the picture's proportions have changed by more than a fiftieth."""

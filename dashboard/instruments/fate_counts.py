@@ -92,7 +92,7 @@ class FateCounts(OfHiddenLayers, Instrument):
         """Look at the epoch that was clicked, and unit by unit at that unit."""
         if self.by_unit and 0 <= y < self._units:
             self.run.view.unit = unit_at(self._units - 1 - int(y), self._widths)
-        if 0 <= (epoch := epoch_at(x, self._stride)) < self.run.history[-1].index:
+        if 0 <= (epoch := epoch_at(x, self.shown_stride)) < self.run.history[-1].index:
             self.run.look_at(epoch)
 
     @param.depends("by_unit", watch=True)

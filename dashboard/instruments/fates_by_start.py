@@ -121,7 +121,7 @@ class FatesByStart(StudyPicture, OfHiddenLayers, Instrument):
 
     def _survey(self, key: Hashable) -> Iterator[object]:
         """Find the fates of every run of every start, one network at a time."""
-        study, setup, known = self.run.study, self._setup, dict[str, np.ndarray]()
+        study, setup, known = self.run.study, self.setup, dict[str, np.ndarray]()
         if self.trained:
             sources = [(label, _of_result(result)) for label, result in study.results.items()]
         else:
@@ -133,7 +133,7 @@ class FatesByStart(StudyPicture, OfHiddenLayers, Instrument):
                 shares.append(_shares(network, x))
                 yield
             known[label] = np.array(shares)
-        if setup is self._setup:
+        if setup is self.setup:
             self._key, self._known = key, known
             self.run.touch()
 

@@ -113,7 +113,7 @@ class HessianSpectrum(Instrument):
         order = np.argsort(-np.abs(found.eigenvalues), kind="stable")
         values = found.eigenvalues[order]
         yield
-        if setup is self._setup:
+        if setup is self.setup:
             self._measured = Measured(frame.epoch.index, np.abs(values), np.sign(values), in_words(found))
             self._penalties = penalties
             self.run.touch()

@@ -18,6 +18,7 @@ from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard.instruments import standalone
 from dashboard.instruments.numerals import have_read
+from dashboard.server.work_queue import Worker
 from dashboard.state.run import Frame as RunFrame
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
@@ -29,7 +30,16 @@ Columns = Mapping[str, Any]
 SHORT = 48
 
 
-class Instrument(pn.viewable.Viewer):
+class _Begun(type(pn.viewable.Viewer)):
+    """Has a picture drawn once all its constructors have run: none of them calls what a subclass declares."""
+
+    def __call__(cls, *args: Any, **params: Any) -> Any:
+        instrument = super().__call__(*args, **params)
+        instrument.draw(instrument.run.frame())
+        return instrument
+
+
+class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     """One picture. A subclass declares it (`picture`) and says what a frame writes into it (`columns`).
 
     Layers are found by their label: what `columns` returns under a name goes into the source of the element with that
@@ -39,10 +49,29 @@ class Instrument(pn.viewable.Viewer):
     A picture is declared once and reused from one fresh start of the run to the next, as long as its `outline` is the
     same: a new declaration costs 50 ms and a flicker, new columns 1 ms.
 
+    The seam, in the order in which a frame is drawn. A subclass overrides any of these, and calls the one it overrides
+    where that does something; names with an underscore are the base's own.
+
+    1. `drawn_frame`: the frame to draw for one of the run; all that follows is given this one.
+    2. `is_fresh`: whether to begin afresh. Then come `begin`, which prepares; where the `outline` is another one,
+       `picture` and `declared`, which adds to `figure` and `sources` what HoloViews cannot declare; and everything is
+       written.
+    3. `continues`: whether the rows that are drawn may stay. If not, everything is written.
+    4. `columns`, `ranges` and `describe`: what is written.
+
+    What takes long is computed by `work`, in pieces, and drawn in the frame after `run.touch()`; pictures compute
+    nothing else than what a frame of 1 ms bears. It lies in `dashboard.state.analyses`. A click calls `tapped`.
+    An instrument that is no plot overrides `declare` and `write`.
+
     Attributes:
+        run: The store whose frames are drawn.
+        setup: Of the frame that is drawn: another object after each fresh start.
+        figure: Bokeh's model of the picture.
+        sources: The data source of each layer, by its label.
         points: Most epochs drawn at once.
         controls: Parameters shown in the card's head; the `tools` among them change the run itself.
         heavy: Whether pieces of its `work` may take long.
+        companion: What computes beside the picture at every beat, as long as it is in view.
         height: Of the picture; `below` of it is not the plot's.
         overlays_compared: Whether it draws compared runs, its `drawn_with`, into its own figure; of other instruments a
             page shows one for each compared run.
@@ -64,8 +93,7 @@ class Instrument(pn.viewable.Viewer):
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
-    _tuned: ClassVar[Sequence[Any]] = [None]
-    _trouble: ClassVar[str] = ""
+    companion: Worker | None = None
 
     caption = param.String(default="", doc="What the picture says in words, right now, as HTML.")
 
@@ -73,14 +101,36 @@ class Instrument(pn.viewable.Viewer):
         super().__init__(**params)
         self.run = run
         self.pane = standalone.Picture(self, sizing_mode="stretch_width", height=self.height - self.below, margin=0)
+        self.setup: Hashable = None
+        self.figure: Model | None = None
+        self.sources: dict[str, ColumnDataSource] = {}
         self._outline: object = self
-        self._sources: dict[str, ColumnDataSource] = {}
-        self._begin(run.frame())
+        self._compared_runs: tuple[ComparedRun, ...] = ()
+        self._trouble = ""
+        self._drawn, self._stride = -1, 0
+        self._drawn_hyperparameters: list[Any] = [None]
+        self._images: dict[str, tuple[np.ndarray, Columns]] = {}
+        self._limits: dict[str, tuple[float, float]] = {}
+        self._mappers: list[ColorMapper] = []
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
         """Whether this picture makes sense for such a run."""
         return True
+
+    def drawn_frame(self, frame: Frame) -> Frame:
+        """The frame to draw for one of the run: of the last epoch at which what the picture needs was measured."""
+        return frame.measured(self.needs) if self.needs and isinstance(frame, RunFrame) else frame
+
+    def is_fresh(self, frame: Frame) -> bool:
+        """Whether to begin afresh with this frame: after a fresh start of the run, or with other compared runs."""
+        others = self.overlays_compared and self.run.compared_runs is not self._compared_runs
+        return frame.setup is not self.setup or others
+
+    def continues(self, frame: Frame) -> bool:
+        """Whether what is drawn may stay in this frame, so that growing layers only need the rows that come next."""
+        back = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
+        return not (back or hyperparameters_of(frame) != self._drawn_hyperparameters or _is_sparse(frame))
 
     def begin(self, frame: Frame) -> None:
         """Prepare for a run that has started afresh."""
@@ -92,6 +142,9 @@ class Instrument(pn.viewable.Viewer):
     def picture(self, frame: Frame) -> hv.Element | hv.Overlay:
         """The declaration: axes, colors and labelled layers, with the data of any frame."""
         raise NotImplementedError
+
+    def declared(self) -> None:
+        """Add to `figure` and `sources`, which are new, what HoloViews cannot declare."""
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         """The columns of each layer at this frame; for growing layers only the rows of the epochs after `after`.
@@ -121,12 +174,22 @@ class Instrument(pn.viewable.Viewer):
         The layers of compared runs, labelled "guest 1: " and so on in the figure, get the runs' names here.
         """
         names = {f"guest {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
-        return {_named(label, names): source.data for label, source in self._sources.items()}
+        return {_named(label, names): source.data for label, source in self.sources.items()}
 
     @property
     def shown(self) -> int:
         """The epoch that the picture shows."""
         return self._drawn
+
+    @property
+    def shown_stride(self) -> int:
+        """The distance between the epochs that the picture shows."""
+        return self._stride
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Who computes for the picture: itself, and its companion."""
+        return [self, *([self.companion] if self.companion else [])]
 
     @classmethod
     def why_not(cls, compared: ComparedRun, run: Shown) -> str:
@@ -146,25 +209,12 @@ class Instrument(pn.viewable.Viewer):
         ]
 
     def draw(self, frame: Frame) -> None:
-        """Draw a frame."""
-        frame = self.known(frame)
-        if frame.setup is not self._setup or (
-            self.overlays_compared and self.run.compared_runs is not self._compared_runs
-        ):
-            self._begin(frame)
-        elif self._is_another(frame):
-            self._write(frame, -1)
+        """Draw a frame of the run."""
+        frame = self.drawn_frame(frame)
+        if self.is_fresh(frame):
+            self._begin_afresh(frame)
         else:
-            self._write(frame, self._drawn)
-
-    def known(self, frame: Frame) -> Frame:
-        """The frame of the last epoch at which what the picture needs was measured."""
-        return frame.measured(self.needs) if self.needs and isinstance(frame, RunFrame) else frame
-
-    def _is_another(self, frame: Frame) -> bool:
-        """Whether what was drawn cannot simply be continued."""
-        before = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
-        return before or hyperparameters_of(frame) != self._tuned or _is_sparse(frame)
+            self._write(frame, self._drawn if self.continues(frame) else -1)
 
     def forget(self) -> None:
         """Redraw all of the picture at the next frame: what the browser shows is no longer known."""
@@ -172,7 +222,8 @@ class Instrument(pn.viewable.Viewer):
 
     def redraw(self) -> None:
         """Start afresh, after a choice that changes the picture."""
-        self._begin(self.run.frame())
+        self.setup = None
+        self.draw(self.run.frame())
 
     def give_up(self, error: Exception) -> None:
         """Say that the picture's work was stopped by an error, until the run starts afresh."""
@@ -205,30 +256,44 @@ class Instrument(pn.viewable.Viewer):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return standalone.cards(self)._repr_mimebundle_(include, exclude)
 
-    def _begin(self, frame: Frame) -> None:
-        frame = self.known(frame)
-        self._setup, self._compared_runs, self._trouble = frame.setup, self.run.compared_runs, ""
-        self.begin(frame)
-        outline = self.outline(frame)
-        declared = outline != self._outline
-        if declared:
-            self._declare(frame)
-            self._outline = outline
-        self._write(frame, -1)
-        if declared:
-            self.pane.object = self.figure
-
-    def _declare(self, frame: Frame) -> None:
+    def declare(self, frame: Frame) -> None:
+        """Make `figure` and `sources`."""
         picture = self.picture(frame).opts(show_legend=False, responsive=True, height=self.height - self.below)
         plot = hv.renderer("bokeh").get_plot(picture)
-        self.figure: Plot = plot.state
+        self.figure = plot.state
         self._dress(self.figure)
         if type(self).tapped is not Instrument.tapped:
             self.figure.on_event(Tap, lambda tap: self.tapped(tap.x, tap.y))
-        self._sources = _sources(plot)
-        self._images: dict[str, tuple[np.ndarray, Columns]] = {}
-        self._limits: dict[str, tuple[float, float]] = {}
+        self.sources = _sources(plot)
         plot.cleanup()  # from now on Bokeh's figure is enough; the document would hold HoloViews' plot
+
+    def write(self, frame: Frame, after: int) -> None:
+        """Write a frame into `figure` and `sources`; where growing layers go on, only what follows an epoch."""
+        for label, columns in self.columns(frame, after).items():
+            source = self.sources[label]
+            if label in self.growing and after >= 0:
+                if len(next(iter(columns.values()))):
+                    source.stream(_plain(columns))
+            elif "image" in columns:
+                self._write_image(label, source, columns)
+            else:
+                source.data = _plain(columns)
+        for axis, (low, high) in self.ranges(frame).items():
+            self._write_range(axis, low, high)
+
+    def _begin_afresh(self, frame: Frame) -> None:
+        self.setup, self._compared_runs, self._trouble = frame.setup, self.run.compared_runs, ""
+        self.begin(frame)
+        outline = self.outline(frame)
+        is_new = outline != self._outline
+        if is_new:
+            self._images, self._limits = {}, {}
+            self.declare(frame)
+            self.declared()
+            self._outline = outline
+        self._write(frame, -1)
+        if is_new:
+            self.pane.object = self.figure
 
     def _dress(self, figure: Plot) -> None:
         parts = collect_models(figure)
@@ -252,18 +317,9 @@ class Instrument(pn.viewable.Viewer):
             axis.major_label_policy = NoOverlap()
 
     def _write(self, frame: Frame, after: int) -> None:
-        for label, columns in self.columns(frame, after).items():
-            source = self._sources[label]
-            if label in self.growing and after >= 0:
-                if len(next(iter(columns.values()))):
-                    source.stream(_plain(columns))
-            elif "image" in columns:
-                self._write_image(label, source, columns)
-            else:
-                source.data = _plain(columns)
-        for axis, (low, high) in self.ranges(frame).items():
-            self._write_range(axis, low, high)
-        self._drawn, self._stride, self._tuned = _cursor(frame), self.stride(frame), hyperparameters_of(frame)
+        self.write(frame, after)
+        self._drawn, self._stride = _cursor(frame), self.stride(frame)
+        self._drawn_hyperparameters = hyperparameters_of(frame)
         self.caption = self._trouble or phrase(self.describe(frame), _measured_when(frame), between=APART)
 
     def _write_image(self, label: str, source: ColumnDataSource, columns: Columns) -> None:

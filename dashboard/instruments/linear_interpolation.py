@@ -122,7 +122,7 @@ class LinearInterpolation(OtherRuns, Instrument):
             yield
             begin = matched(network, parameters) if self.match else parameters
             lines[name] = survey.losses_along(line(begin, network.parameters), ALONG)
-        if setup is self._setup and key[1] == self.match:
+        if setup is self.setup and key[1] == self.match:
             self._known = key, lines
             self.run.touch()
 

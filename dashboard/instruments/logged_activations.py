@@ -25,17 +25,17 @@ class LoggedActivations(ActivationMap):
     def describe(self, frame: Frame) -> str:
         batches = frame.batches("mean_activations")
         where = f" in the {batches:,} batches measured" if batches > 1 else " in the batch measured" if batches else ""
-        unknown = f", {self._units - self._known} not measured" if self._known < self._units else ""
-        return f"{self._dead} dead{where}, {self._dim} dim of {self._units} units{unknown}"
+        unknown = f", {self.n_units - self._known} not measured" if self._known < self.n_units else ""
+        return f"{self.n_dead} dead{where}, {self.n_dim} dim of {self.n_units} units{unknown}"
 
-    def _fates(self, frame: Frame) -> dict[str, Columns]:
+    def fate_marks(self, frame: Frame) -> dict[str, Columns]:
         means = np.concatenate(frame.epoch.mean_activations)
         if frame.epoch.index > frame.cursor:
             means = np.full(len(means), np.nan)
-        layers = np.split(means, np.cumsum(self._widths)[:-1])
+        layers = np.split(means, np.cumsum(self.widths)[:-1])
         positive = np.concatenate([np.full(len(part), not (part < 0).any()) for part in layers])
         dead = means == 0
         dim = positive & ~dead & (means < DIM)
-        self._dead, self._dim, self._known = int(dead.sum()), int(dim.sum()), int(np.isfinite(means).sum())
+        self.n_dead, self.n_dim, self._known = int(dead.sum()), int(dim.sum()), int(np.isfinite(means).sum())
         edge = 1.015 * max(20, frame.cursor + 1)
-        return {label: self._marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}
+        return {label: self.marks(units, edge) for label, units in (("dead", dead), ("dim", dim))}

@@ -128,15 +128,13 @@ class LossLandscape(Instrument):
             ylabel=up,
         )
 
-    def draw(self, frame: Frame) -> None:
-        found = self._survey.relief
-        if found is not self.relief and frame.setup is self._setup:
-            self.relief, self._plane, self._window = found, found.plane, found.window
-            self._write(frame, -1)
-        else:
-            super().draw(frame)
+    def continues(self, frame: Frame) -> bool:
+        return self._survey.relief is self.relief and super().continues(frame)
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
+        found = self._survey.relief
+        if after < 0 and found is not self.relief:
+            self.relief, self._plane, self._window = found, found.plane, found.window
         layers = {"here": self._here(frame), **self._path(frame, after)}
         return layers if after >= 0 else {**layers, **self._ground()}
 
@@ -157,11 +155,11 @@ class LossLandscape(Instrument):
         return f"{digits(low)} (dark) to {digits(high)} around epoch {relief.epoch:,}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return self._survey.work(self.known(frame), self.relief)
+        return self._survey.work(self.drawn_frame(frame), self.relief)
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch whose dot is nearest."""
-        rows, (_, (width, height)) = self.rows(self.known(self.run.frame()), -1), self._corner_and_size()
+        rows, (_, (width, height)) = self.rows(self.drawn_frame(self.run.frame()), -1), self._corner_and_size()
         places = self._plane.project(rows.parameters)[0]
         away = ((places[:, 0] - x) / width) ** 2 + ((places[:, 1] - y) / height) ** 2
         self.run.look_at(int(rows.index[np.argmin(away)]))

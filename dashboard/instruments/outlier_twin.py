@@ -1,13 +1,10 @@
 """The same run on the same examples, but without outliers."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from dashboard.instruments.decision_map import Box, DecisionMap, box_around
-from dashboard.state.checkpoints import LiveHyperparameters
-from dashboard.state.run import BLOCK, Frame, Run, Setup
-from dashboard.state.settings import Settings
+from dashboard.state.analyses.twin_run import TwinRun
+from dashboard.state.run import Frame
 from dashboard.widgets.plain_text import APART
 
 ALONE = {"outliers": 0.0, "stop_epoch": 0, "stop_loss": 0.0, "stop_plateau": 0}
@@ -26,22 +23,26 @@ class OutlierTwin(DecisionMap):
     missing = "these data have no outliers; choose the dataset “linear”."
     controls = ()
 
-    _first: Setup | None = None
+    companion: TwinRun | None = None
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
         return super().suits(frame) and frame.setup.train.name == "linear"
 
     def draw(self, frame: Frame) -> None:
-        """Train the twin a few steps towards the frame's epoch, and show it there."""
-        if frame.setup is not self._first:
-            self._begin(frame)
-            return
-        self._follow(frame)
-        super().draw(self._of_twin(frame))
+        """Draw the twin at a frame of the run; after a fresh start, another twin."""
+        if self.companion is None or frame.setup is not self.companion.original:
+            self.companion = TwinRun(self.run, frame, ALONE)
+        there = self.companion.frame_at(frame).epoch.index
+        self._parameters = frame.history.at(there).parameters
+        super().draw(frame)
+
+    def drawn_frame(self, frame: Frame) -> Frame:
+        return self.companion.frame_at(frame)
 
     def box(self, frame: Frame) -> Box:
-        return box_around(self._first.train, self._first.validation)
+        original = self.companion.original
+        return box_around(original.train, original.validation)
 
     def describe(self, frame: Frame) -> str:
         words = f"{frame.epoch.accuracy:.1%} right at epoch {frame.epoch.index:,}"
@@ -49,50 +50,6 @@ class OutlierTwin(DecisionMap):
             return words
         angle = _angle(self._parameters[:2], frame.epoch.parameters[:2])
         return f"{words}{APART}outliers turn the line by {angle:.1f}°"
-
-    def work(self, frame: Frame) -> Iterator[object] | None:
-        """Train the twin up to the run's epoch, where that takes long."""
-        return self._catch_up() if self._behind(frame) else None
-
-    def _begin(self, frame: Frame) -> None:
-        if frame.setup is not self._first:
-            self._first = frame.setup
-            self._twin = Run(Settings(**{**self.run.settings.values(), **frame.hyperparameters[0][1].values, **ALONE}))
-        super()._begin(self._of_twin(frame))
-
-    def _of_twin(self, frame: Frame) -> Frame:
-        """The twin's frame at the same epoch."""
-        self._parameters = frame.epoch.parameters
-        self._twin.look_at(frame.epoch.index)
-        return self._twin.frame()
-
-    def _follow(self, frame: Frame) -> None:
-        """Train a few epochs towards the frame's, each with the hyperparameters that the run had."""
-        here, hyperparameters = self._twin.history[-1].index, frame.hyperparameters
-        if self._behind(frame):
-            self._tune(hyperparameters.after(here))
-            self._twin.advance(
-                min([BLOCK, self._behind(frame), *(epoch - here for epoch in hyperparameters.changes(here)[:1])])
-            )
-        if self._twin.history[-1].index == frame.epoch.index:
-            self._tune(frame.tuning)
-
-    def _tune(self, tuning: LiveHyperparameters) -> None:
-        """Give the twin's next update the run's hyperparameters."""
-        tuned = {name: value for name, value in tuning.values.items() if name not in ALONE}
-        if any(getattr(self._twin.settings, name) != value for name, value in tuned.items()):
-            self._twin.settings.param.update(**tuned)
-
-    def _behind(self, frame: Frame) -> int:
-        """How many epochs the twin is behind."""
-        return 0 if self._twin.ended else max(0, frame.epoch.index - self._twin.history[-1].index)
-
-    def _catch_up(self) -> Iterator[object]:
-        twin = self._twin
-        while twin is self._twin and self._behind(self.run.frame()):
-            self._follow(self.run.frame())
-            yield
-        self.run.touch()
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:

@@ -54,8 +54,8 @@ class ParameterWalk(AuditPicture, Instrument):
     rest = param.Boolean(default=False, label="Zoom", doc="Take the tangent away and enlarge what is left of the loss.")
 
     def __init__(self, run: Shown, **params: object) -> None:
-        self._table = sheet(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
         super().__init__(run, **params)
+        self._table = sheet(stylesheets=[TABLE], sizing_mode="stretch_width", margin=(2, 0, 0, 0), height=TALL)
 
     def __panel__(self) -> pn.viewable.Viewable:
         table = pn.pane.Bokeh(self._table, margin=0, sizing_mode="stretch_width", height=TALL + 2)

@@ -45,7 +45,7 @@ class PenalizedLosses(TheoryCurves):
     def predictions(self, frame: Frame) -> Sequence[Prediction]:
         if frame.setup.network.output != "sigmoid" or frame.setup.loss not in GUESSING:
             return ()
-        ends, guess = np.array([BEFORE_ONE, self._last]), GUESSING[frame.setup.loss]
+        ends, guess = np.array([BEFORE_ONE, self.last_epoch]), GUESSING[frame.setup.loss]
         lines = [Prediction(f"always 1/2: {guess:.6f}", ends, np.full(2, guess))]
         if frame.l1:
             return lines

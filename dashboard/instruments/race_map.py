@@ -6,7 +6,6 @@ import contourpy
 import holoviews as hv
 import numpy as np
 from bokeh.events import Pan, PanEnd, PanStart
-from bokeh.models import Plot
 
 from dashboard.instruments.equal_aspect import Bounds, EqualAspect
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
@@ -145,11 +144,11 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
         """The picture's height in the units of its axes."""
         return self._box[1][1] - self._box[1][0]
 
-    def _dress(self, figure: Plot) -> None:
-        super()._dress(figure)
-        figure.on_event(PanStart, self._grab)
-        figure.on_event(Pan, self._drag)
-        figure.on_event(PanEnd, self._drag)
+    def declared(self) -> None:
+        super().declared()
+        self.figure.on_event(PanStart, self._grab)
+        self.figure.on_event(Pan, self._drag)
+        self.figure.on_event(PanEnd, self._drag)
 
     def _grab(self, event: Any) -> None:
         """Grab the start, if that is where the drag begins."""

@@ -31,13 +31,13 @@ class RacePicture:
     _shown: Sequence[int] = ()
 
     def draw(self, frame: RaceFrame) -> None:
-        """Draw a frame; all of it is written when other racers are hidden than before."""
-        shown = self.places(frame)
-        if frame.setup is self._setup and shown != self._shown:
-            self._write(frame, -1)
-        else:
-            super().draw(frame)
-        self._shown = shown
+        """Draw a frame."""
+        super().draw(frame)
+        self._shown = self.places(frame)
+
+    def continues(self, frame: RaceFrame) -> bool:
+        """Whether what is drawn may stay: not when other racers are hidden."""
+        return self.places(frame) == self._shown and super().continues(frame)
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
@@ -51,8 +51,9 @@ class RacePicture:
             stride *= 3
         return stride
 
-    def _declare(self, frame: RaceFrame) -> None:
-        super()._declare(frame)
+    def declared(self) -> None:
+        """Add the layers of all other color indices."""
+        super().declared()
         for name in self.multiplied:
             self._multiply(name)
 
@@ -62,13 +63,13 @@ class RacePicture:
         What has the color of index 0 gets that of its own index.
         """
         layers = list(self.figure.renderers)
-        place = next(i for i, layer in enumerate(layers) if layer.data_source is self._sources[f"{name} 0"])
+        place = next(i for i, layer in enumerate(layers) if layer.data_source is self.sources[f"{name} 0"])
         for i in range(1, COLORS):
             source, glyph = ColumnDataSource(layers[place].data_source.data), layers[place].glyph.clone()
             if glyph.line_color == style.variant_color(0):
                 glyph.line_color = style.variant_color(i)
             layers.insert(place + i, GlyphRenderer(data_source=source, glyph=glyph))
-            self._sources[f"{name} {i}"] = source
+            self.sources[f"{name} {i}"] = source
         self.figure.renderers = layers
 
     def places(self, frame: RaceFrame) -> list[int]:

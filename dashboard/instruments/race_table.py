@@ -55,17 +55,17 @@ class RaceTable(RacePicture, Instrument):
         )
         return {"racers": dict(zip(("racer", *HEADS[1:]), values, strict=True))}
 
-    def _declare(self, frame: RaceFrame) -> None:
-        """Make the picture, a table in HTML."""
+    def declare(self, frame: RaceFrame) -> None:
+        """Make a table in HTML."""
         self.figure = sheet(stylesheets=[STYLE], sizing_mode="stretch_both")
 
-    def _write(self, frame: RaceFrame, after: int) -> None:
+    def write(self, frame: RaceFrame, after: int) -> None:
+        """Write the table anew."""
         steps, turns = frame.history.settled(frame.epoch.index), frame.history.turns(frame.epoch.index)
         rows = [self._row(frame, place, steps[place], turns[place]) for place in range(len(steps))]
         heads = element("tr", *(element("th", head) for head in HEADS))
         write(self.figure, element("table", element("thead", heads), element("tbody", *rows)))
-        self._frame, self._drawn, self._stride = frame, frame.epoch.index, self.stride(frame)
-        self.caption = self.describe(frame)
+        self._frame = frame
 
     def _row(self, frame: RaceFrame, place: int, steps: float, turn: float) -> Markup:
         racer, height = frame.setup.racers[place], frame.heights[place]

@@ -86,7 +86,7 @@ class RocCurve(Instrument):
 
     def tapped(self, x: float, y: float) -> None:
         """Choose the threshold of the point of the curve that is nearest."""
-        data = self._setup.train
+        data = self.setup.train
         cost, found, thresholds = roc_curve(data.y, self._logits["training"], drop_intermediate=False)
         away = np.hypot(cost - x, found - y)
         if np.isfinite(away).any():

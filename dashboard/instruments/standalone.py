@@ -47,7 +47,8 @@ class Standalone:
                 return
             instrument.draw(frame)
         if self._job is None or not self._job.busy:
-            work = instrument.work(instrument.run.frame())
+            frame = instrument.run.frame()
+            work = next(filter(None, (worker.work(frame) for worker in instrument.workers)), None)
             self._job = ThreadTask(work, in_turn=True) if work else None
 
     def leave(self) -> None:

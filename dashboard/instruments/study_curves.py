@@ -56,6 +56,9 @@ class StudyCurves(StudyPicture, Instrument):
 
     A subclass names another `quantity`, how it comes from a study's result and from the run's epochs, and what theory
     predicts of it.
+
+    Attributes:
+        own: The quantity of the page's own run at the frame's epoch; nan where it is not drawn.
     """
 
     title = "All variants"
@@ -74,6 +77,10 @@ class StudyCurves(StudyPicture, Instrument):
     log_y = param.Boolean(default=True, label="Log", doc="Draw it on a logarithmic axis.")
     runs = param.Boolean(default=False, label="Runs", doc="Draw every single run.")
 
+    def renew(self) -> None:
+        """Have all of the study drawn again in this frame: a prediction has changed, say."""
+        self._shown = None
+
     def of_result(self, result: Result) -> np.ndarray:
         """(runs, k) the quantity at each epoch of `result.index`."""
         return result.loss
@@ -88,7 +95,7 @@ class StudyCurves(StudyPicture, Instrument):
 
     def begin(self, frame: Frame) -> None:
         self._low, self._high = math.inf, -math.inf
-        self._own = math.nan
+        self.own = math.nan
 
     def outline(self, frame: Frame) -> Hashable:
         return self.log_x, self.log_y
@@ -145,7 +152,7 @@ class StudyCurves(StudyPicture, Instrument):
         return {"x": x, "y": (max(low, high / 10.0**DECADES) / 1.5, high * 1.5)}
 
     def describe(self, frame: Frame) -> str:
-        own = f"this run {digits(self._own)}" if not math.isnan(self._own) else ""
+        own = f"this run {digits(self.own)}" if not math.isnan(self.own) else ""
         if not self.results:
             return phrase(own, "press Compare to train the variants" if self.labels else "", between=APART)
         if self.picked:
@@ -168,14 +175,14 @@ class StudyCurves(StudyPicture, Instrument):
         return digits(curve.quartiles[1, curve.result.row(epoch)]) if curve else ""
 
     def own_reading(self, frame: Frame) -> str:
-        return "" if math.isnan(self._own) else digits(self._own)
+        return "" if math.isnan(self.own) else digits(self.own)
 
     @param.depends("log_x", "log_y", "runs", watch=True)
     def _change(self) -> None:
         self.redraw()
 
-    def _declare(self, frame: Frame) -> None:
-        super()._declare(frame)
+    def declared(self) -> None:
+        super().declared()
         self._shown: object = None
         self._curves: dict[str, Curve] = {}
         self._bounds = math.inf, -math.inf
@@ -286,7 +293,7 @@ class StudyCurves(StudyPicture, Instrument):
         now, drawn = self.of_run(alone(frame.epoch)), self.of_run(rows)
         if drawn is None:
             return {"run": nothing, "now": nothing, "cursor": cursor}
-        self._own = float(now[0])
+        self.own = float(now[0])
         self._low, self._high = self._wider((self._low, self._high), np.append(drawn, now))
         return {
             "run": {"epoch": self._places(rows.index), "value": self._heights(drawn)},

@@ -115,7 +115,7 @@ class SurfaceErrors(OtherRuns, Instrument):
                     part = slice(start, start + PIECE)
                     losses[rows[part]] = survey.losses_on(plane, *places[part].T)
                     yield
-        if setup is self._setup:
+        if setup is self.setup:
             self._found = Beneath(key, path.index, path.loss, shown)
             self.run.touch()
 

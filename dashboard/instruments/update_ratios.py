@@ -132,7 +132,7 @@ class UpdateRatios(LayerCurves):
             self._pulls[int(rows.index[i])] = self._pull(frame, int(rows.index[i]), rows.parameters[i])
             if count % PIECE == 0:
                 yield
-        if frame.setup is self._setup:
+        if frame.setup is self.setup:
             self._missing = False
             self.forget()
             self.run.touch()

@@ -40,12 +40,12 @@ class WeightNorms(TheoryCurves):
         return np.linalg.norm(result.weight_norms, axis=-1)
 
     def of_run(self, epochs: Epochs) -> np.ndarray:
-        return np.linalg.norm(weight_norms(epochs.parameters, self._setup.network.sizes), axis=-1)
+        return np.linalg.norm(weight_norms(epochs.parameters, self.setup.network.sizes), axis=-1)
 
     def predictions(self, frame: Frame) -> Sequence[Prediction]:
         if frame.l1:
             return ()
-        ends, penalties = np.array([BEFORE_ONE, self._last]), self._penalties(frame)
+        ends, penalties = np.array([BEFORE_ONE, self.last_epoch]), self._penalties(frame)
         optima = {l2: self.lowest(l2) for l2 in penalties}
         lines = [
             Prediction(f"λ = {l2:g}: {best[0]:.2f}", ends, np.full(2, best[0])) for l2, best in optima.items() if best
@@ -56,11 +56,11 @@ class WeightNorms(TheoryCurves):
     def describe(self, frame: Frame) -> str:
         if self.picked or frame.l1 or not self.as_points(frame.l2):
             return super().describe(frame)
-        now, words = frame.epoch.index, [f"this run {self._own:.3g}"]
+        now, words = frame.epoch.index, [f"this run {self.own:.3g}"]
         if now >= FEW:
             early, late = self.points_at(np.array([now / 10, now]))[0]
             words.append(f"last tenfold +{self._growth(frame):.2f} (forecast for two points +{late - early:.2f})")
-        return APART.join([*words, f"in the limit +{self._forecast.margin.growth:.2f}"])
+        return APART.join([*words, f"in the limit +{self.theory.margin.growth:.2f}"])
 
     def _penalties(self, frame: Frame) -> list[float]:
         """Every L2 that is compared and shown, and this run's own."""

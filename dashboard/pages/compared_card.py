@@ -9,6 +9,7 @@ from bokeh.models import Div
 from markupsafe import Markup
 
 from dashboard.instruments.instrument import Instrument
+from dashboard.server.work_queue import Worker
 from dashboard.state.store import ComparedRun, Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import element, sheet, write
@@ -78,6 +79,11 @@ class ComparedPicture(pn.viewable.Viewer):
     def work(self, frame: Frame) -> Iterator[object] | None:
         """The work of the instrument for the compared run's frame, whatever the page's."""
         return self.instrument.work(self.compared.store.frame())
+
+    @property
+    def companion(self) -> Worker | None:
+        """What computes beside the picture."""
+        return self.instrument.companion
 
     def give_up(self, error: Exception) -> None:
         """Says that the work was stopped by an error."""

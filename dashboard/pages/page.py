@@ -10,6 +10,7 @@ from markupsafe import Markup
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.card import Card
 from dashboard.pages.compared_card import ComparedPicture
+from dashboard.server.work_queue import Worker
 from dashboard.state.choices import Choices
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
@@ -245,6 +246,11 @@ class Page(pn.viewable.Viewer):
         near = [card for card in self._cards if card.instrument and card.view.near]
         compared_runs = [one for card in near for one in card.compared if one.instrument]
         return [*(card.instrument for card in near), *compared_runs]
+
+    @property
+    def companions(self) -> list[Worker]:
+        """What computes beside the pictures that are in view."""
+        return [one.companion for one in self.in_view if one.companion]
 
     def draw(self, frame: Frame, version: int) -> None:
         """Draw every picture in view at a frame, which is that of the run's `version`.

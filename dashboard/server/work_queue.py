@@ -32,11 +32,13 @@ class WorkQueue:
     """Has heavy work done, one piece of work at a time.
 
     A round, begun once a second and at a fresh start of the run, gives every picture in view its turn. Others, whose
-    work may take as long as the run does, go on beside the pictures.
+    work may take as long as the run does, go on beside the pictures, all at once.
     """
 
-    def __init__(self, in_view: Callable[[], Sequence[Worker]], others: Sequence[Worker] = ()) -> None:
-        """in_view: the pictures that are in view now. others: who has work besides them."""
+    def __init__(
+        self, in_view: Callable[[], Sequence[Worker]], others: Callable[[], Sequence[Worker]] = lambda: ()
+    ) -> None:
+        """in_view: the pictures that are in view now. others: who has work besides them now."""
         self._in_view, self._others = in_view, others
         self._beside: dict[Worker, CooperativeTask | ThreadTask] = {}
         self._waiting: list[Worker] = []
@@ -75,8 +77,11 @@ class WorkQueue:
         self._beside = {}
 
     def _go_on_beside(self, frame: Frame) -> None:
-        """Have those work who are no pictures, if they do not already."""
-        for worker in self._others:
+        """Have those work who are no pictures, if they do not already; drop the work of those who have left."""
+        others = self._others()
+        for worker in [worker for worker in self._beside if worker not in others]:
+            self._beside.pop(worker).drop()
+        for worker in others:
             at_work = worker in self._beside and self._beside[worker].busy
             work = None if at_work or worker in self._failed else worker.work(frame)
             if work:

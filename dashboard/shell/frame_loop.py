@@ -74,8 +74,8 @@ class FrameLoop:
 
     def begin(self) -> None:
         """Take up the long work of the page that has been opened."""
-        page = self._workspace.shown
-        self._work_queue = WorkQueue(lambda: page.in_view, monitors_of(self._workspace.run))
+        page, monitors = self._workspace.shown, monitors_of(self._workspace.run)
+        self._work_queue = WorkQueue(lambda: page.in_view, lambda: [*monitors, *page.companions])
 
     def drop(self) -> None:
         """Leave the long work undone."""
