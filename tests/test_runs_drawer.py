@@ -45,11 +45,11 @@ def panel(laboratory):
 
 
 def said(panel: RunsDrawer) -> str:
-    return panel._form.said
+    return panel.said
 
 
 def rows(panel: RunsDrawer) -> list[dict]:
-    return panel._list.runs
+    return panel.rows
 
 
 def ids(panel: RunsDrawer) -> list[str]:
@@ -58,12 +58,12 @@ def ids(panel: RunsDrawer) -> list[str]:
 
 def keep(panel: RunsDrawer, name: str = "") -> str:
     before = set(ids(panel))
-    panel._do({"do": "keep", "name": name})
+    panel.ask({"do": "keep", "name": name})
     return (set(ids(panel)) - before).pop()
 
 
 def show(panel: RunsDrawer, key: str, on: bool = True, number: int = 1) -> None:
-    panel._do({"do": "beside", "id": key, "on": on, "number": number})
+    panel.ask({"do": "beside", "id": key, "on": on, "number": number})
 
 
 def test_an_empty_archive_says_what_to_do(panel, laboratory):
@@ -79,13 +79,13 @@ def test_what_is_kept_can_be_opened_renamed_deleted_and_had_back(panel, laborato
     assert said(panel) == "Kept as “mine”, at epoch 3."
     assert "epoch 3 · loss" in rows(panel)[0]["about"] and "Playground" in rows(panel)[0]["about"]
     laboratory.run.advance(5)
-    panel._do({"do": "open", "id": key})
+    panel.ask({"do": "open", "id": key})
     assert laboratory.opened == [key] and laboratory.run.history[-1].index == 3
-    panel._do({"do": "rename", "id": key, "name": "yours"})
+    panel.ask({"do": "rename", "id": key, "name": "yours"})
     assert rows(panel)[0]["name"] == "yours"
-    panel._do({"do": "delete", "id": key})
+    panel.ask({"do": "delete", "id": key})
     assert rows(panel) == [] and (said(panel), panel._form.undo) == ("Deleted “yours”.", key)
-    panel._do({"do": "restore", "id": key})
+    panel.ask({"do": "restore", "id": key})
     assert ids(panel) == [key] and (said(panel), panel._form.undo) == ("“yours” is back.", "")
 
 
@@ -138,12 +138,12 @@ def test_a_compared_run_keeps_its_place_under_a_new_name_and_leaves_when_it_is_d
     key = keep(panel, "one")
     show(panel, key)
     store = laboratory.run.compared_runs[0].store
-    panel._do({"do": "rename", "id": key, "name": "<i>two</i>"})
+    panel.ask({"do": "rename", "id": key, "name": "<i>two</i>"})
     assert [(compared.name, compared.store) for compared in laboratory.run.compared_runs] == [("<i>two</i>", store)]
     laboratory.run.settings.learning_rate = 0.2
     panel.refresh()
     assert "&lt;i&gt;two" in panel._table.object and "<i>two" not in panel._table.object
-    panel._do({"do": "delete", "id": key})
+    panel.ask({"do": "delete", "id": key})
     assert laboratory.run.compared_runs == () and not panel._table.visible
 
 
@@ -174,10 +174,10 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
     monkeypatch.setattr(panel._list, "_send_msg", handed.append)
     content = laboratory.archive.path(key).read_bytes()
     for start in range(0, len(content), 1000):
-        panel._do({"do": "download", "id": key, "start": start})
+        panel.ask({"do": "download", "id": key, "start": start})
     assert b"".join(piece["data"] for piece in handed) == content
     assert {(piece["name"], piece["size"]) for piece in handed} == {(f"ß-..-a-b-{key}.npz", len(content))}
-    panel._do({"do": "delete", "id": key})
+    panel.ask({"do": "delete", "id": key})
     panel._add("x.npz", content)
     assert ids(panel) == [key] and said(panel) == "Added “ß/..\\ a*b”."
     panel._add("x.npz", content)
@@ -190,14 +190,14 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
 def test_a_run_that_has_gone_is_reported(panel, laboratory, act):
     key = keep(panel)
     laboratory.archive.path(key).unlink()
-    panel._do({"do": act, "id": key, "name": "x", "on": True, "start": 0})
+    panel.ask({"do": act, "id": key, "name": "x", "on": True, "start": 0})
     assert panel._form.failed and key in said(panel)
     assert rows(panel) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_reported(panel, laboratory):
     (laboratory.archive.folder / "runs").write_text("here first")
-    panel._do({"do": "keep", "name": "x"})
+    panel.ask({"do": "keep", "name": "x"})
     assert said(panel).startswith("The run was not kept: a file is in the place of a folder; move it away")
     assert "Not shown" in panel._small.object
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui
@@ -20,9 +21,11 @@ from dashboard.storage.journal import Journal, JournalError, OvertakenError
 from dashboard.storage.journal_entry import BEGUN, Entry, Pin
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.storage.unique_names import unique_names
-from dashboard.widgets.journal_editor import EntryEditor, EntryList, PinnedRuns
+from dashboard.storage.waiting_writes import WaitingWrites
+from dashboard.widgets.journal_editor import Answer, EntryEditor, EntryList, PinnedRuns
 from dashboard.widgets.plain_text import HTML, Words
 
+BUSY = "Another process is writing into the journal; this is done as soon as it has finished…"
 POLL_INTERVAL_S = 1.0
 """Seconds from one look at what other sessions have done to the next."""
 
@@ -73,13 +76,13 @@ class Notebook(Page):
 
     def __init__(self, run: Shown) -> None:
         super().__init__(run)
-        self._journal, self._archive = Journal(), RunArchive()
+        self._journal, self._archive, self._writes = Journal(), RunArchive(), WaitingWrites()
         self._search, self._deleted, self._lost = "", "", False
         self._entry: Entry | None = None
         self._known: dict[str, Entry] = {}
         self._version, self._seen, self._next_look, self._is_stale = -1, None, 0.0, False
         self._list = EntryList(self._open, self._look_for, sizing_mode="stretch_width", margin=(8, 0, 0, 0))
-        self._editor = EntryEditor(self._save)
+        self._editor = EntryEditor(self.save)
         self._pins = PinnedRuns(self._pin, self._unpin, self._open_run, margin=(0, 0, 14, 0))
         self._preview = HTML(stylesheets=[PREVIEW], visible=False, margin=0, sizing_mode="stretch_width")
         self._build()
@@ -96,7 +99,8 @@ class Notebook(Page):
         self._version, self._is_stale = version, False
 
     def poll(self) -> None:
-        """Look once a second whether anybody has changed an entry or archived a run."""
+        """Hear what became of writes that waited, and look once a second whether anybody else has changed something."""
+        self._writes.poll()
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + POLL_INTERVAL_S
             self._is_stale = self._marks() != self._seen
@@ -208,17 +212,31 @@ class Notebook(Page):
         self._undo.visible = bool(undo)
         self._notice.visible = bool(words)
 
-    def _act(self, act: Callable[[], None]) -> None:
-        """Do what a user asks for, says why if it cannot be done, and show the result."""
-        self._say("")
-        try:
-            act()
-        except JournalError as error:
+    def _act(self, act: Callable[[], Any], then: Callable[[Any], None] = lambda _: None) -> None:
+        """Do what a user asks for, say why if it cannot be done, and show the result.
+
+        Args:
+            act: Reads or writes entries, and nothing of the page: it may have to wait in a thread.
+            then: Called with what came of it.
+        """
+
+        def done(result: Any) -> None:
+            self._say("")
+            then(result)
+            self._refresh()
+
+        def failed(error: Exception) -> None:
             self._say(str(error), bad=True)
-        self._refresh()
+            self._refresh()
+
+        if not self._writes.do(act, done, failed):
+            self._say(BUSY)
+
+    def _show_entry(self, key: str) -> None:
+        self.run.view.entry = key
 
     def _open(self, key: str) -> None:
-        self._act(lambda: self.run.view.param.update(entry=self._journal.read(key).id))
+        self._act(lambda: self._journal.read(key).id, self._show_entry)
 
     def _look_for(self, words: str) -> None:
         self._search = words
@@ -227,21 +245,33 @@ class Notebook(Page):
     def _begin(self) -> None:
         if self._preview.visible:
             self._turn()
-        self._act(lambda: self.run.view.param.update(entry=self._journal.begin()))
+        self._act(self._journal.begin, self._show_entry)
 
-    def _save(self, key: str, base: str, words: dict[str, str]) -> Entry:
-        """Save what was typed; as another entry where somebody else has changed this one meanwhile."""
-        self.run.touch()
+    def save(self, key: str, base: str, words: dict[str, str], answer: Answer) -> None:
+        """Save what was typed, and answer then; as another entry where somebody has changed this one meanwhile."""
         texts = dict(words)
         wanted = replace(self._present(key), title=texts.pop("title"), texts=texts, stamp=base)
-        try:
-            saved = self._journal.write(wanted)
-        except OvertakenError as error:
-            saved = self._journal.write_beside(wanted)
-            self._say(f"{error} Both are kept: what you wrote is in “{saved.title}”.", bad=True)
-            if self.run.view.entry == key:
-                self.run.view.entry = saved.id
-        return saved
+
+        def write() -> tuple[Entry, str]:
+            try:
+                return self._journal.write(wanted), ""
+            except OvertakenError as error:
+                return self._journal.write_beside(wanted), str(error)
+
+        def done(outcome: tuple[Entry, str]) -> None:
+            saved, overtaken = outcome
+            if overtaken:
+                self._say(f"{overtaken} Both are kept: what you wrote is in “{saved.title}”.", bad=True)
+                if self.run.view.entry == key:
+                    self.run.view.entry = saved.id
+            answer(saved)
+            self.run.touch()
+
+        def failed(error: Exception) -> None:
+            answer(error)
+            self.run.touch()
+
+        self._writes.do(write, done, failed)
 
     def _present(self, key: str) -> Entry:
         """An entry as it is, or as it was last seen where it has been deleted elsewhere."""
@@ -267,9 +297,10 @@ class Notebook(Page):
 
     def _repin(self, change: Callable[[tuple[Pin, ...]], tuple[Pin, ...]]) -> None:
         """Change which runs are pinned to the open entry."""
+        key = self.run.view.entry
 
         def write() -> None:
-            entry = self._journal.read(self.run.view.entry)
+            entry = self._journal.read(key)
             self._journal.write(replace(entry, pins=change(entry.pins)))
 
         self._act(write)
@@ -279,21 +310,15 @@ class Notebook(Page):
         if entry is None:
             return
 
-        def delete() -> None:
-            self._journal.delete(entry.id)
+        def say(_: None) -> None:
             self.run.view.entry = ""
             self._say(f"Deleted “{entry.title or 'Untitled'}”.", undo=entry.id)
 
-        self._act(delete)
+        self._act(lambda: self._journal.delete(entry.id), say)
 
     def _restore(self) -> None:
         key = self._deleted
-
-        def restore() -> None:
-            self._journal.restore(key)
-            self.run.view.entry = key
-
-        self._act(restore)
+        self._act(lambda: self._journal.restore(key), lambda _: self._show_entry(key))
 
     def _turn(self) -> None:
         """Switches between the fields and the rendered entry."""

@@ -15,6 +15,7 @@ from dashboard.state.run_comparison import differences
 from dashboard.state.store import ComparedRun, Shown
 from dashboard.storage.run_archive import ENDING, MAX_FILE_BYTES, ArchivedRun, RunArchive, described
 from dashboard.storage.unique_names import unique_names
+from dashboard.storage.waiting_writes import WaitingWrites
 from dashboard.widgets import style
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, phrase
@@ -37,6 +38,12 @@ i { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-r
 p { font-size: 12.5px; margin: 0; opacity: .8; }
 """
 SMALL = ":host { min-width: 0; } p { font-size: 11.5px; margin: 0 0 3px; opacity: .68; overflow-wrap: anywhere; }"
+
+
+BUSY = "Another process is writing into the folder; this is done as soon as it has finished…"
+
+Write = tuple[Callable[[], Any], Callable[[Any], None]]
+"""What writes into the folder, and what says what came of it."""
 
 
 class Host(Protocol):
@@ -71,10 +78,11 @@ class RunsDrawer(pn.viewable.Viewer):
         super().__init__()
         self._archive, self._host = archive, host
         self._seen: Hashable = None
+        self._writes = WaitingWrites()
         self._handed: BinaryIO | None = None
         self._close = close or (lambda: None)
-        self._form = KeepForm(self._do, closes=close is not None)
-        self._list = RunList(self._do, empty=EMPTY)
+        self._form = KeepForm(self.ask, closes=close is not None)
+        self._list = RunList(self.ask, empty=EMPTY)
         self._drop = FileDrop(
             self._add, self._fail, words="Drop a run's file here, or choose one", endings=ENDING, largest=MAX_FILE_BYTES
         )
@@ -86,8 +94,27 @@ class RunsDrawer(pn.viewable.Viewer):
         parts = self._form, self._list, self._table, self._drop, self._small
         return pn.Column(*(_spaced(part) for part in parts), margin=(10, 12), sizing_mode="stretch_width")
 
+    @property
+    def said(self) -> str:
+        """What became of the newest request, in words."""
+        return self._form.said
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What the list shows of every archived run."""
+        return self._list.runs
+
+    @property
+    def answered(self) -> int:
+        """The number of the newest request that was answered."""
+        return self._list.answered
+
     def refresh(self) -> None:
         """Follows what others have changed in the folder, and what is on the page; cheap if nothing has changed."""
+        self._writes.poll()
+        self._follow()
+
+    def _follow(self) -> None:
         run = self._host.run
         settings = run.settings.values()
         now = self._archive.stamp(), run.compared_runs, repr(settings)
@@ -95,7 +122,7 @@ class RunsDrawer(pn.viewable.Viewer):
             self._seen = now
             self._fill(settings)
 
-    def _do(self, request: Mapping[str, Any]) -> None:
+    def ask(self, request: Mapping[str, Any]) -> None:
         """Do what was asked for, and report the outcome."""
         acts = {
             "keep": self._keep,
@@ -108,11 +135,34 @@ class RunsDrawer(pn.viewable.Viewer):
             "close": lambda _: self._close(),
         }
         try:
-            acts[request["do"]](request)
+            write = acts[request["do"]](request)
         except (ValueError, OSError) as error:
             self._fail(_sentence(error))
-        self.refresh()
+            write = None
+        if write:
+            self._write(*write, lambda: self._answer(request))
+        else:
+            self._answer(request)
+
+    def _answer(self, request: Mapping[str, Any]) -> None:
+        self._follow()
         self._list.answered = request.get("number", self._list.answered)
+
+    def _write(
+        self, act: Callable[[], Any], done: Callable[[Any], None], answer: Callable[[], None] = lambda: None
+    ) -> None:
+        """Write into the folder, and report and answer it then; until another process lets us, say that."""
+
+        def succeed(result: Any) -> None:
+            done(result)
+            answer()
+
+        def fail(error: Exception) -> None:
+            self._fail(_sentence(error))
+            answer()
+
+        if not self._writes.do(act, succeed, fail):
+            self._say(BUSY)
 
     def _keep(self, request: Mapping[str, Any]) -> None:
         archived = self._host.keep(str(request["name"]))
@@ -123,18 +173,25 @@ class RunsDrawer(pn.viewable.Viewer):
         self._host.reopen(self._archive.load(archived.id), archived.id)
         self._say(f"Opened {self._called(archived)}, at epoch {archived.epoch:,}.")
 
-    def _rename(self, request: Mapping[str, Any]) -> None:
-        archived = self._archive.rename(request["id"], str(request["name"]))
-        self._say(f"Its name is now {_quoted(archived.name)}.")
+    def _rename(self, request: Mapping[str, Any]) -> Write:
+        return (
+            lambda: self._archive.rename(request["id"], str(request["name"])),
+            lambda archived: self._say(f"Its name is now {_quoted(archived.name)}."),
+        )
 
-    def _delete(self, request: Mapping[str, Any]) -> None:
+    def _delete(self, request: Mapping[str, Any]) -> Write:
         archived = self._archive.about(request["id"])
         called = self._called(archived)
-        self._archive.delete(archived.id)
-        self._say(f"Deleted {called}.", undo=archived.id)
+        return (
+            lambda: self._archive.delete(archived.id),
+            lambda _: self._say(f"Deleted {called}.", undo=archived.id),
+        )
 
-    def _restore(self, request: Mapping[str, Any]) -> None:
-        self._say(f"{self._called(self._archive.restore(request['id']))} is back.")
+    def _restore(self, request: Mapping[str, Any]) -> Write:
+        return (
+            lambda: self._archive.restore(request["id"]),
+            lambda archived: self._say(f"{self._called(archived)} is back."),
+        )
 
     def _compare(self, request: Mapping[str, Any]) -> None:
         run, archived = self._host.run, self._archive.about(request["id"])
@@ -189,14 +246,12 @@ class RunsDrawer(pn.viewable.Viewer):
     def _add(self, filename: str, content: bytes) -> None:
         """Archives an uploaded file."""
         before = {archived.id for archived in self._archive.kept()}
-        try:
-            archived = self._archive.add(content, filename)
-        except ValueError as error:
-            self._fail(_sentence(error))
-        else:
+
+        def say(archived: ArchivedRun) -> None:
             called = self._called(archived)
             self._say(f"{called} is here already." if archived.id in before else f"Added {called}.")
-        self.refresh()
+
+        self._write(lambda: self._archive.add(content, filename), say, self._follow)
 
     def _called(self, archived: ArchivedRun) -> str:
         """A run's name in a sentence, different from those of all other archived runs."""

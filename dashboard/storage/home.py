@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,24 @@ class BusyError(TimeoutError):
     """Another process holds a lock for too long."""
 
 
+_AT_ONCE = ContextVar("at once", default=False)
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Have `exclusive` wait for nobody within the context: an event loop, which many depend on, must not wait."""
+    before = _AT_ONCE.set(True)
+    try:
+        yield
+    finally:
+        _AT_ONCE.reset(before)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether nothing was written because another process held a lock: it may be tried again."""
+    return isinstance(error, BusyError) or isinstance(error.__cause__, BusyError)
+
+
 @contextmanager
 def exclusive(folder: Path, timeout_s: float) -> Iterator[None]:
     """Lock out all other processes and threads; the system releases the lock of a process that is killed.
@@ -65,11 +84,11 @@ def exclusive(folder: Path, timeout_s: float) -> Iterator[None]:
     Where the file system knows no locks, two processes that write one file in the same instant may both win.
 
     Raises:
-        BusyError: If another process holds the lock for longer than that.
+        BusyError: If another process holds the lock for longer than that, or, within `at_once`, if it holds it now.
     """
     lock = FileLock(folder / ".lock", thread_local=False)
     try:
-        lock.acquire(timeout=timeout_s, poll_interval=0.01)
+        lock.acquire(timeout=0 if _AT_ONCE.get() else timeout_s, poll_interval=0.01)
     except Timeout:
         raise BusyError(0, "another process is writing; try again in a moment") from None
     except NotImplementedError:

@@ -45,7 +45,8 @@ class Journal:
     """The entries in a folder, as one session sees and writes them.
 
     All methods raise JournalError, with a sentence for the user, if the folder cannot be read or written, or if an id
-    is not an entry's.
+    is not an entry's. `write`, `delete` and `restore` wait for another process that does such a thing; see
+    `WaitingWrites`.
 
     Args:
         folder: The folder that holds `journal` and `trash`; by default `home()`.
@@ -109,7 +110,7 @@ class Journal:
         if pin is None and newest and newest.blank:
             return newest.id
         pins = () if pin is None else (pin if isinstance(pin, Pin) else Pin(**pin),)
-        return self.write(Entry(_new_id(), pins=pins)).id
+        return self._write_new(Entry(_new_id(), pins=pins)).id
 
     def write(self, entry: Entry) -> Entry:
         """Save an entry, and return it as it is in its file then. One that was deleted meanwhile is created again.
@@ -133,7 +134,7 @@ class Journal:
     def write_beside(self, entry: Entry) -> Entry:
         """Save an entry that was overtaken as a new one, so that both versions are kept."""
         title = f"{(entry.title or 'Untitled')[: MAX_TITLE_LENGTH - 20]} (my version)"
-        return self.write(replace(entry, id=_new_id(), title=title, created="", stamp=""))
+        return self._write_new(replace(entry, id=_new_id(), title=title, created="", stamp=""))
 
     def delete(self, key: str) -> None:
         """Move an entry into the trash, from which `restore` brings it back; the trash holds the last 20."""
@@ -167,6 +168,16 @@ class Journal:
         chapters = [entry.chapter().replace("](?run=", f"]({address}?run=") for entry in entries]
         return "\n\n".join(["# Journal", "\n".join(contents) or "Nothing has been written yet.", *chapters])
 
+    def _write_new(self, entry: Entry) -> Entry:
+        """Save an entry under an id that nobody else knows, which needs no lock."""
+        content = _content(entry)
+        with self._sentences("The entry was not saved"):
+            self._entries.mkdir(parents=True, exist_ok=True)
+            sweep(self._entries)
+            atomic_write.write(self._place(self._entries, entry.id), content)
+        self._written[entry.id] = _stamp(content)
+        return self.read(entry.id)
+
     def _place(self, folder: Path, key: str) -> Path:
         """The path of the entry with this id."""
         if not is_id(key):
@@ -199,7 +210,7 @@ class Journal:
         """Lock out all other processes and sessions; the system releases the lock of a process that is killed."""
         self._entries.mkdir(parents=True, exist_ok=True)
         sweep(self._entries)
-        with exclusive(self._entries, LOCK_TIMEOUT_S):  # the server answers nobody meanwhile
+        with exclusive(self._entries, LOCK_TIMEOUT_S):
             yield
 
 

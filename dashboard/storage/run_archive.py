@@ -68,7 +68,8 @@ class RunArchive:
     """Archived runs in a folder. Any number of processes may use it at once.
 
     All methods raise ArchiveError, with a sentence for the user, if the folder cannot be read or written, or if an id
-    is not a run's.
+    is not a run's. `add`, `rename`, `delete` and `restore` wait for another process that does such a thing; see
+    `WaitingWrites`.
 
     Args:
         folder: The folder that holds `runs` and `trash`; by default `home()`.
@@ -252,10 +253,10 @@ class RunArchive:
         try:
             with exclusive(self._runs, LOCK_TIMEOUT_S):
                 yield
-        except BusyError:
+        except BusyError as error:
             raise ArchiveError(
                 f"Another process has been busy in {self._runs} for {LOCK_TIMEOUT_S} s; try again later."
-            ) from None
+            ) from error
 
 
 def title(name: str) -> str:

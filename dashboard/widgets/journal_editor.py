@@ -20,6 +20,10 @@ input:focus-visible, textarea:focus-visible, select:focus-visible { outline: 2px
 """
 
 
+Answer = Callable[[Entry | Exception], None]
+"""Takes the saved entry, or why it was not saved."""
+
+
 class EntryList(JSComponent):
     """The entries, newest first, with a search field. They are links: a click opens one in place."""
 
@@ -76,15 +80,16 @@ class EntryEditor(JSComponent):
         beside(__file__, "entry_editor.css"),
     ]
 
-    def __init__(self, saved: Callable[[str, str, dict[str, str]], Entry], **params: Any) -> None:
+    def __init__(self, saved: Callable[[str, str, dict[str, str], Answer], None], **params: Any) -> None:
         """Start without an entry.
 
-        If `saved` raises ValueError, the user reads why, and the text stays in the fields. The answer is sent together
-        with the next entry to show: a user who leaves the page while it saves is no longer there to receive one at
-        once.
+        The answer is sent together with the next entry to show: a user who leaves the page while it saves is no longer
+        there to receive one at once.
 
         Args:
-            saved: Called with an entry's id, the stamp on which its text is based, and the text; returns the outcome.
+            saved: Called with an entry's id, the stamp on which its text is based, the text, and what to call with the
+                saved entry, now or later. If it is called with an error instead, the user reads that, and the text
+                stays in the fields.
             **params: As for any component.
         """
         sections = [{"name": name, "heading": one.heading, "prompt": one.prompt} for name, one in SECTIONS.items()]
@@ -101,12 +106,15 @@ class EntryEditor(JSComponent):
     def _handle_msg(self, msg: Any) -> None:
         words = {name: str(msg["words"].get(name, "")) for name in ("title", *SECTIONS)}
         key, number = str(msg["id"]), int(msg["number"])
-        self._answer = {"number": number, "asked": key}
-        try:
-            entry = self._saved(key, str(msg["base"]), words)
-            self._answer |= {"became": entry.id, "stamp": entry.stamp}
-        except ValueError as error:
-            self._answer |= {"problem": str(error)}
+
+        def answer(outcome: Entry | Exception) -> None:
+            self._answer = {"number": number, "asked": key}
+            if isinstance(outcome, Exception):
+                self._answer |= {"problem": str(outcome)}
+            else:
+                self._answer |= {"became": outcome.id, "stamp": outcome.stamp}
+
+        self._saved(key, str(msg["base"]), words, answer)
 
 
 class PinnedRuns(JSComponent):
