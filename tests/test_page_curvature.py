@@ -28,11 +28,11 @@ SMALL = {"hidden": [6]}
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Every test computes its own study, with one thread as on the server: two wait for each other."""
-    for memory in (Study._known, StudyRun.remembered):
+    for memory in (Study.remembered, StudyRun.remembered):
         memory.clear()
     with threadpool_limits(1, user_api="blas"):
         yield
-    for memory in (Study._known, StudyRun.remembered):
+    for memory in (Study.remembered, StudyRun.remembered):
         memory.clear()
 
 

@@ -25,10 +25,10 @@ OTHERS = next(iter(Landscape.plan.variants))
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Every test computes its own study, with one thread as on the server: two wait for each other."""
-    Study._known.clear()
+    Study.remembered.clear()
     with threadpool_limits(1, user_api="blas"):
         yield
-    Study._known.clear()
+    Study.remembered.clear()
 
 
 def run_of(epochs: int = 1000, seeds: int = 0, **changes: object) -> Run:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.state.run import BLOCK, Run
-from dashboard.state.settings import LIVE, MOST_PARAMETERS, Settings, Widths
+from dashboard.state.settings import LIVE, MAX_PARAMETERS, Settings, Widths
 from engine.training import COLUMNS, Epochs
 
 SMALL: dict[str, Any] = {"n": 60, "hidden": [5, 4]}
@@ -201,7 +201,7 @@ def test_a_new_learning_rate_is_not_written_into_epochs_that_are_over(monkeypatc
 REFUSED = {
     "a batch larger than the data": ({"batch_size": 61}, ["61", "45"]),
     "fewer examples than the batch": ({"n": 8}, ["10", "8"]),
-    "too many parameters": ({"hidden": [128] * 10}, ["parameters", f"{MOST_PARAMETERS:,}"]),
+    "too many parameters": ({"hidden": [128] * 10}, ["parameters", f"{MAX_PARAMETERS:,}"]),
     "too few examples for the classes": ({"dataset": "blobs", "classes": 5, "n": 4, "batch_size": 0}, ["4", "5"]),
     "all examples held out": ({"dataset": "blobs", "classes": 5, "n": 40, "validation": 0.9}, ["0.9", "35"]),
 }

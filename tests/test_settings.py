@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from dashboard.state.choices import bounds_in_words
 from dashboard.state.run import Run
-from dashboard.state.settings import FAMILIES, LIVE, MOST_LAYERS, MOST_UNITS, OPTIONS, Digest, Settings, Widths
+from dashboard.state.settings import (
+    FAMILIES,
+    LIVE,
+    MAX_HIDDEN_LAYERS,
+    MAX_UNITS_PER_LAYER,
+    OPTIONS,
+    Digest,
+    Settings,
+    Widths,
+)
 from dashboard.storage.tables import OWN, TABLES, Table
 from engine.datasets import DATASETS
 from engine.losses import LOSSES
@@ -53,7 +62,7 @@ def valid(name: str) -> st.SearchStrategy:
     if isinstance(parameter, param.Boolean):
         return st.booleans()
     if isinstance(parameter, Widths):
-        return st.lists(st.integers(1, MOST_UNITS), max_size=MOST_LAYERS)
+        return st.lists(st.integers(1, MAX_UNITS_PER_LAYER), max_size=MAX_HIDDEN_LAYERS)
     low, high = parameter.bounds
     if isinstance(parameter, param.Integer):
         return st.integers(low, high)
@@ -72,8 +81,19 @@ def bad_texts(name: str) -> list[str]:
     if isinstance(parameter, Digest):
         return [text for text in texts if text] + ["0123456789abcde", "0123456789ABCDEF", "../../etc/passwd", "0" * 17]
     if isinstance(parameter, Widths):
-        wrong = (f"[{MOST_UNITS + 1}]", "[0]", "[-3]", "[2.5]", "[true]", "[NaN]", "[null]", "16", "true", '["16"]')
-        return [*texts, *wrong, json.dumps([2] * (MOST_LAYERS + 1)), json.dumps([10**12])]
+        wrong = (
+            f"[{MAX_UNITS_PER_LAYER + 1}]",
+            "[0]",
+            "[-3]",
+            "[2.5]",
+            "[true]",
+            "[NaN]",
+            "[null]",
+            "16",
+            "true",
+            '["16"]',
+        )
+        return [*texts, *wrong, json.dumps([2] * (MAX_HIDDEN_LAYERS + 1)), json.dumps([10**12])]
     if isinstance(parameter, param.Boolean):
         return [*texts, "1", "0", "True", "[]"]
     if isinstance(parameter, param.Selector):

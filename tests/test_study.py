@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dashboard.state.job import ThreadTask
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
+from dashboard.state.thread_task import ThreadTask
 
 PATIENCE = 60
 PLAN = Plan({"small": {"initializer": "small"}, "wide": {"hidden": [8], "learning_rate": 0.5}}, seeds=3, epochs=40)
@@ -19,9 +19,9 @@ SETTINGS = {"n": 60, "hidden": [4], "noise": 0.3}
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Every test computes for itself."""
-    Study._known.clear()
+    Study.remembered.clear()
     yield
-    Study._known.clear()
+    Study.remembered.clear()
 
 
 def computed(study: Study, settings: Settings) -> Study:

@@ -392,7 +392,7 @@ def test_a_change_that_is_taken_back_before_the_next_update_leaves_no_trace():
     before = {name: getattr(Settings(), name) for name in ("l1", "l2", "batch_size")}
     run.settings.param.update(**before, learning_rate=0.1, momentum=0.8)
     run.advance(10)
-    assert len(run.frame().hyperparameters) == 1
+    assert len(run.frame().hyperparameter_log) == 1
 
 
 def test_a_penalty_chosen_before_the_first_update_counts_from_epoch_0_on():

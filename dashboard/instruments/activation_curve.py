@@ -9,7 +9,7 @@ import param
 from dashboard.instruments.instrument import Columns, Instrument, OfHiddenLayers
 from dashboard.instruments.study_picture import in_digits
 from dashboard.state.run import Frame
-from dashboard.state.settings import MOST_LAYERS
+from dashboard.state.settings import MAX_HIDDEN_LAYERS
 from dashboard.state.store import Shown
 from dashboard.state.view import View
 from dashboard.widgets import style
@@ -34,7 +34,7 @@ class LayerView(View):
 
     layer = param.Integer(
         default=1,
-        bounds=(1, MOST_LAYERS),
+        bounds=(1, MAX_HIDDEN_LAYERS),
         label="Layer",
         doc="The hidden layer that is picked, counted from the input; beyond the last one it is the last.",
     )
@@ -153,7 +153,7 @@ def layer_of(run: Shown, frame: Frame) -> int:
 
 def pick_layer(run: Shown, layer: int) -> None:
     """Make all pictures show a hidden layer, counted from 0."""
-    if 0 <= layer < MOST_LAYERS:
+    if 0 <= layer < MAX_HIDDEN_LAYERS:
         run.view.pick(layer=layer + 1)
 
 

@@ -401,7 +401,7 @@ def hyperparameters_of(frame: Frame) -> list[Any]:
 
     A change at an epoch that is already drawn changes what is known of it.
     """
-    return [*(getattr(frame, "hyperparameters", None) or ()), getattr(frame, "tuning", None)]
+    return [*(getattr(frame, "hyperparameter_log", None) or ()), getattr(frame, "hyperparameters", None)]
 
 
 def _only(kind: type[Model], parts: Sequence[Model]) -> list[Any]:

@@ -187,8 +187,8 @@ def _word(name: str, frame: Frame, column: str, color: str) -> Markup:
     """A line of the legend, with the line's present value, and at which epoch if not at the frame's."""
     epoch = frame.measured(column).epoch
     loss, when = getattr(epoch, column), "" if epoch.index == frame.epoch.index else f" at epoch {epoch.index:,}"
-    told = f"{digits(loss, 4)}{when}" if epoch.index <= frame.epoch.index else "not told yet"
-    return phrase(dot(color), name, told)
+    measured = f"{digits(loss, 4)}{when}" if epoch.index <= frame.epoch.index else "not told yet"
+    return phrase(dot(color), name, measured)
 
 
 def _points(points: Sequence[tuple[int, float, str]]) -> Columns:

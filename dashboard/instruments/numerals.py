@@ -64,15 +64,15 @@ def counted(number: int, noun: str) -> str:
 def have_read(tool: HoverTool) -> None:
     """Make a hover box format its numbers as they are formatted here, wherever its tooltips ask for it."""
     rows = tool.tooltips if isinstance(tool.tooltips, list) else []
-    told, formatters = [], dict(tool.formatters)
+    tooltips, formatters = [], dict(tool.formatters)
     for name, text in rows:
         for mark, code in READERS.items():
             for field in _fields(text, mark):
                 formatters[field] = CustomJSHover(code=code)
             text = text.replace(mark, "{custom}")
-        told.append((name, text))
-    if told != rows:
-        tool.update(tooltips=told, formatters=formatters)
+        tooltips.append((name, text))
+    if tooltips != rows:
+        tool.update(tooltips=tooltips, formatters=formatters)
 
 
 def _fields(text: str, mark: str) -> list[str]:

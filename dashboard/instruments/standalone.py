@@ -9,8 +9,8 @@ from panel.io.notebook import Comm
 
 from dashboard.server.host import host
 from dashboard.server.live_component import LivePane
-from dashboard.state.job import ThreadTask
 from dashboard.state.store import Shown
+from dashboard.state.thread_task import ThreadTask
 from dashboard.widgets.plain_text import HTML, element
 
 HEADING = """

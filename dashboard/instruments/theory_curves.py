@@ -27,10 +27,10 @@ class TheoryCurves(StudyCurves):
         super().begin(frame)
         self.theory = LogisticTheory.of(frame.setup)
         self._wanted: Hashable = None
-        self._hyperparameters = frame.hyperparameters
+        self._hyperparameter_log = frame.hyperparameter_log
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        self._hyperparameters = frame.hyperparameters.then(frame.epoch.index, frame.tuning)
+        self._hyperparameter_log = frame.hyperparameter_log.then(frame.epoch.index, frame.hyperparameters)
         wanted = frame.l1, frame.l2, hyperparameters_of(frame), self.run.settings.optimizer, self.last_epoch
         if wanted != self._wanted:
             self._wanted = wanted
@@ -56,7 +56,7 @@ class TheoryCurves(StudyCurves):
 
     def points_at(self, epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """|w| and loss (k,) there if each class were one point, at the learning rates that the run had and has."""
-        return self.theory.as_points(1.0, self._hyperparameters.travelled(epochs))
+        return self.theory.as_points(1.0, self._hyperparameter_log.travelled(epochs))
 
     @property
     def last_epoch(self) -> int:

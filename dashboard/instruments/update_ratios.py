@@ -62,7 +62,7 @@ class UpdateRatios(LayerCurves):
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self._counted = frame.hyperparameters is not None
+        self._counted = frame.hyperparameter_log is not None
         self._ours = isinstance(frame.setup.network, Network) and len(frame.setup.train) > 0
         self._weights, self._all = _entries(frame)
         self._pulls: dict[int, np.ndarray] = {}
@@ -105,7 +105,7 @@ class UpdateRatios(LayerCurves):
 
     def _between(self, frame: Frame, epochs: np.ndarray) -> np.ndarray:
         """(k - 1,) how many updates lie between each of the epochs and the next; how many epochs where that is all."""
-        return np.diff(frame.hyperparameters.updates(epochs) if frame.hyperparameters else epochs)
+        return np.diff(frame.hyperparameter_log.updates(epochs) if frame.hyperparameter_log else epochs)
 
     def _pulled(self, frame: Frame, epochs: Epochs) -> np.ndarray:
         """(k, layers) gradient over weight; where no examples are known, over all parameters that gradient is of."""

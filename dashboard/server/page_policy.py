@@ -70,11 +70,11 @@ class Scripts(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note down where something is loaded from, or that a script begins."""
-        told = dict(attrs)
-        source = told.get("src") if tag == "script" else told.get("href") if tag == "link" else None
+        attributes = dict(attrs)
+        source = attributes.get("src") if tag == "script" else attributes.get("href") if tag == "link" else None
         if source:
             self.sources.append(source)
-        self._within = tag == "script" and not source and told.get("type") in RUN
+        self._within = tag == "script" and not source and attributes.get("type") in RUN
         if self._within:
             self.scripts.append("")
 

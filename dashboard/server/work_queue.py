@@ -7,8 +7,8 @@ from typing import Protocol
 from weakref import WeakSet
 
 from dashboard.state.clock import CooperativeTask
-from dashboard.state.job import ThreadTask
 from dashboard.state.store import Frame
+from dashboard.state.thread_task import ThreadTask
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from bokeh.document import Document
 
 from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
 from dashboard.shell.workspace import Workspace
-from dashboard.state.job import ThreadTask
 from dashboard.state.run import Setup
+from dashboard.state.thread_task import ThreadTask
 from dashboard.widgets.export_card import ExportCard, Payload
 from engine.source_code import as_numpy, as_torch
 

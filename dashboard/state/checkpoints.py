@@ -122,11 +122,11 @@ class HyperparameterLog(Sequence[tuple[int, LiveHyperparameters]]):
         """The later epochs after which the hyperparameters changed."""
         return self._since[bisect_right(self._since, after) :]
 
-    def then(self, epoch: int, tuning: LiveHyperparameters) -> "HyperparameterLog":
+    def then(self, epoch: int, hyperparameters: LiveHyperparameters) -> "HyperparameterLog":
         """A copy in which these hyperparameters hold from the update that follows an epoch."""
-        if tuning.values == self.after(epoch).values and not self.changes(epoch):
+        if hyperparameters.values == self.after(epoch).values and not self.changes(epoch):
             return self
-        return HyperparameterLog([*(one for one in self._all if one[0] < epoch), (epoch, tuning)])
+        return HyperparameterLog([*(one for one in self._all if one[0] < epoch), (epoch, hyperparameters)])
 
     def until(self, epoch: int) -> "HyperparameterLog":
         """A copy as it was at an epoch."""
@@ -149,12 +149,12 @@ class HyperparameterLog(Sequence[tuple[int, LiveHyperparameters]]):
         starts = np.maximum(self._since, 0)
         ends = np.append(starts[1:], np.iinfo(int).max)
         inside = np.clip(np.asarray(epochs)[:, None], starts, ends) - starts
-        return inside @ np.array([tuning.updates for _, tuning in self._all])
+        return inside @ np.array([hyperparameters.updates for _, hyperparameters in self._all])
 
     def travelled(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) sum of the learning rates of all updates before each of the epochs, which need not be whole numbers."""
         whole = np.arange(math.ceil(np.max(epochs, initial=0)) + 1)
-        steps = self.each(whole[:-1], lambda tuning, some: tuning.updates * tuning.learning_rates(some))
+        steps = self.each(whole[:-1], lambda one, some: one.updates * one.learning_rates(some))
         return np.interp(epochs, whole, np.concatenate([[0.0], np.cumsum(steps)]))
 
     def edges(self, epochs: np.ndarray) -> np.ndarray:
@@ -170,17 +170,17 @@ class Checkpoints:
 
     MAX_CHECKPOINTS = 64
 
-    def __init__(self, start: Checkpoint, tuning: LiveHyperparameters) -> None:
+    def __init__(self, start: Checkpoint, hyperparameters: LiveHyperparameters) -> None:
         self._checkpoints = [start]
-        self.hyperparameters = HyperparameterLog([(HyperparameterLog.BEGINNING, tuning)])
+        self.hyperparameter_log = HyperparameterLog([(HyperparameterLog.BEGINNING, hyperparameters)])
         self._apart = 1
         rows = 1 + len(start.optimizer_state) + 2  # an optimizer's arrays come with its first step
         self._room = max(4, min(self.MAX_CHECKPOINTS, BYTES // (rows * start.parameters.nbytes)))
 
-    def tune(self, epoch: int, tuning: LiveHyperparameters) -> bool:
+    def tune(self, epoch: int, hyperparameters: LiveHyperparameters) -> bool:
         """Note the hyperparameters from the update after this epoch on; return whether they are different."""
-        before, self.hyperparameters = self.hyperparameters, self.hyperparameters.then(epoch, tuning)
-        return self.hyperparameters is not before
+        before, self.hyperparameter_log = self.hyperparameter_log, self.hyperparameter_log.then(epoch, hyperparameters)
+        return self.hyperparameter_log is not before
 
     def note(self, training: Training, epoch: int) -> None:
         """Add a checkpoint of the training if one is due."""
@@ -196,18 +196,18 @@ class Checkpoints:
 
     def tuned(self, hyperparameters: list[tuple[int, LiveHyperparameters]]) -> "Checkpoints":
         """A copy that starts alike, with these hyperparameters instead, if there are any."""
-        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameters[0][1])
-        checkpoints.hyperparameters = (
-            HyperparameterLog(hyperparameters) if hyperparameters else checkpoints.hyperparameters
+        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameter_log[0][1])
+        checkpoints.hyperparameter_log = (
+            HyperparameterLog(hyperparameters) if hyperparameters else checkpoints.hyperparameter_log
         )
         return checkpoints
 
     def until(self, epoch: int) -> "Checkpoints":
         """A copy as it was at an epoch."""
-        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameters[0][1])
+        checkpoints = Checkpoints(self._checkpoints[0], self.hyperparameter_log[0][1])
         checkpoints._apart = self._apart
         checkpoints._checkpoints = [one for one in self._checkpoints if one.index <= epoch]
-        checkpoints.hyperparameters = self.hyperparameters.until(epoch)
+        checkpoints.hyperparameter_log = self.hyperparameter_log.until(epoch)
         return checkpoints
 
     def before(self, epoch: int) -> Checkpoint:
@@ -216,8 +216,8 @@ class Checkpoints:
 
     def changes(self, epoch: int) -> list[int]:
         """The epochs after this one at which the hyperparameters change."""
-        return self.hyperparameters.changes(epoch)
+        return self.hyperparameter_log.changes(epoch)
 
     def after(self, epoch: int) -> LiveHyperparameters:
         """The hyperparameters of the update after an epoch."""
-        return self.hyperparameters.after(epoch)
+        return self.hyperparameter_log.after(epoch)

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from dashboard.state.job import ThreadTask
 from dashboard.state.store import Trainable
+from dashboard.state.thread_task import ThreadTask
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from dashboard.state.arrival import Arrival
 from dashboard.state.bookmarks import Bookmarks
 from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
-from dashboard.state.settings import LIVE, MOST_CURVED, MOST_PARAMETERS, Settings
+from dashboard.state.settings import LIVE, MAX_PARAMETERS, MAX_SECOND_ORDER_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
 from dashboard.state.store import Companion, Trainable, ordinal
 from dashboard.state.view import View
@@ -40,7 +40,7 @@ KIND = "run"
 BELOW = "below_edge"
 """Under which recordings note up to which epoch a run was seen below the edge of stability."""
 
-MOST_CHANGES = 10_000
+MAX_HYPERPARAMETER_CHANGES = 10_000
 
 EARLY, FEWER = 64, 16
 """How many of the first epochs are all kept, of a small network and of a large one."""
@@ -113,8 +113,8 @@ class Frame:
 
     Attributes:
         l1, l2: Of the objective that the epoch was measured with.
-        hyperparameters: Those of every update; None where they are not known, as of a training elsewhere.
-        tuning: The hyperparameters of the update that follows the epoch, known or to come.
+        hyperparameter_log: Those of every update; None where they are not known, as of a training elsewhere.
+        hyperparameters: Those of the update that follows the epoch, known or to come.
         early: Epochs that are kept beside the history's evenly spaced ones, for axes on which the first take most room.
 
     Every number of a frame is that of its epoch: ask the frame for hyperparameters, never the settings of now.
@@ -126,8 +126,8 @@ class Frame:
     epoch: Epoch
     l1: float
     l2: float
-    hyperparameters: HyperparameterLog | None = field(default=None, kw_only=True)
-    tuning: LiveHyperparameters | None = field(default=None, kw_only=True)
+    hyperparameter_log: HyperparameterLog | None = field(default=None, kw_only=True)
+    hyperparameters: LiveHyperparameters | None = field(default=None, kw_only=True)
     early: Epochs | None = field(default=None, kw_only=True)
 
     def network(self) -> Network:
@@ -194,16 +194,16 @@ class Frame:
 
     def objective(self, epoch: int) -> tuple[float, float]:
         """The penalties, l1 and l2, with which an epoch was measured."""
-        return self.hyperparameters.before(epoch).objective if self.hyperparameters else (self.l1, self.l2)
+        return self.hyperparameter_log.before(epoch).objective if self.hyperparameter_log else (self.l1, self.l2)
 
     def edges(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) the edge of stability at each of the epochs up to the frame's; nan where there is none."""
-        return self.hyperparameters.edges(epochs) if self.hyperparameters else np.full(len(epochs), np.nan)
+        return self.hyperparameter_log.edges(epochs) if self.hyperparameter_log else np.full(len(epochs), np.nan)
 
     @property
     def edge(self) -> float:
         """The edge of stability of the update which follows the frame's epoch, nan without one."""
-        return float(self.tuning.edges(np.array([self.epoch.index]))[0]) if self.tuning else math.nan
+        return float(self.hyperparameters.edges(np.array([self.epoch.index]))[0]) if self.hyperparameters else math.nan
 
 
 class Attempt:
@@ -218,7 +218,7 @@ class Attempt:
     def __init__(self, settings: Settings, setup: Setup) -> None:
         """Raises ValueError where the settings do not go with the data."""
         self.settings, self.setup = settings.values(), setup
-        self.tuning = LiveHyperparameters.of(settings, len(setup.train))
+        self.hyperparameters = LiveHyperparameters.of(settings, len(setup.train))
         self.training = setup.training(settings)
         self.history = History()
         self.bookmarks = Bookmarks(setup.network, setup.train.x)
@@ -227,7 +227,7 @@ class Attempt:
         self.warning = ""
         self.early: Epochs | None = None
         untrained = self.training.advance(1)
-        self.checkpoints = Checkpoints(self.training.checkpoint(), self.tuning)
+        self.checkpoints = Checkpoints(self.training.checkpoint(), self.hyperparameters)
         self.add(untrained)
 
     @property
@@ -263,14 +263,14 @@ class Attempt:
 
     def tune(self) -> None:
         """Take note of how the next update is tuned, also in what was recorded of the epoch before it."""
-        if self.checkpoints.tune(self.newest, self.tuning):
+        if self.checkpoints.tune(self.newest, self.hyperparameters):
             self._amend()
 
     def _amend(self) -> None:
-        """Record, at every epoch at which the tuning was changed, the learning rate of the update that followed it."""
-        changed = np.array([since for since, _ in self.checkpoints.hyperparameters if since >= 0], int)
+        """Record, at every epoch where hyperparameters changed, the learning rate of the update that followed it."""
+        changed = np.array([since for since, _ in self.checkpoints.hyperparameter_log if since >= 0], int)
         for epoch, rate in zip(
-            changed.tolist(), self.checkpoints.hyperparameters.learning_rates(changed).tolist(), strict=True
+            changed.tolist(), self.checkpoints.hyperparameter_log.learning_rates(changed).tolist(), strict=True
         ):
             rows = self.history.between(epoch - 1, epoch)
             rows.learning_rate[:] = rate
@@ -396,13 +396,13 @@ class Run(Trainable):
     def frame(self) -> Frame:
         with self._lock:
             attempt, index = self._attempt, self.looked_at
-            history, hyperparameters = attempt.history, attempt.checkpoints.hyperparameters
+            history, log = attempt.history, attempt.checkpoints.hyperparameter_log
             epoch = history[-1] if index is None else history.at(index)
             to_come = epoch.index == attempt.newest and not self._unfinished(attempt)
-            tuning = attempt.tuning if to_come else hyperparameters.after(epoch.index)
-            epoch.learning_rate = float(tuning.learning_rates(np.array([epoch.index]))[0])
-            objective = hyperparameters.before(epoch.index).objective
-            known = {"hyperparameters": hyperparameters, "tuning": tuning, "early": attempt.early}
+            hyperparameters = attempt.hyperparameters if to_come else log.after(epoch.index)
+            epoch.learning_rate = float(hyperparameters.learning_rates(np.array([epoch.index]))[0])
+            objective = log.before(epoch.index).objective
+            known = {"hyperparameter_log": log, "hyperparameters": hyperparameters, "early": attempt.early}
             return Frame(attempt.setup, history, history.stride, epoch, *objective, **known)
 
     def readings(self, frame: Frame) -> dict[str, str]:
@@ -432,8 +432,8 @@ class Run(Trainable):
     def arrival(self) -> dict[str, str]:
         with self._lock:
             attempt, epoch = self._attempt, self.frame().epoch
-            ways = [tuning.values for since, tuning in attempt.checkpoints.hyperparameters if since < epoch.index]
-            changed = any(values != attempt.tuning.values for values in ways)
+            ways = [one.values for since, one in attempt.checkpoints.hyperparameter_log if since < epoch.index]
+            changed = any(values != attempt.hyperparameters.values for values in ways)
             return {"weights": Arrival.at(epoch, changed).written} if epoch.index else {}
 
     def expect(self, epoch: int, arrival: str) -> None:
@@ -546,7 +546,7 @@ class Run(Trainable):
             about = {
                 "kind": KIND,
                 **own,
-                "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.checkpoints.hyperparameters],
+                "tunings": [[epoch, dict(one.values)] for epoch, one in attempt.checkpoints.hyperparameter_log],
                 "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
                 BELOW: attempt.bookmarks.below_edge,
             }
@@ -618,7 +618,7 @@ class Run(Trainable):
         """
         with self._lock:
             attempt.tune()
-            attempt.tuning.apply(attempt.training)
+            attempt.hyperparameters.apply(attempt.training)
         pieces = attempt.training.pieces(epochs, updates=UPDATES if epochs == 1 else None)
         self._begun = attempt, pieces
         return pieces
@@ -659,11 +659,11 @@ class Run(Trainable):
 
     def _retune(self, changed: set[str]) -> None:
         settings, attempt = self.settings, self._attempt
-        tuning = LiveHyperparameters.of(settings, len(attempt.setup.train))
+        hyperparameters = LiveHyperparameters.of(settings, len(attempt.setup.train))
         with self._lock:
-            if tuning.values != attempt.tuning.values:
+            if hyperparameters.values != attempt.hyperparameters.values:
                 self._arrival = None
-            attempt.settings, attempt.tuning = settings.values(), tuning
+            attempt.settings, attempt.hyperparameters = settings.values(), hyperparameters
             if any(name.startswith("stop_") for name in changed):
                 attempt.resume(settings)
             self.version += 1
@@ -672,7 +672,7 @@ class Run(Trainable):
 def _hyperparameters(settings: Settings, recording: Recording, examples: int) -> list[tuple[int, LiveHyperparameters]]:
     """How a recorded training was tuned, with the epochs from which that held."""
     scratch, found = Settings(**settings.values()), []
-    for epoch, values in recording.notes.get("tunings", [])[:MOST_CHANGES]:
+    for epoch, values in recording.notes.get("tunings", [])[:MAX_HYPERPARAMETER_CHANGES]:
         if type(epoch) is not int or not values.keys() <= set(TUNED):
             raise ValueError(f"a tuning at epoch {epoch!r} is not one")
         scratch.restore(values)
@@ -699,7 +699,7 @@ def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization 
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
     sizes = [features, *settings.hidden, outputs]
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
-    most = MOST_CURVED if OPTIMIZERS[settings.optimizer].second_order else MOST_PARAMETERS
+    most = MAX_SECOND_ORDER_PARAMETERS if OPTIMIZERS[settings.optimizer].second_order else MAX_PARAMETERS
     if parameters > most:
         raise ValueError(
             f"this network would have {parameters:,} parameters, the most with {settings.optimizer} is {most:,}; "

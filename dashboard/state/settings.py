@@ -27,8 +27,8 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
     "schedule": SCHEDULES,
 }
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
-MOST_LAYERS, MOST_UNITS, MOST_PARAMETERS = 24, 128, 25_000
-MOST_CURVED = 600
+MAX_HIDDEN_LAYERS, MAX_UNITS_PER_LAYER, MAX_PARAMETERS = 24, 128, 25_000
+MAX_SECOND_ORDER_PARAMETERS = 600
 """Most parameters for an optimizer that solves for the Hessian at every step: about 15 ms each."""
 
 COMMON = ("n", "noise")
@@ -53,17 +53,18 @@ class Widths(param.List):
 
     def in_words(self) -> str:
         """The possible values, as the end of a sentence."""
-        return f"a list of at most {MOST_LAYERS} whole numbers from 1 to {MOST_UNITS}, like [16, 16]"
+        return f"a list of at most {MAX_HIDDEN_LAYERS} whole numbers from 1 to {MAX_UNITS_PER_LAYER}, like [16, 16]"
 
     def _validate_value(self, val: Any, allow_None: bool) -> None:
         super()._validate_value(val, allow_None)
         for width in val:
-            if type(width) is not int or not 1 <= width <= MOST_UNITS:
+            if type(width) is not int or not 1 <= width <= MAX_UNITS_PER_LAYER:
                 raise ValueError(
-                    f"a hidden layer of {width!r} units is not possible; choose a whole number from 1 to {MOST_UNITS}"
+                    f"a hidden layer of {width!r} units is not possible; "
+                    f"choose a whole number from 1 to {MAX_UNITS_PER_LAYER}"
                 )
-        if len(val) > MOST_LAYERS:
-            raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MOST_LAYERS}")
+        if len(val) > MAX_HIDDEN_LAYERS:
+            raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MAX_HIDDEN_LAYERS}")
 
 
 class Digest(param.String):

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import param
 
-from dashboard.state.job import ThreadTask
 from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Companion
+from dashboard.state.thread_task import ThreadTask
 from engine.ensemble import Ensemble
 from engine.worker_pool import cores, processes
 
@@ -82,8 +82,10 @@ class Study(Companion):
     )
     epochs = param.Integer(default=1000, bounds=(10, 20_000), doc="How long each run is trained.")
 
-    _known: ClassVar[OrderedDict[Hashable, dict[str, Result]]] = OrderedDict()
-    _most: ClassVar[int] = 32
+    remembered: ClassVar[OrderedDict[Hashable, dict[str, Result]]] = OrderedDict()
+    """The newest results that were computed in this process, by everything on which they depend."""
+
+    MAX_REMEMBERED_STUDIES: ClassVar[int] = 32
 
     def __init__(self, plan: Plan, **choices: Any) -> None:
         super().__init__(**{"seeds": plan.seeds, "epochs": plan.epochs, **choices})
@@ -105,8 +107,8 @@ class Study(Companion):
             return
         self.cancel()
         self._key, self.message = key, ""
-        if key in self._known:
-            self._finish(self._known[key])
+        if key in self.remembered:
+            self._finish(self.remembered[key])
             return
         self.results, self.progress = {}, 0.0
         self._job = ThreadTask(self.pieces(settings, _workers()), self._fail)
@@ -160,9 +162,9 @@ class Study(Companion):
             self.on_change()
 
     def _remember(self, key: Hashable, results: dict[str, Result]) -> None:
-        self._known[key] = results
-        while len(self._known) > self._most:
-            self._known.popitem(last=False)
+        self.remembered[key] = results
+        while len(self.remembered) > self.MAX_REMEMBERED_STUDIES:
+            self.remembered.popitem(last=False)
 
     def _finish(self, results: dict[str, Result]) -> None:
         self.results, self.progress = results, 1.0

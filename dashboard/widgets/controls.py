@@ -11,7 +11,7 @@ import panel_material_ui as pmui
 import param
 
 from dashboard.state.choices import Choices, Magnitude
-from dashboard.state.settings import COMMON, FAMILIES, MOST_LAYERS, OPTIONS, Settings, family_options
+from dashboard.state.settings import COMMON, FAMILIES, MAX_HIDDEN_LAYERS, OPTIONS, Settings, family_options
 from dashboard.storage.tables import OWN
 from dashboard.widgets import style
 from dashboard.widgets.data_dialog import DataDialog, OwnData
@@ -268,7 +268,7 @@ class LayerEditor(pn.viewable.Viewer):
     def _fill(self, *_: object) -> None:
         hidden = self._settings.hidden
         self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}{', units:' * bool(hidden)}"
-        self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MOST_LAYERS
+        self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MAX_HIDDEN_LAYERS
         if len(self._rows) != len(hidden):
             self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][
                 : len(hidden)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from dashboard.state.settings import MOST_PARAMETERS, Settings
+from dashboard.state.settings import MAX_PARAMETERS, Settings
 
 pytestmark = pytest.mark.ui
 
@@ -84,7 +84,7 @@ def test_a_bad_link_is_followed_where_it_can_be_and_says_what_was_wrong(visit):
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("?hidden=[128,128,128,128,128]", f"{MOST_PARAMETERS:,}"),
+        ("?hidden=[128,128,128,128,128]", f"{MAX_PARAMETERS:,}"),
         ("?hidden=not%20json", "hidden"),
         ("?dataset=sine&loss=hinge", "mse"),
     ],

@@ -53,7 +53,7 @@ class ActivationTrial:
 
     def _training(self, frame: Frame, name: str) -> Training:
         """A training that goes on from the frame's weights with another activation; the optimizer starts anew."""
-        old, hyperparameters = frame.network(), frame.tuning
+        old, hyperparameters = frame.network(), frame.hyperparameters
         network = Network(old.sizes, name, old.output, skip=old.skip)
         network.parameters = old.parameters
         return Training(

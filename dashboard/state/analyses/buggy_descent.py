@@ -35,7 +35,7 @@ class BuggyDescent:
     @classmethod
     def of(cls, frame: Frame) -> Self:
         """The descents from the start of a run, at the learning rate and with the penalties of a frame."""
-        return cls(frame.setup, frame.tuning.optimizer.learning_rate, frame.l1, frame.l2)
+        return cls(frame.setup, frame.hyperparameters.optimizer.learning_rate, frame.l1, frame.l2)
 
     def is_of(self, frame: Frame) -> bool:
         """Whether these are the descents that belong to a frame."""

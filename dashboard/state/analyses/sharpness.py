@@ -233,7 +233,7 @@ class StabilityMonitor:
 
     def _edge(self, epoch: int) -> float:
         """The edge of the update that follows an epoch."""
-        return float(self.run.frame().hyperparameters.edges(np.array([epoch]))[0])
+        return float(self.run.frame().hyperparameter_log.edges(np.array([epoch]))[0])
 
     def _sharpness(self, epoch: int, parameters: np.ndarray, from_scratch: bool = False) -> float:
         """The sharpness of an epoch's objective."""

@@ -28,7 +28,7 @@ class TwinRun:
             changes: The settings in which the twin differs, whatever becomes of them in the run.
         """
         self.run, self.original, self._changes = run, frame.setup, changes
-        first = frame.hyperparameters[0][1].values
+        first = frame.hyperparameter_log[0][1].values
         self.twin = Run(Settings(**{**run.settings.values(), **first, **changes}))
 
     def frame_at(self, frame: Frame) -> Frame:
@@ -49,9 +49,9 @@ class TwinRun:
 
     def _catch_up(self) -> Iterator[object]:
         while (frame := self.run.frame()).setup is self.original and (behind := self._behind(frame)):
-            here, hyperparameters = self._newest, frame.hyperparameters
-            self._adopt(hyperparameters.after(here))
-            self.twin.advance(min([BLOCK, behind, *(epoch - here for epoch in hyperparameters.changes(here)[:1])]))
+            here, log = self._newest, frame.hyperparameter_log
+            self._adopt(log.after(here))
+            self.twin.advance(min([BLOCK, behind, *(epoch - here for epoch in log.changes(here)[:1])]))
             yield
         self.run.touch()
 
