@@ -204,9 +204,10 @@ class DecisionMap(Instrument):
         self._hear_strokes()
 
     def _hear_strokes(self) -> None:
-        """Subscribe to drags, long clicks and the second of two quick ones, while somebody draws."""
-        strokes, received = {event.event_name for event in STROKES}, set(self.figure.subscribed_events)
+        """Subscribe to drags and long clicks while somebody draws; else a drag looks closer."""
+        strokes, received = {event.event_name for event in STROKES} - {DoubleTap.event_name}, set(self.figure.subscribed_events)
         self.figure.subscribed_events = received | strokes if self._draws else received - strokes
+        self.zoom.let(not self._draws)
 
     def _answer(self, asked: str) -> None:
         """Do what the toolbar asks for."""

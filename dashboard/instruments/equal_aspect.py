@@ -1,6 +1,6 @@
 """Equal scales: right angles of a plane look right, whatever the size of the card."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 Bounds = tuple[tuple[float, float], tuple[float, float]]
 
@@ -9,6 +9,7 @@ class EqualAspect:
     """Mixed into an instrument whose two axes have one scale. The browser reports the size of its picture."""
 
     aspect: float = 1.7
+    keeps_aspect: ClassVar[bool] = True
 
     def fitted(self, bounds: Bounds) -> Bounds:
         """The bounds, widened in one direction so that they have the picture's proportions."""

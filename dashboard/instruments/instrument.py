@@ -17,6 +17,7 @@ from bokeh.models import Axis, ColorMapper, ColumnDataSource, HoverTool, LogAxis
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard.instruments import standalone
+from dashboard.instruments.chart_tools import Zoom, curve_hovers
 from dashboard.instruments.numerals import have_read
 from dashboard.server.work_queue import Worker
 from dashboard.state.run import Frame as RunFrame
@@ -75,6 +76,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         height: Of the picture; `below` of it is not the plot's.
         overlays_compared: Whether it draws compared runs, its `drawn_with`, into its own figure; of other instruments a
             page shows one for each compared run.
+        keeps_aspect: Whether both axes have one scale.
         needs: The column of `Epochs` that is drawn. Where it was not measured at an epoch, the picture shows the last
             one before, and its caption says so.
     """
@@ -90,6 +92,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     tools: ClassVar[tuple[str, ...]] = ()
     heavy: ClassVar[bool] = False
     overlays_compared: ClassVar[bool] = False
+    keeps_aspect: ClassVar[bool] = False
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
@@ -104,7 +107,9 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         self.setup: Hashable = None
         self.figure: Model | None = None
         self.sources: dict[str, ColumnDataSource] = {}
+        self.zoom: Zoom | None = None
         self._outline: object = self
+        self._before_tap = run.looked_at
         self._compared_runs: tuple[ComparedRun, ...] = ()
         self._trouble = ""
         self._drawn, self._stride = -1, 0
@@ -175,6 +180,11 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         """
         names = {f"guest {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
         return {_named(label, names): source.data for label, source in self.sources.items()}
+
+    @property
+    def is_zoomed(self) -> bool:
+        """Whether a user looks at a part of the chart only."""
+        return self.zoom is not None and self.zoom.is_on
 
     @property
     def shown(self) -> int:
@@ -262,8 +272,12 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         plot = hv.renderer("bokeh").get_plot(picture)
         self.figure = plot.state
         self._dress(self.figure)
+        for hover in curve_hovers(plot, self.figure):
+            have_read(hover)
+            self.figure.toolbar.tools += [hover]
+        self.zoom = Zoom(self.figure, self._see_all, self.keeps_aspect) if Zoom.suits(self.figure) else None
         if type(self).tapped is not Instrument.tapped:
-            self.figure.on_event(Tap, lambda tap: self.tapped(tap.x, tap.y))
+            self.figure.on_event(Tap, self._tap)
         self.sources = _sources(plot)
         plot.cleanup()  # from now on Bokeh's figure is enough; the document would hold HoloViews' plot
 
@@ -291,9 +305,22 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
             self.declare(frame)
             self.declared()
             self._outline = outline
+        elif self.zoom:
+            self.zoom.is_on, self._limits = False, {}
         self._write(frame, -1)
         if is_new:
             self.pane.object = self.figure
+
+    def _tap(self, tap: Tap) -> None:
+        self._before_tap = self.run.looked_at
+        self.tapped(tap.x, tap.y)
+
+    def _see_all(self) -> None:
+        """Leave the zoom; the first of the two clicks that asked for it has picked no epoch."""
+        self._limits = {}
+        if type(self).tapped is not Instrument.tapped:
+            self.run.look_at(self._before_tap)
+        self.run.touch()
 
     def _dress(self, figure: Plot) -> None:
         parts = collect_models(figure)
@@ -334,13 +361,14 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
             source.patch({"image": [((0, slice(None), changed), image[:, changed].ravel())]})
 
     def _write_range(self, axis: str, low: float, high: float) -> None:
-        if self._limits.get(axis) != (low, high):
-            self._limits[axis] = low, high
-            if axis == "color":
-                for mapper in self._mappers:
-                    mapper.update(low=low, high=high)
-            else:
-                getattr(self.figure, f"{axis}_range").update(start=low, end=high)
+        if self._limits.get(axis) == (low, high) or (axis != "color" and self.is_zoomed):
+            return
+        self._limits[axis] = low, high
+        if axis == "color":
+            for mapper in self._mappers:
+                mapper.update(low=low, high=high)
+        else:
+            getattr(self.figure, f"{axis}_range").update(start=low, end=high)
 
 
 class OfHiddenLayers:

@@ -1,0 +1,92 @@
+"""What a user can do with any chart: read the values under the pointer, look closer, and see everything again."""
+
+from collections.abc import Callable, Iterator
+
+import holoviews as hv
+from bokeh.events import DoubleTap, RangesUpdate
+from bokeh.models import BoxZoomTool, GlyphRenderer, HoverTool, Plot, Range1d
+from holoviews.plotting.bokeh.element import ElementPlot
+
+MAX_CURVES_AT_ONCE = 3
+"""Of more curves, only the one under the pointer is read."""
+
+SCROLLS = "@media (pointer: coarse) { .bk-events { touch-action: pan-y pinch-zoom !important; } }"
+"""A thumb that moves over a picture scrolls the page, as without a zoom."""
+
+
+class Zoom:
+    """Drag over a chart to look closer, double-click to see everything again.
+
+    Attributes:
+        is_on: Whether a part of the chart is looked at; its axes then stay as they are.
+    """
+
+    def __init__(self, figure: Plot, changed: Callable[[], None], keeps_aspect: bool = False) -> None:
+        """Add it to a figure.
+
+        Args:
+            figure: Whose axes are numbers.
+            changed: Called once everything is to be seen again.
+            keeps_aspect: Whether both axes have one scale.
+        """
+        self.is_on, self._changed = False, changed
+        self._box = BoxZoomTool(match_aspect=keeps_aspect)
+        figure.toolbar.tools = [*figure.toolbar.tools, self._box]
+        figure.stylesheets = [*figure.stylesheets, SCROLLS]
+        figure.on_event(RangesUpdate, lambda _: self._look_closer())
+        figure.on_event(DoubleTap, lambda _: self.leave())
+        self._toolbar = figure.toolbar
+        self.let(True)
+
+    @staticmethod
+    def suits(figure: Plot) -> bool:
+        """Whether the axes of a figure are numbers."""
+        return isinstance(figure.x_range, Range1d) and isinstance(figure.y_range, Range1d)
+
+    def let(self, allowed: bool) -> None:
+        """Whether a drag looks closer; it does not while it draws."""
+        self._toolbar.active_drag = self._box if allowed else None
+
+    def leave(self) -> None:
+        """See everything again."""
+        if self.is_on:
+            self.is_on = False
+            self._changed()
+
+    def _look_closer(self) -> None:
+        self.is_on = True
+
+
+def curve_hovers(plot: hv.plotting.bokeh.element.OverlayPlot | ElementPlot, figure: Plot) -> list[HoverTool]:
+    """Tools that read the curves of a chart which no other tool of it reads."""
+    read = {renderer for tool in figure.select(HoverTool) for renderer in _renderers(tool)}
+    curves = [(element, renderer) for element, renderer in _curves(plot) if renderer not in read]
+    mode = "vline" if len(curves) <= MAX_CURVES_AT_ONCE else "mouse"
+    x_label, y_label = (axis[0].axis_label or "" for axis in (figure.xaxis, figure.yaxis))
+    return [
+        HoverTool(
+            renderers=[renderer],
+            tooltips=_tooltips(element, str(x_label), str(y_label) if len(curves) == 1 else ""),
+            mode=mode,
+            line_policy="nearest",
+            attachment="horizontal",
+        )
+        for element, renderer in curves
+    ]
+
+
+def _tooltips(curve: hv.Curve, x_label: str, name: str) -> list[tuple[str, str]]:
+    x, y = curve.kdims[0].name, curve.vdims[0].name
+    at = [(x_label, f"@{{{x}}}{{{'epoch' if x == 'epoch' else 'measured'}}}")] if x_label else []
+    return [(name or curve.label.split(": ")[-1], f"@{{{y}}}{{measured}}"), *at]
+
+
+def _renderers(tool: HoverTool) -> list[GlyphRenderer]:
+    return tool.renderers if isinstance(tool.renderers, list) else []
+
+
+def _curves(plot: ElementPlot) -> Iterator[tuple[hv.Curve, GlyphRenderer]]:
+    for part in plot.traverse(lambda one: one, [ElementPlot]):
+        element, renderer = part.current_frame, part.handles.get("glyph_renderer")
+        if isinstance(element, hv.Curve) and renderer is not None:
+            yield element, renderer
