@@ -205,7 +205,10 @@ class DecisionMap(Instrument):
 
     def _hear_strokes(self) -> None:
         """Subscribe to drags and long clicks while somebody draws; else a drag looks closer."""
-        strokes, received = {event.event_name for event in STROKES} - {DoubleTap.event_name}, set(self.figure.subscribed_events)
+        strokes, received = (
+            {event.event_name for event in STROKES} - {DoubleTap.event_name},
+            set(self.figure.subscribed_events),
+        )
         self.figure.subscribed_events = received | strokes if self._draws else received - strokes
         self.zoom.let(not self._draws)
 

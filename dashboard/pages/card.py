@@ -89,6 +89,7 @@ class Card(pn.viewable.Viewer):
         return (
             self.made
             and not self._compared_runs
+            and not own.is_zoomed
             and all(getattr(own, n) == own.param[n].default for n in self._picks())
         )
 

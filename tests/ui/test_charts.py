@@ -1,0 +1,56 @@
+"""Charts in a browser: a drag looks closer, a double click shows everything again, the pointer reads the curves."""
+
+import pytest
+
+pytestmark = pytest.mark.ui
+
+PLACE = """(() => {
+  const view = Bokeh.index.find_one_by_id(lab.figures().loss.id)
+  const canvas = view.canvas_view.el.getBoundingClientRect(), box = view.frame.bbox
+  return [canvas.left + box.left, canvas.top + box.top, box.width, box.height]
+})()"""
+RANGE = "[lab.figures().loss.x_range.start, lab.figures().loss.x_range.end]"
+
+
+def at(page, across, up):
+    """Where on the screen a share of the loss curve's frame is."""
+    left, top, width, height = page.ask(PLACE)
+    return left + across * width, top + (1 - up) * height
+
+
+def drag(page, start, end):
+    mouse = page.window.mouse
+    mouse.move(*at(page, *start))
+    mouse.down()
+    for share in (0.3, 0.6, 1.0):
+        mouse.move(*at(page, *(a + share * (b - a) for a, b in zip(start, end, strict=True))))
+    mouse.up()
+
+
+def test_a_drag_looks_closer_while_the_run_goes_on_and_a_double_click_shows_everything(visit):
+    page = visit("?page=home&epoch=100&stop_epoch=0", pictures=3)
+    page.reach(100)
+    page.until(lambda: page.ask(RANGE) == [0, 100], "all epochs to be in sight")
+    drag(page, (0.3, 0.2), (0.7, 0.8))
+    page.until(lambda: page.ask(RANGE)[1] < 80, lambda: f"a part: {page.ask(RANGE)}")
+    part = page.ask(RANGE)
+    assert part == pytest.approx([30, 70], abs=2)
+    page.press("Play")
+    page.pass_by(140)
+    newest = page.stand()
+    assert page.ask(RANGE) == part
+    page.window.mouse.dblclick(*at(page, 0.5, 0.5))
+    page.until(lambda: page.ask(RANGE) == [0, newest], lambda: f"all epochs again: {page.ask(RANGE)}")
+    assert page.epoch() == newest, "the first click has picked no epoch"
+
+
+def test_the_pointer_reads_the_curves(visit):
+    page = visit("?page=home&epoch=100&stop_epoch=0", pictures=3)
+    page.reach(100)
+    page.window.mouse.move(*at(page, 0.45, 0.5))
+    page.window.mouse.move(*at(page, 0.5, 0.5))
+    tips = page.window.locator(".bk-tooltip-row-label, .bk-tooltip-row-value")
+    page.until(lambda: "training" in " ".join(tips.all_inner_texts()), lambda: f"a value: {tips.all_inner_texts()}")
+    read = " ".join(tips.all_inner_texts())
+    assert "validation" in read
+    assert " 50" in read or " 49" in read or " 51" in read
