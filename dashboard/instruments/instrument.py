@@ -187,11 +187,6 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         return self.zoom is not None and self.zoom.is_on
 
     @property
-    def is_zoomed(self) -> bool:
-        """Whether a user looks at a part of the chart only."""
-        return self.zoom is not None and self.zoom.is_on
-
-    @property
     def shown(self) -> int:
         """The epoch that the picture shows."""
         return self._drawn
