@@ -9,7 +9,9 @@ import pytest
 from dashboard.state.analyses.activation_trial import EPOCHS_AHEAD, ActivationTrial, firing
 from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
 from dashboard.state.analyses.gradient_audit import EPSILONS, CheckView, GradientAudit
+from dashboard.state.analyses.hessian_eigenvalues import HessianEigenvalues
 from dashboard.state.analyses.landscape_survey import LandscapeSurvey
+from dashboard.state.analyses.line_losses import ALONG, START, LineLosses
 from dashboard.state.analyses.sharpest_cut import SharpestCut
 from dashboard.state.analyses.sharpness import DrawnSharpness
 from dashboard.state.analyses.twin_run import TwinRun
@@ -236,3 +238,44 @@ def test_an_activation_trial_counts_the_units_that_fire_from_the_epoch_on():
     assert set(trial.counts) == {"relu", "elu"}
     assert trial.counts["relu"][0] == trial.counts["elu"][0] == firing(run.network, run.setup.train.x)
     assert trial.work(run.frame()) is None
+
+
+# Eigenvalues and lines
+
+
+def test_eigenvalues_are_those_of_the_hessian_by_size():
+    run = run_of(30)
+    analysis, frame = HessianEigenvalues(run), run.frame()
+    for _ in analysis.work(frame):
+        pass
+    found, whole = analysis.newest, spectrum(run.network, run.setup.train, run.setup.loss)
+    np.testing.assert_array_equal(np.sort(found.sizes * found.signs), whole.eigenvalues)
+    assert (np.diff(found.sizes) <= 0).all() and found.is_finite
+    assert (found.sharpness, found.n_negative) == (whole.sharpness, whole.n_negative)
+    assert analysis.work(frame) is None
+
+
+def test_a_hessian_that_is_not_finite_has_no_eigenvalues_and_warns_of_nothing():
+    run = run_of(1)
+    frame = run.frame()
+    frame.epoch.parameters = np.full_like(frame.epoch.parameters, np.nan)
+    analysis = HessianEigenvalues(run)
+    for _ in analysis.work(frame):
+        pass
+    assert not analysis.newest.is_finite
+
+
+def test_lines_are_computed_once_for_a_subject_and_end_at_the_run():
+    run = run_of(30)
+    lines, frame = LineLosses(run), run.frame()
+    other = run.history.at(10).parameters
+    for _ in lines.work(frame, "both", {("a", 1): other}, False):
+        pass
+    assert list(lines.losses) == [START, ("a", 1)]
+    for key, begin in ((START, run.history.at(0).parameters), (("a", 1), other)):
+        network = run.network
+        for t in (0.0, 0.5, 1.0):
+            network.parameters[:] = (1 - t) * begin + t * run.network.parameters
+            i = int(np.argmin(np.abs(ALONG - t)))
+            assert np.isclose(lines.losses[key][i], network.loss(run.setup.train, run.setup.loss), rtol=1e-10)
+    assert lines.work(frame, "both", {}, False) is None and lines.work(frame, "other", {}, False) is not None

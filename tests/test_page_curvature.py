@@ -333,10 +333,10 @@ def test_a_catapult_throws_the_run_to_where_the_valley_is_wider():
 def test_tiny_weights_start_at_a_saddle_and_leave_it():
     run = run_of(**preset("A saddle"))
     instrument = surveyed(HessianSpectrum(run))
-    down = [np.count_nonzero(instrument._measured.signs < 0)]
+    down = [np.count_nonzero(instrument.measured.signs < 0)]
     start = run.history[-1].loss
     run.advance(1000)
-    down.append(np.count_nonzero(surveyed(instrument)._measured.signs < 0))
+    down.append(np.count_nonzero(surveyed(instrument).measured.signs < 0))
     assert down[1] < down[0]
     assert start == pytest.approx(np.log(2), abs=1e-3)
     assert run.history.at(200).loss > 0.69

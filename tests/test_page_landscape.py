@@ -7,13 +7,14 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from dashboard.instruments.instrument import Instrument
-from dashboard.instruments.linear_interpolation import ALONG, START, LinearInterpolation, barrier, matched
+from dashboard.instruments.linear_interpolation import LinearInterpolation
 from dashboard.instruments.pca_landscape import PcaLandscape
 from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.landscape import Landscape
 from dashboard.shell.app import App
 from dashboard.state.analyses.landscape_survey import window_around
+from dashboard.state.analyses.line_losses import ALONG, START, barrier, matched
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
@@ -193,7 +194,7 @@ def test_a_click_on_the_path_takes_all_pictures_to_that_epoch():
 def test_lines_run_from_the_start_and_from_every_other_run_to_this_one():
     run = run_of(seeds=4)
     instrument = surveyed(LinearInterpolation(run))
-    lines, here = instrument._known[1], run.frame().epoch.parameters
+    lines, here = instrument.lines.losses, run.frame().epoch.parameters
     assert list(lines) == [START, *((OTHERS, seed) for seed in (1, 2, 3))]
     ends = [run.history.at(0).parameters, *run.study.results[OTHERS].parameters[1:]]
     for losses, end in zip(lines.values(), ends, strict=True):
@@ -205,7 +206,7 @@ def test_lines_run_from_the_start_and_from_every_other_run_to_this_one():
 def test_a_click_on_a_line_picks_the_run_in_all_pictures():
     run = run_of(seeds=4)
     instrument = surveyed(LinearInterpolation(run))
-    losses = instrument._known[1][OTHERS, 3]
+    losses = instrument.lines.losses[OTHERS, 3]
     instrument.tapped(0.4, float(np.interp(0.4, ALONG, losses)))
     assert run.view.picked == [OTHERS, 3]
     np.testing.assert_array_equal(column(surveyed(instrument), "picked", "loss"), losses)
@@ -227,9 +228,9 @@ def test_a_barrier_is_the_height_above_the_straight_connection():
 def test_walls_between_runs_vanish_once_their_units_are_matched():
     run = run_of(seeds=4, hidden=[16], noise=0.1)
     instrument = surveyed(LinearInterpolation(run))
-    before = [barrier(losses) for key, losses in instrument._known[1].items() if key != START]
+    before = [barrier(losses) for key, losses in instrument.lines.losses.items() if key != START]
     instrument.match = True
-    after = [barrier(losses) for key, losses in surveyed(instrument)._known[1].items() if key != START]
+    after = [barrier(losses) for key, losses in surveyed(instrument).lines.losses.items() if key != START]
     assert min(before) > 0.05 and np.median(before) > 0.3
     assert max(after) < 0.05
 

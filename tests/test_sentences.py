@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from dashboard.instruments.fates_by_start import FatesByStart
-from dashboard.instruments.linear_interpolation import ALONG, barrier, matched
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.outlier_twin import OutlierTwin
 from dashboard.pages import PAGES
+from dashboard.state.analyses.line_losses import ALONG, barrier, matched
 from dashboard.state.run import Run, Setup
 from dashboard.state.settings import Settings
 from engine.curvature import hessian, sharpness

@@ -1,36 +1,23 @@
 """The eigenvalues of the Hessian, at the time cursor."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import holoviews as hv
 import numpy as np
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
+from dashboard.state.analyses.hessian_eigenvalues import Eigenvalues, HessianEigenvalues, takes_long
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import colored, phrase
-from engine.curvature import MAX_PARAMETERS, Spectrum, spectrum
+from engine.curvature import MAX_PARAMETERS
 
 DECADES = 8
 """How far below the largest eigenvalue the picture reaches, in powers of ten."""
 
 LEADING, DRAWN = 20, 160
 """Number of the largest eigenvalues that are all drawn, and with stems; and of all that are drawn."""
-
-QUICK = 100
-"""Parameters of a network whose spectrum takes less than a millisecond."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What is known of the Hessian at an epoch; `sizes` and `signs` of the eigenvalues, largest size first."""
-
-    epoch: int
-    sizes: np.ndarray
-    signs: np.ndarray
-    words: str
 
 
 class HessianSpectrum(Instrument):
@@ -49,10 +36,14 @@ class HessianSpectrum(Instrument):
     def suits(cls, frame: Frame) -> bool:
         return frame.setup.network.n_parameters <= MAX_PARAMETERS
 
+    @property
+    def measured(self) -> Eigenvalues | None:
+        """What is drawn; None before there is something."""
+        return self._analysis.newest
+
     def begin(self, frame: Frame) -> None:
-        self._measured: Measured | None = None
-        self._penalties = frame.l1, frame.l2
-        self.heavy = frame.setup.network.n_parameters > QUICK
+        self._analysis = HessianEigenvalues(self.run)
+        self.heavy = takes_long(frame.setup)
 
     def outline(self, frame: Frame) -> int:
         return frame.setup.network.n_parameters
@@ -89,8 +80,8 @@ class HessianSpectrum(Instrument):
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         edge = frame.edge
         layers = {"edge": {"y": [edge] if np.isfinite(edge) else []}, "moment": self._moment(frame)}
-        if after < 0 or self._measured is not self._sent:
-            self._sent = self._measured
+        if after < 0 or self.measured is not self._sent:
+            self._sent = self.measured
             layers |= self._eigenvalues()
         return layers
 
@@ -100,29 +91,16 @@ class HessianSpectrum(Instrument):
         return {"y": (high / 10**DECADES, 2 * max(high, min(edge, 100 * high) if np.isfinite(edge) else 0))}
 
     def describe(self, frame: Frame) -> str:
-        return self._measured.words if self._measured else "computing the Hessian…"
+        return in_words(self.measured) if self.measured else "computing the Hessian…"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        known = self._measured and self._measured.epoch == frame.epoch.index
-        return None if known and self._penalties == (frame.l1, frame.l2) else self._survey(frame)
-
-    def _survey(self, frame: Frame) -> Iterator[object]:
-        setup, penalties = frame.setup, (frame.l1, frame.l2)
-        found = spectrum(frame.network(), setup.train, setup.loss, *penalties)
-        yield
-        order = np.argsort(-np.abs(found.eigenvalues), kind="stable")
-        values = found.eigenvalues[order]
-        yield
-        if setup is self.setup:
-            self._measured = Measured(frame.epoch.index, np.abs(values), np.sign(values), in_words(found))
-            self._penalties = penalties
-            self.run.touch()
+        return self._analysis.work(frame)
 
     def _reach(self) -> tuple[np.ndarray, float]:
         """Which of the eigenvalues are drawn, and the power of ten above them all."""
-        if not self._measured or not np.isfinite(self._measured.sizes).all() or not self._measured.sizes[0]:
+        if not self.measured or not np.isfinite(self.measured.sizes).all() or not self.measured.sizes[0]:
             return np.empty(0, int), 1.0
-        sizes = self._measured.sizes
+        sizes = self.measured.sizes
         high = 10.0 ** np.ceil(np.log10(sizes[0]))
         count = int(np.count_nonzero(sizes > high / 10**DECADES))
         spread = np.geomspace(LEADING, max(count, LEADING) + 1, DRAWN - LEADING).astype(int)
@@ -134,7 +112,7 @@ class HessianSpectrum(Instrument):
         if not len(ranks):
             names = {"dots": ("rank", "size", "color", "eigenvalue"), "stems": ("x0", "x1", "y0", "y1", "color")}
             return {label: {name: [] for name in columns} for label, columns in names.items()}
-        sizes, signs = self._measured.sizes[ranks], self._measured.signs[ranks]
+        sizes, signs = self.measured.sizes[ranks], self.measured.signs[ranks]
         sizes, floor = [float(f"{size:.4g}") for size in sizes], high / 10**DECADES
         colors = [style.DOWNWARD if sign < 0 else style.UPWARD for sign in signs]
         places = (1 + ranks).tolist()
@@ -153,22 +131,21 @@ class HessianSpectrum(Instrument):
 
     def _moment(self, frame: Frame) -> Columns:
         """The epoch that is shown, which is behind the run while it plays."""
-        if not self._measured:
+        if not self.measured:
             return {"rank": [], "size": [], "text": []}
-        place, (floor, _) = 1.2 * len(self._measured.sizes), self.ranges(frame)["y"]
-        return {"rank": [place], "size": [floor], "text": [f"epoch {self._measured.epoch:,}"]}
+        place, (floor, _) = 1.2 * len(self.measured.sizes), self.ranges(frame)["y"]
+        return {"rank": [place], "size": [floor], "text": [f"epoch {self.measured.epoch:,}"]}
 
 
-def in_words(found: Spectrum) -> str:
+def in_words(found: Eigenvalues) -> str:
     """The numbers of a spectrum as a caption."""
-    if not np.isfinite(found.eigenvalues).all():
+    if not found.is_finite:
         return "the Hessian is not finite"
-    flat = int(np.count_nonzero(np.abs(found.eigenvalues) <= found.resolution))
     condition = "" if found.n_negative else f"condition number {digits(found.condition_number, 2)}"
     return phrase(
         f"largest {digits(found.sharpness)}, sum {digits(found.trace)}",
         colored(f"{found.n_negative} negative", style.DOWNWARD),
-        f"{flat} near zero",
+        f"{found.n_flat} near zero",
         condition,
         between=", ",
     )

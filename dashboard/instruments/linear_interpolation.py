@@ -1,6 +1,6 @@
 """The loss on the straight lines from other runs, and from its own start, to this run."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import holoviews as hv
 import numpy as np
@@ -8,23 +8,14 @@ import param
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits
-from dashboard.instruments.other_runs import Key, OtherRuns
+from dashboard.instruments.other_runs import OtherRuns
+from dashboard.state.analyses.line_losses import ALONG, INSIDE, START, Key, LineLosses, barrier
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART, phrase
-from engine.landscape import Survey, line
-from engine.network import Network
 
 ROUNDING = 1e-12
 """A lower barrier counts as none."""
-
-ALONG = np.linspace(-0.25, 1.25, 61)
-INSIDE = (ALONG >= 0) & (ALONG <= 1)
-ODD = ("tanh", "sine", "linear")
-"""Activations for which a unit with all signs flipped is the same unit."""
-
-SWEEPS = 20
-START: Key = ("its own start", -1)
 
 
 class LinearInterpolation(OtherRuns, Instrument):
@@ -45,7 +36,7 @@ class LinearInterpolation(OtherRuns, Instrument):
     )
 
     def begin(self, frame: Frame) -> None:
-        self._known: tuple[object, dict[Key, np.ndarray]] = None, {}
+        self.lines = LineLosses(self.run)
         self._sent: object = self
 
     def picture(self, frame: Frame) -> hv.Overlay:
@@ -70,19 +61,19 @@ class LinearInterpolation(OtherRuns, Instrument):
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         layers = {"here": {"t": [1.0], "loss": [frame.epoch.loss]}}
-        shown = self._known[0], self._chosen()
+        shown = self.lines.subject, self._chosen()
         if after < 0 or shown != self._sent:
             self._sent = shown
             layers |= self._lines()
         return layers
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        seen = [losses[INSIDE] for losses in self._known[1].values()]
+        seen = [losses[INSIDE] for losses in self.lines.losses.values()]
         fine = [part[np.isfinite(part)].max(initial=0.0) for part in (*seen, np.array([frame.epoch.loss]))]
         return {"y": (0.0, 1.15 * max(max(fine), 1e-9))}
 
     def describe(self, frame: Frame) -> str:
-        lines, chosen = self._known[1], self._chosen()
+        lines, chosen = self.lines.losses, self._chosen()
         if not lines:
             return "surveying the lines…"
         own = f"from its own start: a wall of {_height(barrier(lines[START]))}"
@@ -93,11 +84,12 @@ class LinearInterpolation(OtherRuns, Instrument):
         return f"wall to seed {chosen[1]}: {wall}, median of {len(walls)}: {median}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return None if self._known[0] == self._key(frame) else self._survey(frame)
+        subject = frame.epoch.index, self.match, tuple(self.results.values())
+        return self.lines.work(frame, subject, self.others(frame), self.match)
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run whose line was clicked."""
-        others = {key: losses for key, losses in self._known[1].items() if key != START}
+        others = {key: losses for key, losses in self.lines.losses.items() if key != START}
         if others:
             self.pick(*min(others, key=lambda key: abs(np.interp(x, ALONG, others[key]) - y)))
 
@@ -105,29 +97,13 @@ class LinearInterpolation(OtherRuns, Instrument):
     def _change_match(self) -> None:
         self.redraw()
 
-    def _key(self, frame: Frame) -> Hashable:
-        return frame.epoch.index, self.match, tuple(self.results.values())
-
     def _chosen(self) -> Key | None:
         """The run whose line is drawn strongly: the picked one, else the first."""
-        others = [key for key in self._known[1] if key != START]
+        others = [key for key in self.lines.losses if key != START]
         return self.picked if self.picked in others else next(iter(others), None)
 
-    def _survey(self, frame: Frame) -> Iterator[object]:
-        """The losses along one line after the other."""
-        setup, key, network = frame.setup, self._key(frame), frame.network()
-        survey = Survey(network, setup.train, setup.loss, frame.l1, frame.l2)
-        lines = {START: survey.losses_along(line(frame.history.at(0).parameters, network.parameters), ALONG)}
-        for name, parameters in self.others(frame).items():
-            yield
-            begin = matched(network, parameters) if self.match else parameters
-            lines[name] = survey.losses_along(line(begin, network.parameters), ALONG)
-        if setup is self.setup and key[1] == self.match:
-            self._known = key, lines
-            self.run.touch()
-
     def _lines(self) -> dict[str, Columns]:
-        lines, chosen = self._known[1], self._chosen()
+        lines, chosen = self.lines.losses, self._chosen()
         faint = {key: losses for key, losses in lines.items() if key not in (START, chosen)}
         ends = {key: float(np.interp(0, ALONG, losses)) for key, losses in lines.items() if key in (START, chosen)}
         along = np.round(ALONG, 4).tolist()
@@ -142,60 +118,6 @@ class LinearInterpolation(OtherRuns, Instrument):
             "ends": {"t": [0.0] * len(ends), "loss": list(ends.values())},
             "sides": {"x0": [0.0, 1.0], "x1": [0.0, 1.0], "y0": [0.0, 0.0], "y1": [1e9, 1e9]},
         }
-
-
-def barrier(losses: np.ndarray) -> float:
-    """How high the loss along a line rises above the straight connection of the losses at its two ends.
-
-    Source: Entezari et al. 2022, "The role of permutation invariance in linear mode connectivity", definition 2.1.
-    """
-    t, inside = ALONG[INSIDE], losses[INSIDE]
-    return float((inside - (1 - t) * inside[0] - t * inside[-1]).max())
-
-
-def matched(network: Network, parameters: np.ndarray) -> np.ndarray:
-    """Another run's parameters, with its hidden units in the order in which they are most like those of `network`.
-
-    Layer by layer and again until nothing changes, the most similar pair of units comes first; the layer after one
-    counts once it is in order itself. Where the activation is odd, all signs of a unit may also be flipped. The
-    function that the network computes does not change. Skip connections tie the orders of several layers together: then
-    nothing is changed. Source: Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin", section 3.2, with a greedy
-    assignment.
-    """
-    other = network.copy()
-    other.parameters[:] = parameters
-    layers = len(network.sizes) - 2
-    for sweep in range(0 if any(network.skips) else SWEEPS):
-        before = other.parameters.copy()
-        for layer in range(layers):
-            _match_layer(network, other, layer, above=sweep > 0 or layer == layers - 1)
-        if np.array_equal(before, other.parameters):
-            break
-    return other.parameters
-
-
-def _match_layer(network: Network, other: Network, layer: int, above: bool) -> None:
-    """Reorder one layer's units; `above` says whether the layer after it is in the order of `network` already."""
-    likeness = network.weights[layer].T @ other.weights[layer]
-    likeness += np.outer(network.biases[layer], other.biases[layer])
-    if above:
-        likeness += network.weights[layer + 1] @ other.weights[layer + 1].T
-    order, signs = _assigned(likeness, odd=network.activations[layer] in ODD)
-    other.weights[layer][...] = other.weights[layer][:, order] * signs
-    other.biases[layer][...] = other.biases[layer][order] * signs
-    other.weights[layer + 1][...] = other.weights[layer + 1][order] * signs[:, None]
-
-
-def _assigned(likeness: np.ndarray, odd: bool) -> tuple[np.ndarray, np.ndarray]:
-    """For every row its column, most similar pairs first, and with which sign."""
-    left = np.abs(likeness) if odd else likeness.copy()
-    order = np.empty(len(likeness), int)
-    for _ in order:
-        row, column = np.unravel_index(np.argmax(left), left.shape)
-        order[row] = column
-        left[row, :] = left[:, column] = -np.inf
-    chosen = likeness[np.arange(len(order)), order]
-    return order, np.where(chosen < 0, -1.0, 1.0) if odd else np.ones(len(order))
 
 
 def _curve(losses: np.ndarray | None) -> Mapping[str, np.ndarray]:

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from dashboard.instruments.study_picture import StudyPicture
+from dashboard.state.analyses.line_losses import Key
 from dashboard.state.run import Frame
 from engine.network import Network
-
-Key = tuple[str, int]
 
 
 class OtherRuns(StudyPicture):

@@ -78,9 +78,9 @@ class Kernel:
         with caught():
             pn.extension(inline=True, console_output="disable")  # it would be an empty output of every cell
             hv.extension("bokeh", logo=False, inline=True)
-        with caught() as told:
+        with caught() as sent:
             load_notebook(inline=True)
-        self._scripts = page_assets.scripts([output.data for output in told.outputs])
+        self._scripts = page_assets.scripts([output.data for output in sent.outputs])
         self.shell.kernel.comm_manager.register_target(ASKED, self._answer)
         self.shell.display_formatter.ipython_display_formatter = _formatter(self, shown)
         self.shell.events.register("post_run_cell", lambda _: self.draw_stills())
@@ -131,9 +131,9 @@ class Kernel:
                 _, root, document, comm = view
                 document.callbacks._held_events = []  # what they tell is in the page that is sent
                 html = render_model(root, comm)[0]["text/html"]
-        told = page_assets.packed(html, self._scripts if asked.get("scripts") else None)
+        sent = page_assets.packed(html, self._scripts if asked.get("scripts") else None)
         create_comm = import_module("comm").create_comm
-        create_comm(target_name=key, data={}, buffers=[told])
+        create_comm(target_name=key, data={}, buffers=[sent])
 
     def show(self, root: Model, live: Live, leads: bool) -> None:
         """Keep something up to date in the output of a cell, and in no other, as long as it is there."""
@@ -200,13 +200,13 @@ class Kernel:
             _openings: tuple[Any, ...] = ()
 
             def _handle_msg(self, msg: Any) -> None:
-                told = self.decode(msg)
-                comm_id = told.pop("comm_id", None)
+                received = self.decode(msg)
+                comm_id = received.pop("comm_id", None)
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        kernel.drop_echoes(told)
-                        for part in _parts(told):
+                        kernel.drop_echoes(received)
+                        for part in _parts(received):
                             self._on_msg(part)
                     except Exception as error:
                         log.exception("a message from the page could not be followed")
