@@ -71,7 +71,10 @@ OURS_AS_TEXT = {"_held_out", "_hot", "_range"}
 """Ends of names, and an attribute, of the laboratory's own."""
 
 every_file_above = pytest.mark.parametrize("module", [name for name in FILES if not name.startswith(PLUMBING)])
-every_patch = pytest.mark.parametrize("patch", patches.SERVER, ids=lambda one: _name(one))
+NOTEBOOK = patches.notebook(lambda comm: comm, lambda code: code, lambda styles: styles)
+"""What the kernel of a notebook replaces, but for what it puts in its place."""
+
+every_patch = pytest.mark.parametrize("patch", [*patches.SERVER, *NOTEBOOK], ids=lambda one: _name(one))
 
 
 def _name(one: Patch | Route) -> str:
@@ -256,6 +259,54 @@ try:
     print(gone.protocol.create.call_args[0][0] == "ERROR")
 except AssertionError:
     print(True)
+""",
+    "client_comm": """
+from functools import partial
+import panel as pn
+import param
+from bokeh.document import Document
+from panel.io.notebook import Comm
+from panel.models.comm_manager import CommManager
+
+class Switch(pn.custom.JSComponent):
+    on = param.Boolean(default=True)
+    _esm = "export function render() {}"
+
+switch, received = Switch(), []
+switch.param.watch(lambda event: received.append(event.new), "on")
+document = Document()
+root = switch._render_model(document, Comm())
+document.to_json()
+ref, data = root.ref["id"], root.data
+values = {"type": "map", "entries": [["model", {"id": ref}], ["node", "a"], ["data", {"type": "map"}]]}
+pressed = {"type": "event", "name": "dom_event", "values": values}
+off, on = ({"kind": "ModelChanged", "model": {"id": data.id}, "attr": "on", "new": new} for new in (False, True))
+events = [off, {"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": pressed}, on]
+comm = Comm(on_msg=partial(switch._on_msg, ref, CommManager(plot_id=ref, comm_id="a")))
+header = {"msgtype": "PATCH-DOC"}
+comm._handle_msg({"header": header, "metadata": {}, "content": {"events": events}, "_buffers": {}})
+print(received != [False, True])
+""",
+    "_render_esm": """
+import panel as pn
+import panel_material_ui as pmui
+from bokeh.document import Document
+from panel.io.notebook import Comm
+
+pn.config.inline = True
+root = pmui.Row(pmui.Button(), pmui.Button()).get_root(Document(), Comm())
+print(sum(len(one.esm) > 1_000_000 for one in root.references() if hasattr(one, "esm")) > 1)
+""",
+    "_process_param_change": """
+import panel as pn
+from bokeh.models import ImportedStyleSheet
+
+pn.config.inline = pn.extension._loaded = True
+toggle = pn.widgets.Toggle()
+toggle._repr_mimebundle_()
+((model, _),) = toggle._models.values()
+toggle.stylesheets = ["p { margin: 0; }"]
+print(any(isinstance(sheet, ImportedStyleSheet) and "://" in sheet.url for sheet in model.stylesheets))
 """,
 }
 """Code that prints whether a library, as it is, still needs what is listed for it."""
