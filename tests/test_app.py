@@ -392,7 +392,7 @@ def test_an_idle_page_is_checked_less_often_until_its_user_does_something(monkey
         time.sleep(0.01)
     assert waits[-1] == 1e3 * frame_loop.IDLE_PERIOD_S
     late, before = callbacks[-1], len(waits)
-    inbound._rouse(document)
+    inbound._wake(document)
     assert (len(waits), waits[-1]) == (before + 1, 1)
     asyncio.run(late())
     assert len(waits) == before + 1

@@ -220,7 +220,7 @@ def test_before_a_users_event_is_handled_the_pages_own_models_are_as_they_should
     one = subscribers[0]
     stale = one.known(ColumnDataSource, one.document)
     assert stale != alone.known(ColumnDataSource)
-    inbound._rouse(one.document)
+    inbound._wake(one.document)
     assert not one.is_subscribed
     assert one.known(ColumnDataSource, one.document) == alone.known(ColumnDataSource)
     one.app.run.look_at(12)
@@ -260,7 +260,7 @@ def test_cards_out_of_view_are_not_sent_and_whole_when_they_are_back(shared, pup
     one = subscribers[0]
     settle([alone, *subscribers])
     card = one.app.shown.cards[1]
-    inbound._rouse(one.document)
+    inbound._wake(one.document)
     card.view.near = False
     beats([alone, *subscribers], 2)
     assert one.is_subscribed
@@ -269,7 +269,7 @@ def test_cards_out_of_view_are_not_sent_and_whole_when_they_are_back(shared, pup
     figure = one.app.shown.cards[1].instrument
     ids = [source.id for source in figure.sources.values()]
     assert not any(i in one.messages[-1] for i in ids)
-    inbound._rouse(one.document)
+    inbound._wake(one.document)
     card.view.near = True
     beats([alone, *subscribers], 2)
     agree([alone, *subscribers])

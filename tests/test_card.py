@@ -201,7 +201,7 @@ def test_pictures_are_made_one_at_a_time():
     while page.behind(run.version):
         page.draw(run.frame(), run.version)
         made.append(len(page.shown) + sum(one.made for card in page.cards for one in card.compared))
-    # A card's own picture and the first of its guests may come together.
+    # A card's own picture and the first compared one may come together.
     assert max(np.diff([0, *made])) <= 2
     assert made[-1] == 3 + 2 * 2
 
@@ -242,11 +242,11 @@ def test_losses_of_compared_runs_are_drawn_into_the_same_figure_exactly_and_stre
         run.advance(epochs)
         streamed.draw(run.frame())
         assert columns(streamed) == columns(LossCurve(run))
-    drawn = columns(streamed)["guest 1: training"]
+    drawn = columns(streamed)["compared 1: training"]
     assert max(drawn["epoch"]) <= 650
     assert drawn["loss"] == [other.history.at(epoch).loss for epoch in drawn["epoch"]]
     assert f"{other.history.at(650).loss:.4g}" in streamed.caption
-    assert f"guest 1: {NAME}, training" in streamed.table()
+    assert f"compared 1: {NAME}, training" in streamed.table()
 
 
 def test_the_loss_curve_follows_when_compared_runs_come_and_go():
@@ -257,7 +257,7 @@ def test_the_loss_curve_follows_when_compared_runs_come_and_go():
     for compared_runs in ([compared()], [compared(), highest]):
         run.compare_with(compared_runs)
         curve.draw(run.frame())
-        assert sum("guest" in label for label in columns(curve)) == 2 * len(compared_runs)
+        assert sum("compared" in label for label in columns(curve)) == 2 * len(compared_runs)
     curve.log = True
     top = max(highest.store.history.kept(-1, 40).loss)
     assert curve.figure.y_range.end >= top
@@ -272,7 +272,7 @@ def test_the_roc_curve_of_a_compared_run_is_the_one_of_its_own_run():
     run.compare_with([compared(other)])
     curve = RocCurve(run)
     alone = run_of(learning_rate=0.01)
-    assert columns(curve)["guest 1: training"] == columns(RocCurve(alone))["training"]
+    assert columns(curve)["compared 1: training"] == columns(RocCurve(alone))["training"]
 
 
 def test_a_card_with_compared_runs_is_saved_with_all_of_them():
@@ -281,7 +281,7 @@ def test_a_card_with_compared_runs_is_saved_with_all_of_them():
     file = drawn._file("csv")
     assert file["name"] == "playground-activations-epoch-40.csv"
     runs = {row["run"] for row in csv.DictReader(StringIO(file["text"]))}
-    assert runs == {"this run", "guest 1: this run", "guest 2: =1+1"}
+    assert runs == {"this run", "compared 1: this run", "compared 2: =1+1"}
     figures = drawn._file("png")["figures"]
     assert [figure["name"] for figure in figures] == ["this run", "this run", "=1+1"]
     assert len({figure["id"] for figure in figures}) == 3

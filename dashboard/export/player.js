@@ -85,10 +85,11 @@ const BUILD = {
   },
   component(part) {
     const [host, root] = shadowed(":host { display: block; } button, td { pointer-events: none; }" + part.css)
-    const el = document.createElement("div"), heard = {}
-    const on = (name, hear) => { (heard[name] ??= []).push(hear) }
+    const el = document.createElement("div"), listeners = {}
+    const on = (name, receive) => { (listeners[name] ??= []).push(receive) }
     components[part.place] = {
-      told: {send_msg() {}, on}, heard, render: () => RENDERS[part.module]({model: components[part.place].told, el}),
+      model: {send_msg() {}, on}, listeners,
+      render: () => RENDERS[part.module]({model: components[part.place].model, el}),
     }
     root.append(el)
     return host
@@ -102,13 +103,13 @@ function build(part) {
   return built
 }
 
-function tell(place, names) {
+function update(place, names) {
   const component = components[place]
   if (component.render) {
     component.render()
     component.render = null
   } else {
-    for (const name of names) { component.heard[name]?.forEach((hear) => hear()) }
+    for (const name of names) { component.listeners[name]?.forEach((receive) => receive()) }
   }
 }
 
@@ -204,7 +205,7 @@ function player(film, plots) {
   }
 
   const show = (frame) => {
-    const columns = new Map(), events = [], arrays = new Map(), told = new Map()
+    const columns = new Map(), events = [], arrays = new Map(), changed = new Map()
     for (const track of tracks) {
       const now = Math.max(0, place(track, frame))
       if (now == track.now) { continue }
@@ -223,8 +224,8 @@ function player(film, plots) {
       } else if (track.kind == "sheet") {
         sheets[one].innerHTML = value
       } else if (track.kind == "component") {
-        components[one].told[name] = value
-        told.set(one, [...told.get(one) ?? [], name])
+        components[one].model[name] = value
+        changed.set(one, [...changed.get(one) ?? [], name])
       } else if (track.kind == "readings") {
         by("readings").replaceChildren(...value.map(reading))
       }
@@ -240,7 +241,7 @@ function player(film, plots) {
       bounds.set(figure, [ends(figure.x_range), ends(figure.y_range)])
       fit(figure)
     }
-    told.forEach((names, one) => tell(one, names))
+    changed.forEach((names, one) => update(one, names))
     if (!playing) { describe() }
     shown = frame
     slider.value = frame

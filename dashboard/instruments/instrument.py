@@ -176,9 +176,9 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     def table(self) -> dict[str, Columns]:
         """What the picture shows as numbers: the columns of each layer, as they are drawn.
 
-        The layers of compared runs, labelled "guest 1: " and so on in the figure, get the runs' names here.
+        The layers of compared runs, labelled "compared 1: " and so on in the figure, get the runs' names here.
         """
-        names = {f"guest {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
+        names = {f"compared {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
         return {_named(label, names): source.data for label, source in self.sources.items()}
 
     @property

@@ -176,7 +176,7 @@ def _own(frame: Frame) -> list[Line]:
 def _of(compared: ComparedRun, place: int) -> list[Line]:
     """The lines of a compared run."""
     held_out = (False, True)[: 1 + (compared.store.frame().setup.validation is not None)]
-    return [Line(f"guest {place + 1}: {_kind(which)}", compared.color, which, compared) for which in held_out]
+    return [Line(f"compared {place + 1}: {_kind(which)}", compared.color, which, compared) for which in held_out]
 
 
 def _kind(held_out: bool) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import panel as pn
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.race_picture import TWO, RacePicture, first_color
+from dashboard.instruments.race_picture import TWO, RacePicture, color_index, first_color
 from dashboard.state.race import RaceFrame
 from dashboard.state.race_setup import COLORS, GOAL
 from dashboard.widgets import style
@@ -44,8 +44,8 @@ class RaceLosses(RacePicture, Instrument):
         "is 1e-6, where a racer counts as settled. A click picks the nearest racer and takes all pictures to that "
         "step; the names above hide and show."
     )
-    multiplied = ("forecast", "lane")
-    growing = tuple(f"lane {i}" for i in range(COLORS))
+    multiplied = ("forecast", "color")
+    growing = tuple(color_index(i) for i in range(COLORS))
     points = 400
     height = 350
 

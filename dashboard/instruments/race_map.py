@@ -9,7 +9,7 @@ from bokeh.events import Pan, PanEnd, PanStart
 
 from dashboard.instruments.equal_aspect import Bounds, EqualAspect
 from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
-from dashboard.instruments.race_picture import TWO, RacePicture, first_color, number
+from dashboard.instruments.race_picture import TWO, RacePicture, color_index, first_color, number
 from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.race import RaceFrame
 from dashboard.state.race_setup import COLORS
@@ -53,8 +53,8 @@ class RaceMap(EqualAspect, RacePicture, Instrument):
         "picked racer, longer where it curves less. Drag the ring, or click, to start elsewhere; click a disc to pick "
         "a racer."
     )
-    multiplied = ("lane",)
-    growing = tuple(f"lane {i}" for i in range(COLORS))
+    multiplied = ("color",)
+    growing = tuple(color_index(i) for i in range(COLORS))
     points = 400
     height = 380
 

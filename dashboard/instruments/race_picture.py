@@ -23,7 +23,7 @@ class RacePicture:
     """Mixed into an instrument that draws a race. Every racer has a color index, each color index a layer of its own.
 
     The layers are declared once, so that other racers need no new picture. `multiplied` names the layers that exist
-    once per color index: the picture declares the first one, such as "lane 0".
+    once per color index: the picture declares the first one, such as "color 0".
     """
 
     multiplied: ClassVar[tuple[str, ...]] = ()
@@ -118,7 +118,7 @@ class RacePicture:
 
 def color_index(place: int) -> str:
     """The label of the layer with a color index."""
-    return f"lane {place}"
+    return f"color {place}"
 
 
 def first_color(x: str, y: str) -> hv.Curve:

@@ -42,7 +42,7 @@ class RocCurve(Instrument):
     def begin(self, frame: Frame) -> None:
         self._network = frame.setup.network.copy()
         self._parts = parts(frame)
-        self._others = {f"guest {i}: training": compared for i, compared in enumerate(self.drawn_with, 1)}
+        self._others = {f"compared {i}: training": compared for i, compared in enumerate(self.drawn_with, 1)}
 
     def outline(self, frame: Frame) -> Hashable:
         return tuple(self._parts), tuple((name, compared.color) for name, compared in self._others.items())

@@ -1,7 +1,7 @@
 """Keeps what the cells of a Jupyter notebook show up to date.
 
 What the notebook keeps of an output is an image of it, drawn here, with the state in words. A page that has the kernel
-asks for the live page, and gets it past the notebook, with the scripts that it needs, once. From then on a tick on the
+requests the live page, and gets it past the notebook, with the scripts that it needs, once. From then on a tick on the
 kernel's loop has everything shown draw what is new, and sends it as one message; while the kernel is busy with a loop
 of its user's, whatever trains in that loop lends a hand (`attend`). When what is shown stands still, or has ended, the
 image is drawn anew.
@@ -47,8 +47,8 @@ LONGEST = 1.0
 CALM = 1.0
 """Seconds for which something has to stand still before its image is drawn anew."""
 
-ASKED = "descent-lab"
-"""The comm by which a page asks for what is live."""
+REQUEST_TARGET = "descent-lab"
+"""The comm by which a page requests what is live."""
 
 
 class Kernel:
@@ -78,10 +78,10 @@ class Kernel:
         with caught():
             pn.extension(inline=True, console_output="disable")  # it would be an empty output of every cell
             hv.extension("bokeh", logo=False, inline=True)
-        with caught() as sent:
+        with caught() as captured:
             load_notebook(inline=True)
-        self._scripts = page_assets.scripts([output.data for output in sent.outputs])
-        self.shell.kernel.comm_manager.register_target(ASKED, self._answer)
+        self._scripts = page_assets.scripts([output.data for output in captured.outputs])
+        self.shell.kernel.comm_manager.register_target(REQUEST_TARGET, self._answer)
         self.shell.display_formatter.ipython_display_formatter = _formatter(self, shown)
         self.shell.events.register("post_run_cell", lambda _: self.draw_stills())
 
@@ -118,22 +118,22 @@ class Kernel:
 
     def _answer(self, line: Any, message: Mapping[str, Any]) -> None:
         """Give a page what is live in an output, as it is now."""
-        again = line.comm_id in self._lines
+        answered = line.comm_id in self._lines
         self._lines.setdefault(line.comm_id, []).append(line)  # what is dropped is closed, on the page too
-        if again:
-            return  # a page asks until it hears; what has happened since the answer is to be sent, not in another one
-        asked = message["content"]["data"]
-        key = str(asked.get("key"))
+        if answered:
+            return  # a page requests until it is answered; what has happened since then is sent, not in another answer
+        request = message["content"]["data"]
+        key = str(request.get("key"))
         with self.lock:
             view = state._views.get(self._refs.get(key, ""))
             html = None
             if view is not None:
                 _, root, document, comm = view
-                document.callbacks._held_events = []  # what they tell is in the page that is sent
+                document.callbacks._held_events = []  # what they say is in the page that is sent
                 html = render_model(root, comm)[0]["text/html"]
-        sent = page_assets.packed(html, self._scripts if asked.get("scripts") else None)
+        answer = page_assets.packed(html, self._scripts if request.get("scripts") else None)
         create_comm = import_module("comm").create_comm
-        create_comm(target_name=key, data={}, buffers=[sent])
+        create_comm(target_name=key, data={}, buffers=[answer])
 
     def show(self, root: Model, live: Live, leads: bool) -> None:
         """Keep something up to date in the output of a cell, and in no other, as long as it is there."""
@@ -200,13 +200,13 @@ class Kernel:
             _openings: tuple[Any, ...] = ()
 
             def _handle_msg(self, msg: Any) -> None:
-                received = self.decode(msg)
-                comm_id = received.pop("comm_id", None)
+                message = self.decode(msg)
+                comm_id = message.pop("comm_id", None)
                 reply = {"msg_type": "Ready", "content": ""}
                 with kernel.lock:  # and nobody's output is caught meanwhile, as the original does: it may be a cell's
                     try:
-                        kernel.drop_echoes(received)
-                        for part in _parts(received):
+                        kernel.drop_echoes(message)
+                        for part in _parts(message):
                             self._on_msg(part)
                     except Exception as error:
                         log.exception("a message from the page could not be followed")
@@ -227,11 +227,11 @@ class Kernel:
 def _parts(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A message of a page as several, of one event each; of changes of one thing that follow one another, the last.
 
-    Of several events in one message Panel would hear the first, and send the changes after it back as if they were its
-    own.
+    Of several events in one message Panel would receive the first, and send the changes after it back as if they were
+    its own.
     """
     content = message.get("content")
-    if content is None:  # it tells that an output is gone
+    if content is None:  # it says that an output is gone
         yield message
         return
     for kind, events in groupby(content["events"], key=itemgetter("kind")):

@@ -220,7 +220,7 @@ def _kinds(instrument: Instrument | None) -> list[str]:
 
 def _tables(shown: Sequence[ComparedPicture]) -> dict[str, dict[str, Columns]]:
     """What the pictures of compared runs show, by names that differ even if those of the runs do not."""
-    return {f"guest {i}: {one.compared.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
+    return {f"compared {i}: {one.compared.name}": one.instrument.table() for i, one in enumerate(shown, 1)}
 
 
 def _nothing(kind: type[Instrument]) -> pn.viewable.Viewable:

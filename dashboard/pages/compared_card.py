@@ -46,7 +46,7 @@ class ComparedPicture(pn.viewable.Viewer):
         self.made = bool(self.why_not)
         look = [WORDS, style.WHOLE_WHERE_NARROW]
         self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
-        self._view = pn.Column(_words(self._name), margin=0, styles=EVEN_WIDTH, css_classes=["guest-picture"])
+        self._view = pn.Column(_words(self._name), margin=0, styles=EVEN_WIDTH, css_classes=["compared-picture"])
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
         self._watcher = own.param.watch(self._follow, self._controls) if self._controls else None

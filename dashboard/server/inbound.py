@@ -22,20 +22,20 @@ LISTENERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
 Weak, as whoever listens holds the document by its models.
 """
 
-ATTENTIVE: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
+WAKERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
 """Who is called before anything else when a user does something."""
 
 
 def receive(message: Message, document: Document) -> bool:
     """Receive the changes of a page of ours; whether anything is left in the message for Bokeh."""
-    if _hear(message, document) or _is_about_looks(message, document):
+    if _pass_on(message, document) or _is_about_looks(message, document):
         return False
     again = drop_echoes(document, message.content["events"])
     if again:
         document.add_next_tick_callback(partial(send, document, again, nullcontext))
     if not message.content["events"]:
         return False
-    _rouse(document)
+    _wake(document)
     return True
 
 
@@ -56,14 +56,14 @@ def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
     return is_server_only(document.models.get_by_id(event["model"]["id"]), event["attr"])
 
 
-def _rouse(document: Document) -> None:
-    found = ATTENTIVE.get(document)
-    roused = found and found()
-    if roused:
-        roused()
+def _wake(document: Document) -> None:
+    found = WAKERS.get(document)
+    wake = found and found()
+    if wake:
+        wake()
 
 
-def _hear(message: Message, document: Document) -> bool:
+def _pass_on(message: Message, document: Document) -> bool:
     """Pass an attribute's change on to who waits for it, without the document's lock and without an answer."""
     found = LISTENERS.get(document)
     listener = found and found()
@@ -79,9 +79,9 @@ def _is_about_looks(message: Message, document: Document) -> bool:
     Nobody here listens for that, and a page sends hundreds of such things of its pictures: to apply each would be a
     sixth of the work of opening it.
     """
-    return all(_is_unheard(event, document) for event in message.content.get("events", ()))
+    return all(_is_unwatched(event, document) for event in message.content.get("events", ()))
 
 
-def _is_unheard(event: Mapping[str, Any], document: Document) -> bool:
+def _is_unwatched(event: Mapping[str, Any], document: Document) -> bool:
     model = document.models.get_by_id(event["model"]["id"]) if event.get("kind") == "ModelChanged" else None
     return model is not None and not model._callbacks.get(event["attr"])

@@ -40,7 +40,7 @@ class LiveComponent(Rendered, JSComponent):
 
     __abstract = True
 
-    def tell(self, **values: Any) -> None:
+    def send(self, **values: Any) -> None:
         """Set parameters here and on every page."""
         with param.parameterized.discard_events(self):
             self.param.update(**values)

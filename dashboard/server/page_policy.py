@@ -2,9 +2,9 @@
 
 Only scripts of the server run, and those that stand in the page as it was sent, by their hashes: no handler in a tag,
 no `javascript:` link, nothing that came later. es-module-shims, by which Panel loads components, adds scripts of its
-own; it takes their nonce from the first script of the page that has one. Nothing is asked of another host or sent to
-one, and no other site shows the laboratory in a frame. The functions of BokehJS and the modules of Panel's components
-are made in the browser: that is what 'unsafe-eval' and blob: are for.
+own; it takes their nonce from the first script of the page that has one. Nothing is requested from another host or
+sent to one, and no other site shows the laboratory in a frame. The functions of BokehJS and the modules of Panel's
+components are made in the browser: that is what 'unsafe-eval' and blob: are for.
 """
 
 import re
@@ -84,7 +84,7 @@ class Scripts(HTMLParser):
             self.scripts[-1] += data
 
     def handle_endtag(self, tag: str) -> None:
-        """Hear that a script ends."""
+        """Note that a script ends."""
         self._within = False
 
 
@@ -94,7 +94,7 @@ class StrictPage(DocHandler):
     _guarded = False
 
     async def get_session(self) -> ServerSession:
-        """The session whose page is asked for."""
+        """The session whose page is requested."""
         session = await super().get_session()
         self._guarded = session is not None and is_ours(session.document)
         return session

@@ -183,7 +183,7 @@ def notebook(comm: Callable[[Any], Any], code: Callable[[Any], Any], styles: Cal
         Patch(
             manager,
             "client_comm",
-            "A message from the page waits while something is drawn, and all of its events are heard.",
+            "A message from the page waits while something is drawn, and all of its events are received.",
             Range("panel", (1, 9), (1, 11)),
             "docs/upstream.md#several-events-in-one-message-of-a-notebook",
             comm,

@@ -25,7 +25,7 @@ class Worker(Protocol):
         """The work, in small pieces; None where there is none to do now."""
 
     def give_up(self, error: Exception) -> None:
-        """Hear that the work was stopped by an error, which has been logged."""
+        """Note that the work was stopped by an error, which has been logged."""
 
 
 class WorkQueue:

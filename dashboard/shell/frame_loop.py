@@ -11,7 +11,7 @@ from bokeh.document.events import DocumentPatchedEvent
 from panel.io.state import set_curdoc
 
 from dashboard.server.frame_rate import FRAME_RATE, PERIOD
-from dashboard.server.inbound import ATTENTIVE
+from dashboard.server.inbound import WAKERS
 from dashboard.server.outbound import collected, send
 from dashboard.server.subscription import Host, Subscription
 from dashboard.server.work_queue import WorkQueue
@@ -63,7 +63,7 @@ class FrameLoop:
         """Draw into this document from now on."""
         self._document, self.subscription = document, Subscription(self._screen, document)
         self._workspace.is_served = True
-        ATTENTIVE[document] = WeakMethod(self.rouse)
+        WAKERS[document] = WeakMethod(self.rouse)
 
     def start(self, document: Document, epoch: int = 0) -> None:
         """Draw frames into a document as long as its session lives; train up to an epoch at once."""
@@ -166,7 +166,7 @@ class FrameLoop:
         try:
             if began >= self._due or self._request != self._noticed:
                 self._due = began + period
-                with set_curdoc(self._document):  # else Panel puts off what it is told
+                with set_curdoc(self._document):  # else Panel puts off what it receives
                     await self.beat()
         finally:
             wait = min(self._due, began + max(PERIOD, period / 4)) - time.perf_counter()
@@ -200,7 +200,7 @@ class FrameLoop:
 
     def _draw(self) -> None:
         self._screen.draw()
-        self._screen.browser.tell(frame=self._screen.browser.frame + 1)
+        self._screen.browser.send(frame=self._screen.browser.frame + 1)
 
     async def _swap(self) -> None:
         """Open what was asked for."""

@@ -3,7 +3,7 @@ const UNSEEN = ["run", "epoch", "weights"]  // said of a run, not set
 
 export function render({model, el}) {
   el.style.display = "none"
-  let press = 0, pressed = -Infinity, target = null, asked = 0
+  let press = 0, pressed = -Infinity, target = null, requested = 0
   let visit = null, answered = 0, stepped = 0, changed = -Infinity, names = new Set()
 
   // One press is all from a pointer's going down to the next, or keys on one thing in quick succession.
@@ -26,7 +26,7 @@ export function render({model, el}) {
   }
   const write = () => {
     const {query, visit: here, answers} = model.entry
-    if (!query || answers < asked) { return }
+    if (!query || answers < requested) { return }
     const now = performance.now(), first = visit == null, answer = answers > answered
     const opened = !first && visit != here, different = differing(query)
     const goesOn = press == stepped || now - changed < (different.every((name) => names.has(name)) ? SAME : OTHER)
@@ -40,9 +40,9 @@ export function render({model, el}) {
   }
 
   const travel = () => {
-    if (asked == answered && location.search == model.entry.query) { return }
-    asked += 1
-    model.send_msg({query: location.search, step: asked})
+    if (requested == answered && location.search == model.entry.query) { return }
+    requested += 1
+    model.send_msg({query: location.search, step: requested})
   }
   window.addEventListener("popstate", travel)
 

@@ -24,7 +24,7 @@ class AddressBar(LiveComponent):
         default={},
         doc="""
         The link to what is shown as `query`; `visit`, which counts the pages opened; `answers`, the number of the
-        visitor's last way through the history that this already shows.""",
+        user's last way through the history that this already shows.""",
     )
     server_only: ClassVar[tuple[str, ...]] = ("entry",)
 
@@ -46,7 +46,7 @@ class AddressBar(LiveComponent):
 
     def show(self, query: Mapping[str, str], visit: int) -> None:
         """Put the link to what is shown into the address bar; `visit` counts the pages opened before it."""
-        self.tell(entry={"query": f"?{urlencode(query)}", "visit": visit, "answers": self._answers})
+        self.send(entry={"query": f"?{urlencode(query)}", "visit": visit, "answers": self._answers})
 
     def _handle_msg(self, msg: Any) -> None:
         query = dict(parse_qsl(str(msg["query"])[:MAX_ADDRESS_LENGTH].lstrip("?"), keep_blank_values=True))

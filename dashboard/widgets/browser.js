@@ -9,7 +9,7 @@ const ALONG = ["right", "left", "home", "end"]
 const roots = () => Bokeh.documents.flatMap((document) => document.roots())
 const whole = () => roots().find((root) => root.class_name == "Page")
 
-// The page follows the visitor's system, or what they chose here before; on a phone its drawer starts closed.
+// The page follows the user's system, or what they chose here before; on a phone its drawer starts closed.
 const suit = () => {
   const page = whole()
   if (!page) { return }
@@ -29,7 +29,7 @@ export function render({model, el}) {
     while (outermost.getRootNode() != document) { outermost = outermost.getRootNode().host }
     return outermost.parentElement
   }
-  const hear = (event) => {
+  const receive = (event) => {
     if (!whole() && !event.composedPath().includes(within())) { return }
     const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key == "z"
     const key = undo ? "undo" : KEYS[event.key], target = event.composedPath()[0]
@@ -41,7 +41,7 @@ export function render({model, el}) {
     event.preventDefault()
     model.send_msg(key)
   }
-  window.addEventListener("keydown", hear)
+  window.addEventListener("keydown", receive)
   model.on("frame", () => requestAnimationFrame(() => setTimeout(() => { model.shown = model.frame }, 0)))
-  model.on("remove", () => window.removeEventListener("keydown", hear))
+  model.on("remove", () => window.removeEventListener("keydown", receive))
 }

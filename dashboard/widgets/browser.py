@@ -111,7 +111,7 @@ class Scrubber(LiveComponent):
         found = {"shown": shown, "newest": newest, "marks": marks, "kept": run.kept}
         changed = {name: value for name, value in found.items() if getattr(self, name) != value}
         if changed:
-            self.tell(**changed)
+            self.send(**changed)
 
     def _handle_msg(self, msg: Any) -> None:
         self._moved(None if msg == "newest" else int(msg))

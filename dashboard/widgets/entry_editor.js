@@ -77,7 +77,7 @@ export function render({model, el}) {
       title.focus()
     }
   }
-  const hear = () => {
+  const receive = () => {
     const {entry, answer} = model.state
     if (sent.some((one) => one.number == answer?.number)) { answered(answer) }
     if ((entry?.id ?? null) != id || !entry) { open(entry) }
@@ -87,8 +87,8 @@ export function render({model, el}) {
       saved = written()
     }
   }
-  hear()
-  model.on("state", hear)
+  receive()
+  model.on("state", receive)
   form.addEventListener("input", typed)
   form.addEventListener("focusout", save)
   form.addEventListener("submit", (event) => { event.preventDefault(); save() })

@@ -5,13 +5,13 @@ export function render({model, el}) {
   state.setAttribute("role", "status")
   const say = (text) => { state.textContent = text }
 
-  let heard = () => {}
-  model.on("msg:custom", (message) => heard(message))
-  const ask = (wish) => new Promise((resolve) => { heard = resolve; model.send_msg(wish) })
+  let receive = () => {}
+  model.on("msg:custom", (message) => receive(message))
+  const request = (what) => new Promise((resolve) => { receive = resolve; model.send_msg(what) })
   const fetched = async (act) => {
     const pieces = []
     for (let start = 0, size = 1; start < size; ) {
-      const piece = await ask({act, start})
+      const piece = await request({act, start})
       if (piece.trouble) { throw new Error(piece.trouble) }
       pieces.push(piece.data)
       start += piece.data.byteLength
@@ -47,7 +47,7 @@ export function render({model, el}) {
   const DO = {save, copy, ask: async (act) => model.send_msg({act})}
   let doing = Promise.resolve()
 
-  const offer = () => {
+  const showActs = () => {
     acts.replaceChildren(...model.acts.map(({act, label, title, does}) => {
       const button = document.createElement("button")
       button.textContent = label
@@ -67,8 +67,8 @@ export function render({model, el}) {
     line.value = Math.max(0, model.share)
   }
   for (const name of ["title", "words", "state", "share"]) { model.on(name, follow) }
-  model.on("acts", offer)
-  offer()
+  model.on("acts", showActs)
+  showActs()
   follow()
   line.setAttribute("aria-label", "How far it is")
   el.append(title, words, acts)

@@ -9,20 +9,20 @@ export function render({model, el}) {
   place.append(input, icon, words)
   place.title = "The file stays on this server"
   const rest = () => { words.textContent = model.words; place.style.setProperty("--share", "0%") }
-  const tell = (file, share) => {
+  const showShare = (file, share) => {
     words.textContent = `${file.name}: ${Math.round(100 * share)} %`
     place.style.setProperty("--share", `${100 * share}%`)
   }
-  let heard = () => {}
-  model.on("msg:custom", (message) => heard(message))
-  const answer = () => new Promise((resolve) => { heard = resolve })
+  let receive = () => {}
+  model.on("msg:custom", (message) => receive(message))
+  const answer = () => new Promise((resolve) => { receive = resolve })
   const send = async (file) => {
     if (file.size > model.largest) {
       model.send_msg({name: file.name, size: file.size, start: -1})
       return
     }
     for (let start = 0; start == 0 || start < file.size; start += PIECE) {
-      tell(file, start / Math.max(1, file.size))
+      showShare(file, start / Math.max(1, file.size))
       const data = await file.slice(start, start + PIECE).arrayBuffer()
       const answered = answer()
       model.send_msg({name: file.name, size: file.size, start, data})

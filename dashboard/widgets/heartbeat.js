@@ -17,19 +17,19 @@ const time = (when) => new Date(when).toLocaleTimeString()
 const models = () => Bokeh.documents.flatMap((one) => one.roots()).flatMap((one) => [...one.references()])
 // The time line does not follow every frame, the numbers above it do.
 const epoch = () => {
-  const told = models().map((one) => one.class_name == "Scrubber" ? one.data.newest :
+  const epochs = models().map((one) => one.class_name == "Scrubber" ? one.data.newest :
     /<dt[^>]*>epoch<.dt>\s*<dd[^>]*>([\d,]+)/.exec(one.text ?? "")?.[1].replaceAll(",", ""))
-  return Math.max(0, ...told.map(Number).filter(Number.isFinite))
+  return Math.max(0, ...epochs.map(Number).filter(Number.isFinite))
 }
 
 export function render({model, el}) {
   el.style.display = "none"
-  let heard = performance.now(), lastWord = Date.now(), beat = performance.now()
-  let asking = false, gone = false, leaving = false, banner = null, shown = "", news = "", timer
+  let received = performance.now(), lastWord = Date.now(), beat = performance.now()
+  let requesting = false, gone = false, leaving = false, banner = null, shown = "", news = "", timer
 
   const veil = document.createElement("div")
   Object.assign(veil.style, VEIL)
-  const tell = (kind, words) => {
+  const show = (kind, words) => {
     if (!banner) {
       banner = document.createElement("div")
       Object.assign(banner.style, BANNER)
@@ -42,19 +42,19 @@ export function render({model, el}) {
       const close = document.createElement("button")
       close.textContent = "Close"
       Object.assign(close.style, {marginLeft: "14px", font: "inherit", cursor: "pointer"})
-      close.addEventListener("click", () => { news = ""; hush() })
+      close.addEventListener("click", () => { news = ""; hide() })
       banner.append(close)
     }
     shown = kind
     dim()
   }
-  const hush = () => { banner?.remove(); banner = null; shown = ""; dim() }
+  const hide = () => { banner?.remove(); banner = null; shown = ""; dim() }
 
-  // What stands on the page is of the past then; of a server that is gone nothing can be asked either.
+  // What stands on the page is of the past then; of a server that is gone nothing can be requested either.
   const dim = () => {
     const past = shown == "gone" || shown == "silent"
     document.documentElement.style.setProperty("--of-now", past ? "hidden" : "visible")
-    document.documentElement.style.setProperty("--last-heard", past ? '"When last heard of: "' : '""')
+    document.documentElement.style.setProperty("--past-prefix", past ? '"When last heard of: "' : '""')
     veil.remove()
     veil.style.pointerEvents = shown == "gone" ? "auto" : "none"
     for (const one of document.body.children) { one.inert = shown == "gone" && one != banner }
@@ -62,38 +62,38 @@ export function render({model, el}) {
   }
 
   const answers = async (patience) => {
-    const asked = new AbortController(), began = performance.now()
-    const limit = setTimeout(() => asked.abort(), patience)
-    const how = {method: "HEAD", cache: "no-store", redirect: "manual", signal: asked.signal}
+    const request = new AbortController(), began = performance.now()
+    const limit = setTimeout(() => request.abort(), patience)
+    const how = {method: "HEAD", cache: "no-store", redirect: "manual", signal: request.signal}
     try {
       const answer = await fetch(new URL("static/js/bokeh.min.js", location.href), how)
       return answer.status < 500 ? "yes" : "no"
     } catch {
-      if (!asked.signal.aborted) { return "no" }
+      if (!request.signal.aborted) { return "no" }
       return performance.now() - began > patience + 500 ? "perhaps" : "late"  // it was this page that slept
     } finally { clearTimeout(limit) }
   }
-  const hear = () => {
-    heard = performance.now()
+  const receive = () => {
+    received = performance.now()
     lastWord = Date.now()
-    if (shown == "silent") { news ? tell("back", news) : hush() }
+    if (shown == "silent") { news ? show("back", news) : hide() }
   }
 
   const look = async () => {
     const now = performance.now(), slept = now - beat > 1000
     beat = now
     if (gone || leaving) { return }
-    if (slept || document.hidden) { heard = Math.max(heard, now - QUIET); if (document.hidden) { return } }
-    if (asking || now - heard < QUIET) { return }
-    asking = true
+    if (slept || document.hidden) { received = Math.max(received, now - QUIET); if (document.hidden) { return } }
+    if (requesting || now - received < QUIET) { return }
+    requesting = true
     const answer = await answers(shown ? LONG : PATIENCE)
-    asking = false
+    requesting = false
     if (gone || leaving || document.hidden) { return }
-    if (answer == "yes") { return hear() }
-    if (answer == "perhaps" || performance.now() - heard < QUIET) { return }
+    if (answer == "yes") { return receive() }
+    if (answer == "perhaps" || performance.now() - received < QUIET) { return }
     const seconds = Math.max(1, Math.round((Date.now() - lastWord) / 1000))
     const since = `What you see is from ${time(lastWord)}.`
-    tell("silent", answer == "no" ?
+    show("silent", answer == "no" ?
       `The server cannot be reached${navigator.onLine ? "" : ": this device is offline"}. ${since}` :
       `The server has not answered for ${seconds} s: it is busy, or stopped. ${since} ` +
       "What you press takes effect when it answers.")
@@ -102,7 +102,7 @@ export function render({model, el}) {
   const lose = () => {
     if (gone || leaving) { return }
     gone = true
-    tell("gone", `The server is gone. What you see is from ${time(lastWord)}, and nothing here has an effect. ` +
+    show("gone", `The server is gone. What you see is from ${time(lastWord)}, and nothing here has an effect. ` +
       "This page comes back by itself when the server does.")
     setTimeout(wait, BEAT)
   }
@@ -117,7 +117,7 @@ export function render({model, el}) {
     location.replace(address)
   }
 
-  const welcome = () => {
+  const report = () => {
     const note = JSON.parse(sessionStorage.getItem(NOTE) ?? "null")
     sessionStorage.removeItem(NOTE)
     if (!note) { return }
@@ -129,23 +129,23 @@ export function render({model, el}) {
       `The run is trained again up to epoch ${note.again.toLocaleString("en")}, with the same settings.` :
       "The run starts again from epoch 0, with the same settings."
     news = `${why} ${what}`
-    tell("back", news)
+    show("back", news)
   }
 
   const watched = Bokeh.documents.slice()
-  const change = (event) => { if (event.sync === false) { hear() } }
+  const change = (event) => { if (event.sync === false) { receive() } }
   watched.forEach((one) => { one.on_change(change); one.on_event("connection_lost", lose) })
   const leave = () => { leaving = true }
-  const show = (event) => { leaving = false; if (event.persisted) { location.reload() } }
+  const comeBack = (event) => { leaving = false; if (event.persisted) { location.reload() } }
   addEventListener("pagehide", leave)
-  addEventListener("pageshow", show)
-  document.addEventListener("visibilitychange", () => { heard = performance.now() })
+  addEventListener("pageshow", comeBack)
+  document.addEventListener("visibilitychange", () => { received = performance.now() })
   timer = setInterval(look, BEAT)
-  welcome()
+  report()
   model.on("remove", () => {
     clearInterval(timer)
     removeEventListener("pagehide", leave)
-    removeEventListener("pageshow", show)
-    hush()
+    removeEventListener("pageshow", comeBack)
+    hide()
   })
 }

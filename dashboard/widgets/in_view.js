@@ -1,13 +1,13 @@
 export function render({model, el}) {
   el.style.minWidth = "0"
   el.append(model.get_child("content"))
-  // Told a moment later: a page that is being closed is hidden first, and has gone before the answer.
+  // Sent a moment later: a page that is being closed is hidden first, and has gone before the answer.
   let scrolled = true, later
-  const tell = () => {
+  const send = () => {
     const near = scrolled && !document.hidden
     if (near != model.near) { model.near = near }
   }
-  const soon = () => { clearTimeout(later); later = setTimeout(tell, 150) }
+  const soon = () => { clearTimeout(later); later = setTimeout(send, 150) }
   const look = (entries) => { scrolled = entries[entries.length - 1].isIntersecting; soon() }
   const observer = new IntersectionObserver(look, {rootMargin: "60px"})
   observer.observe(el)
@@ -16,7 +16,7 @@ export function render({model, el}) {
     const pictures = [{name: "", caption: "", figures: []}]
     let title = ""
     const walk = (node, picture) => {
-      if (node.classList.contains("guest-picture")) {
+      if (node.classList.contains("compared-picture")) {
         picture = {name: "", caption: "", figures: []}
         pictures.push(picture)
       }

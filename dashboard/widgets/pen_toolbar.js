@@ -18,8 +18,8 @@ export function render({model, el}) {
     words.classList.toggle("missing", model.missing)
     undo.disabled = !model.undoes
   }
-  // Heard before the page hears it, which would take back more.
-  const hear = (event) => {
+  // Received before the page does, which would take back more.
+  const receive = (event) => {
     const typing = event.composedPath()[0].matches?.("input:not([type=range], [type=checkbox]), textarea")
     const undoing = event.key == "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey
     if (!undoing || typing || !model.undoes) { return }
@@ -27,8 +27,8 @@ export function render({model, el}) {
     event.stopImmediatePropagation()
     model.send_msg("undo")
   }
-  window.addEventListener("keydown", hear, true)
-  model.on("remove", () => window.removeEventListener("keydown", hear, true))
+  window.addEventListener("keydown", receive, true)
+  model.on("remove", () => window.removeEventListener("keydown", receive, true))
   for (const part of ["words", "missing", "undoes"]) { model.on(part, follow) }
   follow()
   el.append(bar)

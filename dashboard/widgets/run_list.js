@@ -20,20 +20,20 @@ const copy = async (text, near) => {
 
 export function render({model, el}) {
   const list = make("ul", ""), empty = make("p", "empty"), rows = new Map()
-  let wishes = 0
-  const ask = (wish) => {
-    wishes = Math.max(wishes, model.answered) + 1
-    model.send_msg({...wish, number: wishes})
-    return wishes
+  let requests = 0
+  const send = (request) => {
+    requests = Math.max(requests, model.answered) + 1
+    model.send_msg({...request, number: requests})
+    return requests
   }
 
-  let heard = () => {}
-  model.on("msg:custom", (message) => heard(message))
+  let receive = () => {}
+  model.on("msg:custom", (message) => receive(message))
   const download = async (id) => {
     const pieces = []
     for (let start = 0, size = 1; start < size; ) {
-      const answered = new Promise((resolve) => { heard = resolve })
-      ask({do: "download", id, start})
+      const answered = new Promise((resolve) => { receive = resolve })
+      send({do: "download", id, start})
       const piece = await answered
       if (!piece.size) { return }
       size = piece.size
@@ -59,13 +59,13 @@ export function render({model, el}) {
     name.type = "text"
     name.maxLength = 100
     name.title = "Click to give it another name"
-    name.addEventListener("change", () => { item.wish = ask({do: "rename", id, name: name.value}) })
+    name.addEventListener("change", () => { item.request = send({do: "rename", id, name: name.value}) })
     name.addEventListener("keydown", (event) => {
       if (event.key == "Escape") { name.value = item.run.name; event.stopPropagation() }
       if (event.key == "Enter" || event.key == "Escape") { name.blur() }
     })
     box.type = "checkbox"
-    box.addEventListener("change", () => { item.wish = ask({do: "beside", id, on: box.checked}) })
+    box.addEventListener("change", () => { item.request = send({do: "beside", id, on: box.checked}) })
     beside.append(box, "Show beside")
     beside.title = "Show it beside the page's own run, at the same epoch"
     const act = (words, title, action) => {
@@ -77,7 +77,7 @@ export function render({model, el}) {
     }
     acts.append(beside)
     const buttons = [
-      act("Open", "Go on with it, exactly where it was", () => ask({do: "open", id})),
+      act("Open", "Go on with it, exactly where it was", () => send({do: "open", id})),
       act("Download", "One file, to keep elsewhere or to hand on", () => {
         downloading = downloading.then(() => download(id))
       }),
@@ -86,14 +86,14 @@ export function render({model, el}) {
         button.textContent = "Copied"
         setTimeout(() => { button.textContent = "Copy link" }, 1500)
       })] : []),
-      act("Delete", "It can be had back", () => ask({do: "delete", id})),
+      act("Delete", "It can be had back", () => send({do: "delete", id})),
     ]
     top.append(chip, name)
     item.append(top, about, acts)
     item.follow = (run) => {
       item.run = run
       // What was changed stands until it is answered, and nobody's typing is taken away.
-      const waits = item.wish > model.answered
+      const waits = item.request > model.answered
       if (!waits && el.getRootNode().activeElement != name) { name.value = run.name }
       name.setAttribute("aria-label", `Name of ${run.called}`)
       about.textContent = run.about

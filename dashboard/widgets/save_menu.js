@@ -68,7 +68,7 @@ export function render({model, el}) {
     title="Save this picture"><svg viewBox="0 0 24 24" aria-hidden="true"><path
     d="M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z"/></svg></button><menu id="kinds" popover role="menu"></menu>`
   const [button, menu] = el.children
-  const offer = () => {
+  const fill = () => {
     el.style.display = model.kinds.length ? "" : "none"
     menu.replaceChildren(...model.kinds.map((kind) => {
       const item = document.createElement("button")
@@ -93,8 +93,8 @@ export function render({model, el}) {
     event.preventDefault()
     items.at((items.indexOf(event.target) + step) % items.length).focus()
   })
-  offer()
-  model.on("kinds", offer)
+  fill()
+  model.on("kinds", fill)
   model.on("remove", () => window.removeEventListener("scroll", close, true))
   model.on("msg:custom", async (file) => {
     const drawing = file.figures && drawn(file.figures, el), text = drawing ? drawing.text : file.text

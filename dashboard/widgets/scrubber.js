@@ -39,7 +39,7 @@ export function render({model, el}) {
     follow()
   }
   const say = () => { kept.textContent = model.kept }
-  // Its end is the newest epoch, which is another one by the time that this is heard.
+  // Its end is the newest epoch, which is another one by the time that this is received.
   const chosen = () => slider.value == slider.max ? "newest" : Number(slider.value)
   slider.addEventListener("input", () => { fill(); model.send_msg(chosen()) })
   mark()

@@ -25,7 +25,7 @@ export function render({model, el}) {
   box.append(code, copy, other)
   how.append(summary, box)
   const entry = () => {
-    const made = make("button", "feed")
+    const made = make("button", "run-log")
     made.append(make("i"), make("b"), make("span", "words"), make("span", "detail"))
     made.addEventListener("click", () => model.send_msg(made.dataset.id))
     return made

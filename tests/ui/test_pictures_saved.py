@@ -104,7 +104,7 @@ def test_compared_runs_stand_beside_every_picture_at_the_pages_epoch(visit: Any,
         words = card(page, title).locator("p.name").all_inner_texts()
         assert words == ["this run", *NAMES]
     both = rows(saved(page, "Gradient flow", "CSV", tmp_path))
-    assert {row["run"] for row in both} == {"this run", *(f"guest {i}: {name}" for i, name in enumerate(NAMES, 1))}
+    assert {row["run"] for row in both} == {"this run", *(f"compared {i}: {name}" for i, name in enumerate(NAMES, 1))}
     page.window.set_viewport_size({"width": 390, "height": 844})
     page.until(lambda: page.ask("document.documentElement.scrollWidth <= innerWidth"), "nothing wider than a phone")
     page.window.set_viewport_size(TALL["viewport"])
