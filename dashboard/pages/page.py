@@ -10,6 +10,7 @@ from markupsafe import Markup
 from dashboard.instruments.instrument import Instrument
 from dashboard.pages.card import Card
 from dashboard.pages.compared_card import ComparedPicture
+from dashboard.pages.short_link import completed, shortened
 from dashboard.server.work_queue import Worker
 from dashboard.state.choices import Choices
 from dashboard.state.run import Run
@@ -130,13 +131,13 @@ class Page(pn.viewable.Viewer):
     @classmethod
     def opened(cls, query: Mapping[str, str] | None = None) -> tuple[Shown, list[str]]:
         """What the page shows when it is opened by a link, and a sentence on each part that could not be followed."""
-        query = query or {}
+        query, problems = completed(cls.slug, query or {})
         step = cls.step_of(query)
         defaults = {**cls.defaults, **(step.changes if step else {})}
-        settings, problems = cls.settings.from_query(query, defaults)
-        view, more = cls.view.from_query(query, step.view if step else None)
-        study, still_more = Study.from_query(query, {"plan": cls.plan}) if cls.plan else (None, [])
-        problems += more + still_more
+        settings, more = cls.settings.from_query(query, defaults)
+        view, still_more = cls.view.from_query(query, step.view if step else None)
+        study, most = Study.from_query(query, {"plan": cls.plan}) if cls.plan else (None, [])
+        problems += more + still_more + most
         try:
             return cls.store(settings, view, study), problems
         except ValueError as error:
@@ -164,8 +165,12 @@ class Page(pn.viewable.Viewer):
 
     def query(self) -> dict[str, str]:
         """The query of a link to the page as it is now."""
-        study = self.run.study.query() if self.run.study else {}
-        return {"page": self.slug, **self.run.settings.query(), **self.run.view.query(), **study}
+        return shortened(self.slug, self.texts())
+
+    def texts(self) -> dict[str, str]:
+        """Everything that can be chosen on the page, as text."""
+        study = self.run.study.texts() if self.run.study else {}
+        return {**self.run.settings.texts(), **self.run.view.texts(), **study}
 
     def recording(self, name: str = "") -> Recording:
         """The run as it is now, with all that belongs to the page: to be opened there again."""

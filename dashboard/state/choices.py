@@ -19,7 +19,11 @@ class Choices(param.Parameterized):
     """Parameters with bounds and a meaning that can be written into a link and read back exactly."""
 
     def query(self) -> dict[str, str]:
-        """Every choice as text, defaults included: the query of a link."""
+        """The choices as text, from which `from_query` makes the same ones."""
+        return self.texts()
+
+    def texts(self) -> dict[str, str]:
+        """Every choice as text, defaults included."""
         return {
             name: json.dumps(value) if not isinstance(value, str) else value for name, value in self.values().items()
         }

@@ -40,7 +40,7 @@ class View(Choices):
 
     def query(self) -> dict[str, str]:
         """What differs from the defaults, as text."""
-        return {name: text for name, text in super().query().items() if getattr(self, name) != self.param[name].default}
+        return {name: text for name, text in self.texts().items() if getattr(self, name) != self.param[name].default}
 
 
 class StudyView(View):

@@ -10,6 +10,7 @@ import panel as pn
 import panel_material_ui as pmui
 import param
 
+from dashboard.server.stepped_slider import SteppedSlider
 from dashboard.state.choices import Choices, Magnitude
 from dashboard.state.settings import COMMON, FAMILIES, MAX_HIDDEN_LAYERS, OPTIONS, Settings, family_options
 from dashboard.storage.tables import OWN
@@ -344,7 +345,7 @@ def control(choices: Choices, name: str) -> pn.viewable.Viewable:
     if isinstance(parameter, param.Integer):
         return pmui.IntSlider.from_param(parameter, step=parameter.step or 1, **words)
     low, high = parameter.bounds
-    return pmui.FloatSlider.from_param(parameter, step=parameter.step or (high - low) / 100, format="0.[0000]", **words)
+    return SteppedSlider.from_param(parameter, step=parameter.step or (high - low) / 100, format="0.[0000]", **words)
 
 
 def _menu(choices: Choices, name: str) -> pmui.Select:

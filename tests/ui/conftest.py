@@ -17,6 +17,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dashboard.pages.short_link import completed
+
 ROOT = Path(__file__).parents[2]
 FLAGS = [
     "--no-sandbox",
@@ -218,9 +220,14 @@ class Visit:
         """A number for each picture that changes with what it shows."""
         return self.ask("Object.fromEntries(Object.keys(lab.figures()).map((name) => [name, lab.digest(name)]))")
 
-    def link(self) -> dict[str, str]:
+    def address(self) -> dict[str, str]:
         """What the address bar holds."""
         return {name: values[0] for name, values in parse_qs(self.ask("location.search.slice(1)"), True).items()}
+
+    def link(self) -> dict[str, str]:
+        """What the link in the address bar means, with the defaults that it leaves out."""
+        held = self.address()
+        return completed(held.get("page", "home"), held)[0]
 
     def press_hidden(self, name: str) -> None:
         """Press the button of that name without scrolling to it."""

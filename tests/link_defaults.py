@@ -1,0 +1,36 @@
+"""Writes the present defaults of all pages as another version of links, if they are not those of the newest one.
+
+Run `python -m tests.link_defaults` after a change of a default: links of earlier versions keep theirs.
+"""
+
+import json
+
+from dashboard.pages import PAGES
+from dashboard.pages.short_link import FILE, defaults, versions
+from dashboard.state.settings import Settings
+
+
+def present() -> dict[str, dict[str, str]]:
+    """The defaults of every page that has settings in its link, as text."""
+    return {slug: page(page.opened()[0]).texts() for slug, page in PAGES.items() if "query" not in vars(page)}
+
+
+def packed(pages: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    """The same, where what most pages have in common stands once, under the empty name."""
+    usual = Settings().query()
+    own = {
+        slug: {name: text for name, text in query.items() if usual.get(name) != text} for slug, query in pages.items()
+    }
+    return {"": usual, **own}
+
+
+def is_present(version: str) -> bool:
+    """Whether a version has the present defaults."""
+    return all(defaults(slug, version).items() >= texts.items() for slug, texts in present().items())
+
+
+if __name__ == "__main__":
+    known = versions()
+    newest = max(map(int, known), default=0)
+    if not known or not is_present(str(newest)):
+        FILE.write_text(json.dumps({**known, str(newest + 1): packed(present())}, indent=1) + "\n", encoding="utf-8")
