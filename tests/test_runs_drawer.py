@@ -168,13 +168,10 @@ def test_a_race_is_not_compared_with_a_run(tmp_path):
 
 
 def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monkeypatch):
-    key, handed = keep(panel, "ß/..\\ a*b"), []
-    monkeypatch.setattr(panel._list, "PIECE", 1000)
+    key = keep(panel, "ß/..\\ a*b")
     monkeypatch.setattr(type(panel._list), "PIECE", 1000)
-    monkeypatch.setattr(panel._list, "_send_msg", handed.append)
     content = laboratory.archive.path(key).read_bytes()
-    for start in range(0, len(content), 1000):
-        panel.ask({"do": "download", "id": key, "start": start})
+    handed = [panel._list.piece(key, start) for start in range(0, len(content), 1000)]
     assert b"".join(piece["data"] for piece in handed) == content
     assert {(piece["name"], piece["size"]) for piece in handed} == {(f"ß-..-a-b-{key}.npz", len(content))}
     panel.ask({"do": "delete", "id": key})
@@ -186,11 +183,19 @@ def test_a_file_goes_out_in_pieces_and_comes_back_whole(panel, laboratory, monke
     assert said(panel) == "“x.npz” is not a kept run: its end is missing or not its own." and panel._form.failed
 
 
-@pytest.mark.parametrize("act", ["open", "rename", "delete", "restore", "beside", "download"])
+@pytest.mark.parametrize("act", ["open", "rename", "delete", "restore", "beside"])
 def test_a_run_that_has_gone_is_reported(panel, laboratory, act):
     key = keep(panel)
     laboratory.archive.path(key).unlink()
-    panel.ask({"do": act, "id": key, "name": "x", "on": True, "start": 0})
+    panel.ask({"do": act, "id": key, "name": "x", "on": True})
+    assert panel._form.failed and key in said(panel)
+    assert rows(panel) == []
+
+
+def test_a_run_that_has_gone_is_not_handed_out_and_reported(panel, laboratory):
+    key = keep(panel)
+    laboratory.archive.path(key).unlink()
+    assert key in panel._list.piece(key, 0)["trouble"]
     assert panel._form.failed and key in said(panel)
     assert rows(panel) == []
 

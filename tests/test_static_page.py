@@ -25,7 +25,8 @@ from dashboard.shell.share_dialog import ShareDialog
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
-from dashboard.widgets.export_card import ExportCard, Payload
+from dashboard.widgets.download import Payload
+from dashboard.widgets.export_card import ExportCard
 from engine.recording import Recording, load
 
 FILMED = ("playground", "geometry", "backpropagation", "depth")
@@ -279,16 +280,10 @@ def test_what_goes_wrong_is_said(share, monkeypatch):
     assert [act["act"] for act in share._animation.acts] == ["make"]
 
 
-def test_a_payload_goes_in_pieces_and_is_dropped_afterwards(monkeypatch):
-    made = []
-    offer = ExportCard({"a": lambda: made.append(1) or Payload(b"abcdefg", "name")})
-    monkeypatch.setattr(ExportCard, "PIECE", 3)
-    answers = [offer.answer("a", start) for start in (0, 3, 6)]
-    assert b"".join(answer["data"] for answer in answers) == b"abcdefg"
-    assert {(answer["size"], answer["name"]) for answer in answers} == {(7, "name")}
-    assert made == [1]
-    assert offer._handed.content == b""
-    assert "no" in ExportCard({"a": lambda: _refuse("no")}).answer("a", 0)["trouble"]
+def test_each_button_of_a_card_hands_out_its_own_file():
+    card = ExportCard({"a": lambda: Payload(b"one", "a.txt"), "b": lambda: _refuse("no")})
+    assert card.piece("a", 0) == {"data": b"one", "size": 3, "name": "a.txt"}
+    assert card.piece("b", 0) == {"trouble": "no"}
 
 
 def _refuse(sentence: str) -> None:

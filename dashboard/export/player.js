@@ -1,33 +1,35 @@
-// Plays the film of a static page: builds the pictures, and brings them to any of its frames.
+import {save} from "../widgets/download.js"
+
+// Plays the animation of a static page: builds the pictures, and brings them to any of its frames.
 // RENDERS, put before this, are the functions that draw the components.
 
 const page = JSON.parse(document.getElementById("page").textContent)
 const by = (id) => document.getElementById(id)
 const bytes_of = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))
 
-// The film: tracks, and the pieces of their arrays.
+// The animation: tracks, and the pieces of their arrays.
 
 async function unpacked(text) {
   const stream = new Blob([bytes_of(text)]).stream().pipeThrough(new DecompressionStream("gzip"))
   const all = new Uint8Array(await new Response(stream).arrayBuffer())
   const length = new DataView(all.buffer).getUint32(0, true)
-  const film = JSON.parse(new TextDecoder().decode(all.subarray(4, 4 + length)))
+  const animation = JSON.parse(new TextDecoder().decode(all.subarray(4, 4 + length)))
   let start = 4 + length
-  film.pieces = film.pieces.map(([before, kept, size], i) => {
+  animation.pieces = animation.pieces.map(([before, kept, size], i) => {
     const piece = {before, kept, bytes: all.subarray(start, start += size)}
     return piece
   })
-  film.pieces.forEach((piece, i) => { piece.chain = piece.before < 0 ? i : film.pieces[piece.before].chain })
-  return film
+  animation.pieces.forEach((piece, i) => { piece.chain = piece.before < 0 ? i : animation.pieces[piece.before].chain })
+  return animation
 }
 
 // The array of a piece; of each chain of pieces the latest one is remembered.
 const remembered = new Map()
-function array(film, number) {
-  const chain = film.pieces[number].chain, known = remembered.get(chain), ahead = []
+function array(animation, number) {
+  const chain = animation.pieces[number].chain, known = remembered.get(chain), ahead = []
   let at = number, found = null
   while (found == null) {
-    const piece = film.pieces[at]
+    const piece = animation.pieces[at]
     if (known?.number == at) { found = known.array }
     else if (piece.before < 0) { found = piece.bytes.slice() }
     else { ahead.push(piece); at = piece.before }
@@ -191,9 +193,9 @@ function unfit(figure) {
 
 // The player.
 
-function player(film, plots) {
+function player(animation, plots) {
   const slider = by("epoch"), last = page.epochs.length - 1, PERIOD = 90
-  const tracks = film.tracks.map(({name, at, values}) => ({kind: name[0], of: name.slice(1), at, values, now: -1}))
+  const tracks = animation.tracks.map(({name, at, values}) => ({kind: name[0], of: name.slice(1), at, values, now: -1}))
   const figures = equals.map((id) => plots.get_model_by_id(id))
   let shown = -1, playing = false
 
@@ -212,7 +214,7 @@ function player(film, plots) {
       track.now = now
       const value = track.values[now], [one, name] = track.of
       if (track.kind == "column" || track.kind == "attribute") {
-        for (const number of pieces_in(value)) { arrays.set(number, array(film, Number(number)).buffer) }
+        for (const number of pieces_in(value)) { arrays.set(number, array(animation, Number(number)).buffer) }
       }
       if (track.kind == "column") {
         if (!columns.has(one)) { columns.set(one, []) }
@@ -331,14 +333,10 @@ function themes(change) {
 
 // The recording, which is in the file, to be saved.
 
-function offer_recording() {
+function letRecordingBeSaved() {
   const button = by("save")
   button?.addEventListener("click", () => {
-    const link = document.createElement("a")
-    link.href = URL.createObjectURL(new Blob([bytes_of(by("recording").textContent)]))
-    link.download = button.dataset.name
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000)
+    save(new Blob([bytes_of(by("recording").textContent)]), button.dataset.name)
   })
 }
 
@@ -349,7 +347,7 @@ async function begin() {
   themes((dark) => dress(models, dark))
   await Bokeh.embed.add_document_standalone(plots, document.body, places)
   player(await unpacked(by("animation").textContent), plots)
-  offer_recording()
+  letRecordingBeSaved()
   document.documentElement.dataset.ready = ""
 }
 

@@ -29,6 +29,7 @@ from dashboard.state.choices import Choices
 from dashboard.state.settings import COMMON, FAMILIES, OPTIONS, Settings
 from dashboard.state.store import Shown
 from dashboard.state.study import Result
+from dashboard.widgets.beside import beside
 from engine.recording import Recording, save
 
 FRAMES = 120
@@ -213,7 +214,7 @@ class StaticPage:
         """The file."""
         page = {"epochs": epochs, "epoch": epochs[-1], "cards": snapshot.cards, "figures": snapshot.figures}
         renders = ",".join(f"(() => {{{module};return render}})()" for module in snapshot.modules)
-        bokeh, player = _bokeh(), _script(f"const RENDERS = [{renders}]\n{(HERE / 'player.js').read_text('utf-8')}")
+        bokeh, player = _bokeh(), _script(f"const RENDERS = [{renders}]\n{beside(__file__, 'player.js')}")
         recording = packed(self._recording)
         recording = recording if len(recording) <= WITH_RECORDING else b""
         return DOCUMENT.format(

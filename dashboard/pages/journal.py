@@ -1,6 +1,5 @@
 """The journal's page: a learner's notes next to the runs."""
 
-import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from dashboard.storage.journal_entry import BEGUN, Entry, Pin
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.storage.unique_names import unique_names
 from dashboard.storage.waiting_writes import WaitingWrites
+from dashboard.widgets.download import Payload, Saver
 from dashboard.widgets.journal_editor import Answer, EntryEditor, EntryList, PinnedRuns
 from dashboard.widgets.plain_text import HTML, Words
 
@@ -119,13 +119,14 @@ class Notebook(Page):
         begin = pmui.Button(
             label="New entry", icon="add", variant="contained", size="small", margin=0, on_click=lambda _: self._begin()
         )
-        export = pmui.FileDownload(
+        self._saver = Saver(lambda _: self._export())
+        export = pmui.Button(
             label="Export all",
-            callback=self._export,
-            filename="journal.md",
+            icon="download",
             variant="outlined",
             size="small",
             margin=0,
+            on_click=lambda _: self._saver.start(),
         )
         self._when = Words("", variant="body2", margin=0, styles={"flex": "1 1 160px"}, sx={"opacity": 0.75})
         bar = pn.Row(self._when, self._preview_button, self._delete_button, stylesheets=[BAR], margin=(0, 0, 8, 0))
@@ -139,7 +140,7 @@ class Notebook(Page):
             sizing_mode="stretch_width",
             sx={"padding": "12px 16px 18px", "borderRadius": "12px"},
         )
-        side = pn.Column(pn.Row(begin, export, stylesheets=[BAR], margin=0), self._list, margin=0)
+        side = pn.Column(pn.Row(begin, export, self._saver, stylesheets=[BAR], margin=0), self._list, margin=0)
         main = pn.Column(self._notice, self._page, margin=0)
         for part in (side, main):
             part.sizing_mode = "stretch_width"
@@ -327,9 +328,14 @@ class Notebook(Page):
         self._preview_button.param.update(label="Write" if reads else "Preview", icon="edit" if reads else "visibility")
         self._refresh()
 
-    def _export(self) -> io.StringIO:
+    def _export(self) -> Payload:
         location = pn.state.location
-        return io.StringIO(self._journal.export(location.href.split("?")[0] if location and location.href else ""))
+        address = location.href.split("?")[0] if location and location.href else ""
+        try:
+            return Payload(self._journal.export(address).encode(), "journal.md")
+        except JournalError as error:
+            self._say(str(error), bad=True)
+            raise
 
 
 def rendered(entry: Entry) -> Markup:

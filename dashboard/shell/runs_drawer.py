@@ -1,10 +1,9 @@
 """The drawer of kept runs archives the run on a page, opens and compares others, and takes and gives files."""
 
-import os
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import panel as pn
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from dashboard.storage.run_archive import ENDING, MAX_FILE_BYTES, ArchivedRun, R
 from dashboard.storage.unique_names import unique_names
 from dashboard.storage.waiting_writes import WaitingWrites
 from dashboard.widgets import style
+from dashboard.widgets.download import Payload
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, phrase
 from dashboard.widgets.run_list import KeepForm, RunList
@@ -79,10 +79,9 @@ class RunsDrawer(pn.viewable.Viewer):
         self._archive, self._host = archive, host
         self._seen: Hashable = None
         self._writes = WaitingWrites()
-        self._handed: BinaryIO | None = None
         self._close = close or (lambda: None)
         self._form = KeepForm(self.ask, closes=close is not None)
-        self._list = RunList(self.ask, empty=EMPTY)
+        self._list = RunList(self.ask, self._file, empty=EMPTY)
         self._drop = FileDrop(
             self._add, self._fail, words="Drop a run's file here, or choose one", endings=ENDING, largest=MAX_FILE_BYTES
         )
@@ -131,7 +130,6 @@ class RunsDrawer(pn.viewable.Viewer):
             "delete": self._delete,
             "restore": self._restore,
             "beside": self._compare,
-            "download": self._hand_out,
             "close": lambda _: self._close(),
         }
         try:
@@ -218,25 +216,14 @@ class RunsDrawer(pn.viewable.Viewer):
             archived.id, unique_names(self._archive.kept()).get(archived.id, archived.name), color, store
         )
 
-    def _hand_out(self, request: Mapping[str, Any]) -> None:
-        """The next piece of a file; the browser asks for one after the other."""
+    def _file(self, key: str) -> Payload:
+        """The file of a run."""
         try:
-            if request["start"] == 0 or self._handed is None:
-                self._let_go()
-                self._handed = self._archive.path(request["id"]).open("rb")
-            self._handed.seek(int(request["start"]))
-            piece, size = self._handed.read(RunList.PIECE), os.fstat(self._handed.fileno()).st_size
-            self._list.hand_out(self._filename(request["id"]), piece, size)
-            if self._handed.tell() >= size:
-                self._let_go()
-        except (ValueError, OSError):
-            self._list.hand_out("", b"", 0)
+            return Payload(self._archive.path(key), self._filename(key))
+        except (ValueError, OSError) as error:
+            self._fail(_sentence(error))
+            self.refresh()
             raise
-
-    def _let_go(self) -> None:
-        if self._handed:
-            self._handed.close()
-        self._handed = None
 
     def _filename(self, key: str) -> str:
         """The name of a run's file: its name, and its id, under which it comes back."""

@@ -13,7 +13,8 @@ from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
 from dashboard.shell.workspace import Workspace
 from dashboard.state.run import Setup
 from dashboard.state.thread_task import ThreadTask
-from dashboard.widgets.export_card import ExportCard, Payload
+from dashboard.widgets.download import Payload
+from dashboard.widgets.export_card import ExportCard
 from engine.source_code import as_numpy, as_torch
 
 LOOK = 0.25

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import panel as pn
 import panel_material_ui as pmui
 from markupsafe import Markup
-from panel.custom import JSComponent
 
 from dashboard.state.settings import Settings
 from dashboard.storage.csv_file.column import Column
@@ -16,6 +15,7 @@ from dashboard.storage.csv_file.file_text import MAX_FILE_BYTES
 from dashboard.storage.csv_file.number_style import shortest
 from dashboard.storage.tables import MAX_CLASSES, MAX_COLUMNS, MAX_ROWS, MIN_ROWS, OWN, TABLES, Table
 from dashboard.widgets.beside import beside
+from dashboard.widgets.download import Downloads, Payload
 from dashboard.widgets.file_drop import FileDrop
 from dashboard.widgets.plain_text import HTML, element, in_a_menu
 
@@ -210,36 +210,33 @@ class DataDialog(pn.viewable.Viewer):
         if said or trouble:
             self._say(" ".join([*said, trouble]).strip())
 
-    def _present(self) -> tuple[str, str]:
-        """The data on which the page trains, as a file: its name and its text."""
+    def _present(self) -> Payload:
+        """The data on which the page trains, as a file."""
         settings = self._settings
         name = settings.own if settings.dataset == OWN else settings.dataset
-        return f"{name}.csv", settings.table().csv()
+        return Payload(settings.table().csv().encode(), f"{name}.csv")
 
 
-class TextBox(JSComponent):
+class TextBox(Downloads):
     """A box to paste a table into, and a button that saves the present one as a file."""
 
     _esm = beside(__file__, "data_dialog.js").replace("LIMIT", str(MAX_FILE_BYTES + 1))
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "data_dialog.css")]
 
-    def __init__(self, pasted: Callable[[str], None], present: Callable[[], tuple[str, str]], **params: Any) -> None:
+    def __init__(self, pasted: Callable[[str], None], present: Callable[[], Payload], **params: Any) -> None:
         """Make an empty box.
 
         Args:
             pasted: Called with the text that was pasted.
-            present: Returns name and text of the file that is saved.
+            present: Returns the file that is saved.
             **params: As for any component.
         """
-        super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
-        self._pasted, self._present = pasted, present
+        super().__init__(lambda _: present(), **{"sizing_mode": "stretch_width", "margin": 0, **params})
+        self._pasted = pasted
 
-    def _handle_msg(self, msg: Any) -> None:
-        if "text" in msg:
-            self._pasted(str(msg["text"]))
-        else:
-            name, text = self._present()
-            self._send_msg({"name": name, "text": text})
+    def receive_other(self, message: Any) -> None:
+        """Take the text that was pasted."""
+        self._pasted(str(message["text"]))
 
 
 class OwnData(pn.viewable.Viewer):

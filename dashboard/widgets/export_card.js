@@ -1,3 +1,5 @@
+import {filesOf, save} from "./download.js"
+
 export function render({model, el}) {
   const title = document.createElement("h3"), words = document.createElement("p")
   const acts = document.createElement("menu"), line = document.createElement("progress")
@@ -5,31 +7,15 @@ export function render({model, el}) {
   state.setAttribute("role", "status")
   const say = (text) => { state.textContent = text }
 
-  let receive = () => {}
-  model.on("msg:custom", (message) => receive(message))
-  const request = (what) => new Promise((resolve) => { receive = resolve; model.send_msg(what) })
-  const fetched = async (act) => {
-    const pieces = []
-    for (let start = 0, size = 1; start < size; ) {
-      const piece = await request({act, start})
-      if (piece.trouble) { throw new Error(piece.trouble) }
-      pieces.push(piece.data)
-      start += piece.data.byteLength
-      size = piece.size
-      if (start >= size) { return {blob: new Blob(pieces), name: piece.name} }
-    }
-  }
-  const save = async (act) => {
-    const {blob, name} = await fetched(act), link = document.createElement("a")
-    link.href = URL.createObjectURL(blob)
-    link.download = name
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000)
-    say("saved: " + name)
+  const file = filesOf(model)
+  const download = async (act) => {
+    const {blob, name} = await file(act)
+    save(blob, name)
+    say(`saved: ${name}`)
   }
   // Clipboards are there for pages from this machine or over https only; else what is selected can be copied.
   const copy = async (act) => {
-    const {blob, name} = await fetched(act), text = await blob.text()
+    const {blob, name} = await file(act), text = await blob.text()
     const whole = name == "?" ? location.origin + location.pathname + text : text
     if (navigator.clipboard && window.isSecureContext) {
       await navigator.clipboard.writeText(whole)
@@ -44,7 +30,7 @@ export function render({model, el}) {
     }
     say("copied")
   }
-  const DO = {save, copy, ask: async (act) => model.send_msg({act})}
+  const DO = {save: download, copy, ask: async (act) => model.send_msg({act})}
   let doing = Promise.resolve()
 
   const showActs = () => {

@@ -1,3 +1,5 @@
+import {filesOf, save} from "./download.js"
+
 const make = (tag, name, words) => {
   const found = document.createElement(tag)
   found.className = name
@@ -27,29 +29,9 @@ export function render({model, el}) {
     return requests
   }
 
-  let receive = () => {}
-  model.on("msg:custom", (message) => receive(message))
-  const download = async (id) => {
-    const pieces = []
-    for (let start = 0, size = 1; start < size; ) {
-      const answered = new Promise((resolve) => { receive = resolve })
-      send({do: "download", id, start})
-      const piece = await answered
-      if (!piece.size) { return }
-      size = piece.size
-      start += piece.data.byteLength
-      pieces.push(piece.data)
-      if (start >= size) { save(pieces, piece.name) }
-    }
-  }
-  const save = (pieces, name) => {
-    const link = document.createElement("a")
-    link.href = URL.createObjectURL(new Blob(pieces, {type: "application/octet-stream"}))
-    link.download = name
-    link.click()
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000)
-  }
-  let downloading = Promise.resolve()
+  const file = filesOf(model)
+  // What fails is said by the form above.
+  const download = (id) => file(id).then(({blob, name}) => save(blob, name), () => {})
 
   const row = (id) => {
     const item = make("li", ""), top = make("div", "top"), acts = make("div", "acts")
@@ -78,9 +60,7 @@ export function render({model, el}) {
     acts.append(beside)
     const buttons = [
       act("Open", "Go on with it, exactly where it was", () => send({do: "open", id})),
-      act("Download", "One file, to keep elsewhere or to hand on", () => {
-        downloading = downloading.then(() => download(id))
-      }),
+      act("Download", "One file, to keep elsewhere or to hand on", () => download(id)),
       ...(served() ? [act("Copy link", "A link that opens it", async (button) => {
         await copy(`${location.origin}${location.pathname}?run=${id}`, item)
         button.textContent = "Copied"

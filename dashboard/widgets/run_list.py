@@ -7,6 +7,7 @@ import param
 from panel.custom import JSComponent
 
 from dashboard.widgets.beside import beside
+from dashboard.widgets.download import Downloads, Payload
 
 LOOK = """
 :host { font-size: 13px; line-height: 1.4; }
@@ -49,7 +50,7 @@ class KeepForm(JSComponent):
         self._asked(msg)
 
 
-class RunList(JSComponent):
+class RunList(Downloads):
     """Archived runs, one below the other. It reports what a user does with one; `runs` says what is shown.
 
     Attributes:
@@ -62,28 +63,25 @@ class RunList(JSComponent):
     answered = param.Integer(default=0, doc="The number of the last request that was answered.")
     server_only: ClassVar[tuple[str, ...]] = ("runs", "empty", "answered")
 
-    PIECE: ClassVar[int] = 2**20
-
     _esm = beside(__file__, "run_list.js")
     _stylesheets: ClassVar[list[str]] = [
         LOOK,
         beside(__file__, "run_list.css"),
     ]
 
-    def __init__(self, asked: Callable[[Mapping[str, Any]], None], **params: Any) -> None:
+    def __init__(
+        self, asked: Callable[[Mapping[str, Any]], None], file: Callable[[str], Payload], **params: Any
+    ) -> None:
         """Start without runs.
 
         Args:
-            asked: Called with what to `do` with the run `id`, and the request's `number`, under which it is `answered`;
-                a download is answered by `hand_out`.
+            asked: Called with what to `do` with the run `id`, and the request's `number`, under which it is `answered`.
+            file: Returns the file of a run by its id.
             **params: As for any component.
         """
-        super().__init__(**{"sizing_mode": "stretch_width", "margin": 0, **params})
+        super().__init__(file, **{"sizing_mode": "stretch_width", "margin": 0, **params})
         self._asked = asked
 
-    def hand_out(self, name: str, piece: bytes, size: int) -> None:
-        """Send a piece of the requested file, which has that name and size; size 0 ends the download without one."""
-        self._send_msg({"name": name, "data": piece, "size": size})
-
-    def _handle_msg(self, msg: Any) -> None:
-        self._asked(msg)
+    def receive_other(self, message: Any) -> None:
+        """Do something with a run."""
+        self._asked(message)

@@ -1,3 +1,5 @@
+import {filesOf, save} from "./download.js"
+
 const NS = "http://www.w3.org/2000/svg", HEAD = 24, GAP = 16, FONT = "13px system-ui, sans-serif"
 const TYPES = {svg: "image/svg+xml", csv: "text/csv;charset=utf-8"}
 
@@ -55,26 +57,24 @@ const painted = async ({text, width, height}) => {
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"))
 }
 
-const save = (blob, name) => {
-  const link = document.createElement("a")
-  link.href = URL.createObjectURL(blob)
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000)
-}
-
 export function render({model, el}) {
   el.innerHTML = `<button popovertarget="kinds" aria-haspopup="menu" aria-label="Save this picture"
     title="Save this picture"><svg viewBox="0 0 24 24" aria-hidden="true"><path
     d="M5 20h14v-2H5zM19 9h-4V3H9v6H5l7 7z"/></svg></button><menu id="kinds" popover role="menu"></menu>`
   const [button, menu] = el.children
+  const table = filesOf(model, TYPES.csv)
+  const take = async (kind) => {
+    if (kind != "csv") { return model.send_msg(kind) }
+    const {blob, name} = await table(kind)
+    save(blob, name)
+  }
   const fill = () => {
     el.style.display = model.kinds.length ? "" : "none"
     menu.replaceChildren(...model.kinds.map((kind) => {
       const item = document.createElement("button")
       item.role = "menuitem"
       item.textContent = kind.toUpperCase()
-      item.addEventListener("click", () => { menu.hidePopover(); button.focus(); model.send_msg(kind) })
+      item.addEventListener("click", () => { menu.hidePopover(); button.focus(); take(kind) })
       return item
     }))
   }
@@ -96,8 +96,9 @@ export function render({model, el}) {
   fill()
   model.on("kinds", fill)
   model.on("remove", () => window.removeEventListener("scroll", close, true))
-  model.on("msg:custom", async (file) => {
-    const drawing = file.figures && drawn(file.figures, el), text = drawing ? drawing.text : file.text
-    save(file.kind == "png" ? await painted(drawing) : new Blob([text], {type: TYPES[file.kind]}), file.name)
+  model.on("msg:custom", async ({kind, figures, name}) => {
+    if (!figures) { return }
+    const drawing = drawn(figures, el)
+    save(kind == "png" ? await painted(drawing) : new Blob([drawing.text], {type: TYPES.svg}), name)
   })
 }

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import param
-from panel.custom import JSComponent
 
 from dashboard.storage.formulas import guarded
 from dashboard.widgets.beside import beside
+from dashboard.widgets.download import Downloads, Payload
 
 Columns = Mapping[str, Any]
 Row = dict[str, Any]
@@ -19,11 +19,11 @@ COORDINATES = {"xs": "x", "ys": "y"}
 """Names of the columns of lines, point by point."""
 
 
-class SaveMenu(JSComponent):
+class SaveMenu(Downloads):
     """A button of a card that opens a menu of the file formats in which its picture can be saved.
 
-    The browser requests a format and receives the file's name with its text, or with the figures to draw: answers come
-    in the order of frames, so the picture matches the name.
+    A table is a file of the server. For a picture the browser receives the file's name with the figures to draw:
+    answers come in the order of frames, so the picture matches the name.
     """
 
     kinds = param.List(default=[], doc="Of png, svg and csv those that there are.")
@@ -32,19 +32,25 @@ class SaveMenu(JSComponent):
     _esm = beside(__file__, "save_menu.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "save_menu.css")]
 
-    def __init__(self, asked: Callable[[str], Mapping[str, Any]], **params: Any) -> None:
+    def __init__(self, found: Callable[[str], Mapping[str, Any]], **params: Any) -> None:
         """Make the menu.
 
         Args:
-            asked: Returns the file in a format, as `saved` makes it.
+            found: Returns, for a format, the file's `name`, and its `text` or the `figures` to draw.
             **params: As for any component.
         """
-        super().__init__(margin=0, **params)
-        self._asked = asked
+        super().__init__(self._table, margin=0, **params)
+        self._found = found
 
-    def _handle_msg(self, msg: Any) -> None:
-        if msg in self.kinds:
-            self._send_msg({"kind": msg, **self._asked(msg)})
+    def _table(self, kind: str) -> Payload | None:
+        """The file of a table; none where there is no table."""
+        found = self._found(kind) if kind == "csv" and kind in self.kinds else None
+        return Payload(found["text"].encode(), found["name"]) if found else None
+
+    def receive_other(self, message: Any) -> None:
+        """Send what a picture is drawn from."""
+        if message in self.kinds and message != "csv":
+            self._send_msg({"kind": message, **self._found(message)})
 
 
 def file_name(page: str, title: str, epoch: int, kind: str) -> str:
