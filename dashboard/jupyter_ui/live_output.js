@@ -3,7 +3,8 @@
 // output is gone, so is the live page, and the image is left. `key` is that of the output, `ref` that of what is live.
 (key, ref) => {
   const place = document.currentScript?.closest("[data-descent-lab]")
-  const lab = (window.descentLabOutputs ??= {live: {}, received: {}, places: {}, drawn: {}, loading: null})
+  window.descentLabOutputs ??= {live: {}, received: {}, places: {}, drawn: {}, loading: null}
+  const lab = window.descentLabOutputs
   const kernels = () => window.PyViz?.kernels ?? {}
 
   // Beside what the notebook keeps, so that it stays as it is while that is drawn anew.

@@ -10,37 +10,37 @@ export function render({model, el}) {
   const input = (event) => {
     const now = performance.now(), at = event.composedPath()[0]
     const afresh = {
-      pointerdown: true, keydown: at != target || now - pressed > SAME, click: now - pressed > OTHER, drop: true,
+      pointerdown: true, keydown: at !== target || now - pressed > SAME, click: now - pressed > OTHER, drop: true,
     }
     if (afresh[event.type]) { press += 1 }
     pressed = now
     target = at
   }
   const INPUTS = ["pointerdown", "pointerup", "keydown", "click", "drop"]
-  INPUTS.forEach((name) => window.addEventListener(name, input, {capture: true, passive: true}))
+  for (const name of INPUTS) { window.addEventListener(name, input, {capture: true, passive: true}) }
 
   const differing = (query) => {
     const [before, after] = [location.search, query].map((text) => new URLSearchParams(text))
     const all = new Set([...before.keys(), ...after.keys()])
-    return [...all].filter((name) => !UNSEEN.includes(name) && before.get(name) != after.get(name))
+    return [...all].filter((name) => !UNSEEN.includes(name) && before.get(name) !== after.get(name))
   }
   const write = () => {
     const {query, visit: here, answers} = model.entry
     if (!query || answers < requested) { return }
     const now = performance.now(), first = visit == null, answer = answers > answered
-    const opened = !first && visit != here, different = differing(query)
-    const goesOn = press == stepped || now - changed < (different.every((name) => names.has(name)) ? SAME : OTHER)
+    const opened = !first && visit !== here, different = differing(query)
+    const goesOn = press === stepped || now - changed < (different.every((name) => names.has(name)) ? SAME : OTHER)
     const isStep = !first && !answer && (opened || different.length > 0 && !goesOn)
     visit = here
     answered = answers
     if (first || answer || opened || isStep) { names = new Set(); stepped = press; changed = -Infinity }
-    if (query == location.search) { return }
-    if (!opened && different.length) { different.forEach((name) => names.add(name)); changed = now }
+    if (query === location.search) { return }
+    if (!opened && different.length) { names = new Set([...names, ...different]); changed = now }
     history[isStep ? "pushState" : "replaceState"](history.state, "", location.pathname + query + location.hash)
   }
 
   const travel = () => {
-    if (requested == answered && location.search == model.entry.query) { return }
+    if (requested === answered && location.search === model.entry.query) { return }
     requested += 1
     model.send_msg({query: location.search, step: requested})
   }
@@ -50,7 +50,7 @@ export function render({model, el}) {
   const click = (event) => {
     const held = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button
     const link = event.composedPath().find((one) => one instanceof Element && one.matches("a[href^='?']"))
-    if (!link || held || event.defaultPrevented || link.target && link.target != "_self") { return }
+    if (!link || held || event.defaultPrevented || link.target && link.target !== "_self") { return }
     if (link.download || new URLSearchParams(link.search).has("epoch")) { return }
     event.preventDefault()
     model.send_msg({query: link.getAttribute("href"), step: null})
@@ -71,7 +71,7 @@ export function render({model, el}) {
   write()
   model.on("entry", write)
   model.on("remove", () => {
-    INPUTS.forEach((name) => window.removeEventListener(name, input, {capture: true}))
+    for (const name of INPUTS) { window.removeEventListener(name, input, {capture: true}) }
     window.removeEventListener("popstate", travel)
     window.removeEventListener("click", click)
     window.removeEventListener("keydown", ways, {capture: true})

@@ -19,21 +19,21 @@ export function render({model, el}) {
     all.replaceChildren()
     let group, part
     boxes = []
-    cells = model.tables.map((table, at) => {
-      if (table.part != part) {
+    cells = model.tables.map((table) => {
+      if (table.part !== part) {
         part = table.part
         group = make("div", "group")
         all.append(make("h3", "", part), group)
       }
       const box = make("div", "box"), head = make("button", "head"), grid = make("table")
       head.append(make("b", "", table.name), make("small", "", table.shape))
-      head.title = table.name + " = " + table.formula
+      head.title = `${table.name} = ${table.formula}`
       head.addEventListener("click", () => model.send_msg({stage: table.name}))
       const mine = []
       table.rows.forEach((row, i) => {
-        const line = make("tr", i && row != table.rows[i - 1] + 1 ? "gap" : "")
+        const line = make("tr", i && row !== table.rows[i - 1] + 1 ? "gap" : "")
         table.columns.forEach((column, j) => {
-          const cell = make("td", j && column != table.columns[j - 1] + 1 ? "jump" : "")
+          const cell = make("td", j && column !== table.columns[j - 1] + 1 ? "jump" : "")
           cell.dataset.kind = cell.className
           cell.addEventListener("click", () => model.send_msg({stage: table.name, row, column}))
           line.append(cell)
@@ -48,9 +48,13 @@ export function render({model, el}) {
       return mine
     })
   }
-  const write = () => model.numbers.forEach((entries, at) => (cells[at] ?? []).forEach(([cell], i) => {
-    if (cell.textContent != entries[i]) { cell.textContent = entries[i] }
-  }))
+  const write = () => {
+    for (const [at, entries] of model.numbers.entries()) {
+      for (const [i, [cell]] of (cells[at] ?? []).entries()) {
+        if (cell.textContent !== entries[i]) { cell.textContent = entries[i] }
+      }
+    }
+  }
   const mark = () => {
     const picked = model.picked, table = model.tables[picked.place]
     if (!table) { return }
@@ -60,16 +64,16 @@ export function render({model, el}) {
     note.textContent = picked.note
     boxes.forEach((box, at) => {
       const one = model.tables[at]
-      box.className = "box" + (at == picked.place ? " now" : "") + (at > picked.place ? " later" : "")
+      box.className = "box" + (at === picked.place ? " now" : "") + (at > picked.place ? " later" : "")
         + (picked.wrong.includes(one.name) ? " wrong" : "")
       for (const [cell, row, column] of cells[at]) {
-        const here = at == picked.place && row == picked.row && column == picked.column
-        const is = ([of, r, c]) => of == one.name && (r ?? row) == row && (c ?? column) == column
+        const here = at === picked.place && row === picked.row && column === picked.column
+        const is = ([of, r, c]) => of === one.name && (r ?? row) === row && (c ?? column) === column
         const used = picked.uses.some(is)
-        const example = one.examples && row == picked.example
+        const example = one.examples && row === picked.example
         const kind = [cell.dataset.kind, here ? "here" : "", used ? "used" : "", example ? "example" : ""]
         const wanted = kind.filter(Boolean).join(" ")
-        if (cell.className != wanted) { cell.className = wanted }
+        if (cell.className !== wanted) { cell.className = wanted }
       }
     })
   }

@@ -7,14 +7,14 @@ const KEYS = {
 const ALONG = ["right", "left", "home", "end"]
 
 const roots = () => Bokeh.documents.flatMap((document) => document.roots())
-const whole = () => roots().find((root) => root.class_name == "Page")
+const whole = () => roots().find((root) => root.class_name === "Page")
 
 // The page follows the user's system, or what they chose here before; on a phone its drawer starts closed.
 const suit = () => {
   const page = whole()
   if (!page) { return }
   const chosen = localStorage.getItem("descent-lab-theme")
-  page.data.dark_theme = chosen ? chosen == "dark" : matchMedia("(prefers-color-scheme: dark)").matches
+  page.data.dark_theme = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches
   if (innerWidth < 600) { page.data.sidebar_open = false }
   const keep = () => localStorage.setItem("descent-lab-theme", page.data.dark_theme ? "dark" : "light")
   page.data.properties.dark_theme.change.connect(keep)
@@ -26,18 +26,18 @@ export function render({model, el}) {
   // Where the laboratory is not the whole window, as in a notebook, only keys pressed within it are its own.
   const within = () => {
     let outermost = el
-    while (outermost.getRootNode() != document) { outermost = outermost.getRootNode().host }
+    while (outermost.getRootNode() !== document) { outermost = outermost.getRootNode().host }
     return outermost.parentElement
   }
   const receive = (event) => {
     if (!whole() && !event.composedPath().includes(within())) { return }
-    const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key == "z"
+    const undo = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key === "z"
     const key = undo ? "undo" : KEYS[event.key], target = event.composedPath()[0]
     const is = (selector) => target instanceof Element && target.matches(selector)
     const along = ALONG.includes(key)
     const combined = !undo && (event.ctrlKey || event.metaKey) || event.altKey || event.repeat && !along
     if (!key || combined || is(TYPING)) { return }
-    if (key == "space" && is(PRESSING) || along && is(SLIDING)) { return }
+    if (key === "space" && is(PRESSING) || along && is(SLIDING)) { return }
     event.preventDefault()
     model.send_msg(key)
   }

@@ -32,21 +32,21 @@ export function render({model, el}) {
   const save = () => {
     clearTimeout(later)
     const words = written()
-    if (!id || words == saved || sent.at(-1)?.id == id && sent.at(-1).words == words) { return }
+    if (!id || words === saved || sent.at(-1)?.id === id && sent.at(-1).words === words) { return }
     sent.push({number: ++number, id, words})
     model.send_msg({number, id, base, words: JSON.parse(words)})
   }
   const typed = () => {
-    written() == saved ? forget(id) : keep(id, {base, words: written()})
-    say(written() == saved ? "" : "…")
+    written() === saved ? forget(id) : keep(id, {base, words: written()})
+    say(written() === saved ? "" : "…")
     clearTimeout(later)
     later = setTimeout(save, SOON)
   }
   const answered = (answer) => {
-    const {words} = sent.find((one) => one.number == answer.number)
+    const {words} = sent.find((one) => one.number === answer.number)
     sent = sent.filter((one) => one.number > answer.number)
-    if (!answer.problem && kept(answer.asked)?.words == words) { forget(answer.asked) }
-    if (id != answer.asked) { return }
+    if (!answer.problem && kept(answer.asked)?.words === words) { forget(answer.asked) }
+    if (id !== answer.asked) { return }
     if (answer.problem) {
       say(answer.problem, true)
       later = setTimeout(save, AGAIN)
@@ -55,7 +55,7 @@ export function render({model, el}) {
     id = answer.became
     base = answer.stamp
     saved = words
-    if (written() != saved) { keep(id, {base, words: written()}) }
+    if (written() !== saved) { keep(id, {base, words: written()}) }
     say(`saved ${new Date().toTimeString().slice(0, 8)}`)
   }
   const open = (entry) => {
@@ -68,7 +68,7 @@ export function render({model, el}) {
     base = entry.stamp
     saved = written()
     const draft = kept(id)
-    if (draft && draft.words != saved) {
+    if (draft && draft.words !== saved) {
       fill(JSON.parse(draft.words))
       base = draft.base
       save()
@@ -79,9 +79,9 @@ export function render({model, el}) {
   }
   const receive = () => {
     const {entry, answer} = model.state
-    if (sent.some((one) => one.number == answer?.number)) { answered(answer) }
-    if ((entry?.id ?? null) != id || !entry) { open(entry) }
-    else if (entry.stamp != base && written() == saved) {
+    if (sent.some((one) => one.number === answer?.number)) { answered(answer) }
+    if ((entry?.id ?? null) !== id || !entry) { open(entry) }
+    else if (entry.stamp !== base && written() === saved) {
       fill(entry.words)
       base = entry.stamp
       saved = written()
@@ -93,7 +93,7 @@ export function render({model, el}) {
   form.addEventListener("focusout", save)
   form.addEventListener("submit", (event) => { event.preventDefault(); save() })
   form.addEventListener("keydown", (event) => {
-    if (event.key == "s" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save() }
+    if (event.key === "s" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); save() }
   })
   window.addEventListener("pagehide", save)
   model.on("remove", () => { save(); window.removeEventListener("pagehide", save) })

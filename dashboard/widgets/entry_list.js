@@ -12,7 +12,7 @@ export function render({model, el}) {
   const line = (kind, text) => Object.assign(document.createElement(kind), {textContent: text})
   const card = (entry) => {
     const link = document.createElement("a")
-    link.href = "?page=journal&entry=" + encodeURIComponent(entry.id)
+    link.href = `?page=journal&entry=${encodeURIComponent(entry.id)}`
     link.dataset.id = entry.id
     link.append(line("b", entry.title || "Untitled"), line("small", entry.about))
     link.addEventListener("click", (event) => {
@@ -24,7 +24,7 @@ export function render({model, el}) {
   }
   const mark = () => {
     for (const link of list.querySelectorAll("a")) {
-      link.ariaCurrent = link.dataset.id == model.shown ? "page" : null
+      link.ariaCurrent = link.dataset.id === model.shown ? "page" : null
     }
   }
   // What has the keyboard keeps it when the list is written anew, as it is after every save.
@@ -33,7 +33,7 @@ export function render({model, el}) {
     list.replaceChildren(...model.entries.map(card))
     if (!model.entries.length) { list.append(line("p", model.none)) }
     mark()
-    if (held) { [...list.children].find((link) => link.dataset.id == held)?.focus() }
+    if (held) { [...list.children].find((link) => link.dataset.id === held)?.focus() }
   }
   fill()
   model.on("entries", fill)

@@ -16,7 +16,7 @@ export function render({model, el}) {
   // Clipboards are there for pages from this machine or over https only; else what is selected can be copied.
   const copy = async (act) => {
     const {blob, name} = await file(act), text = await blob.text()
-    const whole = name == "?" ? location.origin + location.pathname + text : text
+    const whole = name === "?" ? location.origin + location.pathname + text : text
     if (navigator.clipboard && window.isSecureContext) {
       await navigator.clipboard.writeText(whole)
     } else {

@@ -21,7 +21,7 @@ export function render({model, el}) {
       model.send_msg({name: file.name, size: file.size, start: -1})
       return
     }
-    for (let start = 0; start == 0 || start < file.size; start += PIECE) {
+    for (let start = 0; start === 0 || start < file.size; start += PIECE) {
       showShare(file, start / Math.max(1, file.size))
       const data = await file.slice(start, start + PIECE).arrayBuffer()
       const answered = answer()

@@ -3,7 +3,7 @@ export function render({model, el}) {
   grid.setAttribute("aria-label", "Pages")
   for (const card of model.cards) {
     const link = document.createElement("a")
-    link.href = "?page=" + encodeURIComponent(card.slug)
+    link.href = `?page=${encodeURIComponent(card.slug)}`
     link.dataset.slug = card.slug
     const picture = document.createElement(card.picture ? "img" : "span")
     if (card.picture) { picture.src = card.picture; picture.alt = "" }
@@ -20,7 +20,7 @@ export function render({model, el}) {
   }
   const mark = () => {
     for (const link of grid.children) {
-      link.toggleAttribute("aria-current", link.dataset.slug == model.shown)
+      link.toggleAttribute("aria-current", link.dataset.slug === model.shown)
     }
   }
   mark()

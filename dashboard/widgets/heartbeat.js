@@ -17,7 +17,7 @@ const time = (when) => new Date(when).toLocaleTimeString()
 const models = () => Bokeh.documents.flatMap((one) => one.roots()).flatMap((one) => [...one.references()])
 // The time line does not follow every frame, the numbers above it do.
 const epoch = () => {
-  const epochs = models().map((one) => one.class_name == "Scrubber" ? one.data.newest :
+  const epochs = models().map((one) => one.class_name === "Scrubber" ? one.data.newest :
     /<dt[^>]*>epoch<.dt>\s*<dd[^>]*>([\d,]+)/.exec(one.text ?? "")?.[1].replaceAll(",", ""))
   return Math.max(0, ...epochs.map(Number).filter(Number.isFinite))
 }
@@ -35,10 +35,10 @@ export function render({model, el}) {
       Object.assign(banner.style, BANNER)
       document.body.append(banner)
     }
-    banner.setAttribute("role", kind == "back" ? "status" : "alert")
+    banner.setAttribute("role", kind === "back" ? "status" : "alert")
     banner.style.background = COLORS[kind]
-    if (banner.textContent != words) { banner.textContent = words }
-    if (kind == "back") {
+    if (banner.textContent !== words) { banner.textContent = words }
+    if (kind === "back") {
       const close = document.createElement("button")
       close.textContent = "Close"
       Object.assign(close.style, {marginLeft: "14px", font: "inherit", cursor: "pointer"})
@@ -52,12 +52,12 @@ export function render({model, el}) {
 
   // What stands on the page is of the past then; of a server that is gone nothing can be requested either.
   const dim = () => {
-    const past = shown == "gone" || shown == "silent"
+    const past = shown === "gone" || shown === "silent"
     document.documentElement.style.setProperty("--of-now", past ? "hidden" : "visible")
     document.documentElement.style.setProperty("--past-prefix", past ? '"When last heard of: "' : '""')
     veil.remove()
-    veil.style.pointerEvents = shown == "gone" ? "auto" : "none"
-    for (const one of document.body.children) { one.inert = shown == "gone" && one != banner }
+    veil.style.pointerEvents = shown === "gone" ? "auto" : "none"
+    for (const one of document.body.children) { one.inert = shown === "gone" && one !== banner }
     if (past) { banner.before(veil) }
   }
 
@@ -76,7 +76,7 @@ export function render({model, el}) {
   const receive = () => {
     received = performance.now()
     lastWord = Date.now()
-    if (shown == "silent") { news ? show("back", news) : hide() }
+    if (shown === "silent") { news ? show("back", news) : hide() }
   }
 
   const look = async () => {
@@ -89,11 +89,11 @@ export function render({model, el}) {
     const answer = await answers(shown ? LONG : PATIENCE)
     requesting = false
     if (gone || leaving || document.hidden) { return }
-    if (answer == "yes") { return receive() }
-    if (answer == "perhaps" || performance.now() - received < QUIET) { return }
+    if (answer === "yes") { return receive() }
+    if (answer === "perhaps" || performance.now() - received < QUIET) { return }
     const seconds = Math.max(1, Math.round((Date.now() - lastWord) / 1000))
     const since = `What you see is from ${time(lastWord)}.`
-    show("silent", answer == "no" ?
+    show("silent", answer === "no" ?
       `The server cannot be reached${navigator.onLine ? "" : ": this device is offline"}. ${since}` :
       `The server has not answered for ${seconds} s: it is busy, or stopped. ${since} ` +
       "What you press takes effect when it answers.")
@@ -108,7 +108,7 @@ export function render({model, el}) {
   }
   const wait = async () => {
     if (leaving) { return }
-    if (await answers(LONG) != "yes") { return setTimeout(wait, 600) }
+    if (await answers(LONG) !== "yes") { return setTimeout(wait, 600) }
     const address = new URL(location.href), at = epoch()
     const again = at && at <= FARTHEST && !WITHOUT_A_RUN.some((name) => address.searchParams.has(name)) ? at : 0
     sessionStorage.setItem(NOTE, JSON.stringify({server: model.server, again, page: address.search}))
@@ -121,7 +121,7 @@ export function render({model, el}) {
     const note = JSON.parse(sessionStorage.getItem(NOTE) ?? "null")
     sessionStorage.removeItem(NOTE)
     if (!note) { return }
-    const why = note.server == model.server ?
+    const why = note.server === model.server ?
       "The connection to the server was lost, and with it what it had kept for this page." :
       "The server was restarted."
     const asRun = !WITHOUT_A_RUN.some((name) => new URLSearchParams(note.page).has(name))

@@ -5,7 +5,7 @@ export function render({model, el}) {
   let scrolled = true, later
   const send = () => {
     const near = scrolled && !document.hidden
-    if (near != model.near) { model.near = near }
+    if (near !== model.near) { model.near = near }
   }
   const soon = () => { clearTimeout(later); later = setTimeout(send, 150) }
   const look = (entries) => { scrolled = entries[entries.length - 1].isIntersecting; soon() }
@@ -36,7 +36,7 @@ export function render({model, el}) {
       const label = parts.filter(Boolean).join(". ")
       for (const figure of figures) {
         figure.setAttribute("role", "img")
-        if (figure.getAttribute("aria-label") != label) { figure.setAttribute("aria-label", label) }
+        if (figure.getAttribute("aria-label") !== label) { figure.setAttribute("aria-label", label) }
       }
     }
   }

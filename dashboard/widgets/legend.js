@@ -22,7 +22,7 @@ export function render({model, el}) {
     while (chips.children.length > model.items.length) { chips.lastChild.remove() }
     model.items.forEach((item, place) => {
       let made = chips.children[place]
-      if (!made || made.dataset.label != item.label) {
+      if (!made || made.dataset.label !== item.label) {
         const fresh = chip(item)
         made ? made.replaceWith(fresh) : chips.append(fresh)
         made = fresh

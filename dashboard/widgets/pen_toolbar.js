@@ -21,7 +21,7 @@ export function render({model, el}) {
   // Received before the page does, which would take back more.
   const receive = (event) => {
     const typing = event.composedPath()[0].matches?.("input:not([type=range], [type=checkbox]), textarea")
-    const undoing = event.key == "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey
+    const undoing = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey
     if (!undoing || typing || !model.undoes) { return }
     event.preventDefault()
     event.stopImmediatePropagation()

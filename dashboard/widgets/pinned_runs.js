@@ -11,7 +11,7 @@ export function render({model, el}) {
     link.href = pin.link
     link.addEventListener("click", (event) => {
       const apart = event.ctrlKey || event.metaKey || event.shiftKey || event.button
-      if (apart || pin.gone || pin.link != `?run=${pin.run}`) { return }
+      if (apart || pin.gone || pin.link !== `?run=${pin.run}`) { return }
       event.preventDefault()
       model.send_msg({open: pin.run})
     })

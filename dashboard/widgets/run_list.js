@@ -7,7 +7,7 @@ const make = (tag, name, words) => {
   return found
 }
 // In a notebook there is no address that would open anything.
-const served = () => Bokeh.documents.some((one) => one.roots().some((root) => root.class_name == "Page"))
+const served = () => Bokeh.documents.some((one) => one.roots().some((root) => root.class_name === "Page"))
 // Clipboards are there for pages from this machine or over https only; else what is selected can be copied.
 const copy = async (text, near) => {
   if (navigator.clipboard && window.isSecureContext) { return navigator.clipboard.writeText(text) }
@@ -43,8 +43,8 @@ export function render({model, el}) {
     name.title = "Click to give it another name"
     name.addEventListener("change", () => { item.request = send({do: "rename", id, name: name.value}) })
     name.addEventListener("keydown", (event) => {
-      if (event.key == "Escape") { name.value = item.run.name; event.stopPropagation() }
-      if (event.key == "Enter" || event.key == "Escape") { name.blur() }
+      if (event.key === "Escape") { name.value = item.run.name; event.stopPropagation() }
+      if (event.key === "Enter" || event.key === "Escape") { name.blur() }
     })
     box.type = "checkbox"
     box.addEventListener("change", () => { item.request = send({do: "beside", id, on: box.checked}) })
@@ -74,7 +74,7 @@ export function render({model, el}) {
       item.run = run
       // What was changed stands until it is answered, and nobody's typing is taken away.
       const waits = item.request > model.answered
-      if (!waits && el.getRootNode().activeElement != name) { name.value = run.name }
+      if (!waits && el.getRootNode().activeElement !== name) { name.value = run.name }
       name.setAttribute("aria-label", `Name of ${run.called}`)
       about.textContent = run.about
       if (!waits) { box.checked = run.beside }
@@ -93,7 +93,7 @@ export function render({model, el}) {
       if (!rows.has(run.id)) { rows.set(run.id, row(run.id)) }
       const item = rows.get(run.id)
       item.follow(run)
-      if (list.children[place] != item) { list.insertBefore(item, list.children[place] ?? null) }
+      if (list.children[place] !== item) { list.insertBefore(item, list.children[place] ?? null) }
     })
     empty.textContent = model.empty
     empty.hidden = there.size > 0

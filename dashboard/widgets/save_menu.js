@@ -6,14 +6,14 @@ const TYPES = {svg: "image/svg+xml", csv: "text/csv;charset=utf-8"}
 const behind = (node) => {
   for (; node; node = node.parentElement ?? node.getRootNode().host) {
     const color = getComputedStyle(node).backgroundColor
-    if (color != "transparent" && !/^rgba\(.*, 0\)$/.test(color)) { return color }
+    if (color !== "transparent" && !/^rgba\(.*, 0\)$/.test(color)) { return color }
   }
   return "white"
 }
 
 const add = (parent, tag, attributes, text) => {
   const made = document.createElementNS(NS, tag)
-  Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value))
+  for (const [name, value] of Object.entries(attributes)) { made.setAttribute(name, value) }
   made.textContent = text ?? ""
   parent.append(made)
   return made
@@ -23,16 +23,16 @@ const add = (parent, tag, attributes, text) => {
 const drawn = (figures, el) => {
   const whole = document.createElementNS(NS, "svg"), top = figures.length > 1 ? HEAD : 0
   const fill = getComputedStyle(el).color
-  const ground = add(whole, "rect", {width: "100%", height: "100%", fill: behind(el)})
+  add(whole, "rect", {width: "100%", height: "100%", fill: behind(el)})
   let width = 0, height = 0
   for (const {id, name, color} of figures) {
     const view = Bokeh.index.find_one_by_id(id), text = view.export("svg").ctx.get_serialized_svg(true)
     const one = new DOMParser().parseFromString(text, TYPES.svg).documentElement
-    one.querySelectorAll("image").forEach((image) => image.style.imageRendering = "pixelated")
+    for (const image of one.querySelectorAll("image")) { image.style.imageRendering = "pixelated" }
     const x = width ? width + GAP : 0
     if (top) {
       add(whole, "circle", {cx: x + 12, cy: 13, r: 5, fill: color})
-      add(whole, "text", {x: x + 24, y: 17, fill, style: "font: " + FONT}, name)
+      add(whole, "text", {x: x + 24, y: 17, fill, style: `font: ${FONT}`}, name)
     }
     one.setAttribute("x", x)
     one.setAttribute("y", top)
@@ -64,7 +64,7 @@ export function render({model, el}) {
   const [button, menu] = el.children
   const table = filesOf(model, TYPES.csv)
   const take = async (kind) => {
-    if (kind != "csv") { return model.send_msg(kind) }
+    if (kind !== "csv") { return model.send_msg(kind) }
     const {blob, name} = await table(kind)
     save(blob, name)
   }
@@ -80,7 +80,7 @@ export function render({model, el}) {
   }
   const close = () => menu.hidePopover()
   menu.addEventListener("toggle", ({newState}) => {
-    if (newState != "open") { window.removeEventListener("scroll", close, true); return }
+    if (newState !== "open") { window.removeEventListener("scroll", close, true); return }
     const {right, bottom} = button.getBoundingClientRect()
     menu.style.left = `${Math.max(4, right - menu.offsetWidth)}px`
     menu.style.top = `${Math.min(bottom + 2, innerHeight - menu.offsetHeight - 4)}px`
@@ -99,6 +99,6 @@ export function render({model, el}) {
   model.on("msg:custom", async ({kind, figures, name}) => {
     if (!figures) { return }
     const drawing = drawn(figures, el)
-    save(kind == "png" ? await painted(drawing) : new Blob([drawing.text], {type: TYPES.svg}), name)
+    save(kind === "png" ? await painted(drawing) : new Blob([drawing.text], {type: TYPES.svg}), name)
   })
 }

@@ -40,7 +40,7 @@ export function render({model, el}) {
   }
   const say = () => { kept.textContent = model.kept }
   // Its end is the newest epoch, which is another one by the time that this is received.
-  const chosen = () => slider.value == slider.max ? "newest" : Number(slider.value)
+  const chosen = () => slider.value === slider.max ? "newest" : Number(slider.value)
   slider.addEventListener("input", () => { fill(); model.send_msg(chosen()) })
   mark()
   say()

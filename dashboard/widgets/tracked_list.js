@@ -35,7 +35,7 @@ export function render({model, el}) {
   newest.addEventListener("click", () => model.send_msg(model.following ? model.chosen : ""))
   const draw = () => {
     newest.hidden = !model.items.length
-    if (newest.parentNode != list) { list.prepend(newest) }
+    if (newest.parentNode !== list) { list.prepend(newest) }
     while (list.children.length - 1 > model.items.length) { list.lastChild.remove() }
     model.items.forEach((item, place) => {
       const made = list.children[place + 1] ?? list.appendChild(entry())
@@ -53,7 +53,7 @@ export function render({model, el}) {
   const mark = () => {
     newest.setAttribute("aria-pressed", String(model.following))
     for (const made of list.children) {
-      if (made.dataset.id) { made.setAttribute("aria-pressed", String(made.dataset.id == model.chosen)) }
+      if (made.dataset.id) { made.setAttribute("aria-pressed", String(made.dataset.id === model.chosen)) }
     }
     said.textContent = model.said
     said.hidden = !model.said
