@@ -1,4 +1,5 @@
 const QUIET = 500, PATIENCE = 900, BEAT = 100, LONG = 3000  // ms
+const WORTH_SAYING = 2, READ = 8000  // s of silence whose end is said, and for how many ms
 const NOTE = "descent-lab-return"
 const WITHOUT_A_RUN = ["run", "follow", "feed", "entry"]  // in an address: what is shown is not made from settings
 const FARTHEST = 1e6
@@ -25,11 +26,13 @@ const epoch = () => {
 export function render({model, el}) {
   el.style.display = "none"
   let received = performance.now(), lastWord = Date.now(), beat = performance.now()
-  let requesting = false, gone = false, leaving = false, banner = null, shown = "", news = "", timer
+  let requesting = false, gone = false, leaving = false, banner = null, shown = "", news = ""
+  let timer, hiding
 
   const veil = document.createElement("div")
   Object.assign(veil.style, VEIL)
   const show = (kind, words) => {
+    clearTimeout(hiding)
     if (!banner) {
       banner = document.createElement("div")
       Object.assign(banner.style, BANNER)
@@ -48,7 +51,7 @@ export function render({model, el}) {
     shown = kind
     dim()
   }
-  const hide = () => { banner?.remove(); banner = null; shown = ""; dim() }
+  const hide = () => { clearTimeout(hiding); banner?.remove(); banner = null; shown = ""; dim() }
 
   // What stands on the page is of the past then; of a server that is gone nothing can be requested either.
   const dim = () => {
@@ -74,9 +77,18 @@ export function render({model, el}) {
     } finally { clearTimeout(limit) }
   }
   const receive = () => {
+    const seconds = Math.round((Date.now() - lastWord) / 1000)
     received = performance.now()
     lastWord = Date.now()
-    if (shown === "silent") { news ? show("back", news) : hide() }
+    if (shown !== "silent") { return }
+    if (news) {
+      show("back", news)
+    } else if (seconds < WORTH_SAYING) {
+      hide()
+    } else {
+      show("back", `The server answers again, after ${seconds} s. What you pressed meanwhile takes effect now.`)
+      hiding = setTimeout(hide, READ)
+    }
   }
 
   const look = async () => {

@@ -1,6 +1,7 @@
 """The page says within two seconds that its server is gone or does not answer, and when it comes back."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -138,7 +139,13 @@ def test_a_server_that_is_frozen_is_reported_and_nothing_is_lost_when_it_goes_on
     page.window.wait_for_timeout(1500)
     signalled(own, signal.SIGCONT)
     page.until(lambda: not banner(page), "the banner to be gone")
+    said = page.window.locator("body > [role=status]")
+    said.wait_for()
+    assert re.match(
+        r"The server answers again, after \d+ s\. What you pressed meanwhile takes effect", said.inner_text()
+    )
     page.reach(2)
+    said.wait_for(state="detached")
     assert page.window.get_by_text("frames/s").first.is_visible()
 
 
