@@ -32,7 +32,7 @@ export function render({model, el}) {
   const mark = () => {
     const links = [...steps.querySelectorAll("a")], {step} = model
     links.forEach((made, place) => {
-      if (place + 1 == step) { made.setAttribute("aria-current", "step") } else { made.removeAttribute("aria-current") }
+      if (place + 1 === step) { made.setAttribute("aria-current", "step") } else { made.removeAttribute("aria-current") }
     })
     sentence.textContent = step ? model.steps[step - 1]?.doc ?? "" : model.opening
     back.disabled = step <= 1

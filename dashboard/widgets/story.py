@@ -1,7 +1,7 @@
 """The story of a page: its steps, the sentence of the chosen one, and ways to the next and back."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -15,6 +15,7 @@ class Story(JSComponent):
     steps = param.List(default=[], doc="For each step its label, its sentence (doc) and its link.")
     step = param.Integer(default=0, bounds=(0, None), doc="The step that is chosen, from 1; 0 for none.")
     opening = param.String(default="", doc="What stands in the sentence's place before a step is chosen.")
+    server_only: ClassVar[tuple[str, ...]] = ("steps", "step", "opening")
 
     _esm = beside(__file__, "story.js")
     _stylesheets = [beside(__file__, "story.css")]
