@@ -14,7 +14,7 @@ from dashboard.pages.short_link import completed, shortened, versions
 from dashboard.server.stepped_slider import on_step
 from dashboard.state.settings import Settings
 from dashboard.widgets.controls import control
-from tests.link_defaults import is_present
+from tests.oracle_links import is_present
 
 LINKED = [slug for slug, page in PAGES.items() if "query" not in vars(page)]
 FULL = (
@@ -42,7 +42,7 @@ def link(page) -> str:
 def test_the_link_to_a_page_as_it_opens_says_which_page_it_is_and_no_more(slug):
     page = PAGES[slug](PAGES[slug].opened()[0])
     assert link(page) == f"?page={slug}&v={max(versions(), key=int)}", (
-        "a default has changed: `python -m tests.link_defaults` keeps the old ones for the links that count on them"
+        "a default has changed: `python -m tests.oracle_links` keeps the old ones for the links that count on them"
     )
 
 

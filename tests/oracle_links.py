@@ -1,6 +1,6 @@
 """Writes the present defaults of all pages as another version of links, if they are not those of the newest one.
 
-Run `python -m tests.link_defaults` after a change of a default: links of earlier versions keep theirs.
+Run `python -m tests.oracle_links` after a change of a default: links of earlier versions keep theirs.
 """
 
 import json
