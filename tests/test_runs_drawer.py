@@ -249,3 +249,10 @@ def test_a_file_too_large_is_refused_at_once():
     sent.send("x", 2**21, 0, bytes(2**20 + 1))
     assert sent.refusals == ["“x” is too large: it has 2 MiB, and 1 MiB are the most."] * 2
     assert len(sent.drop._content) == 0
+
+
+def test_a_drawer_that_is_asked_to_closes_whatever_closing_returns(laboratory):
+    closed = []
+    panel = RunsDrawer(laboratory.archive, laboratory, close=lambda: closed.append(1) or object())
+    panel.ask({"do": "close", "number": 3})
+    assert closed == [1] and panel.answered == 3

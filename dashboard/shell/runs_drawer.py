@@ -126,21 +126,18 @@ class RunsDrawer(pn.viewable.Viewer):
         acts = {
             "keep": self._keep,
             "open": self._open,
-            "rename": self._rename,
-            "delete": self._delete,
-            "restore": self._restore,
             "beside": self._compare,
             "close": lambda _: self._close(),
         }
+        writes = {"rename": self._rename, "delete": self._delete, "restore": self._restore}
         try:
-            write = acts[request["do"]](request)
+            if request["do"] in writes:
+                self._write(*writes[request["do"]](request), lambda: self._answer(request))
+                return
+            acts[request["do"]](request)
         except (ValueError, OSError) as error:
             self._fail(_sentence(error))
-            write = None
-        if write:
-            self._write(*write, lambda: self._answer(request))
-        else:
-            self._answer(request)
+        self._answer(request)
 
     def _answer(self, request: Mapping[str, Any]) -> None:
         self._follow()
