@@ -115,7 +115,7 @@ def test_a_page_without_compared_runs_has_its_own_pictures_only():
         apart = [card for card in page.cards if not card.instrument.overlays_compared]
         assert [len(card.compared) for card in apart] == [len(compared_runs)] * 2
         assert [len(card._picture.objects) for card in page.cards] == [1 + len(card.compared) for card in page.cards]
-        assert [bool(card._picture.stylesheets) for card in apart] == [bool(compared_runs)] * 2
+        assert ["several" in card._picture.css_classes for card in apart] == [bool(compared_runs)] * 2
     assert page.in_view == page.shown
 
 

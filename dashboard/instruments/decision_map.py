@@ -13,7 +13,7 @@ import param
 from bokeh.events import DoubleTap, MouseMove, Pan, PanEnd, PanStart, Press, PressUp
 from bokeh.models import CustomJSHover, HoverTool
 
-from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns
+from dashboard.instruments.instrument import Columns, Instrument, lines_as_columns, stacked
 from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.analyses.point_editor import PointEditor
 from dashboard.state.run import Frame
@@ -77,7 +77,7 @@ class DecisionMap(Instrument):
 
     def __init__(self, run: Shown, **params: Any) -> None:
         super().__init__(run, **params)
-        self._layout = pn.Column(self.pane, margin=0, sizing_mode="stretch_width")
+        self._layout = stacked(self.pane)
         self._stroke: list[tuple[float, float]] = []
         self._last: np.ndarray | None = None
         self._put = 0.0

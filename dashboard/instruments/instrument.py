@@ -23,12 +23,14 @@ from dashboard.server.work_queue import Worker
 from dashboard.state.run import Frame as RunFrame
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
+from dashboard.widgets.beside import beside
 from dashboard.widgets.plain_text import APART, as_written, phrase
 from engine.recording import first_in_stride
 from engine.training import Epochs
 
 Columns = Mapping[str, Any]
 SHORT = 48
+STYLE = beside(__file__, "instrument.css")
 
 
 class _Begun(type(pn.viewable.Viewer)):
@@ -333,7 +335,8 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         for tool in figure.toolbar.tools:
             have_read(tool)
         figure.min_border_left, figure.min_border_right = 48, 14
-        figure.stylesheets = [f":host {{ font-size: {style.FONT}; outline: none; }}"]
+        figure.css_classes = ["picture-figure"]
+        figure.stylesheets = [STYLE, f":host {{ --own: {self.height - self.below}px; }}"]
         for axis in _only(Axis, parts):
             axis.axis_label = as_written(axis.axis_label) if isinstance(axis.axis_label, str) else axis.axis_label
             axis.major_label_overrides = {
@@ -369,6 +372,11 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
                 mapper.update(low=low, high=high)
         else:
             getattr(self.figure, f"{axis}_range").update(start=low, end=high)
+
+
+def stacked(*parts: object) -> pn.Column:
+    """A picture with what belongs above or below it; the picture takes what is left of its card's height."""
+    return pn.Column(*parts, stylesheets=[STYLE], css_classes=["stack"], margin=0, sizing_mode="stretch_width")
 
 
 class OfHiddenLayers:

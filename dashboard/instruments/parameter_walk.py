@@ -9,7 +9,7 @@ import param
 from markupsafe import Markup
 
 from dashboard.instruments.audit_picture import AuditPicture
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, stacked
 from dashboard.instruments.numerals import digits, powers
 from dashboard.state.analyses.gradient_audit import Subject, passed
 from dashboard.state.run import Frame
@@ -59,7 +59,7 @@ class ParameterWalk(AuditPicture, Instrument):
 
     def __panel__(self) -> pn.viewable.Viewable:
         table = pn.pane.Bokeh(self._table, margin=0, sizing_mode="stretch_width", height=TALL + 2)
-        return pn.Column(self.pane, table, margin=0, sizing_mode="stretch_width")
+        return stacked(self.pane, table)
 
     def outline(self, frame: Frame) -> Hashable:
         return self.rest

@@ -8,7 +8,7 @@ import holoviews as hv
 import numpy as np
 import panel as pn
 
-from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.instrument import Columns, Instrument, stacked
 from dashboard.instruments.race_picture import TWO, RacePicture, color_index, first_color
 from dashboard.state.race import RaceFrame
 from dashboard.state.race_setup import COLORS, GOAL
@@ -121,7 +121,7 @@ class RaceLosses(RacePicture, Instrument):
         self._chips.items = [self._item(frame, place, since) for place, since in enumerate(settled)]
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Column(self._chips, self.pane, margin=0, sizing_mode="stretch_width")
+        return stacked(self._chips, self.pane)
 
     @cached_property
     def _chips(self) -> LegendChips:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import panel as pn
 
+from dashboard.instruments.instrument import stacked
 from dashboard.state.store import Frame
 from dashboard.state.study import Result
 from dashboard.state.view import StudyView
@@ -83,7 +84,7 @@ class StudyPicture:
     def __panel__(self) -> pn.viewable.Viewable:
         if not (self.legend and self.labels):
             return self.pane
-        return pn.Column(self._chips, self.pane, margin=0, sizing_mode="stretch_width")
+        return stacked(self._chips, self.pane)
 
     def _items(self, frame: Frame) -> list[dict[str, Any]]:
         own = {"label": "this run", "color": style.CURSOR, "value": self.own_reading(frame), "fixed": True}

@@ -110,6 +110,7 @@ class Backpropagation(Page):
             about=EpsilonErrors,
         ),
     )
+    main_controls = ("bug", "exponent")
     controls = (
         "bug",
         "exponent",

@@ -12,34 +12,15 @@ from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.pages.compared_card import OWN, ComparedPicture, with_own_name
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
+from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import InView
+from dashboard.widgets.enlarge import Enlarge
+from dashboard.widgets.help import Help
 from dashboard.widgets.plain_text import HTML, Words, element, sheet, write
 from dashboard.widgets.save_menu import SaveMenu, as_csv, file_name
 
-CARD = {"padding": "10px 12px 8px", "borderRadius": "12px", "height": "100%"}
-HEADING = """
-:host { min-width: 0; }
-h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
-p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
-p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-"""
-ROOM = """
-@media (max-width: 700px) {
-  :host { flex: 1 1 170px !important; min-width: min(170px, 100%); width: auto !important; }
-}
-"""
-HEAD = "@media (max-width: 700px) { :host { flex-wrap: wrap; justify-content: flex-end; } }"
-"""On narrow screens the title keeps its room, and what can be chosen goes on in the next line."""
-
-CAPTION = """
-:host { min-width: 0; overflow: hidden; }
-p { font-size: 12.5px; margin: 2px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
-p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-"""
-PICTURES = """
-:host { display: flex !important; flex-flow: row wrap; gap: 4px 12px; align-items: flex-start; }
-.scroll-button { display: none; }
-"""
+CARD = {"padding": "12px 14px 10px", "borderRadius": "12px", "height": "100%"}
+STYLE = beside(__file__, "card.css")
 
 
 class Card(pn.viewable.Viewer):
@@ -57,17 +38,13 @@ class Card(pn.viewable.Viewer):
         self.compared: list[ComparedPicture] = []
         self._compared_runs: tuple[ComparedRun, ...] = ()
         self.made, self.version = False, -1
-        self._heading = HTML(
-            stylesheets=[HEADING, ROOM, style.WHOLE_WHERE_NARROW], margin=0, sizing_mode="stretch_width"
-        )
-        self._switches = pn.Row(margin=0)
+        self._heading = _part(HTML, "heading")
+        self._switches = pn.Row(stylesheets=[STYLE], css_classes=["switches"], margin=0)
         self._save = SaveMenu(self._file)
-        self._reading = pmui.IconButton(icon="help_outline", size="small", margin=0, stylesheets=[style.HINT])
-        self._picture = pn.Column(margin=0, sizing_mode="stretch_width", min_height=style.HEIGHT)
-        self._caption = sheet(
-            stylesheets=[CAPTION, style.WHOLE_WHERE_NARROW], css_classes=["caption"], sizing_mode="stretch_width"
-        )
-        self.view = InView(content=self._card(), sizing_mode="stretch_width", margin=0)
+        self._reading = Help()
+        self._picture = _part(pn.Column, "picture")
+        self._caption = sheet(stylesheets=[STYLE], css_classes=["caption"], sizing_mode="stretch_width")
+        self.view = InView(content=self._card(), stylesheets=[STYLE], sizing_mode="stretch_width", margin=0)
         self._name(self._kind_for(run.frame()))
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -129,14 +106,16 @@ class Card(pn.viewable.Viewer):
         write(self._caption, element("p", self.instrument.caption if self.instrument else ""))
 
     def _card(self) -> pmui.Paper:
-        parts = self._heading, self._switches, self._save, self._reading
+        tools = pn.Row(Enlarge(), self._save, self._reading, stylesheets=[STYLE], css_classes=["tools"], margin=0)
         return pmui.Paper(
-            pn.Row(*parts, sizing_mode="stretch_width", margin=0, stylesheets=[HEAD]),
+            _part(pn.Row, "head", self._heading, self._switches, tools),
             self._picture,
             pn.pane.Bokeh(self._caption, margin=0, sizing_mode="stretch_width"),
             elevation=0,
             variant="outlined",
             sx=CARD,
+            stylesheets=[STYLE],
+            css_classes=["sheet"],
             margin=0,
             sizing_mode="stretch_width",
         )
@@ -175,7 +154,8 @@ class Card(pn.viewable.Viewer):
                 one.leave()
         own = self.instrument or _nothing(self._choices[0])
         objects = [with_own_name(own) if self.compared else own, *self.compared]
-        self._picture.param.update(objects=objects, stylesheets=[PICTURES] if self.compared else [])
+        classes = ["picture", "several"] if self.compared else ["picture"]
+        self._picture.param.update(objects=objects, css_classes=classes)
 
     def _file(self, kind: str) -> Mapping[str, Any]:
         """The file of the card as it is now, or the figures from which the browser draws it."""
@@ -197,7 +177,12 @@ class Card(pn.viewable.Viewer):
         title = (kind or self._choices[0]).title
         question, reading = (kind.question, kind.reading) if kind else ("", "")
         self._heading.object = element("h2", title) + element("p", question)
-        self._reading.param.update(label=f"How to read {title}", description=reading, visible=bool(kind))
+        self._reading.param.update(label=f"How to read {title}", text=reading)
+
+
+def _part(kind: type[pn.viewable.Viewable], name: str, *content: object) -> Any:
+    """A part of the card, to which its style sheet gives a place by this name."""
+    return kind(*content, stylesheets=[STYLE], css_classes=[name], margin=0, sizing_mode="stretch_width")
 
 
 def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
@@ -206,7 +191,14 @@ def _choice(instrument: Instrument, name: str) -> pn.viewable.Viewable:
     if isinstance(parameter, param.Boolean):
         return pmui.Switch.from_param(parameter, size="small", margin=(0, 4), width=None, description=parameter.doc)
     return pmui.Select.from_param(
-        parameter, size="small", margin=(-9, 0, 0, 0), width=84, variant="standard", description=""
+        parameter,
+        size="small",
+        margin=0,
+        width=140,
+        variant="standard",
+        description="",
+        stylesheets=[STYLE],
+        css_classes=["choice"],
     )
 
 

@@ -11,19 +11,13 @@ from markupsafe import Markup
 from dashboard.instruments.instrument import Instrument
 from dashboard.server.work_queue import Worker
 from dashboard.state.store import ComparedRun, Frame
-from dashboard.widgets import style
+from dashboard.widgets.beside import beside
 from dashboard.widgets.plain_text import element, sheet, write
 
 REDRAW_INTERVAL_S = 0.3
 """Seconds from one drawing of a compared run's picture to the next: it must not slow the page's own run."""
 
-WORDS = """
-:host { min-width: 0; overflow: hidden; }
-p { font-size: 12.5px; margin: 4px 0 0; min-height: 18px; opacity: .82; font-variant-numeric: tabular-nums; }
-p { white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-p.name { font-weight: 500; opacity: 1; }
-i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 6px; }
-"""
+STYLE = beside(__file__, "card.css")
 EVEN_WIDTH = {"flex": "1 1 240px", "min-width": "0"}
 """Pictures of a card stand side by side as long as each has this much room."""
 
@@ -44,8 +38,7 @@ class ComparedPicture(pn.viewable.Viewer):
         self.instrument: Instrument | None = None
         self.why_not = own.why_not(compared, own.run)
         self.made = bool(self.why_not)
-        look = [WORDS, style.WHOLE_WHERE_NARROW]
-        self._name, self._caption = sheet(stylesheets=look), sheet(stylesheets=look, css_classes=["caption"])
+        self._name, self._caption = (sheet(stylesheets=[STYLE], css_classes=[one]) for one in ("named", "caption"))
         self._view = pn.Column(_words(self._name), margin=0, styles=EVEN_WIDTH, css_classes=["compared-picture"])
         self._drawn, self._drawn_at = (-1, -1), 0.0
         self._controls = [name for name in own.controls if name not in own.tools]
@@ -115,7 +108,7 @@ class ComparedPicture(pn.viewable.Viewer):
 
 def with_own_name(own: Instrument) -> pn.viewable.Viewable:
     """The picture of the page's own run, under a line like those of the compared runs."""
-    name = sheet(element("p", OWN, kind="name"), stylesheets=[WORDS, style.WHOLE_WHERE_NARROW])
+    name = sheet(element("p", OWN, kind="name"), stylesheets=[STYLE], css_classes=["named"])
     return pn.Column(_words(name), own, margin=0, styles=EVEN_WIDTH)
 
 

@@ -102,6 +102,7 @@ class Geometry(Page):
             about=RaceMap,
         ),
     )
+    main_controls = ("surface", "condition_number")
     controls = (
         "surface",
         "condition_number",

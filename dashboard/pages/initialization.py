@@ -53,6 +53,7 @@ class Losses(StudyCurves):
     """The loss, on logarithmic axes, so that the first epochs and the plateaus both show."""
 
     title = "Loss"
+    main_controls = ("initializer", "learning_rate")
     controls = ("runs", "log_x")
     log_x = param.Boolean(default=True, label="Log epochs", doc="Draw the epochs on a logarithmic axis.")
 

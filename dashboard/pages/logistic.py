@@ -112,6 +112,7 @@ class Logistic(Page):
             about=DecisionMap,
         ),
     )
+    main_controls = ("threshold", "learning_rate")
     controls = (
         "threshold",
         "dataset",

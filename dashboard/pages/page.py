@@ -18,36 +18,14 @@ from dashboard.state.settings import Settings
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
-from dashboard.widgets.plain_text import HTML, bold, element, formula, phrase
+from dashboard.widgets.beside import beside
+from dashboard.widgets.intro import Intro
+from dashboard.widgets.plain_text import HTML, element, formula
 from dashboard.widgets.story import Story
 from dashboard.widgets.study_bar import StudyBar
 from engine.recording import Recording
 
-GRID = """
-:host { display: grid !important; grid-auto-rows: max-content; gap: 12px; }
-:host { grid-template-columns: repeat(6, minmax(0, 1fr)); }
-:host > .about { outline: 2px solid #5c7cfa; outline-offset: 2px; border-radius: 12px; }
-.scroll-button { display: none; }
-:host > .third { grid-column: span 2; }
-:host > .half { grid-column: span 3; }
-:host > .whole { grid-column: span 6; }
-@media (max-width: 1199px) { :host > .third, :host > .half { grid-column: span 3; } }
-@media (max-width: 799px) { :host > * { grid-column: span 6 !important; } }
-@container lab (max-width: 899px) { :host > .third, :host > .half { grid-column: span 3; } }
-@container lab (max-width: 519px) { :host > * { grid-column: span 6 !important; } }
-"""
-ASK = """
-section { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 4px 28px; align-items: start; }
-h1 { font-size: 21px; font-weight: 650; letter-spacing: -.01em; margin: 0; line-height: 1.25; }
-p { font-size: 13.5px; margin: 4px 0 0; line-height: 1.45; opacity: .85; max-width: 86ch; }
-.trap { border-left: 3px solid #e8590c; padding-left: 10px; margin-top: 8px; opacity: 1; }
-.trap b { color: #e8590c; font-weight: 600; }
-.formulas { display: flex; flex-flow: column; gap: 8px; align-items: flex-end; padding-top: 4px; }
-.formulas { min-width: 0; overflow-x: auto; }
-math { font-size: 16px; }
-@media (max-width: 399px) { math { font-size: 13px; } }
-@media (max-width: 999px) { section { grid-template-columns: minmax(0, 1fr); } .formulas { align-items: flex-start; } }
-"""
+STYLE = beside(__file__, "page.css")
 
 
 @dataclass(frozen=True)
@@ -84,6 +62,7 @@ class Page(pn.viewable.Viewer):
         kept: Names of choices in `view` that no preset changes.
         controls: Names of settings, of choices in `view`, and of the study's, for the side bar; without any, all
             settings.
+        main_controls: The two that a phone shows below the pictures.
         instruments: The cards of the grid: each shows the first of its classes that suits the run.
         shares: Each card's share of the width, "third", "half" or "whole"; without any, rows of three.
         plan: Variants to be trained for comparison, from many seeds each.
@@ -103,6 +82,7 @@ class Page(pn.viewable.Viewer):
     presets: ClassVar[Sequence[Preset]] = ()
     kept: ClassVar[Sequence[str]] = ()
     controls: ClassVar[Sequence[str]] = ()
+    main_controls: ClassVar[Sequence[str]] = ("activation", "learning_rate")
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
     shares: ClassVar[Sequence[str]] = ()
     plan: ClassVar[Plan | None] = None
@@ -123,9 +103,14 @@ class Page(pn.viewable.Viewer):
         self._share_out()
         self._study_bar = StudyBar(run) if run.study else None
         self._led: dict[ComparedRun, int] = {}
+        self.intro = self._intro()
         self.heading = self._heading()
         self._layout = pn.Column(
-            *(card.view for card in self._cards), stylesheets=[GRID], margin=0, sizing_mode="stretch_width"
+            *(card.view for card in self._cards),
+            stylesheets=[STYLE],
+            css_classes=["cards"],
+            margin=0,
+            sizing_mode="stretch_width",
         )
 
     @classmethod
@@ -217,23 +202,32 @@ class Page(pn.viewable.Viewer):
             steps,
             lambda step: self.choose(self.presets[step - 1]),
             opening=f"A story in {len(steps)} steps. Begin with the first, or change any setting and press Play.",
-            margin=(0, 4, 10, 4),
+            css_classes=["story"],
+            margin=0,
             sizing_mode="stretch_width",
         )
 
-    def _heading(self) -> pn.viewable.Viewable:
-        trap = phrase(bold("What textbooks get wrong."), Markup(self.trap))
-        asked = [element("h1", self.question), element("p", self.look_for)]
-        words = element("div", *asked, element("p", trap, kind="trap") if self.trap else "")
-        formulas = element("div", *map(formula, self.formulas), kind="formulas")
-        ask = HTML(
-            element("section", words, formulas),
-            stylesheets=[ASK],
-            margin=(2, 4, 10, 4),
+    def _intro(self) -> Intro:
+        """The question, and below it what to look for; formulas and the trap open on demand."""
+        trap = _folded("What textbooks get wrong", element("p", Markup(self.trap)), kind="trap") if self.trap else ""
+        formulas = element("div", *map(formula, self.formulas)) if self.formulas else ""
+        more = element("div", formulas and _folded("Formulas", formulas, kind="formulas"), trap, kind="more")
+        words = HTML(
+            element("p", self.look_for) + (more if formulas or trap else ""),
+            stylesheets=[STYLE],
+            css_classes=["about"],
+            margin=0,
             sizing_mode="stretch_width",
         )
-        parts = [ask, *([self._story] if self._story else []), *([self._study_bar] if self._study_bar else [])]
-        return pn.Column(*parts, margin=0, sizing_mode="stretch_width")
+        return Intro(
+            question=self.question, content=words, css_classes=["intro"], margin=0, sizing_mode="stretch_width"
+        )
+
+    def _heading(self) -> pn.viewable.Viewable:
+        parts = [self.intro, *([self._story] if self._story else []), *([self._study_bar] if self._study_bar else [])]
+        return pn.Column(
+            *parts, stylesheets=[STYLE], css_classes=["heading"], margin=(0, 4, 8, 4), sizing_mode="stretch_width"
+        )
 
     @property
     def cards(self) -> Sequence[Card]:
@@ -302,6 +296,11 @@ class Page(pn.viewable.Viewer):
     def _asks(self, compared: ComparedRun) -> bool:
         """Whether a click in one of its pictures has moved a compared run to another epoch."""
         return compared.store.looked_at != self._led[compared]
+
+
+def _folded(summary: str, content: Markup, kind: str) -> Markup:
+    """What opens on demand."""
+    return element("details", element("summary", summary), content, kind=kind)
 
 
 def _texts(query: Any) -> dict[str, str]:

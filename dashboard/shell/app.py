@@ -5,6 +5,7 @@ from pathlib import Path
 
 import panel as pn
 import panel_material_ui as pmui
+import param
 from panel.util import edit_readonly
 
 from dashboard.pages import PAGES
@@ -17,8 +18,9 @@ from dashboard.state.clock import Clock
 from dashboard.state.followed import FollowedRun
 from dashboard.state.store import Shown
 from dashboard.widgets import style
+from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import Browser
-from dashboard.widgets.controls import Controls
+from dashboard.widgets.controls import Controls, knobs_of
 from dashboard.widgets.heartbeat import Heartbeat
 from dashboard.widgets.plain_text import Alert
 from dashboard.widgets.playback_bar import PlaybackBar
@@ -26,6 +28,7 @@ from dashboard.widgets.playback_bar import PlaybackBar
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
 
+STYLE = beside(__file__, "app.css")
 LOGO = Path(__file__).parents[1] / "logo.svg"
 
 
@@ -58,13 +61,20 @@ class App(pn.viewable.Viewer):
         super().__init__()
         self.lazy = lazy
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
-        self.body.sizing_mode = "stretch_width"
+        self.body.param.update(sizing_mode="stretch_width", stylesheets=[STYLE], css_classes=["stack", "body"])
         self.alert = Alert(
-            severity="warning", closeable=True, visible=False, margin=(0, 0, 12, 0), sizing_mode="stretch_width"
+            severity="warning",
+            closeable=True,
+            visible=False,
+            stylesheets=[STYLE],
+            css_classes=["alert"],
+            margin=(0, 0, 12, 0),
+            sizing_mode="stretch_width",
         )
         self._window: pmui.Page | None = None
         self._aside, self._was_open = self._side, False
         self._drawn, self._noticed = -1, ("", 0)
+        self._has_played, self._is_intro_open = False, True
         self.workspace = Workspace(self, reads)
         self.loop = FrameLoop(self.workspace, self)
         self.toolbar = Toolbar(self.workspace, self.say)
@@ -94,17 +104,26 @@ class App(pn.viewable.Viewer):
     def __panel__(self) -> pn.viewable.Viewable:
         """What a cell of a notebook shows, where it is kept up to date as on a served page."""
         head = pn.Row(self.toolbar.menu(), self.toolbar.buttons(), sizing_mode="stretch_width", margin=0)
-        sizes = {"container": "lab / inline-size", "flex": "1 1 min(480px, 100%)"}
+        sizes = {"flex": "1 1 min(480px, 100%)"}
         main = pn.Column(self._main(), styles=sizes, sizing_mode="stretch_width", margin=0)
         self._aside = pn.Column(self._side, width=280, margin=0, visible=bool(self._side.objects))
         body = pn.Row(self._aside, main, stylesheets=[BESIDE], sizing_mode="stretch_width")
-        return pmui.Column(head, body, theme_config=host().themed(style.THEME), sizing_mode="stretch_width")
+        return pmui.Column(
+            head,
+            body,
+            stylesheets=[style.TOKENS],
+            css_classes=["tokens"],
+            theme_config=host().themed(style.THEME),
+            sizing_mode="stretch_width",
+        )
 
     def page(self) -> pmui.Page:
         """The whole window, for a server."""
+        self.alert.css_classes = ["alert", "apart"]
         self._window = page = pmui.Page(
             title="Descent Lab",
             logo=LOGO,
+            favicon=LOGO,
             header=[self.toolbar.menu(), self.toolbar.buttons()],
             site_url="?page=home",
             sidebar=[self._side],
@@ -113,7 +132,7 @@ class App(pn.viewable.Viewer):
             busy_indicator=None,
             theme_config=style.THEME,
             sx=style.PAGE,
-            raw_css=[style.BEFORE_LOADED],
+            raw_css=[style.TOKENS, style.BEFORE_LOADED],
             meta_description="A laboratory to see why a neural network trains, or does not.",
         )
         with edit_readonly(page):
@@ -125,7 +144,8 @@ class App(pn.viewable.Viewer):
         """Make the controls and the playback bar of the page that has just been opened."""
         run, kind = self.run, self.shown
         self.controls = Controls(run.settings, self.workspace.choices, kind.controls, self.workspace.watchers, self.say)
-        self.playback_bar = PlaybackBar(self.clock)
+        knobs = () if run.is_read_only else knobs_of(kind.main_controls, run.settings, self.workspace.choices)
+        self.playback_bar = PlaybackBar(self.clock, knobs, self._fold_intro)
 
     def opened(self) -> None:
         """Show the page that has just been opened."""
@@ -134,6 +154,8 @@ class App(pn.viewable.Viewer):
         self.loop.begin()
         self._side.objects = [] if page.timeless or self.run.is_read_only else [self.controls]
         self._draw_aside()
+        page.intro.is_open = self._is_intro_open
+        page.intro.param.watch(self._note_intro, "is_open")
         self.body.objects = [page.heading, *([] if page.timeless else [self.playback_bar]), page]
         while not self.lazy and self.is_behind():
             self.draw()
@@ -177,6 +199,8 @@ class App(pn.viewable.Viewer):
         frame = self.run.frame()
         self.shown.draw(frame, self._drawn)
         self.playback_bar.draw(frame)
+        if self.clock.playing and self.run.view.step:
+            self._fold_intro()
         self._report()
         self.workspace.note_progress()
 
@@ -201,6 +225,16 @@ class App(pn.viewable.Viewer):
                 said[:1].upper() + said[1:], "warning" if run.message else "error" if "diverged" in said else "info"
             )
 
+    def _fold_intro(self) -> None:
+        """Fold the intro when a user has Play pressed for the first time; a page that opens playing keeps its own."""
+        if not self._has_played:
+            self._has_played = True
+            self.shown.intro.is_open = False
+
+    def _note_intro(self, event: param.parameterized.Event) -> None:
+        """Pages opened later have their intro open, or folded, as a user has left the last one."""
+        self._is_intro_open = event.new
+
     def _draw_aside(self) -> None:
         """Put the side bar away where it is empty, and have it back as it was where it is not."""
         self._aside.visible = bool(self._side.objects)
@@ -212,7 +246,9 @@ class App(pn.viewable.Viewer):
 
     def _main(self) -> pn.viewable.Viewable:
         parts = self.alert, self.body, *self.toolbar.panels, self.browser
-        return pn.Column(*parts, sizing_mode="stretch_width", margin=(10, 12))
+        return pn.Column(
+            *parts, stylesheets=[STYLE], css_classes=["stack"], sizing_mode="stretch_width", margin=(10, 12)
+        )
 
     def _press(self, key: str) -> None:
         if not self.shown.timeless:

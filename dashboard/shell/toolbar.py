@@ -86,7 +86,7 @@ class Toolbar:
             )
             for icon, words, action in tools
         ]
-        return pn.Row(*buttons, margin=0, styles={"margin-left": "auto"})
+        return pn.Row(*buttons, margin=0, styles={"margin-left": "auto", "align-self": "center"})
 
     def _open_menu(self, _: object) -> None:
         """Show all pages; their cards are made when they are first asked for."""

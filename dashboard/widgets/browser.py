@@ -97,7 +97,7 @@ class Scrubber(LiveComponent):
             moved: Called with the epoch to which a user has moved it; None for the newest.
             **params: As for any component.
         """
-        super().__init__(sizing_mode="stretch_width", margin=(2, 14, 2, 14), styles={"flex": "1 1 100%"}, **params)
+        super().__init__(sizing_mode="stretch_width", margin=0, css_classes=["scrubber"], **params)
         self._moved, self._followed = moved, 0.0
 
     def show(self, run: Shown, shown: int, playing: bool) -> None:

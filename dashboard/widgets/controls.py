@@ -25,6 +25,9 @@ STEPS = {"batch_size": (BATCHES, {0: "all"}), "l2": (PENALTIES,), "l1": (PENALTI
 NO_ARROWS = {"& button": {"display": "none"}}
 USUAL_UNITS = 64
 MARGIN = (3, 14)
+BELOW_LABEL = (10, 14, 4, 14)
+"""Margin of what has its label on its upper border."""
+
 ACCORDION = {
     "sizing_mode": "stretch_width",
     "margin": 0,
@@ -220,7 +223,7 @@ class LossMenu(pn.viewable.Viewer):
         super().__init__()
         self._settings = settings
         self._widget = pmui.Select.from_param(
-            settings.param.loss, options=settings.losses(), **_words(settings, "loss")
+            settings.param.loss, options=settings.losses(), **{**_words(settings, "loss"), "margin": BELOW_LABEL}
         )
         settings.param.watch(self._fit, ["dataset", "own", *family_options([DATASETS])], precedence=1)
 
@@ -326,6 +329,14 @@ class SeedEditor(pn.viewable.Viewer):
         self._settings.renew(random.randrange(1, 10_000))
 
 
+def knobs_of(
+    names: Sequence[str], settings: Choices, others: Sequence[Choices] = ()
+) -> tuple[pn.viewable.Viewable, ...]:
+    """Further controls of some choices, for where the side bar is out of sight."""
+    owners = {name: _owner(name, settings, *others) for name in names}
+    return tuple(control(owner, name) for name, owner in owners.items() if owner)
+
+
 def control(choices: Choices, name: str) -> pn.viewable.Viewable:
     """The control that suits the kind of a choice: over magnitudes where its range is logarithmic."""
     option, parameter = OPTIONS.get(name), choices.param[name]
@@ -337,9 +348,10 @@ def control(choices: Choices, name: str) -> pn.viewable.Viewable:
         return Steps(choices, name, _magnitudes(*parameter.bounds))
     words = _words(choices, name)
     if isinstance(parameter, param.ListSelector):
-        return pmui.MultiChoice.from_param(parameter, **{name: word for name, word in words.items() if name != "size"})
+        several = {name: word for name, word in words.items() if name != "size"}
+        return pmui.MultiChoice.from_param(parameter, **{**several, "margin": BELOW_LABEL})
     if isinstance(parameter, param.Selector):
-        return pmui.Select.from_param(parameter, **words)
+        return _menu(choices, name)
     if isinstance(parameter, param.Boolean):
         return pmui.Switch.from_param(parameter, **words)
     if isinstance(parameter, param.Integer):
@@ -349,7 +361,7 @@ def control(choices: Choices, name: str) -> pn.viewable.Viewable:
 
 
 def _menu(choices: Choices, name: str) -> pmui.Select:
-    return pmui.Select.from_param(choices.param[name], **_words(choices, name))
+    return pmui.Select.from_param(choices.param[name], **{**_words(choices, name), "margin": BELOW_LABEL})
 
 
 def _owner(name: str, *all_choices: Choices) -> Choices | None:

@@ -27,7 +27,7 @@ export function render({model, el}) {
         return
       }
       if (node.classList.contains("bk-Figure")) { picture.figures.push(node) }
-      if (node.matches(".bk-events")) { node.tabIndex = -1 }
+      if (node.matches(".bk-events")) { node.tabIndex = -1; node.style.outline = "none" }
       for (const part of [...node.shadowRoot?.children ?? [], ...node.children]) { walk(part, picture) }
     }
     walk(el, pictures[0])

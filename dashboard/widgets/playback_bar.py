@@ -1,7 +1,7 @@
 """The playback bar: the buttons that move time, and the line that says where it is."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import panel as pn
 import panel_material_ui as pmui
@@ -10,21 +10,14 @@ from markupsafe import Markup
 from dashboard.state.clock import Clock
 from dashboard.state.store import Frame
 from dashboard.widgets import style
+from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import Scrubber
 from dashboard.widgets.controls import SeedEditor
 from dashboard.widgets.plain_text import element, sheet, write
 
-STYLE = """
-:host { min-width: 0; }
-dl { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 0; font-variant-numeric: tabular-nums; }
-dl > div { min-width: 54px; }
-dt { font-size: 11px; opacity: .68; white-space: nowrap; }
-dd { margin: 0; font-size: 17px; line-height: 1.25; font-weight: 500; white-space: nowrap; }
-dl > div:has(> .rate) { visibility: var(--of-now, visible); }
-"""
-BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 12px; }"
-CARD = {"padding": "4px 10px", "borderRadius": "12px"}
-
+STYLE = beside(__file__, "playback_bar.css")
+SHEET = {"padding": "3px 10px", "borderRadius": "12px", "overflow": "visible"}
+NOTHING_LEFT = "Nothing to have back"
 
 PLAY = {"label": "Play", "icon": "play_arrow"}
 PAUSE = {"label": "Pause", "icon": "pause"}
@@ -32,11 +25,26 @@ FORK = {"label": "Play from here", "icon": "call_split"}
 
 
 class PlaybackBar(pn.viewable.Viewer):
-    """Play, pause, step, reset, the speed and a way back in time, beside the run's current numbers."""
+    """Play, pause, step, reset, the speed and a way back in time, beside the run's current numbers.
 
-    def __init__(self, clock: Clock) -> None:
+    On a phone it is a sheet below the pictures, and has the main controls of the page as well.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        knobs: Sequence[pn.viewable.Viewable] = (),
+        played: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make the bar.
+
+        Args:
+            clock: What it moves.
+            knobs: The main controls of the page.
+            played: Called when a user has it play.
+        """
         super().__init__()
-        self.clock = clock
+        self.clock, self._knobs, self._played = clock, knobs, played
         settings = clock.run.settings
         self._seed = SeedEditor(settings) if "seed" in settings.param else None
         self._play = pmui.Button(
@@ -44,8 +52,10 @@ class PlaybackBar(pn.viewable.Viewer):
             icon="play_arrow",
             color="primary",
             variant="contained",
-            width=138,
-            margin=4,
+            width=142,
+            stylesheets=[STYLE],
+            css_classes=["play"],
+            margin=(0, 2),
             on_click=self.toggle,
         )
         looks = clock.run.is_read_only
@@ -58,35 +68,47 @@ class PlaybackBar(pn.viewable.Viewer):
         )
         self._roll.visible = self._seed is not None
         self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
-        self._undo = _icon("undo", "", self.undo)
-        self._undo.visible = False
+        self._back.css_classes = ["time", "back"]
+        self._undo = _icon("undo", NOTHING_LEFT, self.undo)
+        self._undo.disabled = True
         self._scrubber = Scrubber(clock.look_at)
         self._speed = pmui.Select.from_param(
             settings.param.speed,
             label="Epochs per second",
             options=settings.param.speed.names,
-            width=136,
+            width=134,
             size="small",
-            margin=(8, 10, 4, 10),
+            margin=(7, 0, 1, 0),
+            css_classes=["speed"],
             description="",
             visible=len(settings.param.speed.names) > 1,
         )
-        self._numbers = sheet(stylesheets=[STYLE])
+        self._numbers = sheet(stylesheets=[STYLE], css_classes=["readings"])
         self._rates = Rates()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        buttons = pn.Row(self._reset, self._back, self._play, self._step, self._roll, self._undo, margin=0)
-        buttons.stylesheets = [style.WRAPS]
-        numbers = pn.pane.Bokeh(self._numbers, margin=(4, 8), styles={"flex": "1 1 300px"})
-        parts = buttons, self._speed, numbers, self._scrubber
-        bar = pn.Column(*parts, stylesheets=[BAR], margin=0, sizing_mode="stretch_width")
+        icons = self._reset, self._back, self._play, self._step, self._roll, self._undo
+        buttons = pn.Row(*icons, stylesheets=[STYLE], css_classes=["buttons"], margin=0)
+        numbers = pn.pane.Bokeh(self._numbers, margin=0, css_classes=["numbers"])
+        knobs = pn.Row(*self._knobs, stylesheets=[STYLE], css_classes=["knobs"], margin=0)
+        parts = buttons, self._speed, self._scrubber, numbers, *([knobs] if self._knobs else [])
+        bar = pn.Column(*parts, stylesheets=[STYLE], css_classes=["bar"], margin=0, sizing_mode="stretch_width")
         return pmui.Paper(
-            bar, elevation=0, variant="outlined", margin=(0, 0, 12, 0), sizing_mode="stretch_width", sx=CARD
+            bar,
+            elevation=0,
+            variant="outlined",
+            stylesheets=[STYLE],
+            css_classes=["playback"],
+            margin=0,
+            sizing_mode="stretch_width",
+            sx=SHEET,
         )
 
     def toggle(self, _: object = None) -> None:
         """Play if paused, pause if playing."""
         self.clock.toggle()
+        if self.clock.playing:
+            self._played()
 
     def step(self, _: object = None) -> None:
         """Advance one epoch."""
@@ -135,11 +157,9 @@ class PlaybackBar(pn.viewable.Viewer):
         epochs, frames = self._rates.per_second(playing)
         write(self._numbers, _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames}))
         self._scrubber.show(run, shown, playing)
-        back = f"Have back {run.left} (Ctrl+Z)"
-        if run.left and self._undo.label != back:
-            self._undo.param.update(label=back, description=back)
-        if self._undo.visible != bool(run.left):
-            self._undo.visible = bool(run.left)
+        back = f"Have back {run.left} (Ctrl+Z)" if run.left else NOTHING_LEFT
+        if self._undo.label != back:
+            self._undo.param.update(label=back, description=back, disabled=not run.left)
 
     def _offer(self, words: Mapping[str, str]) -> None:
         """Set label and icon of the large button."""
@@ -172,7 +192,14 @@ class Rates:
 
 def _icon(icon: str, description: str, action: object) -> pmui.IconButton:
     return pmui.IconButton(
-        icon=icon, label=description, description=description, on_click=action, margin=0, stylesheets=[style.HINT]
+        icon=icon,
+        label=description,
+        description=description,
+        size="small",
+        on_click=action,
+        margin=0,
+        stylesheets=[style.HINT, STYLE],
+        css_classes=["time"],
     )
 
 

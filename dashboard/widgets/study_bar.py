@@ -4,9 +4,10 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.state.store import Shown
+from dashboard.widgets.beside import beside
 from dashboard.widgets.plain_text import Words
 
-BAR = ":host { display: flex !important; flex-flow: row wrap; align-items: center; gap: 4px 14px; }"
+STYLE = beside(__file__, "study_bar.css")
 
 
 class StudyBar(pn.viewable.Viewer):
@@ -19,7 +20,7 @@ class StudyBar(pn.viewable.Viewer):
         self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
         self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
         self._layout = pn.Row(
-            self._button, self._line, self._words, stylesheets=[BAR], margin=(0, 4, 10, 4), sizing_mode="stretch_width"
+            self._button, self._line, self._words, stylesheets=[STYLE], margin=0, sizing_mode="stretch_width"
         )
         self.draw()
 

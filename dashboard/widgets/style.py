@@ -5,6 +5,8 @@ from colorsys import hls_to_rgb
 import numpy as np
 from bokeh.palettes import Cividis256, Viridis256
 
+from dashboard.widgets.beside import beside
+
 TRAIN = "#1f77d0"
 VALIDATION = "#e0731d"
 GHOST = "#8b95a3"
@@ -12,6 +14,9 @@ CURSOR = "#d6336c"
 CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
 """Steps of confidence drawn for each class; five classes fill the 255 colors of an 8-bit image."""
+
+TOKENS = beside(__file__, "theme.css")
+"""Colors, sizes and spaces of every page, as variables of CSS."""
 
 HEIGHT = 290
 FONT = "12px"
@@ -66,6 +71,8 @@ PAGE = {
         "borderColor": "divider",
     },
     "& .MuiToolbar-root": {"minHeight": "52px !important", "margin": "0 !important"},
+    "& .MuiAppBar-root > .MuiLinearProgress-root": {"display": "none"},
+    "& .main-content": {"paddingTop": "1px"},
     "& .MuiAppBar-root .title": {"color": "text.primary", "fontSize": "19px"},
     "& .MuiAppBar-root img": {"height": "30px", "width": "30px"},
     "@media (max-width: 599px)": {

@@ -1,0 +1,156 @@
+"""The layout as it is seen: nothing covers anything, the playback bar stays, cards enlarge, intros fold."""
+
+import pytest
+
+from dashboard.pages import PAGES
+
+pytestmark = pytest.mark.ui
+
+WIDTHS = (1920, 1400, 1024, 700, 390, 320)
+PARTS = "header, h1, h2, summary, .step, .turn, .bk-Figure, .caption, .speed, .scrubber input, .kept, dl > div, nav > a, .MuiAlert-root"
+HOLDERS = ".buttons, .switches, .tools"
+"""What may not cover one another: these, and all that stands directly in a holder."""
+
+COVERED = """((parts, holders) => {
+  const found = [], within = (one, other) => {
+    for (let node = one; node; node = node.parentNode ?? node.host) { if (node == other) { return true } }
+    return false
+  }
+  // Of words what is written, not the room that they have.
+  const room = (node) => {
+    if (!node.matches("h1, h2, p")) { return node.getBoundingClientRect() }
+    const words = document.createRange()
+    words.selectNodeContents(node)
+    return words.getBoundingClientRect()
+  }
+  const collect = (root, sheet) => {
+    for (const node of root.children) {
+      const style = getComputedStyle(node), box = room(node)
+      if (style.display == "none" || node.matches(".bk-Canvas, .MuiDrawer-root, svg")) { continue }
+      const seen = style.visibility != "hidden" && box.width > 1 && box.height > 1
+      const host = root instanceof ShadowRoot ? root.host : null
+      const held = host?.matches(holders) || host?.matches(".heading") && node.matches("p")
+      if (seen && (held || node.matches(parts))) { found.push([node, box, sheet]) }
+      const within = sheet || node.matches(".playback") && style.position == "fixed"
+      if (node.shadowRoot) { collect(node.shadowRoot, within) }
+      collect(node, within)
+    }
+  }
+  collect(document.body, false)
+  const told = (node) => `${node.tagName} ${node.className} ${node.textContent.slice(0, 24)}`
+  const pairs = []
+  found.forEach(([one, a, onSheet], place) => {
+    for (const [other, b, otherOnSheet] of found.slice(place + 1)) {
+      const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left)
+      const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
+      const apart = onSheet == otherOnSheet  // a phone's sheet lies over what can be scrolled away from it
+      if (apart && wide > 2 && high > 2 && !within(other, one) && !within(one, other)) {
+        pairs.push(`${told(one)} / ${told(other)}: ${Math.round(wide)} x ${Math.round(high)}`)
+      }
+    }
+  })
+  return {pairs, count: found.length}
+})"""
+STILL = """(() => {
+  const told = [document.documentElement.scrollHeight, innerWidth,
+    ...lab.everything().filter(({properties}) => !properties.inner_width.is_unset)
+      .map((figure) => [figure.inner_width, figure.inner_height].join())].join()
+  const now = performance.now()
+  if (window.lastLook?.told != told) { window.lastLook = {told, since: now} }
+  return now - window.lastLook.since > 250
+})()"""
+CARDS = """(() => {
+  const found = []
+  const walk = (root) => {
+    for (const node of root.children) {
+      if (node.matches(".third, .half, .whole")) { found.push(node.getBoundingClientRect()); continue }
+      if (node.shadowRoot) { walk(node.shadowRoot) }
+      walk(node)
+    }
+  }
+  walk(document.body)
+  return found.map(({left, top, right, bottom}) => ({left, top, right, bottom}))
+})()"""
+PICTURES_IN_SIGHT = """lab.everything().map((figure) => Bokeh.index.find_one(figure).el.getBoundingClientRect())
+  .filter(({top, height}) => height > 0 && innerHeight - top > 0.5 * height).map(({top}) => Math.round(top / 40))"""
+
+
+@pytest.fixture(scope="module")
+def look(windows, server):
+    """One window for all pages."""
+    window = windows(viewport={"width": WIDTHS[0], "height": 2400})
+    yield window
+    window.close()
+
+
+@pytest.mark.parametrize("slug", PAGES)
+def test_nothing_covers_anything_and_nothing_is_wider_than_the_window(look, server, slug):
+    look.set_viewport_size({"width": WIDTHS[0], "height": 2400})
+    look.goto(f"{server.url}?page={slug}", wait_until="commit")
+    look.get_by_role("heading", level=1).wait_for()
+    look.wait_for_function("Bokeh.documents.length && Bokeh.documents.every((one) => one.is_idle)")
+    if PAGES[slug].instruments and slug != "watch":
+        look.wait_for_function("lab.everything().length > 0")
+    for width in WIDTHS:
+        if width < 700 and look.get_by_role("button", name="Close drawer").count():
+            look.get_by_role("button", name="Close drawer").first.click()
+        look.set_viewport_size({"width": width, "height": 2400})
+        look.wait_for_function(f"() => innerWidth == {width} && {STILL}", polling=50)
+        seen = look.evaluate(f"() => {COVERED}({PARTS!r}, {HOLDERS!r})")
+        assert seen["pairs"] == [], f"at {width}"
+        assert seen["count"] > (3 if PAGES[slug].timeless else 14), "the parts are found"
+        assert look.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, f"at {width}"
+        rows = {}
+        for card in look.evaluate(CARDS):
+            rows.setdefault(round(card["top"]), []).append(card)
+        for row in rows.values():
+            assert max(card["bottom"] for card in row) - min(card["bottom"] for card in row) <= 1, f"at {width}"
+
+
+def test_pictures_are_in_sight_when_play_is_pressed_and_the_bar_stays_while_scrolling(visit):
+    page = visit("?page=logistic", wait=False, viewport={"width": 1024, "height": 768})
+    page.ready(1)
+    page.press("Play")
+    page.until(lambda: page.ask(PICTURES_IN_SIGHT), "a picture in sight")
+    page.button("Pause").wait_for()
+    page.window.mouse.move(700, 600)
+    page.window.mouse.wheel(0, 600)
+    page.until(
+        lambda: 0 <= page.button("Pause").bounding_box()["y"] < 120, "the playback bar at the top of what is scrolled"
+    )
+    page.press("Pause")
+    page.button("Play").wait_for()
+
+
+def test_two_rows_of_pictures_are_in_sight_on_a_usual_screen(visit):
+    page = visit("?page=logistic", wait=False, viewport={"width": 1400, "height": 900})
+    page.ready(1)
+    page.press("Play")
+    page.until(lambda: len(set(page.ask(PICTURES_IN_SIGHT))) >= 2, lambda: f"two rows: {page.ask(PICTURES_IN_SIGHT)}")
+
+
+def test_the_intro_folds_at_the_first_play_and_stays_as_a_user_leaves_it(visit):
+    page = visit("?page=activations", wait=False).ready(1)
+    words = page.window.locator(".about p").first
+    assert words.is_visible()
+    page.press("Play")
+    words.wait_for(state="hidden")
+    page.press("About this page")
+    words.wait_for()
+    page.press("Pause")
+    page.button("Play").click()
+    page.pass_by(page.epoch())
+    assert words.is_visible()
+
+
+def test_a_card_fills_the_window_and_escape_puts_it_back_with_the_focus(visit):
+    page = visit("?page=home&step=1", pictures=3)
+    size = "(() => { const {width, height} = Bokeh.index.find_one(lab.figures().loss).el.getBoundingClientRect();"
+    size += " return [width, height] })()"
+    before = page.ask(size)
+    page.window.get_by_role("button", name="Enlarge this picture").nth(1).click()
+    page.until(lambda: page.ask(size)[0] > 1200 and page.ask(size)[1] > 600, lambda: f"a large one: {page.ask(size)}")
+    page.wait("lab.figures().loss.inner_width > 1100")
+    page.window.keyboard.press("Escape")
+    page.until(lambda: page.ask(size) == before, lambda: f"{before}: {page.ask(size)}")
+    assert page.ask("lab.focused().getAttribute('aria-label')") == "Enlarge this picture"
