@@ -8,7 +8,7 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
-from dashboard.pages.page import Page, Preset, pages
+from dashboard.pages.page import Page, Preset, pages, stacked
 from dashboard.widgets.gallery import Gallery
 
 
@@ -50,4 +50,4 @@ class Home(Page):
     def __panel__(self) -> pn.viewable.Viewable:
         others = {slug: page for slug, page in pages().items() if slug != self.slug}
         gallery = Gallery(others, lambda slug: self.open(slug), sizing_mode="stretch_width", margin=(16, 0))
-        return pn.Column(self._layout, gallery, margin=0, sizing_mode="stretch_width")
+        return stacked(self._layout, gallery)

@@ -298,6 +298,11 @@ class Page(pn.viewable.Viewer):
         return compared.store.looked_at != self._led[compared]
 
 
+def stacked(*parts: pn.viewable.Viewable) -> pn.Column:
+    """Parts of a page, one below the other, each as high as it is."""
+    return pn.Column(*parts, stylesheets=[STYLE], css_classes=["stack"], margin=0, sizing_mode="stretch_width")
+
+
 def _folded(summary: str, content: Markup, kind: str) -> Markup:
     """What opens on demand."""
     return element("details", element("summary", summary), content, kind=kind)

@@ -16,7 +16,7 @@ from dashboard.instruments.logged_activations import LoggedActivations
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.update_ratios import UpdateRatios
-from dashboard.pages.page import Page
+from dashboard.pages.page import Page, stacked
 from dashboard.state.run import Frame
 from dashboard.storage.unique_names import unique_names
 from dashboard.tracking import run_log
@@ -71,7 +71,7 @@ class Watch(Page):
         self._update_list()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        return pn.Column(self._list, self._layout, margin=0, sizing_mode="stretch_width")
+        return stacked(self._list, self._layout)
 
     def draw(self, frame: Frame, version: int) -> None:
         """Draw the list and the pictures that suit the training at a frame."""

@@ -7,7 +7,10 @@ from dashboard.pages import PAGES
 pytestmark = pytest.mark.ui
 
 WIDTHS = (1920, 1400, 1024, 700, 390, 320)
-PARTS = "header, h1, h2, summary, .step, .turn, .bk-Figure, .caption, .speed, .scrubber input, .kept, dl > div, nav > a, .MuiAlert-root"
+PARTS = (
+    "header, h1, h2, summary, .step, .turn, .bk-Figure, .caption, .speed, .scrubber input, .kept, dl > div, nav > a, "
+    ".MuiAlert-root"
+)
 HOLDERS = ".buttons, .switches, .tools"
 """What may not cover one another: these, and all that stands directly in a holder."""
 
