@@ -22,6 +22,7 @@ from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import Browser
 from dashboard.widgets.controls import Controls, knobs_of
 from dashboard.widgets.heartbeat import Heartbeat
+from dashboard.widgets.keys import Keys
 from dashboard.widgets.plain_text import Alert
 from dashboard.widgets.playback_bar import PlaybackBar
 
@@ -127,7 +128,7 @@ class App(pn.viewable.Viewer):
             header=[self.toolbar.menu(), self.toolbar.buttons()],
             site_url="?page=home",
             sidebar=[self._side],
-            main=[self._main(), self.workspace.address, Heartbeat()],
+            main=[self._main(), self.workspace.address, Heartbeat(), Keys()],
             sidebar_width=300,
             busy_indicator=None,
             theme_config=style.THEME,

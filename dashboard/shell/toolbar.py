@@ -61,7 +61,7 @@ class Toolbar:
             icon="apps",
             variant="outlined",
             stylesheets=[
-                ".MuiButton-root { color: #5c7cfa !important; border-color: #5c7cfa66 !important; }",
+                ".MuiButton-root { color: var(--accent) !important; border-color: var(--accent) !important; }",
                 style.TIGHT,
             ],
             margin=(4, 4, 4, 12),

@@ -26,6 +26,13 @@ export function render({model, el}) {
     box.focus({preventScroll: true})
     window.addEventListener("scroll", close, true)
   })
+  box.addEventListener("keydown", (event) => {
+    if (event.key != "Escape") { return }
+    event.preventDefault()
+    event.stopPropagation()
+    box.hidePopover()
+    button.focus()
+  })
   for (const part of ["text", "label"]) { model.on(part, follow) }
   model.on("remove", () => window.removeEventListener("scroll", close, true))
   follow()

@@ -9,7 +9,10 @@ from dashboard.widgets.beside import beside
 
 TRAIN = "#1f77d0"
 VALIDATION = "#e0731d"
-GHOST = "#8b95a3"
+GHOST = "#6e7987"
+"""Of what stands behind: predictions, guides, other runs, and their labels. It has the most contrast that one color can
+have on both grounds, 4.2 or more: one of 4.5 on white has 4.1 on the dark ground."""
+
 CURSOR = "#d6336c"
 CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
 LEVELS = 51
