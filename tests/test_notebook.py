@@ -235,7 +235,7 @@ def test_an_app_in_a_notebook_is_kept_as_all_of_its_pictures(shell):
     lab = App(Run(Settings(n=40, hidden=[4])), "playground")
     kernel.KERNEL.display(lab)
     (kept,) = shell.outputs.values()
-    assert kept.count("<img") == len(lab.shown.shown) == 5
+    assert kept.count("<img") == len(lab.shown.shown) == 6
     assert "An image, drawn" in kept
     lab.end()
 

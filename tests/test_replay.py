@@ -223,7 +223,7 @@ def test_a_link_of_a_run_that_was_changed_on_the_way_says_so():
     again = run_of({"learning_rate": 0.3})
     again.expect(40, run.arrival()["weights"])
     again.advance(40)
-    assert "settings were changed on the way" in again.message and "processor" not in again.message
+    assert "settings or weights were changed on the way" in again.message and "processor" not in again.message
 
 
 def test_a_run_that_ends_before_the_epoch_of_its_link_is_said_to_be_another():

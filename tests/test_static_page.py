@@ -180,7 +180,7 @@ def test_heavy_pictures_are_computed_for_the_last_epoch_and_only_as_long_as_ther
     captions = []
     for seconds in (0.0, 60.0):
         file = static_page(PAGES["playground"], recording_of("playground"), 2, seconds=seconds)
-        captions.append(animation(file)[-1]["caption", 2])
+        captions.append(animation(file)[-1]["caption", 3])
     assert captions[0] == "surveying the surface…"
     assert "around epoch 12; now" in captions[1]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import panel as pn
 from bokeh.document import Document
 from bokeh.document.events import DocumentChangedEvent
@@ -75,7 +76,8 @@ class PageSnapshot:
                 models["attribute", model.id, attribute] = getattr(model, attribute)
                 animation.begin(("attribute", model.id, attribute), self._value_at_first(model, attribute))
         self._changed = set()
-        animation.capture(models, self._words())
+        words, arrays = _parted(self._words())
+        animation.capture(models | arrays, words)
 
     def _value_at_first(self, model: Model, attribute: str) -> Any:
         """The value of an attribute at the first frame; later models count as unchanged since then."""
@@ -135,7 +137,14 @@ class PageSnapshot:
             "module": self.modules.index(script),
             "css": _styles(component._stylesheets),
             "classes": component.css_classes,
+            "height": component.height,
         }
+
+
+def _parted(values: dict[tuple[str | int, ...], Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """Values that JSON can represent, and arrays."""
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    return {name: value for name, value in values.items() if name not in arrays}, arrays
 
 
 def _own(component: JSComponent) -> list[str]:

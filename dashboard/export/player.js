@@ -48,6 +48,11 @@ function built(piece, before) {
   return array
 }
 
+// A component's value, of which arrays are pieces.
+const KINDS = {float32: Float32Array, float64: Float64Array}
+const numbers = (animation, value) =>
+  value?.type === "ndarray" ? new KINDS[value.dtype](array(animation, Number(value.array.data.id)).slice().buffer) : value
+
 // The numbers of the pieces that an encoded value speaks of.
 function* pieces_in(value) {
   if (value == null || typeof value !== "object") { return }
@@ -91,9 +96,10 @@ const BUILD = {
     const el = document.createElement("div"), listeners = {}
     const on = (name, receive) => { listeners[name] = [...listeners[name] ?? [], receive] }
     components[part.place] = {
-      model: {send_msg() {}, on}, listeners,
+      model: {send_msg() {}, on, fixed: true}, listeners,
       render: () => RENDERS[part.module]({model: components[part.place].model, el}),
     }
+    if (part.height) { host.style.height = `${part.height}px` }
     root.append(el)
     return host
   },
@@ -230,7 +236,7 @@ function player(animation, plots) {
       } else if (track.kind === "sheet") {
         sheets[one].innerHTML = value
       } else if (track.kind === "component") {
-        components[one].model[name] = value
+        components[one].model[name] = numbers(animation, value)
         changed.set(one, [...changed.get(one) ?? [], name])
       } else if (track.kind === "readings") {
         by("readings").replaceChildren(...value.map(reading))

@@ -76,6 +76,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         heavy: Whether pieces of its `work` may take long.
         companion: What computes beside the picture at every beat, as long as it is in view.
         height: Of the picture; `below` of it is not the plot's.
+        formats: The image formats in which the browser can save it.
         overlays_compared: Whether it draws compared runs, its `drawn_with`, into its own figure; of other instruments a
             page shows one for each compared run.
         keeps_aspect: Whether both axes have one scale.
@@ -95,6 +96,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     heavy: ClassVar[bool] = False
     overlays_compared: ClassVar[bool] = False
     keeps_aspect: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = ("png", "svg")
     height: ClassVar[int] = style.HEIGHT
     below: ClassVar[int] = 0
 
@@ -182,6 +184,10 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         """
         names = {f"compared {place}": compared.name for place, compared in enumerate(self.drawn_with, 1)}
         return {_named(label, names): source.data for label, source in self.sources.items()}
+
+    def drawing(self) -> dict[str, Any]:
+        """Where the browser finds what it draws, to save it: the id of the figure's model."""
+        return {"id": self.figure.id}
 
     @property
     def is_zoomed(self) -> bool:

@@ -70,21 +70,31 @@ class Standalone:
         return self._instrument.run, [self._instrument], ""
 
 
-class Picture(LivePane):
-    """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
+class Keeper:
+    """Has a part of an instrument kept up to date, wherever a notebook shows it; it can be in one place only."""
 
-    def __init__(self, instrument: Any, **params: Any) -> None:
+    def __init__(self, instrument: Any) -> None:
         host()
-        super().__init__(**params)
         self._instrument = instrument
         self._alone: Standalone | None = None
 
     def rendered(self, root: Model, comm: Comm | None) -> None:
-        """Have it kept up to date, where a notebook shows it; a figure can be in one place only."""
+        """Called when the part is on a page."""
         if host().is_live(comm):
             self._alone = self._alone or Standalone(self._instrument)
             host().show(root, self._alone)
             host().attend(self._instrument.run)
+
+
+class Picture(LivePane):
+    """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
+
+    def __init__(self, instrument: Any, **params: Any) -> None:
+        self._keeper = Keeper(instrument)
+        super().__init__(**params)
+
+    def rendered(self, root: Model, comm: Comm | None) -> None:
+        self._keeper.rendered(root, comm)
 
 
 class Card(pn.viewable.Viewer):

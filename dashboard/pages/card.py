@@ -163,10 +163,8 @@ class Card(pn.viewable.Viewer):
         shown = [one for one in self.compared if one.instrument]
         if kind == "csv":
             return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
-        own = {"id": self.instrument.figure.id, "name": OWN, "color": style.NEUTRAL}
-        others = [
-            {"id": one.instrument.figure.id, "name": one.compared.name, "color": one.compared.color} for one in shown
-        ]
+        own = {**self.instrument.drawing(), "name": OWN, "color": style.NEUTRAL}
+        others = [{**one.instrument.drawing(), "name": one.compared.name, "color": one.compared.color} for one in shown]
         return {"name": name, "figures": [own, *others]}
 
     def _kind_for(self, frame: Frame) -> type[Instrument] | None:
@@ -206,7 +204,7 @@ def _kinds(instrument: Instrument | None) -> list[str]:
     """The file formats in which an instrument can be saved."""
     if instrument is None:
         return []
-    drawn = ["png", "svg"] if isinstance(instrument.figure, Plot) else []
+    drawn = list(instrument.formats) if isinstance(instrument.figure, Plot) else []
     return [*drawn, "csv"] if instrument.table() else drawn
 
 

@@ -8,6 +8,7 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
+from dashboard.instruments.network_picture import NetworkPicture
 from dashboard.pages.page import Page, Preset, pages, stacked
 from dashboard.widgets.gallery import Gallery
 
@@ -45,7 +46,8 @@ class Home(Page):
             about=LossCurve,
         ),
     )
-    instruments = ((DecisionMap, FittedCurve), (LossCurve,), (GradientBars,))
+    instruments = ((NetworkPicture,), (DecisionMap, FittedCurve), (LossCurve,), (GradientBars,))
+    shares = ("whole", "third", "third", "third")
 
     def __panel__(self) -> pn.viewable.Viewable:
         others = {slug: page for slug, page in pages().items() if slug != self.slug}

@@ -178,7 +178,7 @@ class Page(pn.viewable.Viewer):
 
     def _share_out(self) -> None:
         """Set every card's share of the width, and the page's name for its files."""
-        self._shared_out = self.shares or _shares(len(self._cards))
+        self._shared_out = self.shares or shares_of(len(self._cards))
         for card in self._cards:
             card.page = self.slug
         self._outline()
@@ -318,7 +318,7 @@ def pages() -> dict[str, type[Page]]:
     return {page.slug: page for page in sorted(Page.__subclasses__(), key=lambda page: (page.place, page.slug))}
 
 
-def _shares(cards: int) -> list[str]:
+def shares_of(cards: int) -> list[str]:
     """Each card's share of the width: rows of three, and a last row that fills it."""
     rest = cards % 3
     return ["third"] * (cards - rest) + {0: [], 1: ["whole"], 2: ["half", "half"]}[rest]

@@ -13,18 +13,20 @@ from dashboard.instruments.hessian_spectrum import HessianSpectrum
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
+from dashboard.instruments.network_picture import NetworkPicture
 from dashboard.instruments.roc_curve import RocCurve
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.unit_plane import UnitPlane
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.card import Card
-from dashboard.pages.page import Page, Preset
+from dashboard.pages.page import Page, Preset, shares_of
 from dashboard.state.run import Frame, Run
 from dashboard.state.view import View
 
 CARDS: dict[str, tuple[type[Instrument], ...]] = {
     card[0].title: card
     for card in (
+        (NetworkPicture,),
         (DecisionMap, FittedCurve),
         (LossCurve,),
         (LossLandscape,),
@@ -47,7 +49,7 @@ class PlaygroundView(View):
     """Which pictures are on the page."""
 
     pictures = param.ListSelector(
-        default=list(CARDS)[:5], objects=list(CARDS), doc="What is drawn. Every picture takes its time from the others."
+        default=list(CARDS)[:6], objects=list(CARDS), doc="What is drawn. Every picture takes its time from the others."
     )
 
 
@@ -140,5 +142,7 @@ class Playground(Page):
             if title not in self._known:
                 self._known[title] = Card(self.run, CARDS[title])
         self._cards = [self._known[title] for title in CARDS if title in self._titles]
+        led = NetworkPicture.title in self._titles
+        self.shares = ["whole", *shares_of(len(self._cards) - 1)] if led else shares_of(len(self._cards))
         self._share_out()
         self._layout.objects = [card.view for card in self._cards]

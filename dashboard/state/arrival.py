@@ -23,7 +23,7 @@ class Arrival:
     Attributes:
         digest: Of the weights.
         loss: As it was displayed.
-        changed: Whether settings were changed on the way there, which a link does not carry.
+        changed: Whether settings or weights were changed on the way there, which a link does not carry.
     """
 
     epoch: int
@@ -60,7 +60,7 @@ class Arrival:
             return ""
         there = f"at epoch {self.epoch:,} its weights are others (loss {epoch.loss:.3g}, in the link {self.loss:.3g})"
         if self.changed:
-            why = "Its settings were changed on the way, which a link does not carry; a saved run does"
+            why = "Its settings or weights were changed on the way, which a link does not carry; a saved run does"
         else:
             why = f"{SAME_PROCESSOR}; a saved run is exact"
         return f"This is not the run that was sent: {there}. {why}."

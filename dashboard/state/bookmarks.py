@@ -88,7 +88,7 @@ class Bookmarks:
         earlier = Bookmarks()
         earlier.__dict__ |= self.__dict__
         earlier._found = {kind: one for kind, one in self._found.items() if one.epoch <= epoch}
-        earlier.below_edge = min(self.below_edge, epoch - 1)
+        earlier.below_edge = max(-1, min(self.below_edge, epoch - 1))
         earlier._last = math.inf
         if earlier._least_at > epoch:
             earlier._least, earlier._least_at = math.inf, epoch

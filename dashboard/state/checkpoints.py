@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,15 +163,20 @@ class HyperparameterLog(Sequence[tuple[int, LiveHyperparameters]]):
 
 
 class Checkpoints:
-    """Checkpoints of a training, never more than fit, and all its hyperparameters.
+    """Checkpoints of a training, never more than fit, all its hyperparameters, and what was edited by hand.
 
-    Checkpoints are spaced evenly: when there are too many, every other one is dropped, and the distance doubles.
+    Checkpoints are spaced evenly: when there are too many, every other one is dropped, and the distance doubles. What
+    is recorded of an epoch at which parameters were edited, also a checkpoint, is of the edited ones.
+
+    Attributes:
+        edits: By epoch, the edited parameters: their values by index.
     """
 
     MAX_CHECKPOINTS = 64
 
     def __init__(self, start: Checkpoint, hyperparameters: LiveHyperparameters) -> None:
         self._checkpoints = [start]
+        self.edits: dict[int, dict[int, float]] = {}
         self.hyperparameter_log = HyperparameterLog([(HyperparameterLog.BEGINNING, hyperparameters)])
         self._apart = 1
         rows = 1 + len(start.optimizer_state) + 2  # an optimizer's arrays come with its first step
@@ -208,16 +213,47 @@ class Checkpoints:
         checkpoints._apart = self._apart
         checkpoints._checkpoints = [one for one in self._checkpoints if one.index <= epoch]
         checkpoints.hyperparameter_log = self.hyperparameter_log.until(epoch)
+        checkpoints.edits = {at: values for at, values in self.edits.items() if at <= epoch}
         return checkpoints
+
+    def edited(self, epoch: int, values: Mapping[int, float]) -> "Checkpoints":
+        """A copy as it was at an epoch, at which these parameters have been given other values."""
+        checkpoints = self.until(epoch)
+        checkpoints._checkpoints = [one for one in checkpoints._checkpoints if one.index < max(1, epoch)]
+        checkpoints.edits[epoch] = {**checkpoints.edits.get(epoch, {}), **values}
+        if epoch == 0:
+            start = checkpoints._checkpoints[0]
+            checkpoints._checkpoints[0] = replace(start, parameters=with_values(start.parameters, values))
+        return checkpoints
+
+    @property
+    def start(self) -> Checkpoint:
+        """The checkpoint of epoch 0."""
+        return self._checkpoints[0]
+
+    def edit(self, training: Training, epoch: int) -> bool:
+        """Edit the parameters of a training that has come to an epoch as they were edited then; whether they were."""
+        if not epoch or epoch not in self.edits:
+            return False
+        here = training.checkpoint()
+        training.restore(replace(here, parameters=with_values(here.parameters, self.edits[epoch])))
+        return True
 
     def before(self, epoch: int) -> Checkpoint:
         """The last checkpoint that is not after an epoch."""
         return next(one for one in reversed(self._checkpoints) if one.index <= epoch)
 
     def changes(self, epoch: int) -> list[int]:
-        """The epochs after this one at which the hyperparameters change."""
-        return self.hyperparameter_log.changes(epoch)
+        """The epochs after this one at which the hyperparameters change, or parameters were edited."""
+        return sorted({*self.hyperparameter_log.changes(epoch), *(at for at in self.edits if at > epoch)})
 
     def after(self, epoch: int) -> LiveHyperparameters:
         """The hyperparameters of the update after an epoch."""
         return self.hyperparameter_log.after(epoch)
+
+
+def with_values(parameters: np.ndarray, values: Mapping[int, float]) -> np.ndarray:
+    """A copy of the parameters with other values at these indices."""
+    edited = parameters.copy()
+    edited[list(values)] = list(values.values())
+    return edited

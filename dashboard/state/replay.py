@@ -76,6 +76,8 @@ class Replay:
             for done in training.pieces(there - here, updates=UPDATES):
                 epochs = done
                 yield
+            if self._checkpoints.edit(training, there):
+                epochs.parameters[-1] = training.network.parameters
             if self._hold(kept, epochs.parameters[kept.index - here - 1]):
                 here = there
             else:

@@ -13,7 +13,7 @@ import param
 
 from dashboard.state.arrival import Arrival
 from dashboard.state.bookmarks import Bookmarks
-from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters
+from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters, with_values
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
 from dashboard.state.settings import LIVE, MAX_PARAMETERS, MAX_SECOND_ORDER_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
@@ -40,7 +40,7 @@ KIND = "run"
 BELOW = "below_edge"
 """Under which recordings note up to which epoch a run was seen below the edge of stability."""
 
-MAX_HYPERPARAMETER_CHANGES = 10_000
+MAX_HYPERPARAMETER_CHANGES, MAX_EDITS = 10_000, 10_000
 
 EARLY, FEWER = 64, 16
 """How many of the first epochs are all kept, of a small network and of a large one."""
@@ -292,6 +292,43 @@ class Attempt:
         other.resume(settings)
         return other
 
+    def edited(self, settings: Settings, epoch: int, values: Mapping[int, float]) -> "Attempt":
+        """A fork at one of the recorded epochs, at which these parameters are given other values.
+
+        Raises ValueError where the loss is not finite with them.
+        """
+        row = self._measured(epoch, with_values(self.history.at(epoch).parameters, values))
+        if not row.finite.all():
+            raise ValueError("with such a weight the loss overflows; choose a smaller one")
+        other = Attempt(settings, replace(self.setup))
+        recording = Recording.of(self.history)
+        before = recording.epochs.rows(recording.epochs.index < epoch)
+        other.history = replace(recording, epochs=before.then(row)).history()
+        other.early = self.early.rows(self.early.index < epoch) if self.early and epoch else None
+        other._keep_early(row)
+        other.bookmarks = self.bookmarks.until(epoch - 1)
+        other.bookmarks.read(row)
+        other.bookmarks.mark(f"edit {epoch}", epoch, "weights changed by hand")
+        other.checkpoints = self.checkpoints.edited(epoch, values)
+        other.catch_up()
+        other.resume(settings)
+        return other
+
+    def _measured(self, epoch: int, parameters: np.ndarray) -> Epochs:
+        """What would be recorded of an epoch with these parameters."""
+        log, training = self.checkpoints.hyperparameter_log, self.setup.training(Settings(**self.settings))
+        training.l1, training.l2 = log.before(epoch).objective
+        training.network.parameters = parameters
+        row = training.advance(1)
+        row.index[:] = epoch
+        row.learning_rate[:] = log.after(epoch).learning_rates(row.index)
+        return row
+
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether something is lost if it cannot be had back."""
+        return self.newest >= WORTH or bool(self.checkpoints.edits)
+
     def catch_up(self) -> None:
         """Have the training brought to the newest recorded epoch before it goes on."""
         self.catching = self._replay()
@@ -307,10 +344,16 @@ class Attempt:
         training, here = self.setup.training(Settings(**self.settings)), after
         if here >= 0:
             yield from Replay(self.checkpoints, training, self.history).pieces(here)
+        else:
+            training.network.parameters = self.checkpoints.start.parameters
         while here < until:
             there = min([until, here + EPOCHS, *self.checkpoints.changes(here)[:1]])
             self.checkpoints.after(here).apply(training)
-            yield from training.pieces(there - here, updates=UPDATES)
+            for block in training.pieces(there - here, updates=UPDATES):
+                if block is not None and self.checkpoints.edit(training, there):
+                    yield block.rows(slice(-1)).then(self._measured(there, training.network.parameters))
+                else:
+                    yield block
             here = there
 
     def recording(self, **about: Any) -> Recording:
@@ -336,6 +379,8 @@ class Attempt:
         attempt.early = None
         attempt._keep_early(attempt.history.epochs())
         attempt.checkpoints = attempt.checkpoints.tuned(_hyperparameters(settings, recording, len(attempt.setup.train)))
+        for epoch, values in _edits(recording, network.n_parameters):
+            attempt.checkpoints = attempt.checkpoints.edited(epoch, values)
         attempt._amend()
         attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []), recording.notes.get(BELOW))
         if recording.checkpoint is None:
@@ -365,6 +410,7 @@ class Run(Trainable):
         self._advancing = threading.Lock()
         self._begun: tuple[Attempt, Iterator[Epochs | None]] | None = None
         self._left: deque[Attempt] = deque(maxlen=3)
+        self._gesture: tuple[float, Attempt, Attempt, int] | None = None
         self._arrival: Arrival | None = None
         self._attempt = Attempt(self.settings, Setup.of(self.settings))
         self._accepted = self.settings.values()
@@ -432,8 +478,10 @@ class Run(Trainable):
     def arrival(self) -> dict[str, str]:
         with self._lock:
             attempt, epoch = self._attempt, self.frame().epoch
-            ways = [one.values for since, one in attempt.checkpoints.hyperparameter_log if since < epoch.index]
-            changed = any(values != attempt.hyperparameters.values for values in ways)
+            ways = [tuning.values for since, tuning in attempt.checkpoints.hyperparameter_log if since < epoch.index]
+            changed = any(values != attempt.hyperparameters.values for values in ways) or any(
+                at <= epoch.index for at in attempt.checkpoints.edits
+            )
             return {"weights": Arrival.at(epoch, changed).written} if epoch.index else {}
 
     def expect(self, epoch: int, arrival: str) -> None:
@@ -484,6 +532,30 @@ class Run(Trainable):
             self._begin_attempt(self._attempt.fork(self.settings, epoch))
         self.look_at(None)
 
+    def edit(self, values: Mapping[int, float], gesture: float = 0.0) -> None:
+        """Give parameters, by their index, other values at the epoch that is looked at, and go on from there.
+
+        Args:
+            values: Finite numbers.
+            gesture: Edits under one number, other than 0, are one step for `undo`.
+
+        Raises:
+            ValueError: If the network has no such parameter, or the loss overflows with these values.
+        """
+        with self._lock:
+            attempt, epoch = self._attempt, self.frame().epoch.index
+            for place in values:
+                if not 0 <= place < attempt.setup.network.n_parameters:
+                    raise ValueError(
+                        f"there is no parameter {place}; choose one below {attempt.setup.network.n_parameters}"
+                    )
+            goes_on = self._gesture is not None and self._gesture[:2] == (gesture, attempt) and bool(gesture)
+            base = self._gesture[2] if goes_on and attempt.newest == epoch == self._gesture[3] else attempt
+            edited = base.edited(self.settings, epoch, values)
+            self._begin_attempt(edited, keep=not goes_on)
+            self._gesture = gesture, edited, base, epoch
+            self.message = ""
+
     @property
     def kept(self) -> str:
         history = self.history
@@ -506,7 +578,7 @@ class Run(Trainable):
             if not self._left:
                 return
             attempt = self._left.pop()
-            if self._attempt.newest >= WORTH:
+            if self._attempt.is_worth_keeping:
                 self._left.appendleft(self._attempt)
             self._take_up(attempt)
         self._after_taking_up(attempt)
@@ -517,7 +589,7 @@ class Run(Trainable):
             if attempt is None or self._attempt.settings == values:
                 return False
             self._left.remove(attempt)
-            if self._attempt.newest >= WORTH:
+            if self._attempt.is_worth_keeping:
                 self._left.append(self._attempt)
             self._take_up(attempt)
         self._after_taking_up(attempt)
@@ -546,7 +618,8 @@ class Run(Trainable):
             about = {
                 "kind": KIND,
                 **own,
-                "tunings": [[epoch, dict(one.values)] for epoch, one in attempt.checkpoints.hyperparameter_log],
+                "tunings": [[epoch, dict(tuning.values)] for epoch, tuning in attempt.checkpoints.hyperparameter_log],
+                "edits": [[epoch, [*map(list, v.items())]] for epoch, v in attempt.checkpoints.edits.items()],
                 "bookmarks": [[one.kind, one.epoch, one.title] for one in attempt.bookmarks],
                 BELOW: attempt.bookmarks.below_edge,
             }
@@ -567,9 +640,10 @@ class Run(Trainable):
         run._attempt = attempt
         return run
 
-    def _begin_attempt(self, attempt: Attempt) -> None:
+    def _begin_attempt(self, attempt: Attempt, keep: bool | None = None) -> None:
+        """Make an attempt the present one; keep: whether `undo` brings back the last, by default if worth it."""
         with self._lock:
-            if self._attempt.newest >= WORTH:
+            if self._attempt.is_worth_keeping if keep is None else keep:
                 self._left.append(self._attempt)
             self._attempt, self._looked_at, self._arrival = attempt, None, None
             self.version += 1
@@ -678,6 +752,19 @@ def _hyperparameters(settings: Settings, recording: Recording, examples: int) ->
         scratch.restore(values)
         found.append((epoch, LiveHyperparameters.of(scratch, examples)))
     return found
+
+
+def _edits(recording: Recording, parameters: int) -> list[tuple[int, dict[int, float]]]:
+    """The parameters that were edited while this was recorded, with the epochs at which they were."""
+    found, newest = [], int(recording.epochs.index[-1])
+    for epoch, values in recording.notes.get("edits", [])[:MAX_EDITS]:
+        if type(epoch) is not int or not 0 <= epoch <= newest:
+            raise ValueError(f"an edit at epoch {epoch!r} is not one")
+        edited = {place: float(value) for place, value in values}
+        if not all(type(place) is int and 0 <= place < parameters for place in edited):
+            raise ValueError(f"an edit at epoch {epoch:,} is of parameters that this network does not have")
+        found.append((epoch, edited))
+    return sorted(found, key=lambda one: one[0])
 
 
 def _in_digits(loss: float) -> str:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]+)"\n', re.MULTILINE)
-EXPORT = re.compile(r"^export (?=const|function)", re.MULTILINE)
+EXPORT = re.compile(r"^export (?=const|function|class)", re.MULTILINE)
 
 
 def beside(module: str, name: str) -> str:

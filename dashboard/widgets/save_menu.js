@@ -19,16 +19,28 @@ const add = (parent, tag, attributes, text) => {
   return made
 }
 
+const vectors = (view) => {
+  const text = view.export("svg").ctx.get_serialized_svg(true)
+  const one = new DOMParser().parseFromString(text, TYPES.svg).documentElement
+  for (const image of one.querySelectorAll("image")) { image.style.imageRendering = "pixelated" }
+  return one
+}
+const bitmap = (canvas, {width, height}) => {
+  const one = document.createElementNS(NS, "image")
+  const attributes = {width, height, href: canvas.toDataURL()}
+  for (const [name, value] of Object.entries(attributes)) { one.setAttribute(name, value) }
+  return one
+}
+
 // All figures of a card in a row, each under its name if there are several.
 const drawn = (figures, el) => {
   const whole = document.createElementNS(NS, "svg"), top = figures.length > 1 ? HEAD : 0
   const fill = getComputedStyle(el).color
   add(whole, "rect", {width: "100%", height: "100%", fill: behind(el)})
   let width = 0, height = 0
-  for (const {id, name, color} of figures) {
-    const view = Bokeh.index.find_one_by_id(id), text = view.export("svg").ctx.get_serialized_svg(true)
-    const one = new DOMParser().parseFromString(text, TYPES.svg).documentElement
-    for (const image of one.querySelectorAll("image")) { image.style.imageRendering = "pixelated" }
+  for (const {id, name, color, canvas} of figures) {
+    const view = Bokeh.index.find_one_by_id(id), box = canvas ? view.el.getBoundingClientRect() : view.bbox
+    const one = canvas ? bitmap(view.shadow_el.querySelector("canvas"), box) : vectors(view)
     const x = width ? width + GAP : 0
     if (top) {
       add(whole, "circle", {cx: x + 12, cy: 13, r: 5, fill: color})
@@ -37,8 +49,8 @@ const drawn = (figures, el) => {
     one.setAttribute("x", x)
     one.setAttribute("y", top)
     whole.append(one)
-    width = x + view.bbox.width
-    height = Math.max(height, top + view.bbox.height)
+    width = x + box.width
+    height = Math.max(height, top + box.height)
   }
   Object.entries({width, height, viewBox: `0 0 ${width} ${height}`}).forEach(([name, value]) => {
     whole.setAttribute(name, value)

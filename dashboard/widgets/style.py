@@ -21,6 +21,9 @@ LEVELS = 51
 TOKENS = beside(__file__, "theme.css")
 """Colors, sizes and spaces of every page, as variables of CSS."""
 
+OPAQUE = 170
+"""Of 255, how opaque a region is where the network is certain."""
+
 HEIGHT = 290
 FONT = "12px"
 
@@ -36,7 +39,7 @@ FINE_DECADES = [digit * decade for decade in DECADES for digit in (1, 2, 5)]
 
 def regions() -> list[str]:
     """255 colors: for each of five classes, from clear (undecided) to the class's own color (certain)."""
-    return [f"{color}{round(170 * level / (LEVELS - 1)):02x}" for color in CLASSES for level in range(LEVELS)]
+    return [f"{color}{round(OPAQUE * level / (LEVELS - 1)):02x}" for color in CLASSES for level in range(LEVELS)]
 
 
 def region_shades(probabilities: np.ndarray) -> np.ndarray:

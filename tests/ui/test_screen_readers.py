@@ -44,7 +44,7 @@ def nameless(page) -> list[dict]:
 
 def test_a_picture_is_described_by_its_title_and_its_present_caption(visit):
     page = visit("?page=home&epoch=0", pictures=3)
-    page.until(lambda: len(pictures(page)) == 3, lambda: f"three pictures with a text: {pictures(page)}")
+    page.until(lambda: len(pictures(page)) == 4, lambda: f"four pictures with a text: {pictures(page)}")
     loss = next(name for name in pictures(page) if name.startswith("Loss"))
     assert re.fullmatch(r"Loss\. training [\d.]+ validation [\d.]+", loss)
     page.press("Step")
