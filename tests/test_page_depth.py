@@ -45,7 +45,7 @@ def test_the_page_opens_and_every_picture_moves(app):
     before = [picture.caption for picture in app.shown.shown]
     app.run.advance(20)
     app.draw()
-    assert len(before) == 7
+    assert len(before) == 8
     moved = [picture.caption != old for picture, old in zip(app.shown.shown, before, strict=True)]
     assert all(moved[1:]), "the bars wait for the study"
 

@@ -44,7 +44,7 @@ def test_the_page_opens_and_every_picture_moves(app):
     before = [picture.caption for picture in app.shown.shown]
     app.run.advance(200)  # of 20 epochs, captions that round to two digits may tell nothing
     app.draw()
-    assert len(before) == 6
+    assert len(before) == 7
     assert all(picture.caption != old for picture, old in zip(app.shown.shown, before, strict=True))
 
 

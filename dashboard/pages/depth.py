@@ -8,6 +8,7 @@ from dashboard.instruments.first_gradients import FirstGradients
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.gradient_ratios import GradientRatios
 from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.instruments.network_picture import NetworkPicture
 from dashboard.instruments.study_curves import StudyCurves
 from dashboard.instruments.update_ratios import UpdateRatios
 from dashboard.pages.page import Page, Preset
@@ -121,7 +122,8 @@ class Depth(Page):
         (GradientBars,),
         (LayerCurves,),
         (UpdateRatios,),
+        (NetworkPicture,),
     )
     plan = Plan(variants=NETWORKS, seeds=10, epochs=1000)
     view = DepthView
-    shares = ("whole", "third", "third", "third", "third", "third", "third")
+    shares = ("whole", "third", "third", "third", "third", "third", "third", "whole")

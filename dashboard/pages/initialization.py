@@ -9,6 +9,7 @@ import param
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
+from dashboard.instruments.network_picture import NetworkPicture
 from dashboard.instruments.signal_propagation import SignalPropagation
 from dashboard.instruments.study_curves import Prediction, StudyCurves
 from dashboard.instruments.study_outcomes import StudyOutcomes
@@ -127,7 +128,15 @@ class Initialization(Page):
         ),
     )
     controls = ("seeds", "epochs", "initializer", "learning_rate", "dataset", "hidden", "activation")
-    instruments = ((Losses,), (StudyOutcomes,), (SignalPropagation,), (StudyScatter,), (GradientBars,), (DecisionMap,))
+    instruments = (
+        (Losses,),
+        (StudyOutcomes,),
+        (SignalPropagation,),
+        (StudyScatter,),
+        (GradientBars,),
+        (DecisionMap,),
+        (NetworkPicture,),
+    )
     plan = Plan(variants=STARTS, seeds=16, epochs=2000)
     view = StartsView
-    shares = ("half",) * 6
+    shares = (*("half",) * 6, "whole")

@@ -379,7 +379,7 @@ export function render({model, el}) {
   const between_color = (share) => `rgb(${between(ACTIVATION, share).join()})`
 
   const draw_words = () => {
-    const {inputs, sizes} = model.network
+    const {inputs} = model.network
     for (const one of lay.units) {
       if (!one.layer && one.x > 24) {
         write(inputs[one.unit] ?? "", one.x - one.size / 2 - 5, one.y, {align: "right", alpha: 0.8, size: 12})
@@ -392,7 +392,7 @@ export function render({model, el}) {
       }
     }
     const one = looked_into(), {map} = lay
-    const title = one ? named(one) : sizes.length > 2 ? "what the network answers" : "what it answers"
+    const title = one ? named(one) : map.width > 150 ? "what the network answers" : "answers"
     write(title, map.x + map.width / 2, map.y - 10, {size: 11.5, alpha: 0.85, weight: one ? 600 : 400})
   }
 
@@ -547,7 +547,8 @@ export function render({model, el}) {
     }
     const group = make("div", "group all", buttons)
     act(group, "−", "Take the last hidden layer away", hidden.slice(0, -1), hidden.length > 0)
-    make("span", "", group, `${hidden.length} hidden layer${hidden.length === 1 ? "" : "s"}`)
+    const layers = `${hidden.length}${lay.map.width > 150 ? " hidden" : ""} layer${hidden.length === 1 ? "" : "s"}`
+    make("span", "", group, layers)
     act(group, "+", "Add a hidden layer", [...hidden, hidden.at(-1) ?? 4], hidden.length < STYLE.layers)
     group.style.left = `${lay.map.x + lay.map.width / 2}px`
   }
