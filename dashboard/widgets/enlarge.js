@@ -24,7 +24,7 @@ export function render({model, el}) {
     say()
   }
   const hear = (event) => {
-    if (event.key != "Escape" || !enlarged || event.defaultPrevented) { return }
+    if (event.key !== "Escape" || !enlarged || event.defaultPrevented) { return }
     put(null)
     button.focus()
   }

@@ -20,14 +20,14 @@ export function render({model, el}) {
   }
   const close = (event) => { if (!event.composedPath().includes(box)) { box.hidePopover() } }
   box.addEventListener("toggle", ({newState}) => {
-    button.setAttribute("aria-expanded", String(newState == "open"))
-    if (newState != "open") { window.removeEventListener("scroll", close, true); return }
+    button.setAttribute("aria-expanded", String(newState === "open"))
+    if (newState !== "open") { window.removeEventListener("scroll", close, true); return }
     place()
     box.focus({preventScroll: true})
     window.addEventListener("scroll", close, true)
   })
   box.addEventListener("keydown", (event) => {
-    if (event.key != "Escape") { return }
+    if (event.key !== "Escape") { return }
     event.preventDefault()
     event.stopPropagation()
     box.hidePopover()

@@ -42,7 +42,7 @@ export function render({model, el}) {
 
   const hear = (event) => {
     const target = event.composedPath()[0]
-    if (event.key != "?" || event.ctrlKey || event.metaKey || event.altKey) { return }
+    if (event.key !== "?" || event.ctrlKey || event.metaKey || event.altKey) { return }
     if (target instanceof Element && target.matches(TYPING)) { return }
     event.preventDefault()
     const before = focused()
