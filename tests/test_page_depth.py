@@ -104,3 +104,34 @@ def test_skip_connections_carry_the_gradient_through_twenty_layers():
     plain, skipping = norms_at_the_start("20 layers, plain"), norms_at_the_start("20 layers, skip connections")
     assert plain[0] / plain[-1] < 1e-10
     assert skipping[0] / skipping[-1] > 1e-3
+
+
+def test_the_bars_show_epoch_0_of_every_variant_before_any_is_trained():
+    run, _ = Depth.opened({"seeds": "3"})
+    bars = DepthBars(run)
+    assert bars.caption == "press Compare to train the variants"
+    for _ in bars.work(run.frame()):
+        pass
+    bars.draw(run.frame())
+    assert bars.work(run.frame()) is None
+    drawn = bars.table()["bars"]
+    for label in run.study.plan.variants:
+        runs = [Run(Depth.settings(**run.study.settings_of(run.settings, label, seed))) for seed in range(3)]
+        median = np.median([one.history[0].gradient_norms for one in runs], axis=0)
+        shown = [norm for norm, variant in zip(drawn["norm"], drawn["variant"], strict=True) if variant == label]
+        np.testing.assert_allclose(shown, median, rtol=1e-3)
+    assert "epoch 0" in bars.caption
+    run.view.left_out = list(run.study.plan.variants)[1:]
+    bars.draw(run.frame())
+    assert set(bars.table()["bars"]["variant"]) == {next(iter(run.study.plan.variants))}
+    run.close()
+
+
+def test_the_bars_of_epoch_0_are_of_the_present_settings():
+    run, _ = Depth.opened({"seeds": "3"})
+    bars = DepthBars(run)
+    for _ in bars.work(run.frame()):
+        pass
+    run.settings.noise = 0.3
+    assert bars.work(run.frame()) is not None
+    run.close()

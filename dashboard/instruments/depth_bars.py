@@ -1,7 +1,7 @@
 """The gradient of every layer of every variant, side by side."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import NamedTuple
 
 import holoviews as hv
@@ -10,6 +10,7 @@ import numpy as np
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import digits, ratio
 from dashboard.instruments.study_picture import StudyPicture, in_digits, ranked
+from dashboard.state.analyses.untrained_gradients import UntrainedGradients
 from dashboard.state.store import Frame
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import APART
@@ -75,7 +76,8 @@ class DepthBars(StudyPicture, Instrument):
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         results = self.results
         rows = tuple(result.row(frame.epoch.index) for result in results.values())
-        shown = (tuple(results.items()), rows, None if self.labels else frame.epoch.index)
+        now = None if self.labels else frame.epoch.index
+        shown = (tuple(results.items()), rows, now, tuple(self._untrained), tuple(self.hidden))
         if shown == self._shown and after >= 0:
             return {}
         self._shown = shown
@@ -114,6 +116,8 @@ class DepthBars(StudyPicture, Instrument):
         groups = self._groups
         if not groups:
             return "press Compare to train the variants"
+        if self.labels and not self.results:
+            return f"epoch 0, before any training{APART}press Compare to train the variants"
         worst = min(groups, key=lambda group: group.now[0] / group.now[-1] if group.now[-1] else math.inf)
         words = f"first ÷ last layer of {worst.label}: {_ratio(worst.now)} (at epoch 0: {_ratio(worst.first)})"
         return f"{words}{APART}its first layer: {digits(worst.now[0], 2)}"
@@ -124,10 +128,26 @@ class DepthBars(StudyPicture, Instrument):
     def own_reading(self, frame: Frame) -> str:
         return _ratio(frame.epoch.gradient_norms)
 
+    def work(self, frame: Frame) -> Iterator[object] | None:
+        """Measure the variants at epoch 0, so that there is something to see before they are trained."""
+        return None if self.results else self._analysis.work()
+
+    @property
+    def _analysis(self) -> UntrainedGradients:
+        return self.run.analysis(UntrainedGradients)
+
+    @property
+    def _untrained(self) -> dict[str, np.ndarray]:
+        """(layers,) the norms at epoch 0 of each variant that is not hidden, while none has been trained."""
+        known = {} if self.results else self._analysis.medians
+        return {label: norms for label, norms in known.items() if label not in self.hidden}
+
     def _networks(self, frame: Frame) -> list[Group]:
         if not self.labels:
             norms = frame.epoch.gradient_norms, frame.history.at(0).gradient_norms
             return [Group("this run", style.CURSOR, *norms)]
+        if not self.results:
+            return [Group(label, self.color(label), norms, norms) for label, norms in self._untrained.items()]
         return [
             Group(label, self.color(label), *self._medians(label, result.row(frame.epoch.index)))
             for label, result in self.results.items()

@@ -143,6 +143,10 @@ class Study(Companion):
         single.restore(changes)  # what the new initializer or optimizer brought along does not count where it is given
         return single.values()
 
+    def untrained(self, settings: Settings, label: str) -> np.ndarray:
+        """(seeds, layers) the gradient norms of a variant's runs at epoch 0."""
+        return _Part(label, self.settings_of(settings, label), self.seeds).untrained()
+
     def pieces(self, settings: Settings, executor: Executor | None = None) -> Iterator[object]:
         """The computation, in pieces; without an executor in this process."""
         key = self.key(settings)
@@ -217,6 +221,12 @@ class _Part:
         else:
             yield from self._ensemble.train(stop - self.done, executor)
         self.done = stop
+
+    def untrained(self) -> np.ndarray:
+        """(seeds, layers) the gradient norms at epoch 0."""
+        ensemble = Ensemble(**self._arguments)
+        ensemble.advance(1)
+        return ensemble.gradient_norms[:, 0]
 
     def result(self) -> Result:
         """The results so far, as copies."""
