@@ -386,7 +386,7 @@ export function render({model, el}) {
       }
     }
     for (const {layer, x, more} of lay.columns) {
-      if (layer >= 0 && more > 0) { write(`+${more} more`, x, lay.height - 8, {size: 10.5}) }
+      if (layer >= 0 && more > 0) { write(`+${more}${lay.pitch < 60 ? "" : " more"}`, x, lay.height - 8, {size: 10.5}) }
       if (layer >= 0 && !(layer && layer < lay.last)) {
         write(layer ? "output" : "input", x, 14, {size: 11})
       }
