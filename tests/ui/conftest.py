@@ -288,7 +288,7 @@ def windows(browser: Any) -> Iterator[Callable[..., Any]]:
     def window(**kind: Any) -> Any:
         key = tuple(sorted((name, str(value)) for name, value in kind.items()))
         if key not in contexts:
-            contexts[key] = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **kind})
+            contexts[key] = browser.new_context(**{"viewport": {"width": 1400, "height": 1700}, **kind})
             contexts[key].set_default_timeout(PATIENCE)
             contexts[key].add_init_script(LAB)
         return contexts[key].new_page()
