@@ -44,6 +44,10 @@ def test_every_curve_is_read_by_one_tool(run):
     read = [tool.renderers[0] for tool in figure.select(HoverTool)]
     assert sorted(line.id for line in lines) == sorted(line.id for line in read)
     assert {tool.tooltips[0][0] for tool in figure.select(HoverTool)} == {"training", "validation"}
+    assert {text for tool in figure.select(HoverTool) for _, text in tool.tooltips} == {
+        "@loss{custom}",
+        "@epoch{custom}",
+    }
     assert {tool.mode for tool in figure.select(HoverTool)} == {"vline"}
 
 

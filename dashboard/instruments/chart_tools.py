@@ -77,8 +77,8 @@ def curve_hovers(plot: hv.plotting.bokeh.element.OverlayPlot | ElementPlot, figu
 
 def _tooltips(curve: hv.Curve, x_label: str, name: str) -> list[tuple[str, str]]:
     x, y = curve.kdims[0].name, curve.vdims[0].name
-    at = [(x_label, f"@{{{x}}}{{{'epoch' if x == 'epoch' else 'measured'}}}")] if x_label else []
-    return [(name or curve.label.split(": ")[-1], f"@{{{y}}}{{measured}}"), *at]
+    at = [(x_label, f"@{x}{{{'epoch' if x == 'epoch' else 'measured'}}}")] if x_label else []
+    return [(name or curve.label.split(": ")[-1], f"@{y}{{measured}}"), *at]
 
 
 def _renderers(tool: HoverTool) -> list[GlyphRenderer]:

@@ -43,7 +43,7 @@ def title(page, words):
 
 def test_a_drag_is_one_step_and_back_and_forward_show_what_the_address_says(visit):
     page = visit()
-    page.wait("location.search.includes('noise=')")
+    page.wait("location.search.includes('v=')")
     first, before = page.link(), steps(page)
     drag(page, "Noise", (0.5, 0.6, 0.7, 0.8))
     dragged = page.link()
@@ -98,7 +98,7 @@ def test_a_drag_is_one_step_and_back_and_forward_show_what_the_address_says(visi
 
 def test_keys_and_quick_ways_there_and_back_end_where_the_address_is(visit):
     page = visit()
-    page.wait("location.search.includes('noise=')")
+    page.wait("location.search.includes('v=')")
     before = steps(page)
     rate = page.slider("Learning rate").first
     first = page.link()["learning_rate"]
@@ -132,7 +132,7 @@ def test_keys_and_quick_ways_there_and_back_end_where_the_address_is(visit):
 
 def test_what_cannot_be_followed_in_an_address_of_the_history_is_said(visit):
     page = visit()
-    page.wait("location.search.includes('noise=')")
+    page.wait("location.search.includes('v=')")
     page.ask("history.pushState({}, '', '?page=playground&noise=nonsense&dataset=xor')")
     page.ask("history.pushState({}, '', '?page=nowhere')")
     page.ask("history.back()")
@@ -147,7 +147,7 @@ def test_what_cannot_be_followed_in_an_address_of_the_history_is_said(visit):
 
 def test_back_and_forward_as_keys_are_no_arrows_of_a_slider_or_of_the_laboratory(visit):
     page = visit()
-    page.wait("location.search.includes('noise=')")
+    page.wait("location.search.includes('v=')")
     page.ask("void addEventListener('keydown', (event) => { window.taken = event.defaultPrevented })")
     page.press("Step")
     page.reach(1)
