@@ -44,6 +44,7 @@ export function render({model, el}) {
     if (kind === "back") {
       const close = document.createElement("button")
       close.textContent = "Close"
+      close.setAttribute("aria-label", "Close the message of the server")
       Object.assign(close.style, {marginLeft: "14px", font: "inherit", cursor: "pointer"})
       close.addEventListener("click", () => { news = ""; hide() })
       banner.append(close)

@@ -131,7 +131,7 @@ def opened(windows, jupyter) -> Iterator[Callable[..., Notebook]]:
 
     def open_notebook(name: str, kernel: bool = True) -> Notebook:
         jupyter.configure(kernels=kernel)
-        window = windows(viewport={"width": 1400, "height": 1100})
+        window = windows(viewport={"width": 1400, "height": 1900})
         window.add_init_script(HELP)
         window.set_default_timeout(90_000)
         visit = Notebook(window)
