@@ -104,6 +104,8 @@ class Page(pn.viewable.Viewer):
         self._study_bar = StudyBar(run) if run.study else None
         self._led: dict[ComparedRun, int] = {}
         self.intro = self._intro()
+        if self._story:
+            self.intro.link(self._story, is_open="is_open")
         self.heading = self._heading()
         self._layout = pn.Column(
             *(card.view for card in self._cards),

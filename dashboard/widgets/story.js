@@ -29,6 +29,11 @@ export function render({model, el}) {
     item.append(made)
     return item
   }
+  // Once the page's intro is folded the steps stand in one line, and nothing is said before one is chosen.
+  const fold = () => {
+    steps.classList.toggle("one-line", !model.is_open)
+    line.hidden = !model.is_open && !model.step
+  }
   const mark = () => {
     const links = [...steps.querySelectorAll("a")], {step} = model
     links.forEach((made, place) => {
@@ -40,6 +45,7 @@ export function render({model, el}) {
     next.textContent = step ? "Next" : "Begin"
     const current = links[step - 1]
     // Where the steps do not fit beside one another, the chosen one is kept in sight; the page itself stays.
+    fold()
     if (current) { steps.scrollLeft = Math.max(0, current.offsetLeft - steps.offsetLeft - 40) }
   }
   const draw = () => { steps.replaceChildren(...model.steps.map(link)); mark() }
@@ -52,4 +58,5 @@ export function render({model, el}) {
   draw()
   model.on("steps", draw)
   model.on("step", mark)
+  model.on("is_open", fold)
 }

@@ -14,8 +14,9 @@ class Story(JSComponent):
 
     steps = param.List(default=[], doc="For each step its label, its sentence (doc) and its link.")
     step = param.Integer(default=0, bounds=(0, None), doc="The step that is chosen, from 1; 0 for none.")
+    is_open = param.Boolean(default=True, doc="Whether the steps may take several lines, and the opening is said.")
     opening = param.String(default="", doc="What stands in the sentence's place before a step is chosen.")
-    server_only: ClassVar[tuple[str, ...]] = ("steps", "step", "opening")
+    server_only: ClassVar[tuple[str, ...]] = ("steps", "step", "is_open", "opening")
 
     _esm = beside(__file__, "story.js")
     _stylesheets = [beside(__file__, "story.css")]
