@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dashboard.pages import PAGES
 from dashboard.state.analyses.activation_trial import EPOCHS_AHEAD, ActivationTrial, firing
 from dashboard.state.analyses.buggy_descent import EPOCHS, EPOCHS_PER_LOSS, BuggyDescent
 from dashboard.state.analyses.gradient_audit import EPSILONS, CheckView, GradientAudit
@@ -21,14 +22,7 @@ from engine.curvature import spectrum
 from engine.gradient_check import gradient_check
 from engine.landscape import weight_plane
 
-XOR = {
-    "dataset": "xor4",
-    "hidden": [4],
-    "activation": "sigmoid",
-    "initializer": "xavier",
-    "learning_rate": 1.0,
-    "validation": 0.0,
-}
+XOR = PAGES["backpropagation"].defaults
 
 ROOT = Path(__file__).parents[1] / "dashboard"
 

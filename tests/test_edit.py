@@ -141,15 +141,26 @@ def test_a_saved_run_knows_its_edits(tmp_path, at):
     assert f"edit {at}" in [mark.kind for mark in again.bookmarks]
 
 
-@pytest.mark.parametrize(
-    "edits", [[[99, [[0, 1.0]]]], [[-1, [[0, 1.0]]]], [[0, [[900, 1.0]]]], [[0, [["a", 1.0]]]], [7]]
+IMPOSSIBLE = (
+    [[99, [[0, 1.0]]]],
+    [[-1, [[0, 1.0]]]],
+    [[0, [[900, 1.0]]]],
+    [[0, [["a", 1.0]]]],
+    [[0, [[0, "nan"]]]],
+    [[0, [[0, None]]]],
+    [[0]],
+    [7],
+    ["ab"],
 )
+
+
+@pytest.mark.parametrize("edits", IMPOSSIBLE)
 def test_a_file_with_impossible_edits_is_refused(edits):
     run = run_of()
     run.advance(5)
     recording = run.recording()
     other = Recording(**{**vars(recording), "notes": {**recording.notes, "edits": edits}})
-    with pytest.raises(ValueError, match=r"edit|fit together"):
+    with pytest.raises(ValueError, match="an edit of"):
         Run.reopened(other)
 
 

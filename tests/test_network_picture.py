@@ -99,24 +99,24 @@ def test_a_click_on_a_unit_picks_it_and_on_no_unit_nothing():
     run = run_of()
     picture = NetworkPicture(run)
     for wrong in ([2, 0], [0, 5], [-1, 0], [0], "layer", [0.0, 1], {}):
-        picture._hear({"unit": wrong})
+        picture.receive({"unit": wrong})
         assert run.view.unit == []
-    picture._hear({"unit": [1, 3]})
+    picture.receive({"unit": [1, 3]})
     picture.draw(run.frame())
     assert run.view.unit == told(picture).unit == [1, 3]
-    picture._hear({"unit": []})
+    picture.receive({"unit": []})
     assert run.view.unit == []
 
 
 def test_layers_and_units_are_added_and_taken_away_as_by_the_sliders():
     run = run_of()
     picture = NetworkPicture(run)
-    picture._hear({"hidden": [5, 4, 4]})
+    picture.receive({"hidden": [5, 4, 4]})
     assert run.setup.network.widths == (5, 4, 4)
     picture.draw(run.frame())
     assert told(picture).network["sizes"] == [2, 5, 4, 4, 1]
     for wrong in ([0], [200], "two", [2] * 30):
-        picture._hear({"hidden": wrong})
+        picture.receive({"hidden": wrong})
         assert run.settings.hidden == [5, 4, 4]
         assert run.message
         run.message = ""
@@ -147,7 +147,7 @@ def test_a_click_on_a_line_edits_its_weight_and_nonsense_is_refused():
     run = run_of()
     picture = NetworkPicture(run)
     run.advance(3)
-    picture._hear({"edit": [[4, 1.5], [5, -2]], "gesture": 7.0})
+    picture.receive({"edit": [[4, 1.5], [5, -2]], "gesture": 7.0})
     picture.draw(run.frame())
     assert told(picture).parameters[4:6].tolist() == [1.5, -2.0]
     before = run.history[-1].parameters.tobytes()
@@ -163,7 +163,7 @@ def test_a_click_on_a_line_edits_its_weight_and_nonsense_is_refused():
         {},
     ):
         run.message = ""
-        picture._hear({"edit": wrong})
+        picture.receive({"edit": wrong})
         assert run.message
         assert run.history[-1].parameters.tobytes() == before
 
@@ -174,7 +174,7 @@ def test_a_follower_can_look_and_not_edit():
     picture = NetworkPicture(followed)
     assert not told(picture).editable
     for asked in ({"edit": [[0, 1.0]]}, {"hidden": [3]}):
-        picture._hear(asked)
+        picture.receive(asked)
         picture.draw(followed.frame())
     assert run.setup.network.widths == followed.frame().setup.network.widths == (5, 4)
     assert not run.left

@@ -66,9 +66,9 @@ class NetworkPicture(Instrument):
     def __init__(self, run: Shown, **params: Any) -> None:
         super().__init__(run, **params)
         self._canvas = NetworkCanvas(
-            self._hear, Keeper(self).rendered, sizing_mode="stretch_width", height=self.height, margin=0
+            self.receive, Keeper(self).rendered, sizing_mode="stretch_width", height=self.height, margin=0
         )
-        self._told: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
 
     def __panel__(self) -> NetworkCanvas:
         return self._canvas
@@ -142,7 +142,7 @@ class NetworkPicture(Instrument):
         self._unwritten = frame
         self._slopes = self._gradient(frame) if self.lines == GRADIENT else None
         run, sizes = self.run, self._network.sizes
-        self._tell(
+        self._send(
             **self._fixed,
             parameters=_single(frame.epoch.parameters),
             gradient=None if self._slopes is None else _single(self._slopes),
@@ -159,7 +159,7 @@ class NetworkPicture(Instrument):
 
     def forget(self) -> None:
         super().forget()
-        self._told = {}
+        self._sent = {}
 
     @property
     def figure(self) -> Plot | None:
@@ -180,13 +180,13 @@ class NetworkPicture(Instrument):
         """The weights and the mean activations of the figure."""
         return super().table() if self.figure else {}
 
-    def _tell(self, **values: Any) -> None:
+    def _send(self, **values: Any) -> None:
         """Send the browser what it does not know yet."""
-        news = {name: value for name, value in values.items() if not _same(value, self._told.get(name, self))}
-        self._told |= news
+        news = {name: value for name, value in values.items() if not _same(value, self._sent.get(name, self))}
+        self._sent |= news
         self._canvas.send(**news)
 
-    def _hear(self, asked: Mapping[str, Any]) -> None:
+    def receive(self, asked: Mapping[str, Any]) -> None:
         """Do what was clicked, unless it fits this network no more."""
         unit, hidden, edit = asked.get("unit"), asked.get("hidden"), asked.get("edit")
         if unit == [] or (unit is not None and _is_unit(unit, self._network.sizes)):

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dashboard.pages import PAGES, page_of
 from dashboard.pages.page import Page
+from dashboard.pages.short_link import VERSION
 from dashboard.server import patches
 from dashboard.server.documents import claim
 from dashboard.server.inbound import LISTENERS
@@ -50,7 +51,7 @@ def serve() -> None:
         _, port, *_ = request.connection.stream.socket.getsockname()
         _be_found(f"{request.protocol}://localhost:{port}{request.path}")
     pn.state.onload(lambda: app.loop.start(document, epoch))
-    if kind.plays and not query.keys() - {"page"}:
+    if kind.plays and not query.keys() - {"page", VERSION}:
         pn.state.onload(app.clock.play)
     pn.state.on_session_destroyed(lambda _: app.end())
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dashboard.state.edits import with_values
 from dashboard.state.settings import LIVE, Settings
 from engine.optimizers import Optimizer
 from engine.schedules import Schedule
@@ -250,10 +251,3 @@ class Checkpoints:
     def after(self, epoch: int) -> LiveHyperparameters:
         """The hyperparameters of the update after an epoch."""
         return self.hyperparameter_log.after(epoch)
-
-
-def with_values(parameters: np.ndarray, values: Mapping[int, float]) -> np.ndarray:
-    """A copy of the parameters with other values at these indices."""
-    edited = parameters.copy()
-    edited[list(values)] = list(values.values())
-    return edited

@@ -13,7 +13,8 @@ import param
 
 from dashboard.state.arrival import Arrival
 from dashboard.state.bookmarks import Bookmarks
-from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters, with_values
+from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters
+from dashboard.state.edits import recorded_edits, with_values
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
 from dashboard.state.settings import LIVE, MAX_PARAMETERS, MAX_SECOND_ORDER_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
@@ -40,7 +41,7 @@ KIND = "run"
 BELOW = "below_edge"
 """Under which recordings note up to which epoch a run was seen below the edge of stability."""
 
-MAX_HYPERPARAMETER_CHANGES, MAX_EDITS = 10_000, 10_000
+MAX_HYPERPARAMETER_CHANGES = 10_000
 
 EARLY, FEWER = 64, 16
 """How many of the first epochs are all kept, of a small network and of a large one."""
@@ -379,7 +380,7 @@ class Attempt:
         attempt.early = None
         attempt._keep_early(attempt.history.epochs())
         attempt.checkpoints = attempt.checkpoints.tuned(_hyperparameters(settings, recording, len(attempt.setup.train)))
-        for epoch, values in _edits(recording, network.n_parameters):
+        for epoch, values in recorded_edits(recording, network.n_parameters):
             attempt.checkpoints = attempt.checkpoints.edited(epoch, values)
         attempt._amend()
         attempt.bookmarks = attempt.bookmarks.found(recording.notes.get("bookmarks", []), recording.notes.get(BELOW))
@@ -752,19 +753,6 @@ def _hyperparameters(settings: Settings, recording: Recording, examples: int) ->
         scratch.restore(values)
         found.append((epoch, LiveHyperparameters.of(scratch, examples)))
     return found
-
-
-def _edits(recording: Recording, parameters: int) -> list[tuple[int, dict[int, float]]]:
-    """The parameters that were edited while this was recorded, with the epochs at which they were."""
-    found, newest = [], int(recording.epochs.index[-1])
-    for epoch, values in recording.notes.get("edits", [])[:MAX_EDITS]:
-        if type(epoch) is not int or not 0 <= epoch <= newest:
-            raise ValueError(f"an edit at epoch {epoch!r} is not one")
-        edited = {place: float(value) for place, value in values}
-        if not all(type(place) is int and 0 <= place < parameters for place in edited):
-            raise ValueError(f"an edit at epoch {epoch:,} is of parameters that this network does not have")
-        found.append((epoch, edited))
-    return sorted(found, key=lambda one: one[0])
 
 
 def _in_digits(loss: float) -> str:

@@ -8,7 +8,7 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16))
 const packed = (red, green, blue, alpha = 255) => (alpha << 24 | blue << 16 | green << 8 | red) >>> 0
 const table = (color) => Uint32Array.from({length: 256}, (_, i) => packed(...color(i / 255)))
-const told = (value) => Number.isFinite(value) ? String(Number(value.toPrecision(3))).replace("-", "−") : "not finite"
+const digits = (value) => Number.isFinite(value) ? String(Number(value.toPrecision(3))).replace("-", "−") : "not finite"
 
 const between = (colors, share) => {
   const place = share * (colors.length - 1), at = Math.min(Math.floor(place), colors.length - 2)
@@ -106,7 +106,7 @@ export function render({model, el}) {
   let from = null, to = null, now = null, began = 0, span = 0, arrived = 0, usual = 120
   let hover = null, held = null, opened = null
 
-  // What the server has told. A page that was exported is fixed: nobody hears what is changed there.
+  // What the server has sent. A page that was exported is fixed: nobody receives what is changed there.
 
   const may_edit = () => model.editable && !model.fixed
 
@@ -267,7 +267,7 @@ export function render({model, el}) {
       edge.value = now[edge.at]
       edge.slope = slopes ? slopes[edge.at] : null
       const size = Math.abs(slopes ? edge.slope : edge.value)
-      // A weight of 1 is half as wide as any can be; of gradients, which are of any size, four powers of ten are told.
+      // A weight of 1 is half as wide as any can be; of gradients, which are of any size, four powers of ten are shown.
       edge.share = slopes ? size ? clamp(1 + Math.log10(size / most) / 4, 0, 1) : 0 : size / (size + 1)
       if (!(edge.share >= 0)) { edge.share = 1 }
     }
@@ -501,14 +501,14 @@ export function render({model, el}) {
     if (one.edge) {
       const {start, end, value, slope} = one.edge
       line(`${named(start)} → ${named(end)}`, "head")
-      line(`weight ${told(value)}`)
-      if (slope !== null) { line(`gradient ${told(slope)}`) }
+      line(`weight ${digits(value)}`)
+      if (slope !== null) { line(`gradient ${digits(slope)}`) }
       if (may_edit()) { line("click to change it", "hint") }
     } else {
       const {layer, unit} = one.unit, [low, high] = ends(values_of(one.unit))
       line(named(one.unit), "head")
-      if (layer) { line(`bias ${told(now[bias_at(model.network.sizes, layer, unit)])}`) }
-      line(low === high ? `${told(low)} everywhere` : `from ${told(low)} to ${told(high)}`)
+      if (layer) { line(`bias ${digits(now[bias_at(model.network.sizes, layer, unit)])}`) }
+      line(low === high ? `${digits(low)} everywhere` : `from ${digits(low)} to ${digits(high)}`)
       if (layer && layer < lay.last) {
         const again = picked_in(layer) === unit
         line(!again ? "click to pick it everywhere" : may_edit() ? "click again to change it" : "picked", "hint")
