@@ -1,10 +1,11 @@
 """Takes the README's pictures and the cards' thumbnails: `python docs/pictures.py [slug ...]`.
 
-Serves the laboratory, opens every page in Chromium, presses its first preset, waits, and writes docs/<slug>.png and
-dashboard/pictures/<slug>.webp.
+Serves the laboratory, opens every page in Chromium, chooses its first step, has all of it compared, waits, and writes
+docs/<slug>.png and dashboard/pictures/<slug>.webp.
 """
 
 import io
+import re
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,9 @@ from dashboard.pages import PAGES
 ROOT = Path(__file__).parents[1]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 WINDOW = {"width": 1400, "height": 860}
-SECONDS = 14
+SECONDS, LONGEST = 10, 300
+"""For which a page is left to play, once its comparison is trained, which takes so long at most."""
+
 CARD = (480, 270)
 
 
@@ -54,6 +57,10 @@ def _take(tab: Tab, slug: str) -> None:
         else tab.get_by_role("button", name="Play")
     )
     first.first.click()
+    compare = tab.get_by_role("button", name="Compare", exact=True)
+    if compare.count():
+        compare.first.click()
+        tab.get_by_text(re.compile("runs of .*: done")).wait_for(timeout=1000 * LONGEST)
     tab.wait_for_timeout(1000 * SECONDS)
     tab.get_by_role("heading", level=1).evaluate("(heading) => heading.scrollIntoView({block: 'end'})")
     tab.wait_for_timeout(500)

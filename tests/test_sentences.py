@@ -541,3 +541,12 @@ def test_of_all_optimizers_newton_needs_one_step_and_momentum_beats_gradient_des
     assert settled["newton"] == 1
     adaptive = [settled[name] for name in ("adagrad", "rmsprop", "adam", "adamw")]
     assert all(not steps <= settled["nesterov"] for steps in adaptive)
+
+
+def test_the_plateau_lasts_to_the_end_of_the_step_that_is_about_it():
+    quoted("initialization", "Loss ln 2, a gradient near zero")
+    end = changes_of("initialization", "On the plateau")["stop_epoch"]
+    ensemble = runs("initialization", "On the plateau", epochs=end, every=end)
+    assert ensemble.index[-1] == end
+    assert abs(ensemble.loss[:, -1] - LN2).max() < 0.01
+    assert ensemble.gradient_norms[:, -1].max() < 0.05

@@ -61,12 +61,14 @@ class Activations(Page):
             "Weights of standard deviation 10 push layer 2 to where its slope is below 0.01.",
             {"hidden": [16, 16], "initializer": "large", "std": 10.0},
             {"layer": 2},
+            plays=False,
             about=PreActivationMap,
         ),
         Preset(
             "Against the bound",
             "32 units a layer, weights of 10: slopes below a quarter, and yet the gradient grows on its way back.",
             {"hidden": [32] * 8, "initializer": "large", "std": 10.0, "learning_rate": 0.01, "speed": 20},
+            plays=False,
             about=GradientBars,
         ),
         Preset(

@@ -97,8 +97,8 @@ class Initialization(Page):
         Preset(
             "On the plateau",
             "Loss ln 2, a gradient near zero: nothing says where to go.",
-            {"initializer": "normal", "std": 0.01},
-            about=GradientBars,
+            {"initializer": "normal", "std": 0.01, "stop_epoch": 1000},
+            about=Losses,
         ),
         Preset(
             "Never leaves",
