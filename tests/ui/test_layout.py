@@ -158,3 +158,14 @@ def test_a_card_fills_the_window_and_escape_puts_it_back_with_the_focus(visit):
     page.window.keyboard.press("Escape")
     page.until(lambda: page.ask(size) == before, lambda: f"{before}: {page.ask(size)}")
     assert page.ask("lab.focused().getAttribute('aria-label')") == "Enlarge this picture"
+
+
+def test_the_picture_of_the_network_fills_an_enlarged_card(visit):
+    page = visit("?page=home&step=1", pictures=3)
+    canvas = page.window.locator("canvas[role=img]").first
+    canvas.wait_for()
+    before = canvas.bounding_box()["height"]
+    page.window.get_by_role("button", name="Enlarge this picture").first.click()
+    page.until(lambda: canvas.bounding_box()["height"] > before + 400, lambda: f"a large one: {canvas.bounding_box()}")
+    page.window.keyboard.press("Escape")
+    page.until(lambda: canvas.bounding_box()["height"] == before, lambda: f"{before}: {canvas.bounding_box()}")
