@@ -85,12 +85,17 @@ def test_a_file_is_named_by_page_picture_and_epoch_in_letters_that_any_system_ta
 
 def test_only_what_the_menu_offers_is_answered(monkeypatch):
     asked, sent = [], []
-    menu = SaveMenu(lambda kind: asked.append(kind) or {"name": f"a.{kind}"}, kinds=["csv"])
+    menu = SaveMenu(lambda kind: asked.append(kind) or {"name": f"a.{kind}", "text": "x\n1"}, kinds=["csv", "png"])
     monkeypatch.setattr(menu, "_send_msg", sent.append)
-    for message in ("png", {"kind": "csv"}, ["csv"], "csv"):
+    for message in ("svg", {"kind": "csv"}, ["csv"], "csv", "png"):
         menu._handle_msg(message)
-    assert asked == ["csv"]
-    assert sent == [{"kind": "csv", "name": "a.csv"}]
+    assert asked == ["png"]
+    assert sent == [{"kind": "png", "name": "a.png", "text": "x\n1"}]
+    menu._handle_msg({"download": "svg", "start": 0})
+    assert (asked, sent[1:]) == (["png"], [{"download": True, "trouble": "there is no such file"}])
+    menu._handle_msg({"download": "csv", "start": 0})
+    assert asked == ["png", "csv"]
+    assert sent[2] == {"download": True, "data": b"x\n1", "size": 3, "name": "a.csv"}
 
 
 @pytest.mark.parametrize("text", ["=1+1", "@sum", "+a1", "-a1", "\t=1", " =1", "=cmd|' /C calc'!A0"])

@@ -326,7 +326,7 @@ def test_the_readmes_keys_are_those_the_page_listens_to():
     assert set(keys.values()) == {"space", "right", "left", "home", "end", "r"}
     table = README[README.index("| key |") :].split("\n\n")[0]
     named = re.findall(r"^\| (\S+) \|", table, flags=re.MULTILINE)
-    assert named == ["key", "space", "→", "←", "Home", "End", "R", "Ctrl+Z"]
+    assert named == ["key", "space", "→", "←", "Home", "End", "R", "Ctrl+Z", "?"]
 
 
 def test_the_first_thing_the_readme_trains_is_what_the_page_opens_with():

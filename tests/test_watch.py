@@ -425,7 +425,7 @@ def test_the_page_of_a_foreign_run_shows_what_there_are_numbers_for(logged):
     while app.is_behind():
         app.draw()
     assert app.shown._list.items[0]["detail"] == "epoch 30, loss 0.03226"
-    assert app.shown.shown[0]._sources["now"].data["epoch"] == [30]
+    assert app.shown.shown[0].sources["now"].data["epoch"] == [30]
     app.workspace.leave()
 
 

@@ -48,6 +48,11 @@ class LiveComponent(Rendered, JSComponent):
             model.data.update(**values)
 
     @property
+    def ids(self) -> list[str]:
+        """The id of its model, on every page."""
+        return [model.id for model, _ in self._models.values()]
+
+    @property
     def model_ids(self) -> list[str]:
         """The id of what holds the component's values, on every page."""
         return [model.data.id for model, _ in self._models.values()]

@@ -83,11 +83,6 @@ class NetworkCanvas(LiveComponent):
     def rendered(self, root: Model, comm: Comm | None) -> None:
         self._shown(root, comm)
 
-    @property
-    def ids(self) -> list[str]:
-        """The id of its model, on every page."""
-        return [model.id for model, _ in self._models.values()]
-
     def _handle_msg(self, msg: Any) -> None:
         if isinstance(msg, dict):
             self._asked(msg)
