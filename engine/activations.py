@@ -286,6 +286,41 @@ class Sine(Activation):
         return -np.sin(z)
 
 
+class Square(Activation):
+    """z^2: networks of it are polynomials, whose gradients can be worked out by hand; deep ones explode."""
+
+    in_numpy = "z * z"
+    in_torch = "z * z"
+
+    def function(self, z: np.ndarray) -> np.ndarray:
+        return z * z
+
+    def slope(self, z: np.ndarray) -> np.ndarray:
+        return 2 * z
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return np.full_like(z, 2.0)
+
+
+class Erf(Activation):
+    """erf(z): sigmoidal like tanh; the kernels of infinitely wide networks of it are known in closed form.
+
+    Source: Williams 1997, "Computing with infinite networks".
+    """
+
+    in_numpy = "np.vectorize(math.erf)(z)"
+    in_torch = "torch.erf(z)"
+
+    def function(self, z: np.ndarray) -> np.ndarray:
+        return erf(z)
+
+    def slope(self, z: np.ndarray) -> np.ndarray:
+        return 2 / math.sqrt(math.pi) * np.exp(-z * z)
+
+    def curvature(self, z: np.ndarray) -> np.ndarray:
+        return -2 * z * self.slope(z)
+
+
 class Linear(Activation):
     """z itself: layers of it collapse into a single matrix."""
 
@@ -322,6 +357,8 @@ ACTIVATIONS: dict[str, Activation] = {
     "softplus": Softplus(),
     "sine": Sine(),
     "linear": Linear(),
+    "square": Square(),
+    "erf": Erf(),
 }
 
 

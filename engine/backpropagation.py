@@ -78,6 +78,8 @@ SLOPES: dict[tuple[str, str], str] = {
     ("cross-entropy", "softmax"): "a{i} - y",
     ("mse", "sigmoid"): "2 (a{i} - y) ⊙ a{i} ⊙ (1 - a{i})",
     ("mse", "linear"): "2 (a{i} - y) / outputs",
+    ("half mse", "sigmoid"): "(a{i} - y) ⊙ a{i} ⊙ (1 - a{i})",
+    ("half mse", "linear"): "(a{i} - y) / outputs",
 }
 """Losses and outputs whose derivative, example by example, is a formula worth reading."""
 

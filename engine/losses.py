@@ -262,6 +262,23 @@ class MeanSquaredError(Loss):
         return _chain(output, z, p, 2 / len(y) * (p - y), np.full_like(p, 2 / len(y)))
 
 
+class HalfMeanSquaredError(MeanSquaredError):
+    """Half the mean squared error, whose slope is the error itself, without a factor of 2.
+
+    Gradient descent with a learning rate r does on it what it does on the mean squared error with r / 2.
+    """
+
+    def value(self, z: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return super().value(z, y, output) / 2
+
+    def slope(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output, d: np.ndarray) -> None:
+        super().slope(z, p, y, output, d)
+        d /= 2
+
+    def curvature(self, z: np.ndarray, p: np.ndarray, y: np.ndarray, output: Output) -> np.ndarray:
+        return super().curvature(z, p, y, output) / 2
+
+
 class Huber(Loss):
     """e^2 / 2 for an error |e| < 1, else |e| - 1/2, averaged over the outputs: an outlier pulls no harder than 1.
 
@@ -322,6 +339,7 @@ LOSSES: dict[str, Loss] = {
     "binary cross-entropy": BinaryCrossEntropy(),
     "cross-entropy": CrossEntropy(),
     "mse": MeanSquaredError(),
+    "half mse": HalfMeanSquaredError(),
     "huber": Huber(),
     "hinge": Hinge(),
 }

@@ -124,9 +124,8 @@ def _activation(name: str, z):
     import torch
     from torch.nn import functional
 
-    if name == "linear":
-        return z
-    return torch.sin(z) if name == "sine" else getattr(functional, name.replace(" ", "_"))(z)
+    special = {"linear": lambda: z, "sine": lambda: torch.sin(z), "square": lambda: z**2, "erf": lambda: torch.erf(z)}
+    return special[name]() if name in special else getattr(functional, name.replace(" ", "_"))(z)
 
 
 def _loss(case: Case, z):
@@ -147,6 +146,8 @@ def _loss(case: Case, z):
         return torch.clamp(1 - (2 * y - 1) * z, min=0).mean()
     if case.loss == "binary cross-entropy":
         return functional.binary_cross_entropy_with_logits(z, y)
+    if case.loss == "half mse":
+        return ((p - y) ** 2 / 2).mean()
     return {"mse": functional.mse_loss, "huber": functional.huber_loss}[case.loss](p, y)
 
 

@@ -104,6 +104,12 @@ def test_erf_is_the_standard_librarys():
     np.testing.assert_allclose(erf(x), [math.erf(v) for v in x], rtol=0, atol=5e-16)
 
 
+def test_the_erf_activation_is_the_standard_librarys_and_its_slope_the_bell_curve():
+    z = np.linspace(-7, 7, 501)
+    np.testing.assert_allclose(ACTIVATIONS["erf"].function(z), [math.erf(v) for v in z], rtol=0, atol=5e-16)
+    np.testing.assert_allclose(ACTIVATIONS["erf"].slope(z), [2 / math.sqrt(math.pi) * math.exp(-v * v) for v in z])
+
+
 def test_gelu_keeps_its_digits_in_the_left_tail():
     z = np.linspace(-30, -1, 200)
     exact = [v / 2 * math.erfc(-v / math.sqrt(2)) for v in z]

@@ -121,6 +121,16 @@ def test_hinge_does_not_pull_beyond_the_margin():
     assert slope("hinge", "linear", z, y).tolist() == [[0.0, 0.0, -1.0, 1.0]]
 
 
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "linear"])
+def test_half_the_squared_error_is_half_of_it_and_so_are_its_derivatives(output):
+    z, y = example("mse", output)
+    assert LOSSES["half mse"].value(z, y, OUTPUTS[output]).tolist() == [
+        value / 2 for value in LOSSES["mse"].value(z, y, OUTPUTS[output]).tolist()
+    ]
+    np.testing.assert_array_equal(slope("half mse", output, z, y), slope("mse", output, z, y) / 2)
+    np.testing.assert_array_equal(curvature("half mse", output, z, y), curvature("mse", output, z, y) / 2)
+
+
 def test_huber_pulls_no_harder_than_one():
     z, y = np.array([[-50.0, -0.5, 0.5, 50.0]]), np.zeros((1, 4))
     assert slope("huber", "linear", z, y).tolist() == [[-1.0, -0.5, 0.5, 1.0]]

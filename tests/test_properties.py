@@ -155,7 +155,7 @@ def logit_slope(problem: Problem, z: np.ndarray, p: np.ndarray, y: np.ndarray) -
         pulls[true] = 0.0
         return pulls - pulls.sum() * y
     e = p - y
-    d = (2 * e if loss == "mse" else np.clip(e, -1, 1)) / len(z)
+    d = {"mse": 2 * e, "half mse": e, "huber": np.clip(e, -1, 1)}[loss] / len(z)
     jacobian = {
         "sigmoid": lambda: np.diag(p * (1 - p)),
         "softmax": lambda: np.diag(p) - np.outer(p, p),

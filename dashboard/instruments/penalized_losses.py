@@ -10,7 +10,7 @@ from dashboard.state.run import Frame
 from dashboard.state.study import Result
 from dashboard.widgets.plain_text import APART, phrase
 
-GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25}
+GUESSING = {"binary cross-entropy": float(np.log(2)), "mse": 0.25, "half mse": 0.125}
 """The loss of predicting 1/2 for everything."""
 
 LOWER = 1e-6

@@ -27,6 +27,11 @@ const erfc_right = (y) => {
   return Math.exp(-y * y) * scaled
 }
 
+const erf = (x) => {
+  const y = Math.abs(x)
+  return y < 0.46875 ? x * ratio(CENTER, x * x) : Math.sign(x) * (1 - erfc_right(Math.min(y, 30)))
+}
+
 const normal_cdf = (z) => {
   const x = z / Math.SQRT2, y = Math.abs(x)
   if (y < 0.46875) { return (1 + x * ratio(CENTER, x * x)) / 2 }
@@ -46,6 +51,8 @@ export const ACTIVATIONS = {
   "softplus": (z) => Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))),
   "sine": Math.sin,
   "linear": (z) => z,
+  "square": (z) => z * z,
+  "erf": erf,
 }
 
 const softmax = (units) => {

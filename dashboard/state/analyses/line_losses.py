@@ -19,7 +19,7 @@ ALONG = np.linspace(-0.25, 1.25, 61)
 
 INSIDE = (ALONG >= 0) & (ALONG <= 1)
 
-ODD = ("tanh", "sine", "linear")
+ODD = ("tanh", "sine", "linear", "erf")
 """Activations for which a unit with all signs flipped is the same unit."""
 
 MAX_SWEEPS = 20
