@@ -162,7 +162,7 @@ class Training:
         validation: Data | None = None,
         schedule: Schedule | None = None,
     ) -> None:
-        self.network, self._loss = network, matching_loss(loss, network.output)
+        self.network, self.data, self.loss, self._loss = network, data, loss, matching_loss(loss, network.output)
         self.optimizer = SGD() if optimizer is None else optimizer
         self.batch_size, self.l1, self.l2, self.schedule = batch_size, l1, l2, schedule
         self._rng = stream(seed, "minibatches")
