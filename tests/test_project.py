@@ -47,9 +47,9 @@ def bounds(requirements: list[str]) -> dict[str, str]:
 
 
 def conda() -> list[str]:
-    """The lines of environment.yml's list of dependencies."""
+    """What environment.yml installs, from conda-forge and, where conda-forge lacks it, by pip."""
     listed = (ROOT / "environment.yml").read_text(encoding="utf-8").split("dependencies:\n")[1]
-    return re.findall(r"^  - ([^:\n]+)$", listed, flags=re.MULTILINE)
+    return re.findall(r"^ +- ([^-:\n][^:\n]*)$", listed, flags=re.MULTILINE)
 
 
 @cache

@@ -17,7 +17,10 @@ HEADING = """
 h2 { font-size: 15px; font-weight: 600; margin: 0; line-height: 1.3; }
 p { font-size: 12.5px; margin: 1px 0 0; opacity: .72; line-height: 1.35; }
 """
-CAPTION = ":host { font-size: 12.5px; opacity: .82; font-variant-numeric: tabular-nums; }"
+CAPTION = """
+:host { font-size: 12.5px; color: color-mix(in srgb, currentColor 86%, transparent);
+  font-variant-numeric: tabular-nums; }
+"""
 ROW = ":host { display: flex !important; flex-flow: row wrap; } :host > * { flex: 1 1 320px; }"
 
 

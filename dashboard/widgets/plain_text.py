@@ -23,6 +23,9 @@ APART = " \N{EN SPACE} "
 JOINER = "\N{WORD JOINER}"
 BREAK = Markup("<br>")
 
+INK = Markup("color: color-mix(in srgb, {} 50%, currentColor)")
+"""A color as words have it: half the page's own for text, so that it can be read on light and dark."""
+
 
 def html(text: object) -> str:
     """What a browser receives: a `Markup` unchanged, any other text escaped."""
@@ -36,17 +39,18 @@ def phrase(*parts: object, between: object = " ") -> Markup:
 
 def bold(words: object, color: str = "") -> Markup:
     """Words that stand out, in a color if there is one."""
-    return Markup('<b style="color: {}">{}</b>').format(color, words) if color else Markup("<b>{}</b>").format(words)
+    ink = INK.format(color)
+    return Markup('<b style="{}">{}</b>').format(ink, words) if color else Markup("<b>{}</b>").format(words)
 
 
 def dot(color: str) -> Markup:
     """A dot in a color, as the key to what is drawn in it."""
-    return bold("●", color)
+    return Markup('<b style="color: {}">●</b>').format(color)
 
 
 def colored(words: object, color: str) -> Markup:
     """Words in a color."""
-    return Markup('<span style="color: {}">{}</span>').format(color, words)
+    return Markup('<span style="{}">{}</span>').format(INK.format(color), words)
 
 
 def element(tag: str, *parts: object, kind: str = "") -> Markup:
