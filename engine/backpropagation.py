@@ -73,6 +73,8 @@ RULES: dict[str, Rule] = {
 """The right backward pass. "skip", "l1" and "l2" are added where there is a skip connection or a penalty."""
 
 
+NO_BIASES = Rule("0, as there are none", lambda s, i: np.zeros_like(s[f"b{i}"]))
+
 SLOPES: dict[tuple[str, str], str] = {
     ("binary cross-entropy", "sigmoid"): "a{i} - y",
     ("cross-entropy", "softmax"): "a{i} - y",
@@ -197,7 +199,10 @@ class Backpropagation:
         self._add("a0", "the examples", batch.x[:-1].T, "given", 0)
         for i, (w, b) in enumerate(zip(self._network.weights, self._network.biases, strict=True), start=1):
             self._add(f"W{i}", "the weights", w, "given", i)
-            self._add(f"b{i}", "the biases", b, "given", i)
+            if self._network.has_biases:
+                self._add(f"b{i}", "the biases", b, "given", i)
+            else:
+                self._add(f"b{i}", "no biases", np.zeros_like(b), "given", i)
         self._add("y", "the labels", batch.targets.T, "given", self._depth)
 
     def _go_forward(self) -> None:
@@ -246,7 +251,7 @@ class Backpropagation:
                 self._sum(f"da{i}", i, rules["down"], *([rules["skip"]] if self._skipped(i) else []))
                 self._sum(f"dz{i}", i, rules["slope"])
             self._sum(f"dW{i}", i, rules["weights"], *penalties)
-            self._sum(f"db{i}", i, rules["biases"])
+            self._sum(f"db{i}", i, rules["biases"] if self._network.has_biases else NO_BIASES)
 
     def _skipped(self, i: int) -> bool:
         """Whether what layer i gives is also added to what the layer above gives."""

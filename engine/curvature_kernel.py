@@ -201,11 +201,12 @@ class _HiddenLayer(_Layer):
         below: "_HiddenLayer | None",
         n: int,
         activation: Activation,
+        ones: float,
     ) -> None:
         super().__init__(matrix, vector, product, below, n)
         units, shape = len(self.z), self.z.shape
         self.activation, self._workspace = activation, activation.workspace(shape)
-        self.given = buffer((2 * units + 1, n), fill=1.0)
+        self.given = buffer((2 * units + 1, n), fill=ones)
         self.a, self.ra = self.given[:units], self.given[units + 1 :]
         self.slope, self.da, self.rda = buffer(shape), buffer(shape), buffer(shape)
         self.bend = buffer(shape) if activation.curved else None
@@ -472,7 +473,7 @@ def _layers(network: Network, vector: np.ndarray, product: np.ndarray, n: int) -
     *hidden, last = zip(*(layer_matrices(flat, network.sizes) for flat in flats), strict=True)
     layers, below = [], None
     for matrices, activation, skip in zip(hidden, network.functions, network.skips, strict=True):
-        below = (_SkippingLayer if skip else _HiddenLayer)(*matrices, below, n, activation)
+        below = (_SkippingLayer if skip else _HiddenLayer)(*matrices, below, n, activation, float(network.has_biases))
         layers.append(below)
     return [*layers, _OutputLayer(*last, below, n)]
 

@@ -96,8 +96,9 @@ class Ensemble:
         sizes: Units per layer, the same in all runs.
         data: What they learn; None where it is an axis.
         axes: Name -> values. The runs are all combinations of these, the last axis changing fastest. An axis is `data`,
-            `seed`, `activation`, `initializer`, `skip`, `bias`, `loss`, `optimizer`, `batch_size`, `l1`, `l2`,
-            `schedule`, or a number of the optimizer, initializer or schedule: `learning_rate`, `std`, ...
+            `seed`, `activation`, `initializer`, `skip`, `bias`, `bias_std`, `has_biases`, `loss`, `optimizer`,
+            `batch_size`, `l1`, `l2`, `schedule`, or a number of the optimizer, initializer or schedule:
+            `learning_rate`, `std`, ...
         seed: Of a run's weights and of the order of its minibatches.
         optimizer, initializer, schedule: A name, or an instance.
         stop_loss: A run stops at the first epoch whose loss is this or less; None for never.
@@ -125,6 +126,8 @@ class Ensemble:
         schedule: str | Schedule | None = None,
         stop_loss: float | None = None,
         every: int = 1,
+        bias_std: float = 0.0,
+        has_biases: bool = True,
     ) -> None:
         self.axes = {name: _values(name, values) for name, values in (axes or {}).items()}
         fixed = {
@@ -134,6 +137,8 @@ class Ensemble:
             "initializer": initializer,
             "skip": skip,
             "bias": bias,
+            "bias_std": bias_std,
+            "has_biases": has_biases,
             "loss": loss,
             "optimizer": "sgd" if optimizer is None else optimizer,
             "batch_size": batch_size,

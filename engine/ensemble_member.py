@@ -41,6 +41,8 @@ class Replica:
     initializer: Initializer
     skip: bool
     bias: float
+    bias_std: float
+    has_biases: bool
     loss: str | None
     optimizer: Optimizer
     batch_size: int | None
@@ -51,7 +53,7 @@ class Replica:
     @property
     def kind(self) -> tuple[Any, ...]:
         """Runs of a kind can take turns in one training."""
-        return self.data, self.activation, self.skip, self.loss, self.batch_size
+        return self.data, self.activation, self.skip, self.has_biases, self.loss, self.batch_size
 
 
 CHOICES = tuple(choice.name for choice in fields(Replica))
@@ -120,7 +122,17 @@ class Trainer:
 
     def network(self, run: Replica) -> Network:
         """The untrained network."""
-        return Network(self.sizes, run.activation, self._output, run.initializer, run.seed, run.skip, run.bias)
+        return Network(
+            self.sizes,
+            run.activation,
+            self._output,
+            run.initializer,
+            run.seed,
+            run.skip,
+            run.bias,
+            run.bias_std,
+            run.has_biases,
+        )
 
     def training(self, run: Replica) -> Training:
         """A training from the start."""
@@ -222,7 +234,7 @@ def _checked(name: str, value: Any) -> Any:
         return _member(name, value)
     if name == "activation":
         return value if isinstance(value, str) else tuple(value)
-    if name in ("bias", "l1", "l2"):
+    if name in ("bias", "bias_std", "l1", "l2"):
         return _number(name, value)
     if name == "seed":
         seed = whole(name, value, least=0)

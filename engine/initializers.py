@@ -99,6 +99,30 @@ class Normal(Initializer):
 
 
 @dataclass(frozen=True)
+class Gaussian(Initializer):
+    """Normal with variance sigma_w^2 / fan_in, as theories of wide networks have it.
+
+    With tanh, signals fade from layer to layer below a critical sigma_w and are torn apart above it: 1 without biases.
+    He's is sigma_w = sqrt(2), LeCun's 1.
+    Source: Poole et al. 2016, "Exponential expressivity in deep neural networks through transient chaos".
+
+    Raises:
+        ValueError: If `sigma_w` is negative or not finite.
+    """
+
+    sigma_w: Annotated[
+        float, Range(0.05, 10.0, log=True, doc="Standard deviation of the weights, times the root of the inputs.")
+    ] = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sigma_w < math.inf:
+            raise ValueError(f"sigma_w {self.sigma_w} is not a standard deviation; choose a finite number of 0 or more")
+
+    def __call__(self, rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
+        return self.sigma_w / math.sqrt(fan_in) * rng.standard_normal((fan_in, fan_out))
+
+
+@dataclass(frozen=True)
 class Small(Normal):
     """Normal, and so small that the network starts near a plateau."""
 
@@ -121,4 +145,5 @@ INITIALIZERS: dict[str, type[Initializer]] = {
     "normal": Normal,
     "small": Small,
     "large": Large,
+    "gaussian": Gaussian,
 }

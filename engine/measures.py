@@ -97,10 +97,10 @@ def example_gradient_norms(network: Network, data: Data, loss: str | None = None
     Returns (n, layers); the norm over all layers is the root of the sum of squares.
     Source: Goodfellow 2015, "Efficient per-example gradient computations".
     """
-    passes, n = Backpropagation(network, data, loss), len(data.x)
+    passes, n, one = Backpropagation(network, data, loss), len(data.x), float(network.has_biases)
     with np.errstate(all="ignore"):
         norms = [
-            np.sqrt(1 + (passes[f"a{i - 1}"] ** 2).sum(axis=1)) * np.linalg.norm(n * passes[f"dz{i}"], axis=1)
+            np.sqrt(one + (passes[f"a{i - 1}"] ** 2).sum(axis=1)) * np.linalg.norm(n * passes[f"dz{i}"], axis=1)
             for i in range(1, len(network.sizes))
         ]
     return np.stack(norms, axis=1)

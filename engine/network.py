@@ -1,5 +1,6 @@
 """Layers of weights and biases with activations in between, and their loss and gradient."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,7 +10,7 @@ import numpy as np
 
 from engine.activations import ACTIVATIONS
 from engine.aligned_arrays import buffer
-from engine.chance import stream
+from engine.chance import streams
 from engine.initializers import INITIALIZERS, Initializer
 from engine.kernel import Batch, Kernel, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
@@ -58,6 +59,9 @@ class Network:
             processor), whatever the activation and output.
         skip: Add a hidden layer's input to its activations wherever both are equally wide.
         bias: Where all biases start.
+        bias_std: Standard deviation of what is added to each of them, drawn from a stream of its own.
+        has_biases: Without, their places in `parameters` stay, and count as 0 whatever stands there: nothing depends on
+            them, and their gradient is 0.
     """
 
     def __init__(
@@ -69,7 +73,12 @@ class Network:
         seed: int = 0,
         skip: bool = False,
         bias: float = 0.0,
+        bias_std: float = 0.0,
+        has_biases: bool = True,
     ) -> None:
+        if not 0 <= bias_std < math.inf:
+            raise ValueError(f"bias_std {bias_std} is not a standard deviation; choose a finite number of 0 or more")
+        self.has_biases = has_biases
         self.sizes = _checked_sizes(sizes)
         self.widths = self.sizes[1:-1]
         self.activations = _one_per_layer(activation, len(self.widths))
@@ -79,7 +88,7 @@ class Network:
         self.skip = skip
         self.skips = [skip and a == b for a, b in pairwise(self.sizes[:-1])]
         self._allocate()
-        self._initialize(initializer, stream(seed, "weights"), bias)
+        self._initialize(initializer, seed, bias, bias_std)
 
     @property
     def parameters(self) -> np.ndarray:
@@ -136,11 +145,11 @@ class Network:
         a, pre_activations, activations = self._inputs(x)[:-1].T, [], []
         with np.errstate(all="ignore"):
             for w, b, activation, skip in zip(self.weights, self.biases, self.functions, self.skips, strict=False):
-                z = a @ w + b
+                z = self._weighted(a, w, b)
                 a = activation.function(z) + (a if skip else 0.0)
                 pre_activations.append(z)
                 activations.append(a)
-            logits = a @ self.weights[-1] + self.biases[-1]
+            logits = self._weighted(a, self.weights[-1], self.biases[-1])
             return Trace(pre_activations, activations, logits, OUTPUTS[self.output].function(logits.T).T)
 
     def loss(self, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> float:
@@ -198,6 +207,10 @@ class Network:
             matrix[-1] = 0.0
         return Penalty(l1, l2, is_weight)
 
+    def is_missing(self, i: int) -> bool:
+        """Whether parameter i is a bias of a network without biases."""
+        return not self.has_biases and not self.penalty(0.0, 0.0).is_weight[i]
+
     def _allocate(self) -> None:
         size = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(self.sizes))
         self._parameters = buffer((size,), fill=0.0)
@@ -205,20 +218,26 @@ class Network:
         self.weights = [matrix[:-1] for matrix in matrices]
         self.biases = [matrix[-1] for matrix in matrices]
 
-    def _initialize(self, initializer: str | Initializer, rng: np.random.Generator, bias: float) -> None:
+    def _initialize(self, initializer: str | Initializer, seed: int, bias: float, bias_std: float) -> None:
         draw = choose(INITIALIZERS, initializer, "initializer")() if isinstance(initializer, str) else initializer
-        for w, b in zip(self.weights, self.biases, strict=True):
-            w[...] = draw(rng, *w.shape)
-            b[...] = bias
+        for_weights, for_biases = streams(seed, "weights", "biases")
+        for w in self.weights:
+            w[...] = draw(for_weights, *w.shape)
+        for b in self.biases if self.has_biases else ():
+            b[...] = bias + bias_std * for_biases.standard_normal(b.shape) if bias_std else bias
+
+    def _weighted(self, a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """The pre-activations (n, units) of a layer into which a (n, fan_in) comes."""
+        return a @ w + b if self.has_biases else a @ w
 
     def _inputs(self, x: np.ndarray) -> np.ndarray:
-        """Examples (n, features) as (features + 1, n), with the row of ones."""
+        """Examples (n, features) as (features + 1, n), with the row that biases are weights on: ones, or else zeros."""
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 2 or x.shape[1] != self.sizes[0] or not len(x):
             raise ValueError(f"x has the shape {x.shape}; expected (n, {self.sizes[0]}) with n of at least 1")
         if not np.isfinite(x).all():
             raise ValueError(f"x contains {x[~np.isfinite(x)][0]}; leave such examples out or fill them in")
-        inputs = buffer((self.sizes[0] + 1, len(x)), fill=1.0)
+        inputs = buffer((self.sizes[0] + 1, len(x)), fill=float(self.has_biases))
         inputs[:-1] = x.T
         return inputs
 

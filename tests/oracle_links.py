@@ -1,6 +1,7 @@
 """Writes the present defaults of all pages as another version of links, if they are not those of the newest one.
 
-Run `python -m tests.oracle_links` after a change of a default: links of earlier versions keep theirs.
+Run `python -m tests.oracle_links` after a change of a default: links of earlier versions keep theirs. The default of a
+setting that is new joins all versions, whose links cannot have meant anything else.
 """
 
 import json
@@ -29,8 +30,19 @@ def is_present(version: str) -> bool:
     return all(defaults(slug, version).items() >= texts.items() for slug, texts in present().items())
 
 
+def with_new_settings(known: dict[str, dict[str, dict[str, str]]]) -> dict[str, dict[str, dict[str, str]]]:
+    """All versions, with the defaults of the settings that they do not have yet."""
+    return {version: {**pages, "": {**Settings().query(), **pages[""]}} for version, pages in known.items()}
+
+
+def write(known: dict[str, dict[str, dict[str, str]]]) -> None:
+    """Store these versions."""
+    FILE.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    versions.cache_clear()
+
+
 if __name__ == "__main__":
-    known = versions()
-    newest = max(map(int, known), default=0)
-    if not known or not is_present(str(newest)):
-        FILE.write_text(json.dumps({**known, str(newest + 1): packed(present())}, indent=1) + "\n", encoding="utf-8")
+    write(with_new_settings(versions()))
+    newest = max(map(int, versions()), default=0)
+    if not newest or not is_present(str(newest)):
+        write({**versions(), str(newest + 1): packed(present())})

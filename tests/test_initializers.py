@@ -16,6 +16,7 @@ VARIANCES = {
     "normal": 1.0,
     "small": 0.01**2,
     "large": 5.0**2,
+    "gaussian": 1 / FAN_IN,
 }
 
 every_initializer = pytest.mark.parametrize("name", INITIALIZERS)
@@ -58,6 +59,21 @@ def test_orthogonal_weights_favor_no_sign():
 def test_normal_has_the_standard_deviation_it_is_given():
     w = INITIALIZERS["normal"](std=0.3)(np.random.default_rng(0), FAN_IN, FAN_OUT)
     assert w.std() == pytest.approx(0.3, rel=0.015)
+
+
+def test_gaussian_weights_have_the_variance_of_mean_field_theory():
+    w = INITIALIZERS["gaussian"](sigma_w=1.7)(np.random.default_rng(0), FAN_IN, FAN_OUT)
+    # 60,000 draws: known to 0.3 %; five times that.
+    assert w.std() == pytest.approx(1.7 / np.sqrt(FAN_IN), rel=0.015)
+    he = INITIALIZERS["he"]()(np.random.default_rng(0), FAN_IN, FAN_OUT)
+    same = INITIALIZERS["gaussian"](sigma_w=np.sqrt(2))(np.random.default_rng(0), FAN_IN, FAN_OUT)
+    np.testing.assert_allclose(same, he, rtol=1e-14)
+
+
+@pytest.mark.parametrize("sigma", [-1.0, np.nan, np.inf])
+def test_an_impossible_sigma_is_refused(sigma):
+    with pytest.raises(ValueError, match=f"sigma_w {sigma} is not a standard deviation"):
+        INITIALIZERS["gaussian"](sigma_w=sigma)
 
 
 @pytest.mark.parametrize("std", [-1.0, np.nan, np.inf])

@@ -198,11 +198,10 @@ def _of_settings(values: dict, seeds: int) -> Iterator[tuple[Network, np.ndarray
     setup = Setup.of(settings)
     old = setup.network
     for seed in range(seeds):
-        initializer = settings.build("initializer")
-        yield (
-            Network(old.sizes, old.activations, old.output, initializer, settings.draws(seed), old.skip, settings.bias),
-            setup.train.x,
+        network = Network(
+            old.sizes, old.activations, old.output, seed=settings.draws(seed), **settings.network_arguments()
         )
+        yield network, setup.train.x
 
 
 def _of_result(result: Result) -> Iterator[tuple[Network, np.ndarray]]:

@@ -15,6 +15,7 @@ from engine.activations import Activation
 from engine.datasets import Dataset
 from engine.network import Network
 
+MAX_DISTINCT_BIASES = 8
 LOWEST, HIGHEST = 1e-30, 1e30
 NODES, QUADRATURE_WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 QUADRATURE_WEIGHTS = QUADRATURE_WEIGHTS / QUADRATURE_WEIGHTS.sum()
@@ -119,8 +120,13 @@ def expected_sizes(network: Network, data: Dataset) -> np.ndarray:
 
 
 def _moments(activation: Activation, variance: np.ndarray, biases: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) the mean activation, and its mean square, of z normally distributed around each of the biases."""
+    """(n,) the mean activation, and its mean square, of z normally distributed around each of the biases.
+
+    Of many biases, only their mean and variance count, as in the limit, where they are normally distributed.
+    """
     around, counts = np.unique(biases, return_counts=True)
+    if len(around) > MAX_DISTINCT_BIASES:
+        around, counts, variance = np.array([biases.mean()]), [1], variance + biases.var()
     z = around[:, None, None] + np.sqrt(variance)[:, None] * NODES
     a = activation.function(z)
     return tuple(np.average(power @ QUADRATURE_WEIGHTS, axis=0, weights=counts) for power in (a, a**2))

@@ -82,10 +82,8 @@ class Setup:
             [train.x.shape[1], *_sizes(settings, train.x.shape[1], outputs), outputs],
             activation=settings.activation,
             output=settings.output,
-            initializer=settings.build("initializer"),
             seed=settings.draws(settings.seed),
-            skip=settings.skip,
-            bias=settings.bias,
+            **settings.network_arguments(),
         )
         return cls(train, validation, network, settings.loss, train.task, standardization)
 
@@ -550,6 +548,8 @@ class Run(Trainable):
                     raise ValueError(
                         f"there is no parameter {place}; choose one below {attempt.setup.network.n_parameters}"
                     )
+                if attempt.setup.network.is_missing(place):
+                    raise ValueError("this network has no biases; switch them on to change one, or change a weight")
             goes_on = self._gesture is not None and self._gesture[:2] == (gesture, attempt) and bool(gesture)
             base = self._gesture[2] if goes_on and attempt.newest == epoch == self._gesture[3] else attempt
             edited = base.edited(self.settings, epoch, values)

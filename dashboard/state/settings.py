@@ -130,8 +130,20 @@ class Settings(Choices):
     initializer = param.Selector(
         default="he", objects=list(INITIALIZERS), doc="How the weights are drawn before the first epoch."
     )
+    biases = param.Boolean(
+        default=True,
+        label="Biases",
+        doc="Without biases every unit answers 0 to an input of 0 (a sigmoid one half), and there is less to train.",
+    )
     bias = param.Number(
         default=0.0, bounds=(-10, 10), step=0.1, label="Initial bias", doc="What every bias starts from."
+    )
+    bias_std = param.Number(
+        default=0.0,
+        bounds=(0, 10),
+        step=0.1,
+        label="Bias std",
+        doc="Standard deviation of the random numbers that are added to the initial biases. 0 makes all biases alike.",
     )
 
     loss = param.Selector(default="binary cross-entropy", objects=list(LOSSES), doc="What training makes small.")
@@ -282,6 +294,16 @@ class Settings(Choices):
     def build(self, choice: str, **arguments: Any) -> Any:
         """The chosen member of a family, made with its options."""
         return FAMILIES[choice][getattr(self, choice)](**arguments, **self.options(choice))
+
+    def network_arguments(self) -> dict[str, Any]:
+        """What a `Network` or an `Ensemble` takes besides sizes, activations, output and seed."""
+        return {
+            "initializer": self.build("initializer"),
+            "skip": self.skip,
+            "bias": self.bias,
+            "bias_std": self.bias_std,
+            "has_biases": self.biases,
+        }
 
     def restore(self, values: Mapping[str, Any]) -> None:
         """Return to earlier values, all of them at once."""

@@ -49,6 +49,7 @@ SECTIONS = {
     "Start": ("initializer", "bias", "seed"),
     "Loss and penalties": ("loss", "l2", "l1"),
     "Stop": ("stop_epoch", "stop_loss", "stop_plateau"),
+    "Advanced": ("biases", "bias_std"),
 }
 NUMBERS = ("data_seed", *SECTIONS["Stop"])
 """Settings that are typed in."""

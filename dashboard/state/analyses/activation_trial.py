@@ -54,7 +54,7 @@ class ActivationTrial:
     def _training(self, frame: Frame, name: str) -> Training:
         """A training that goes on from the frame's weights with another activation; the optimizer starts anew."""
         old, hyperparameters = frame.network(), frame.hyperparameters
-        network = Network(old.sizes, name, old.output, skip=old.skip)
+        network = Network(old.sizes, name, old.output, skip=old.skip, has_biases=old.has_biases)
         network.parameters = old.parameters
         return Training(
             network,

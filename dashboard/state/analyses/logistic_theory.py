@@ -31,8 +31,9 @@ class LogisticTheory:
 
     @classmethod
     def of(cls, setup: Setup) -> "LogisticTheory | None":
-        """The theory of a line trained with cross-entropy; None for anything else."""
-        is_line = not setup.network.widths and setup.network.output == "sigmoid"
+        """The theory of a line with a bias, trained with cross-entropy; None for anything else."""
+        network = setup.network
+        is_line = not network.widths and network.output == "sigmoid" and network.has_biases
         return cls(setup) if is_line and setup.loss == "binary cross-entropy" else None
 
     @property
