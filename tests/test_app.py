@@ -246,6 +246,38 @@ def test_what_cannot_be_is_reported_with_what_could(query, told):
     app.end()
 
 
+def test_a_run_that_diverged_offers_half_the_rate_and_undo_brings_it_back():
+    app = App(Run(Settings(dataset="sine", n=40, hidden=[8], activation="relu", learning_rate=8.0)))
+    app.run.advance(2000)
+    app.draw()
+    assert app.run.ended.startswith("diverged")
+    assert app.remedy.visible
+    assert app.alert.object.endswith("The last finite epoch is shown.")
+    left = app.run.history[-1].index
+    app.remedy.clicks += 1
+    assert app.clock.playing
+    app.clock.pause()
+    assert app.run.settings.learning_rate == 4.0
+    app.draw()
+    assert not app.remedy.visible or app.run.ended
+    app.playback_bar.undo()
+    app.draw()
+    assert app.run.settings.learning_rate == 8.0
+    assert app.run.history[-1].index == left
+    assert app.remedy.visible
+    app.close()
+
+
+def test_a_race_has_no_single_rate_to_halve():
+    app = App(PAGES["geometry"].opened({"multiples": "[2.1]"})[0], "geometry")
+    app.run.advance(20_000)
+    app.draw()
+    assert "diverged" in app.run.ended
+    assert app.alert.visible
+    assert not app.remedy.visible
+    app.close()
+
+
 def test_a_run_that_ends_says_why():
     app = App(Run(Settings(n=40, hidden=[3], stop_epoch=2)))
     app.run.advance(5)

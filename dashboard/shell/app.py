@@ -16,6 +16,7 @@ from dashboard.shell.toolbar import Toolbar
 from dashboard.shell.workspace import Opened, Workspace
 from dashboard.state.clock import Clock
 from dashboard.state.followed import FollowedRun
+from dashboard.state.run import Run
 from dashboard.state.store import Shown
 from dashboard.widgets import style
 from dashboard.widgets.beside import beside
@@ -29,6 +30,7 @@ from dashboard.widgets.playback_bar import PlaybackBar
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
 
+HALVE = "Halve the rate and start again"
 STYLE = beside(__file__, "app.css")
 LOGO = Path(__file__).parents[1] / "logo.svg"
 
@@ -63,7 +65,12 @@ class App(pn.viewable.Viewer):
         self.lazy = lazy
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self.body.param.update(sizing_mode="stretch_width", stylesheets=[STYLE], css_classes=["stack", "body"])
+        self._remedy: Callable[[], None] = lambda: None
+        self.remedy = pmui.Button(
+            size="small", variant="outlined", color="error", margin=0, visible=False, on_click=lambda _: self._remedy()
+        )
         self.alert = Alert(
+            self.remedy,
             severity="warning",
             closeable=True,
             visible=False,
@@ -182,8 +189,19 @@ class App(pn.viewable.Viewer):
         self.toolbar.end()
         self.workspace.end()
 
-    def say(self, message: str, severity: str = "info") -> None:
-        """Show a message on the page."""
+    def say(
+        self, message: str, severity: str = "info", remedy: str = "", does: Callable[[], None] = lambda: None
+    ) -> None:
+        """Show a message on the page.
+
+        Args:
+            message: Empty to show none.
+            severity: As Material has it.
+            remedy: The words of a button that does what helps.
+            does: What the button does.
+        """
+        self._remedy = does
+        self.remedy.param.update(label=remedy, visible=bool(remedy))
         self.alert.param.update(object=message, severity=severity, visible=bool(message), closed=False)
 
     def refresh(self) -> None:
@@ -218,13 +236,18 @@ class App(pn.viewable.Viewer):
         """Say why the run has ended, or what was wrong with a request."""
         run = self.run
         said = run.message or run.ended
-        if "diverged" in run.ended and not run.message:
-            said += ". The last finite epoch is shown. Halve the learning rate and start again."
-        if (said, run.refusals) != self._noticed:
-            self._noticed = said, run.refusals
-            self.say(
-                said[:1].upper() + said[1:], "warning" if run.message else "error" if "diverged" in said else "info"
-            )
+        if (said, run.refusals) == self._noticed:
+            return
+        self._noticed = said, run.refusals
+        diverged = "diverged" in run.ended and not run.message
+        severity = "warning" if run.message else "error" if diverged else "info"
+        remedy = (HALVE, self.clock.start_slower) if diverged and self._is_one_training else ()
+        self.say(said[:1].upper() + said[1:] + ". The last finite epoch is shown." * diverged, severity, *remedy)
+
+    @property
+    def _is_one_training(self) -> bool:
+        """Whether one learning rate, which may be changed, is the rate of all that is trained."""
+        return isinstance(self.run, Run) and not self.run.is_read_only
 
     def _fold_intro(self) -> None:
         """Fold the intro when a user has Play pressed for the first time; a page that opens playing keeps its own."""

@@ -173,6 +173,13 @@ class Clock:
         self.pause()
         self.run.reset()
 
+    def start_slower(self) -> None:
+        """Start again at half the learning rate, and play."""
+        self.reset()  # first, so that what is left keeps its rate for an undo
+        settings = self.run.settings
+        settings.learning_rate = max(settings.param.learning_rate.bounds[0], settings.learning_rate / 2)
+        self.play()
+
     def undo(self) -> None:
         """Stop, and restore what the last fresh start or fork has replaced."""
         self.pause()
