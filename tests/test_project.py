@@ -4,6 +4,7 @@ import ast
 import builtins
 import importlib.util
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -63,6 +64,14 @@ def imported(package: str) -> set[str]:
     return {canonicalize_name(distributions.get(name, [name])[0]) for name in others}  # PyTorch need not be there
 
 
+def imports_of(path: Path) -> set[str]:
+    """The packages that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.split(".")[0] for name in names}
+
+
 def test_conda_and_pip_install_the_same():
     wanted = bounds([*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]])
     listed = bounds([line for line in conda() if line != "pip"])
@@ -76,8 +85,11 @@ def test_conda_installs_this_project_itself():
 
 @pytest.mark.parametrize("package", ["engine", "dashboard"])
 def test_whatever_is_imported_is_a_dependency(package):
-    """Also what another dependency would bring along today. PyTorch is imported for who has it, and only then."""
-    assert imported(package) - {"torch"} <= bounds(PROJECT["dependencies"]).keys()
+    """Also what another dependency would bring along today.
+
+    PyTorch is imported for who has it, and only then; distributed for who names a cluster.
+    """
+    assert imported(package) - {"torch", "distributed"} <= bounds(PROJECT["dependencies"]).keys()
 
 
 def test_torch_is_imported_for_a_module_of_its_own_only():
@@ -88,6 +100,24 @@ def test_torch_is_imported_for_a_module_of_its_own_only():
         ours = [node for node in froms if node.module.split(".")[0] == "torch"]
         assert not ours or path.name == "torch_hooks.py"
         assert not set(map(id, ours)) & set(map(id, tree.body))
+
+
+def test_distributed_is_imported_in_one_module_once_a_cluster_is_asked_for():
+    """A laboratory without a cluster starts without it, installed or not."""
+    folders = (ROOT / "engine", ROOT / "dashboard")
+    importing = [path for folder in folders for path in folder.rglob("*.py") if "distributed" in imports_of(path)]
+    assert [path.name for path in importing] == ["dask_executor.py"]
+    code = "import sys, dashboard.state.dask_executor as one; assert one.cluster() is None\n"
+    code += "assert not {'distributed', 'dask', 'tornado'} & sys.modules.keys()"
+    environment = {name: value for name, value in os.environ.items() if name != "DESCENT_LAB_SCHEDULER"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_extra_for_clusters_is_what_their_tests_install():
+    extras = {extra: bounds(PROJECT["optional-dependencies"][extra]) for extra in ("dask", "test")}
+    assert extras["dask"] and extras["dask"].items() <= extras["test"].items()
 
 
 def test_every_dependency_is_imported():

@@ -462,9 +462,7 @@ def broken(settings):
 def test_a_fault_in_the_model_ends_the_map_and_says_where():
     with ThreadPoolExecutor(1) as threads:
         sweep = Sweep([Axis("a", 0, 1)], {}, epochs=2, size=(10, 1), make=broken, executor=threads)
-        with pytest.raises(
-            RuntimeError, match=r"a run of the map failed: TypeError: a fault of the model, at a 0\.\d+"
-        ):
+        with pytest.raises(RuntimeError, match=r"the map failed: TypeError: a fault of the model, at a 0\.\d+"):
             list(sweep.run())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.sweep.identity import engine_version
 from engine.sweep.measures import Measure
 from engine.training import Training
 
@@ -26,12 +27,14 @@ class Recipe:
         settings: Those that all runs share.
         measures: What is measured.
         marks: The epochs at which it is, ascending; the last is the run's end.
+        version: Of the engine; a worker with another one would come to other numbers.
     """
 
     make: Callable[[Mapping[str, Any]], Training]
     settings: Mapping[str, Any]
     measures: tuple[Measure, ...]
     marks: tuple[int, ...]
+    version: str
 
     def training(self, chosen: Mapping[str, Any]) -> Training:
         """The training of the pixel with these values on the axes, from its start."""
@@ -82,6 +85,9 @@ def compute(recipe: Recipe, tile: Sequence[Mapping[str, Any]]) -> Outcome:
     """
     start = time.perf_counter()
     outcome = Outcome(np.full((len(tile), len(recipe.marks), len(recipe.measures)), np.nan), 0.0)
+    if recipe.version != engine_version():
+        outcome.failure = "the worker has another engine, NumPy or kind of processor; install there what is here"
+        return outcome
     for k, chosen in enumerate(tile):
         try:
             outcome.values[k] = recipe.measured(recipe.training(chosen))

@@ -80,6 +80,14 @@ class Estimate:
         return f"would take {duration(self.seconds)} on {self.workers} worker{'s' if self.workers > 1 else ''}"
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """Pixels on their way, and by whom they are computed."""
+
+    pixels: list[int]
+    executor: Executor
+
+
 class Sweep:
     """A map: axes, settings and measures.
 
@@ -131,7 +139,7 @@ class Sweep:
         self.size: tuple[int, int] = (counts[0], counts[1] if len(counts) > 1 else 1)
         if self.size[0] * self.size[1] > MOST_PIXELS:
             raise ValueError(f"a map of {self.size} pixels is too large; choose {MOST_PIXELS} pixels or fewer")
-        self._recipe = Recipe(make, self.settings, tuple(self.measures.values()), self.marks)
+        self._recipe = Recipe(make, self.settings, tuple(self.measures.values()), self.marks, engine_version())
         self._try_corners()
         shape = self._shape
         self._values = np.full((*shape, len(self.marks), len(self.measures)), np.nan)
@@ -145,7 +153,7 @@ class Sweep:
         self._executor, self._own, self._workers = executor, None, workers
         self._passes, self._stride, self._expected = strides(shape), 0, self._computed.size
         self._waiting: deque[int] = deque()
-        self._futures: dict[Future[Outcome], list[int]] = {}
+        self._futures: dict[Future[Outcome], _Tile] = {}
         self._trials: dict[int, int] = {}
         self._tiles, self._seconds, self._timed, self._finished = 0, 0.0, 0, False
         self._filled = np.full(shape, -1), -1
@@ -167,7 +175,7 @@ class Sweep:
         """Of all that the values depend on."""
         recipe = self._recipe
         chosen = [(axis.name, values) for axis, values in zip(self.axes, self._coordinates, strict=True)]
-        return digest(engine_version(), recipe.make, self.settings, chosen, recipe.measures, self.marks)
+        return digest(recipe.version, recipe.make, self.settings, chosen, recipe.measures, self.marks)
 
     def settings_of(self, ix: int, iy: int = 0) -> dict[str, Any]:
         """The settings of a pixel's run, counted from the lower left.
@@ -304,7 +312,7 @@ class Sweep:
             self.cancelled = True
             for future in list(self._futures):
                 if future.cancel():
-                    self._waiting.extendleft(reversed(self._futures.pop(future, [])))
+                    self._waiting.extendleft(reversed(self._futures.pop(future).pixels))
             self.version += 1
 
     def resume(self) -> None:
@@ -317,10 +325,7 @@ class Sweep:
         """Cancel, and let the workers go that this map has started; those of an executor passed in stay."""
         if not self._finished:
             self.cancel()
-        with self._lock:
-            own, self._own = self._own, None
-        if own is not None:
-            own.shutdown(wait=False, cancel_futures=True)
+        self._let_go()
 
     # One step
 
@@ -342,19 +347,20 @@ class Sweep:
             wait(futures, timeout, return_when=FIRST_COMPLETED)
         for future in filter(Future.done, futures):
             with self._lock:
-                pixels = self._futures.pop(future, [])
-            self._take(future, pixels)
+                tile = self._futures.pop(future, None)
+            if tile is not None:
+                self._take(future, tile)
 
-    def _take(self, future: Future[Outcome], pixels: list[int]) -> None:
+    def _take(self, future: Future[Outcome], tile: "_Tile") -> None:
         """Take in what became of a tile."""
         try:
             outcome = future.result()
         except Exception as error:
-            self._waiting.extendleft(reversed(pixels))
-            self._lose(error, pixels)
+            self._lose(error, tile)
             return
+        pixels = tile.pixels
         if outcome.failure:
-            raise RuntimeError(f"a run of the map failed: {outcome.failure}")
+            raise RuntimeError(f"the map failed: {outcome.failure}")
         with self._lock:
             self._seconds += outcome.seconds
             self._timed += len(pixels)
@@ -395,21 +401,21 @@ class Sweep:
     def _send(self) -> None:
         """Keep every worker busy, with a tile more for each to go on with."""
         while not self.cancelled and not self._finished and len(self._futures) < 2 * self.workers:
-            tile = self._tile()
-            if not tile:
+            pixels = self._next()
+            if not pixels:
                 if self._futures or self._plan():
                     return
                 continue
+            tile = _Tile(pixels, self._pool())
             try:
-                future = self._pool().submit(compute, self._recipe, [self._chosen(k) for k in tile])
-            except (BrokenExecutor, RuntimeError) as error:
-                self._waiting.extendleft(reversed(tile))
+                future = tile.executor.submit(compute, self._recipe, [self._chosen(k) for k in pixels])
+            except RuntimeError as error:  # what an executor raises once it is shut down, or broken
                 self._lose(error if isinstance(error, BrokenExecutor) else BrokenExecutor(str(error)), tile)
                 continue
             with self._lock:
                 self._futures[future] = tile
 
-    def _tile(self) -> list[int]:
+    def _next(self) -> list[int]:
         """The next pixels that are to be computed, as many as take about a second."""
         known = self._computed.reshape(-1)
         count = FIRST_TILE if not self._timed else int(TILE_SECONDS * self._timed / max(self._seconds, 1e-6))
@@ -491,27 +497,35 @@ class Sweep:
         self._say(f"The map is computed in this process, on one core: {why}.")
         return False
 
-    def _lose(self, error: BaseException, pixels: list[int]) -> None:
+    def _lose(self, error: Exception, tile: "_Tile") -> None:
         """Go on without a worker, or without the executor. Raises RuntimeError when that has happened too often."""
-        for pixel in pixels:
+        self._waiting.extendleft(reversed(tile.pixels))
+        for pixel in tile.pixels:
             self._trials[pixel] = self._trials.get(pixel, 0) + 1
-        lost = any(self._trials[pixel] > TRIALS for pixel in pixels)
-        if not isinstance(error, BrokenExecutor):
-            if lost:
-                raise RuntimeError(
-                    f"a tile failed on its worker again and again: {type(error).__name__}: {error}"
-                ) from error
-            return
-        if self._executor is not None:
-            self._executor = None
-            self._say(f"The map goes on with processes of this machine; its workers are gone: {error}")
-            return
+        if tile.executor is self._executor and isinstance(error, BrokenExecutor):
+            self._leave(error)
+        elif max(map(self._trials.__getitem__, tile.pixels)) > TRIALS:
+            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise RuntimeError(f"a tile is lost again and again, perhaps for want of memory: {words}") from error
+        elif tile.executor is self._own:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Let the workers end that this map has started; those at work end with their tile."""
         with self._lock:
             own, self._own = self._own, None
         if own is not None:
             own.shutdown(wait=False, cancel_futures=True)
-        if lost:
-            raise RuntimeError("workers died over a tile again and again, perhaps for want of memory") from error
+
+    def _leave(self, error: Exception) -> None:
+        """Go on without the executor that was passed in; what it has not finished is computed again."""
+        with self._lock:
+            left, self._executor = self._executor, None
+            for future in [future for future, tile in self._futures.items() if tile.executor is left]:
+                if not future.done():
+                    future.cancel()
+                    self._waiting.extendleft(reversed(self._futures.pop(future).pixels))
+        self._say(f"The map goes on with processes of this machine: {error}.")
 
     # Pixels
 
