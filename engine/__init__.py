@@ -9,6 +9,7 @@ from engine.losses import LOSSES, OUTPUTS
 from engine.network import Gradient, Network, Trace
 from engine.optimizers import OPTIMIZERS
 from engine.options import Option, Range, options
+from engine.parametrizations import PARAMETRIZATIONS
 from engine.schedules import SCHEDULES
 from engine.surfaces import SURFACES
 from engine.training import Checkpoint, Epoch, Epochs, Training, train
@@ -21,6 +22,7 @@ __all__ = [
     "LOSSES",
     "OPTIMIZERS",
     "OUTPUTS",
+    "PARAMETRIZATIONS",
     "SCHEDULES",
     "SURFACES",
     "Backpropagation",

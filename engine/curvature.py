@@ -102,12 +102,24 @@ class Spectrum:
 class Curvature:
     """One network's second derivatives on one set of data; arguments are those of `Network.loss`.
 
+    With `rates` (n_parameters,), what the learning rate is multiplied by for each parameter, sharpness and spectrum are
+    those of sqrt(rates) H sqrt(rates) instead of H: of the loss as a function of parameters that all learn at one rate.
+    So gradient descent still overshoots beyond 2 / sharpness. Products, Hessian and trace are always those of H.
     It reads the network's own parameters at every call, so it sees every change of theirs; what depends on them alone
     is kept until they change.
     Raises ValueError when the loss does not go with the output, or the data not with the network.
     """
 
-    def __init__(self, network: Network, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        data: Data,
+        loss: str | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        rates: np.ndarray | None = None,
+    ) -> None:
+        self._roots = None if rates is None else np.sqrt(rates)
         function = matching_loss(loss, network.output)
         self._batch, self._penalty = network.batch(data, function), network.penalty(l1, l2)
         self._kernel = CurvatureKernel(network, function, self._batch.n)
@@ -145,7 +157,8 @@ class Curvature:
 
     def spectrum(self) -> Spectrum:
         """All eigenvalues, from the whole matrix, and the eigenvectors once they are asked for."""
-        return Spectrum(self.hessian())
+        hessian = self.hessian()
+        return Spectrum(hessian if self._roots is None else self._roots[:, None] * hessian * self._roots)
 
     def sharpness(self, start: np.ndarray | None = None, tolerance: float = 1e-6, seed: int = 0) -> Sharpness:
         """The largest eigenvalue and its eigenvector, by Lanczos' method: products only, for networks of any size.
@@ -170,9 +183,17 @@ class Curvature:
             lanczos = _Lanczos(_blend(start, stream(seed, "lanczos").standard_normal(size)))
             tolerance = tolerance if start is None else min(tolerance, WARM)
             while not lanczos.found(tolerance):
-                self._kernel.product(lanczos.newest, self._penalty, lanczos.image)
+                self._write_product(lanczos.newest, lanczos.image)
                 lanczos.extend()
             return lanczos.largest()
+
+    def _write_product(self, vector: np.ndarray, out: np.ndarray) -> None:
+        """Write the matrix that has the sharpness times a vector into `out`."""
+        if self._roots is None:
+            self._kernel.product(vector, self._penalty, out)
+        else:
+            self._kernel.product(self._roots * vector, self._penalty, out)
+            out *= self._roots
 
     def trace(self) -> float:
         """The sum of all eigenvalues, exactly and without the whole matrix, for networks of any size.

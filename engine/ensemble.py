@@ -98,8 +98,8 @@ class Ensemble:
         axes: Name -> values. The runs are all combinations of these, the last axis changing fastest. An axis is `data`,
             `seed`, `activation`, `initializer`, `skip`, `bias`, `bias_std`, `has_biases`, `loss`, `optimizer`,
             `batch_size`, `l1`, `l2`, `schedule`, or a number of the optimizer, initializer or schedule:
-            `learning_rate`, `std`, ...
-        seed: Of a run's weights and of the order of its minibatches.
+            `learning_rate`, `std`, ...; also `parametrization`, `output_scale`, `layer_rates` and `batch_seed`.
+        seed: Of a run's weights, and of the order of its minibatches unless that has a `batch_seed`.
         optimizer, initializer, schedule: A name, or an instance.
         stop_loss: A run stops at the first epoch whose loss is this or less; None for never.
         every: Record the epochs that are multiples of this, and the newest; doubles whenever the records, thinned then,
@@ -128,6 +128,10 @@ class Ensemble:
         every: int = 1,
         bias_std: float = 0.0,
         has_biases: bool = True,
+        parametrization: str = "standard",
+        output_scale: float = 1.0,
+        layer_rates: Sequence[float] | None = None,
+        batch_seed: int | None = None,
     ) -> None:
         self.axes = {name: _values(name, values) for name, values in (axes or {}).items()}
         fixed = {
@@ -145,6 +149,10 @@ class Ensemble:
             "l1": l1,
             "l2": l2,
             "schedule": schedule,
+            "parametrization": parametrization,
+            "output_scale": output_scale,
+            "layer_rates": layer_rates,
+            "batch_seed": batch_seed,
         }
         datasets = self.axes.get("data", (data,))
         if any(dataset is None for dataset in datasets):

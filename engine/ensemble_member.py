@@ -49,11 +49,21 @@ class Replica:
     l1: float
     l2: float
     schedule: Schedule | None
+    parametrization: str
+    output_scale: float
+    layer_rates: tuple[float, ...]
+    batch_seed: int | None
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """Runs of a kind can take turns in one training."""
-        return self.data, self.activation, self.skip, self.has_biases, self.loss, self.batch_size
+        scale = self.has_biases, self.parametrization, self.output_scale
+        return self.data, self.activation, self.skip, *scale, self.loss, self.batch_size
+
+    @property
+    def drawn_from(self) -> int:
+        """The seed of the order of its minibatches."""
+        return self.seed if self.batch_seed is None else self.batch_seed
 
 
 CHOICES = tuple(choice.name for choice in fields(Replica))
@@ -117,7 +127,9 @@ class Trainer:
             networks[0].penalty(l1, l2)
         for optimizer in {type(run.optimizer): run.optimizer for run in runs}.values():
             optimizer.start(networks[0].parameters)
-        states = [stream(run.seed, "minibatches").bit_generator.state for run in runs]
+        for degree, rates in {(run.optimizer.degree, run.layer_rates) for run in runs}:
+            networks[0].rates(degree, rates)
+        states = [stream(run.drawn_from, "minibatches").bit_generator.state for run in runs]
         return [Checkpoint(-1, network.parameters, {}, state) for network, state in zip(networks, states, strict=True)]
 
     def network(self, run: Replica) -> Network:
@@ -132,6 +144,8 @@ class Trainer:
             run.bias,
             run.bias_std,
             run.has_biases,
+            run.parametrization,
+            run.output_scale,
         )
 
     def training(self, run: Replica) -> Training:
@@ -142,11 +156,12 @@ class Trainer:
             run.loss,
             copy(run.optimizer),
             run.batch_size,
-            run.seed,
+            run.drawn_from,
             run.l1,
             run.l2,
             self._validation,
             run.schedule,
+            run.layer_rates,
         )
 
     def advance(self, job: Job) -> Part:
@@ -173,7 +188,7 @@ class Trainer:
         if len(self._hot) > HOT:
             del self._hot[next(iter(self._hot))]
         training.optimizer, training.schedule = run.optimizer, run.schedule
-        training.l1, training.l2 = run.l1, run.l2
+        training.l1, training.l2, training.layer_rates = run.l1, run.l2, run.layer_rates
         return training
 
     def _end(self, epochs: Epochs) -> tuple[int, str]:
@@ -234,9 +249,11 @@ def _checked(name: str, value: Any) -> Any:
         return _member(name, value)
     if name == "activation":
         return value if isinstance(value, str) else tuple(value)
-    if name in ("bias", "bias_std", "l1", "l2"):
+    if name in ("bias", "bias_std", "l1", "l2", "output_scale"):
         return _number(name, value)
-    if name == "seed":
+    if name == "layer_rates":
+        return tuple(_number(name, rate) for rate in value or ())
+    if name == "seed" or (name == "batch_seed" and value is not None):
         seed = whole(name, value, least=0)
         return SharedSeed(seed) if isinstance(value, SharedSeed) else seed
     if name == "batch_size":

@@ -15,6 +15,7 @@ from engine.initializers import INITIALIZERS, Initializer
 from engine.kernel import Batch, Kernel, layer_matrices
 from engine.losses import OUTPUTS, Loss, Penalty, matching_loss
 from engine.options import choose
+from engine.parametrizations import PARAMETRIZATIONS, LayerScale
 
 
 class Data(Protocol):
@@ -62,6 +63,9 @@ class Network:
         bias_std: Standard deviation of what is added to each of them, drawn from a stream of its own.
         has_biases: Without, their places in `parameters` stay, and count as 0 whatever stands there: nothing depends on
             them, and their gradient is 0.
+        parametrization: A name of `PARAMETRIZATIONS`: how start and learning rates depend on the layers' sizes.
+        output_scale: What the logits are multiplied by, on top of that: the last layer holds it, and learns as if it
+            did not. Large, and the weights need hardly move; small, and they must (Chizat, Oyallon & Bach 2019).
     """
 
     def __init__(
@@ -75,7 +79,13 @@ class Network:
         bias: float = 0.0,
         bias_std: float = 0.0,
         has_biases: bool = True,
+        parametrization: str = "standard",
+        output_scale: float = 1.0,
     ) -> None:
+        choose(PARAMETRIZATIONS, parametrization, "parametrization")
+        if not 0 < output_scale < math.inf:
+            raise ValueError(f"output_scale {output_scale} is impossible; choose a finite number above 0")
+        self.parametrization, self.output_scale = parametrization, output_scale
         if not 0 <= bias_std < math.inf:
             raise ValueError(f"bias_std {bias_std} is not a standard deviation; choose a finite number of 0 or more")
         self.has_biases = has_biases
@@ -207,6 +217,30 @@ class Network:
             matrix[-1] = 0.0
         return Penalty(l1, l2, is_weight)
 
+    def rates(self, degree: int = 1, layer_rates: Sequence[float] | None = None) -> np.ndarray | None:
+        """(n_parameters,) what the learning rate is multiplied by for each parameter; None where that is 1 for all.
+
+        Args:
+            degree: The optimizer's.
+            layer_rates: A factor of one's own for each layer, the output's last; None or empty for 1.
+
+        Raises:
+            ValueError: If there is not one of them for each layer, or one is negative or not finite.
+        """
+        scales, own = self._scales(degree), list(layer_rates or [1.0] * len(self.weights))
+        if len(own) != len(scales):
+            raise ValueError(
+                f"{len(own)} layer_rates for {len(scales)} layers; give one for each hidden layer and one for the "
+                "output, or none at all"
+            )
+        for rate in own:
+            if not 0 <= rate < math.inf:
+                raise ValueError(f"layer_rates contain {rate}; choose finite numbers of 0 or more")
+        rates = np.empty(self.n_parameters)
+        for matrix, scale, rate in zip(layer_matrices(rates, self.sizes), scales, own, strict=True):
+            matrix[:-1], matrix[-1] = scale.rate * rate, scale.bias_rate * rate
+        return None if (rates == 1.0).all() else rates
+
     def is_missing(self, i: int) -> bool:
         """Whether parameter i is a bias of a network without biases."""
         return not self.has_biases and not self.penalty(0.0, 0.0).is_weight[i]
@@ -225,6 +259,14 @@ class Network:
             w[...] = draw(for_weights, *w.shape)
         for b in self.biases if self.has_biases else ():
             b[...] = bias + bias_std * for_biases.standard_normal(b.shape) if bias_std else bias
+        for w, scale in zip(self.weights, self._scales(), strict=True):
+            w *= scale.start
+        self.biases[-1] *= self.output_scale
+
+    def _scales(self, degree: int = 1) -> list[LayerScale]:
+        """How the layers scale, for an optimizer of this degree."""
+        *hidden, last = PARAMETRIZATIONS[self.parametrization].layers(self.sizes, degree)
+        return [*hidden, last.scaled(self.output_scale, degree)]
 
     def _weighted(self, a: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
         """The pre-activations (n, units) of a layer into which a (n, fan_in) comes."""

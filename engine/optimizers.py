@@ -6,10 +6,10 @@ to step lives in a state that the caller keeps:
     state = optimizer.start(parameters)                             a dict of arrays
     optimizer.step(parameters, gradient, state, learning_rate)      changes parameters and state in place
 
-A step leaves the gradient as it is and allocates no arrays, unless it solves equations; `learning_rate` is the
-optimizer's own times whatever a schedule makes of it. An optimizer that is `second_order` finds the Hessian in
-`state["hessian"]`, where the caller writes it before every step. The formulas below write p for the parameters, g for
-the gradient, H for the Hessian and r for the learning rate.
+A step leaves the gradient as it is and allocates no arrays, unless it solves equations or `learning_rate` is an array.
+The latter is the optimizer's own times whatever a schedule makes of it: a number, or one for each parameter. An
+optimizer that is `second_order` finds the Hessian in `state["hessian"]`, where the caller writes it before every step.
+The formulas below write p for the parameters, g for the gradient, H for the Hessian and r for the learning rate.
 """
 
 import math
@@ -33,6 +33,7 @@ LearningRate = Annotated[float, Range(1e-4, 10.0, log=True, doc="Length of a ste
 Epsilon = Annotated[
     float, Range(1e-12, 1e-1, log=True, doc="Added where a step is divided by a gradient's size, against tiny ones.")
 ]
+Rate = float | np.ndarray
 SHARES = ("momentum", "smoothing", "beta1", "beta2")
 
 
@@ -41,10 +42,13 @@ class Optimizer(ABC):
     """What all optimizers have: a learning rate, and numbers that are checked whenever they are written.
 
     second_order   whether a step wants the Hessian in `state["hessian"]`, (n_parameters, n_parameters)
+    degree   with which power of c a step grows where the gradient is c and H c^2 times as large, as in parameters that
+    are 1 / c as large: 1 for what adds gradients up, 0 for what divides them by their size, -1 for what divides by H
     Raises ValueError for a number below 0, or a share of 1 and more.
     """
 
     second_order: ClassVar[bool] = False
+    degree: ClassVar[int] = 1
     learning_rate: LearningRate = 0.1
 
     def __setattr__(self, name: str, value: float) -> None:
@@ -68,7 +72,7 @@ class Optimizer(ABC):
         """The state before the first step, all zeros: shaped like the parameters, but for a count or a Hessian."""
 
     @abstractmethod
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         """One update of the parameters and the state, in place."""
 
 
@@ -82,7 +86,7 @@ class SGD(Optimizer):
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "scratch")
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         _descend(parameters, gradient, learning_rate, state["scratch"])
 
 
@@ -104,7 +108,7 @@ class Momentum(Optimizer):
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "velocity", "scratch")
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         velocity = state["velocity"]
         velocity *= self.momentum
         velocity += gradient
@@ -121,7 +125,7 @@ class Nesterov(Momentum):
     def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
         return _over((2 + 2 * self.momentum) / (1 + 2 * self.momentum), learning_rate)
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         velocity, scratch = state["velocity"], state["scratch"]
         velocity *= self.momentum
         velocity += gradient
@@ -137,12 +141,13 @@ class AdaGrad(Optimizer):
     Source: Duchi, Hazan & Singer 2011.
     """
 
+    degree: ClassVar[int] = 0
     epsilon: Epsilon = 1e-10
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "square_sum", "scratch")
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         square_sum, scratch = state["square_sum"], state["scratch"]
         np.multiply(gradient, gradient, out=scratch)
         square_sum += scratch
@@ -156,6 +161,7 @@ class RMSProp(Optimizer):
     Source: Tieleman & Hinton 2012, lecture 6.5.
     """
 
+    degree: ClassVar[int] = 0
     learning_rate: LearningRate = 0.01
     smoothing: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.99
     epsilon: Epsilon = 1e-8
@@ -163,7 +169,7 @@ class RMSProp(Optimizer):
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "square", "scratch")
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         square, scratch = state["square"], state["scratch"]
         _average_square(square, gradient, self.smoothing, scratch)
         _descend_scaled(parameters, gradient, square, self.epsilon, learning_rate, scratch)
@@ -178,6 +184,7 @@ class Adam(Optimizer):
     Source: Kingma & Ba 2015, algorithm 1.
     """
 
+    degree: ClassVar[int] = 0
     learning_rate: LearningRate = 0.01
     beta1: Annotated[float, Range(0.0, 0.999, doc="Share of the mean gradient kept at each step.")] = 0.9
     beta2: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.999
@@ -186,7 +193,7 @@ class Adam(Optimizer):
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "mean", "square", "scratch") | {"steps": np.zeros(())}
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         mean, square, scratch, steps = state["mean"], state["square"], state["scratch"], state["steps"]
         steps += 1
         _average(mean, gradient, self.beta1, scratch)
@@ -208,7 +215,7 @@ class AdamW(Adam):
 
     weight_decay: Annotated[float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")] = 0.01
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         parameters *= 1.0 - learning_rate * self.weight_decay
         super().step(parameters, gradient, state, learning_rate)
 
@@ -226,6 +233,7 @@ class Newton(Optimizer):
     """
 
     second_order: ClassVar[bool] = True
+    degree: ClassVar[int] = -1
     learning_rate: LearningRate = 1.0
     damping: Annotated[float, Range(0.0, 10.0, doc="Added to the curvature in every direction: short, safe steps.")] = (
         1.0
@@ -235,7 +243,7 @@ class Newton(Optimizer):
         check_size(parameters.size)
         return {"hessian": np.zeros((parameters.size, parameters.size))}
 
-    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: float) -> None:
+    def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         matrix = state["hessian"].copy()
         matrix.flat[:: len(matrix) + 1] += self.damping
         parameters -= learning_rate * _solution(matrix, gradient)
@@ -278,14 +286,14 @@ def _average_square(square: np.ndarray, gradient: np.ndarray, kept: float, scrat
     square += scratch
 
 
-def _descend(parameters: np.ndarray, direction: np.ndarray, rate: float, scratch: np.ndarray) -> None:
+def _descend(parameters: np.ndarray, direction: np.ndarray, rate: Rate, scratch: np.ndarray) -> None:
     """parameters -= rate direction."""
     np.multiply(direction, rate, out=scratch)
     parameters -= scratch
 
 
 def _descend_scaled(
-    parameters: np.ndarray, direction: np.ndarray, square: np.ndarray, epsilon: float, rate: float, scratch: np.ndarray
+    parameters: np.ndarray, direction: np.ndarray, square: np.ndarray, epsilon: float, rate: Rate, scratch: np.ndarray
 ) -> None:
     """parameters -= rate direction / (sqrt(square) + epsilon)."""
     np.sqrt(square, out=scratch)

@@ -1,6 +1,6 @@
 """A network, its data and an optimizer, advanced epoch by epoch, and what is measured on the way."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice, repeat
 from typing import Any
@@ -132,9 +132,9 @@ class Checkpoint:
 class Training:
     """A network in training on data: `advance(k)` gives the next k epochs.
 
-    `optimizer` and its numbers, `batch_size`, `l1`, `l2` and `schedule` may be written at any time between two calls
-    of `advance`; they take hold at the next update. The network itself may not: the next update's gradient is known
-    already. The path does not depend on how the epochs are divided into calls.
+    `optimizer` and its numbers, `batch_size`, `l1`, `l2`, `schedule` and `layer_rates` may be written at any time
+    between two calls of `advance`; they take hold at the next update. The network itself may not: the next update's
+    gradient is known already. The path does not depend on how the epochs are divided into calls.
     A training that diverges goes on, silently, with infinities and nans: see `Epochs.finite`.
     Raises ValueError when loss, data, batch size or penalties do not fit.
 
@@ -147,6 +147,8 @@ class Training:
         l1, l2: Strengths of the penalties on the weights.
         validation: Data that is measured but not learned from.
         schedule: An instance that multiplies the learning rate, or None.
+        layer_rates: What the learning rate is multiplied by in each layer, the output's last; None for 1 in all. The
+            network's parametrization comes on top.
     """
 
     def __init__(
@@ -161,10 +163,14 @@ class Training:
         l2: float = 0.0,
         validation: Data | None = None,
         schedule: Schedule | None = None,
+        layer_rates: Sequence[float] | None = None,
     ) -> None:
         self.network, self.data, self.loss, self._loss = network, data, loss, matching_loss(loss, network.output)
         self.optimizer = SGD() if optimizer is None else optimizer
         self.batch_size, self.l1, self.l2, self.schedule = batch_size, l1, l2, schedule
+        self.layer_rates = layer_rates
+        self._rates_known: tuple[int, tuple[float, ...]] | None = None
+        self._learn_rates()
         self._rng = stream(seed, "minibatches")
         self._index = -1
         self._data = network.batch(data, self._loss)
@@ -229,11 +235,18 @@ class Training:
         """Take up what was written to the attributes since the last call."""
         if self.optimizer is not self._in_use:
             self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+        self._learn_rates()
         if self.batch_size != self._minibatches.size:
             self._minibatches = _Minibatches(self.network, self._data, self._loss, self.batch_size)
         if (self.l1, self.l2) != (self._penalty.l1, self._penalty.l2):
             self._penalty = self.network.penalty(self.l1, self.l2)
             self._measure()
+
+    def _learn_rates(self) -> None:
+        """Work out what the learning rate is multiplied by for each parameter, where that is not known yet."""
+        wanted = self.optimizer.degree, tuple(self.layer_rates or ())
+        if wanted != self._rates_known:
+            self._multipliers, self._rates_known = self.network.rates(*wanted), wanted
 
     def _work(self, epochs: Epochs) -> Iterator[None]:
         """Train and record as many epochs as there are rows; yields after every update."""
@@ -262,6 +275,8 @@ class Training:
     def _updates(self) -> Iterator[None]:
         """From the epoch last measured to the next, update by update."""
         parameters, rate, curved = self.network.parameters, self._rate(self._index), self.optimizer.second_order
+        if self._multipliers is not None:
+            rate = rate * self._multipliers
         if not self._minibatches.parts:
             if curved:
                 self._write_hessian(self._data)
@@ -319,6 +334,7 @@ def train(
     validation: Data | None = None,
     schedule: Schedule | None = None,
     block: int = 64,
+    layer_rates: Sequence[float] | None = None,
 ) -> Generator[Epoch, None, None]:
     """Every epoch from 0, the untrained network, on: an iterator without end.
 
@@ -328,7 +344,9 @@ def train(
     """
     if block < 1:
         raise ValueError(f"a block of {block} epochs is impossible; choose 1 or more")
-    training = Training(network.copy(), data, loss, optimizer, batch_size, seed, l1, l2, validation, schedule)
+    training = Training(
+        network.copy(), data, loss, optimizer, batch_size, seed, l1, l2, validation, schedule, layer_rates
+    )
     ahead = 1
     while True:
         for epoch in training.advance(ahead):

@@ -51,6 +51,8 @@ def another(settings: Settings, name: str) -> Any:
         return not value
     if isinstance(parameter, Widths):
         return [3, 3, 3]
+    if name == "layer_rates":
+        return [2.0] * (len(settings.hidden) + 1)
     if name in ("n", "own"):
         return {"n": 50, "own": "0123456789abcdef"}[name]
     step = 1 if isinstance(parameter, param.Integer) else 0.01

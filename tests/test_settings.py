@@ -16,9 +16,11 @@ from dashboard.state.settings import (
     FAMILIES,
     LIVE,
     MAX_HIDDEN_LAYERS,
+    MAX_MULTIPLIER,
     MAX_UNITS_PER_LAYER,
     OPTIONS,
     Digest,
+    Multipliers,
     Settings,
     Widths,
 )
@@ -63,6 +65,8 @@ def valid(name: str) -> st.SearchStrategy:
         return st.booleans()
     if isinstance(parameter, Widths):
         return st.lists(st.integers(1, MAX_UNITS_PER_LAYER), max_size=MAX_HIDDEN_LAYERS)
+    if isinstance(parameter, Multipliers):
+        return st.lists(st.integers(0, 9) | st.floats(0, MAX_MULTIPLIER), max_size=MAX_HIDDEN_LAYERS + 1)
     low, high = parameter.bounds
     if isinstance(parameter, param.Integer):
         return st.integers(low, high)
@@ -94,6 +98,9 @@ def bad_texts(name: str) -> list[str]:
             '["16"]',
         )
         return [*texts, *wrong, json.dumps([2] * (MAX_HIDDEN_LAYERS + 1)), json.dumps([10**12])]
+    if isinstance(parameter, Multipliers):
+        wrong = ("[-1]", "[1e10]", "[true]", "[NaN]", "[Infinity]", "[null]", "1", '["1"]', "[[1]]")
+        return [*texts, *wrong, json.dumps([1] * (MAX_HIDDEN_LAYERS + 2))]
     if isinstance(parameter, param.Boolean):
         return [*texts, "1", "0", "True", "[]"]
     if isinstance(parameter, param.Selector):

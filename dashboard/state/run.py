@@ -61,6 +61,7 @@ class Setup:
     """What is fixed from one fresh start to the next: the data, the untrained network, the loss.
 
     standardization   that of the inputs, if the settings ask for one
+    rates   (n_parameters,) what the learning rate is multiplied by for each parameter, unless that is 1 for all
     """
 
     train: Dataset
@@ -69,6 +70,7 @@ class Setup:
     loss: str
     task: str
     standardization: Standardization | None = None
+    rates: np.ndarray | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Setup":
@@ -85,7 +87,8 @@ class Setup:
             seed=settings.draws(settings.seed),
             **settings.network_arguments(),
         )
-        return cls(train, validation, network, settings.loss, train.task, standardization)
+        rates = network.rates(OPTIMIZERS[settings.optimizer].degree, settings.layer_rates)
+        return cls(train, validation, network, settings.loss, train.task, standardization, rates)
 
     def training(self, settings: Settings) -> Training:
         """A training of the network, from its start, as the settings want it.
@@ -96,13 +99,9 @@ class Setup:
             self.network.copy(),
             self.train,
             loss=self.loss,
-            optimizer=settings.build("optimizer"),
-            batch_size=settings.batch_size or None,
-            seed=settings.draws(settings.seed),
-            l1=settings.l1,
-            l2=settings.l2,
+            seed=settings.draws(settings.batches_from),
             validation=self.validation,
-            schedule=settings.build("schedule"),
+            **settings.training_arguments(),
         )
 
 

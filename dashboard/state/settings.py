@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import param
 
-from dashboard.state.choices import Choices
+from dashboard.state.choices import Choices, Magnitude
 from dashboard.storage.tables import DIGEST, OWN, TABLES, Table
 from engine.activations import ACTIVATIONS
 from engine.chance import FORMAT, seeded
@@ -18,6 +18,7 @@ from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
 from engine.optimizers import OPTIMIZERS
 from engine.options import Option, options
+from engine.parametrizations import PARAMETRIZATIONS
 from engine.schedules import SCHEDULES
 
 FAMILIES: dict[str, Mapping[str, Callable]] = {
@@ -28,6 +29,7 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
 }
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
 MAX_HIDDEN_LAYERS, MAX_UNITS_PER_LAYER, MAX_PARAMETERS = 24, 128, 25_000
+MAX_MULTIPLIER = 1e9
 MAX_SECOND_ORDER_PARAMETERS = 600
 """Most parameters for an optimizer that solves for the Hessian at every step: about 15 ms each."""
 
@@ -65,6 +67,26 @@ class Widths(param.List):
                 )
         if len(val) > MAX_HIDDEN_LAYERS:
             raise ValueError(f"{len(val)} hidden layers are too many; choose at most {MAX_HIDDEN_LAYERS}")
+
+
+class Multipliers(param.List):
+    """A list of factors, one for each layer, or empty."""
+
+    def in_words(self) -> str:
+        """The possible values, as the end of a sentence."""
+        return (
+            f"a list of at most {MAX_HIDDEN_LAYERS + 1} numbers from 0 to {MAX_MULTIPLIER:g}, like [1, 1, 0.1], or []"
+        )
+
+    def _validate_value(self, val: Any, allow_None: bool) -> None:
+        super()._validate_value(val, allow_None)
+        for factor in val:
+            if type(factor) not in (int, float) or not 0 <= factor <= MAX_MULTIPLIER:
+                raise ValueError(f"layer_rates cannot contain {factor!r}; choose numbers from 0 to {MAX_MULTIPLIER:g}")
+        if len(val) > MAX_HIDDEN_LAYERS + 1:
+            raise ValueError(
+                f"layer_rates for {len(val)} layers are too many; choose at most {MAX_HIDDEN_LAYERS + 1}, or none"
+            )
 
 
 class Digest(param.String):
@@ -146,10 +168,29 @@ class Settings(Choices):
         doc="Standard deviation of the random numbers that are added to the initial biases. 0 makes all biases alike.",
     )
 
+    parametrization = param.Selector(
+        default="standard",
+        objects=list(PARAMETRIZATIONS),
+        doc="How start and learning rate depend on the sizes of the layers. In standard all learn at one rate; with "
+        "ntk wide networks keep to their kernel, with mean-field and mup they learn features at any width.",
+    )
+    output_scale = Magnitude(
+        default=1.0,
+        bounds=(1e-6, 1e6),
+        label="Output scale",
+        doc="What the output's weighted sum is multiplied by. Large: the weights need hardly move. Small: they must.",
+    )
+
     loss = param.Selector(default="binary cross-entropy", objects=list(LOSSES), doc="What training makes small.")
     optimizer = param.Selector(default="sgd", objects=list(OPTIMIZERS), doc="How a gradient becomes an update.")
     schedule = param.Selector(
         default="constant", objects=list(SCHEDULES), doc="How the learning rate changes over the epochs."
+    )
+    layer_rates = Multipliers(
+        default=[],
+        label="Layer rates",
+        doc="What the learning rate is multiplied by in each layer, the output's last. Empty: by 1 in all. Sharpness "
+        "and Hessian are then shown as a run with one learning rate would see them, so that the edge stays in place.",
     )
     batch_size = param.Integer(
         default=0,
@@ -177,6 +218,13 @@ class Settings(Choices):
         bounds=(-1, 2**31 - 1),
         label="Data seed",
         doc="The number that data and split come from, to see other weights on the same data. -1 follows the seed.",
+    )
+    batch_seed = param.Integer(
+        default=-1,
+        bounds=(-1, 2**31 - 1),
+        label="Batch seed",
+        doc="The number that the order of the batches comes from, to see other orders from the same weights. "
+        "-1 follows the seed.",
     )
     format = param.Integer(
         default=FORMAT,
@@ -230,6 +278,11 @@ class Settings(Choices):
     def data_from(self) -> int:
         """The seed of data and split."""
         return self.seed if self.data_seed < 0 else self.data_seed
+
+    @property
+    def batches_from(self) -> int:
+        """The seed of the order of the batches."""
+        return self.seed if self.batch_seed < 0 else self.batch_seed
 
     def draws(self, number: int) -> int:
         """A number as the seed from which runs of this format draw."""
@@ -303,6 +356,19 @@ class Settings(Choices):
             "bias": self.bias,
             "bias_std": self.bias_std,
             "has_biases": self.biases,
+            "parametrization": self.parametrization,
+            "output_scale": self.output_scale,
+        }
+
+    def training_arguments(self) -> dict[str, Any]:
+        """What a `Training` or an `Ensemble` takes besides network, data, loss and seeds."""
+        return {
+            "optimizer": self.build("optimizer"),
+            "batch_size": self.batch_size or None,
+            "l1": self.l1,
+            "l2": self.l2,
+            "schedule": self.build("schedule"),
+            "layer_rates": self.layer_rates or None,
         }
 
     def restore(self, values: Mapping[str, Any]) -> None:

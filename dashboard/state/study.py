@@ -197,13 +197,10 @@ class _Part:
             "activation": list(network.activations),
             "output": network.output,
             **settings.network_arguments(),
+            **settings.training_arguments(),
             "loss": settings.loss,
-            "optimizer": settings.build("optimizer"),
-            "batch_size": settings.batch_size or None,
-            "l1": settings.l1,
-            "l2": settings.l2,
+            "batch_seed": None if settings.batch_seed < 0 else settings.draws(settings.batch_seed),
             "validation": self._setup.validation,
-            "schedule": settings.build("schedule"),
         }
 
     def train(self, stop: int, last: int, executor: Executor | None) -> Iterator[object]:

@@ -49,9 +49,9 @@ SECTIONS = {
     "Start": ("initializer", "bias", "seed"),
     "Loss and penalties": ("loss", "l2", "l1"),
     "Stop": ("stop_epoch", "stop_loss", "stop_plateau"),
-    "Advanced": ("biases", "bias_std"),
+    "Advanced": ("parametrization", "output_scale", "biases", "bias_std", "batch_seed"),
 }
-NUMBERS = ("data_seed", *SECTIONS["Stop"])
+NUMBERS = ("data_seed", "batch_seed", *SECTIONS["Stop"])
 """Settings that are typed in."""
 
 

@@ -54,7 +54,15 @@ class ActivationTrial:
     def _training(self, frame: Frame, name: str) -> Training:
         """A training that goes on from the frame's weights with another activation; the optimizer starts anew."""
         old, hyperparameters = frame.network(), frame.hyperparameters
-        network = Network(old.sizes, name, old.output, skip=old.skip, has_biases=old.has_biases)
+        network = Network(
+            old.sizes,
+            name,
+            old.output,
+            skip=old.skip,
+            has_biases=old.has_biases,
+            parametrization=old.parametrization,
+            output_scale=old.output_scale,
+        )
         network.parameters = old.parameters
         return Training(
             network,
@@ -62,9 +70,10 @@ class ActivationTrial:
             loss=frame.setup.loss,
             optimizer=hyperparameters.optimizer,
             batch_size=hyperparameters.batch_size,
-            seed=self.run.settings.draws(self.run.settings.seed),
+            seed=self.run.settings.draws(self.run.settings.batches_from),
             l1=hyperparameters.l1,
             l2=hyperparameters.l2,
+            layer_rates=self.run.settings.layer_rates,
         )
 
 

@@ -62,12 +62,13 @@ class BuggyDescent:
     def _train(self, bug: str) -> Iterator[None]:
         """Follow the gradient with a bug from the untrained network."""
         network, losses = self.setup.network.copy(), []
+        rates = self.learning_rate * (1.0 if self.setup.rates is None else self.setup.rates)
         for epoch in range(EPOCHS + 1):
             passes = Backpropagation(network, self.setup.train, self.setup.loss, self.l1, self.l2, bug)
             if epoch % EPOCHS_PER_LOSS == 0:
                 losses.append(float(passes["loss"]))
             with np.errstate(all="ignore"):
-                network.parameters -= self.learning_rate * passes.gradient.flat
+                network.parameters -= rates * passes.gradient.flat
             if epoch % EPOCHS_PER_PIECE == 0:
                 yield
         self.losses = {**self.losses, bug: np.array(losses)}

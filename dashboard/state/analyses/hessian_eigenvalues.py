@@ -7,7 +7,7 @@ import numpy as np
 
 from dashboard.state.run import Frame, Setup
 from dashboard.state.store import Shown
-from engine.curvature import spectrum
+from engine.curvature import Curvature
 
 QUICK_PARAMETERS = 100
 """Parameters of a network whose spectrum takes less than a millisecond."""
@@ -55,7 +55,7 @@ class HessianEigenvalues:
 
     def _survey(self, frame: Frame) -> Iterator[object]:
         setup, objective = frame.setup, (frame.l1, frame.l2)
-        found = spectrum(frame.network(), setup.train, setup.loss, *objective)
+        found = Curvature(frame.network(), setup.train, setup.loss, *objective, rates=setup.rates).spectrum()
         yield
         order = np.argsort(-np.abs(found.eigenvalues), kind="stable")
         values = found.eigenvalues[order]

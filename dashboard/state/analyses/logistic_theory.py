@@ -31,9 +31,9 @@ class LogisticTheory:
 
     @classmethod
     def of(cls, setup: Setup) -> "LogisticTheory | None":
-        """The theory of a line with a bias, trained with cross-entropy; None for anything else."""
+        """The theory of a line with a bias, trained with cross-entropy at one rate; None for anything else."""
         network = setup.network
-        is_line = not network.widths and network.output == "sigmoid" and network.has_biases
+        is_line = not network.widths and network.output == "sigmoid" and network.has_biases and setup.rates is None
         return cls(setup) if is_line and setup.loss == "binary cross-entropy" else None
 
     @property

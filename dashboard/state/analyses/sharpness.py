@@ -66,7 +66,10 @@ class SharpnessTracker:
         """
         penalties = self._usual if objective is None else objective
         if penalties not in self._curvatures:
-            self._curvatures[penalties] = Curvature(self._network, self._setup.train, self._setup.loss, *penalties)
+            setup = self._setup
+            self._curvatures[penalties] = Curvature(
+                self._network, setup.train, setup.loss, *penalties, rates=setup.rates
+            )
         self._network.parameters[:] = parameters
         start = None if from_scratch else self._vector
         found = self._curvatures[penalties].sharpness(start, tolerance=self._tolerance, seed=epoch)
