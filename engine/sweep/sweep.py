@@ -197,6 +197,13 @@ class Sweep:
         """The measures of a training that has not begun, (marks,) each; it is trained to the end."""
         return dict(zip(self.measures, self._recipe.measured(training).T, strict=True))
 
+    def measured_at(self, chosen: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The measures, (marks,) each, of a run with these values on the axes, which need not be a pixel's.
+
+        It is trained here and now. Raises ValueError if there is no run with these settings.
+        """
+        return self.measured(self._recipe.training(chosen))
+
     # What is known of it
 
     def values(self, measure: str, mark: int | None = None) -> np.ndarray:

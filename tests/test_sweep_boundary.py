@@ -1,0 +1,94 @@
+"""The boundary between runs that train and runs that do not: its dimension, and what the dimension is worth."""
+
+import numpy as np
+import pytest
+
+from engine.sweep import Axis
+from engine.sweep.boundary import boundary, box_dimension, trained_on_ripples
+
+
+def test_a_boundary_lies_where_labels_change_and_nowhere_else():
+    labels = np.zeros((4, 5))
+    labels[:, 3:] = 1
+    expected = np.zeros((4, 5), bool)
+    expected[:, 2] = True
+    np.testing.assert_array_equal(boundary(labels), expected)
+    np.testing.assert_array_equal(boundary(labels.T), expected.T)
+    labels[:, 3:] = np.nan
+    np.testing.assert_array_equal(boundary(labels), expected)
+    assert not boundary(np.full((3, 3), np.nan)).any()
+
+
+def koch(points: np.ndarray, depth: int) -> np.ndarray:
+    """Complex points of Koch's curve over a polygon."""
+    for _ in range(depth):
+        a, d = points[:-1], points[1:]
+        step = (d - a) / 3
+        parts = [a, a + step, a + step + step * np.exp(1j * np.pi / 3), a + 2 * step]
+        points = np.append(np.column_stack(parts).ravel(), points[-1])
+    return points
+
+
+def drawn(points: np.ndarray, side: int) -> np.ndarray:
+    """The pixels of points on the unit square."""
+    image = np.zeros((side, side), bool)
+    place = np.clip((np.column_stack([points.imag, points.real]) * side).astype(int), 0, side - 1)
+    image[place[:, 0], place[:, 1]] = True
+    return image
+
+
+def test_the_dimension_of_shapes_whose_dimension_is_known():
+    """Straight lines 1, Koch's curve log 4 / log 3 = 1.262, all of the plane 2.
+
+    Box counts of finite pictures are off by a few hundredths, since boxes do not lie as the curve does.
+    """
+    side = 1024
+    assert box_dimension(np.ones((side, side), bool)).value == pytest.approx(2, abs=1e-12)
+    assert box_dimension(np.eye(side, dtype=bool)).value == pytest.approx(1, abs=1e-12)
+    curve = drawn(koch(np.array([0.02 + 0.3j, 0.98 + 0.3j]), 8), side)
+    assert box_dimension(curve).value == pytest.approx(np.log(4) / np.log(3), abs=0.05)
+
+
+def test_the_error_is_0_on_a_straight_line_and_more_on_a_shape_of_two_scales():
+    assert box_dimension(np.eye(256, dtype=bool)).error == pytest.approx(0, abs=1e-12)
+    rough = np.zeros((256, 256), bool)
+    rough[::16, ::16] = True  # points from afar a plane
+    assert box_dimension(rough).error > 0.1
+    assert str(box_dimension(np.eye(256, dtype=bool))) == "1.00 ± 0.00"
+
+
+@pytest.mark.parametrize(
+    ("line", "sizes", "words"),
+    [
+        (np.zeros((64, 64), bool), None, "all pixels are alike"),
+        (np.ones((63, 64), bool), None, "a map of 64 x 64 pixels or more"),
+        (np.ones((64, 64), bool), [2, 4], "choose three or more"),
+        (np.ones((64, 64), bool), [0, 2, 4], "show no slope"),
+    ],
+)
+def test_what_has_no_dimension_is_refused_in_words(line, sizes, words):
+    with pytest.raises(ValueError, match=words):
+        box_dimension(line, sizes)
+
+
+RATES = Axis("rate", 10**-0.4, 10**0.1, "log").values(384)
+
+
+def test_a_rough_boundary_needs_no_network():
+    """Two numbers and a cosine: 1.68. Around it a band for the fit, and for the last bit of a cosine elsewhere."""
+    dimension = box_dimension(boundary(trained_on_ripples(RATES, RATES)))
+    assert dimension.value == pytest.approx(1.68, abs=0.06)
+    assert dimension.error < 0.05
+
+
+def test_without_the_ripple_the_boundary_is_a_smooth_curve():
+    """It is where the spectral radius of 1 - rates x Hessian is 1, a hyperbola."""
+    rates = Axis("rate", 10**-1.0, 10**0.5, "log").values(160)
+    labels = trained_on_ripples(rates, rates, ripple=0.0, epochs=400)
+    assert box_dimension(boundary(labels)).value == pytest.approx(1, abs=0.06)
+    x, y = np.meshgrid(rates, rates)
+    # Of [[1 - 2x, -.6x], [-.6y, 1 - 2y]] the smaller eigenvalue: trace t and determinant d give t/2 - sqrt(t^2/4 - d).
+    trace, determinant = 2 - 2 * x - 2 * y, (1 - 2 * x) * (1 - 2 * y) - 0.36 * x * y
+    smaller = trace / 2 - np.sqrt(np.maximum(trace**2 / 4 - determinant, 0))
+    clear = np.abs(smaller + 1) > 0.05  # closer, 400 steps do not tell
+    np.testing.assert_array_equal(labels[clear], (smaller > -1)[clear])
