@@ -106,6 +106,14 @@ def test_depth_and_width_shape_the_hidden_layers():
     assert training_of({"hidden": [4, 4], "depth": 0}).network.sizes == (2, 1)
 
 
+def test_the_learning_rate_of_one_layer_can_be_an_axis():
+    settings = {"dataset": "xor", "hidden": [4, 3], "layer_rates": [1.0, 2.0, 3.0]}
+    assert training_of(settings | {"layer_rates.1": 0.5}).layer_rates == [1.0, 0.5, 3.0]
+    assert training_of({"hidden": [4], "layer_rates.0": 0.0}).layer_rates == [0.0, 1.0]
+    with pytest.raises(ValueError, match=r"layer_rates.3 is no layer's; choose one of layer_rates.0 to layer_rates.2"):
+        training_of(settings | {"layer_rates.3": 0.5})
+
+
 @pytest.mark.parametrize("name", ["learning_rat", "momentum"])
 def test_a_setting_that_nothing_takes_is_refused_with_those_there_are(name):
     with pytest.raises(ValueError, match=f"setting '{name}' is unknown here; choose one of .*learning_rate"):

@@ -31,8 +31,8 @@ class BoxDimension:
 
     Attributes:
         value: Minus the slope of log count over log size.
-        error: The standard error of that slope. It says how straight the line of the points is, not whether the boundary
-            goes on like this in smaller boxes.
+        error: The standard error of that slope. It says how straight that line is, not whether the boundary goes
+            on like this in smaller boxes.
         sizes: Of the boxes, in pixels.
         counts: How many boxes of each size the boundary meets.
     """

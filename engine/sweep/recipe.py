@@ -28,6 +28,7 @@ def training_of(settings: Mapping[str, Any]) -> Training:
         validation     the share of the examples that is set aside, or data of its own
         hidden         the units of the hidden layers; or `depth` and `width`, of which either replaces its part
         optimizer, initializer, schedule   a name or an instance, and their numbers: learning_rate, std, half_life, ...
+        layer_rates.0, layer_rates.1, ...   one of `layer_rates` alone, so that it can be an axis
 
     Whole numbers may come as floats, as an axis has them.
     Raises ValueError for a name that is unknown or a value that does not fit.
@@ -36,6 +37,7 @@ def training_of(settings: Mapping[str, Any]) -> Training:
     data, validation = _data(given)
     members = {name: _member(given, name) for name in FAMILIES}
     network = _called(Network, given, sizes=_sizes(given, data), initializer=members.pop("initializer"))
+    _set_layer_rates(given, len(network.sizes) - 1)
     arguments: dict[str, Any] = {"network": network, "data": data, "validation": validation, **members}
     training = _called(Training, given, **arguments)
     given.pop("seed", None)
@@ -88,6 +90,21 @@ def _member(given: dict[str, Any], family: str) -> Any:
         return chosen
     kind = choose(FAMILIES[family], chosen, family)
     return kind(**{name: given.pop(name) for name in _parameters(kind) if name in given})
+
+
+def _set_layer_rates(given: dict[str, Any], layers: int) -> None:
+    """What the learning rate is multiplied by in each layer, from those that are given one by one."""
+    single = [name for name in given if name.startswith("layer_rates.")]
+    if not single:
+        return
+    rates = list(given.get("layer_rates") or [1.0] * layers)
+    for name in single:
+        place = name.partition(".")[2]
+        if not (place.isdecimal() and int(place) < len(rates)):
+            last = len(rates) - 1
+            raise ValueError(f"{name} is no layer's; choose one of layer_rates.0 to layer_rates.{last}, the output's")
+        rates[int(place)] = given.pop(name)
+    given["layer_rates"] = rates
 
 
 def _called(thing: Callable[..., Any], given: dict[str, Any], **arguments: Any) -> Any:
