@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.backprop_stages import BackpropStages
+from dashboard.instruments.confusion_matrix import ConfusionMatrix
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.loss_curve import LossCurve
@@ -26,6 +27,8 @@ from dashboard.state.race_settings import RaceSettings
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.store import ComparedRun, Shown
+from dashboard.widgets import style
+from dashboard.widgets.plain_text import APART
 
 NAME = "<b>wide</b> & slow"
 
@@ -286,6 +289,29 @@ def test_a_card_with_compared_runs_is_saved_with_all_of_them():
     assert [figure["name"] for figure in figures] == ["this run", "this run", "=1+1"]
     assert len({figure["id"] for figure in figures}) == 3
     assert figures[0]["id"] == drawn.instrument.figure.id
+
+
+def test_a_saved_picture_says_what_it_shows_and_of_which_run():
+    page = page_of(run_of(pictures=[LossCurve], learning_rate=0.03), compared(name=NAME))
+    words = card(page, LossCurve)._file("svg")
+    assert words["title"] == "Loss"
+    assert {"Playground", "epoch 40", "learning rate 0.03", "seed 0"} <= set(
+        words["about"].replace("\N{NO-BREAK SPACE}", " ").split(APART)
+    )
+    own, other = words["lines"]
+    assert [part for part in own if part[0] == "●"] == [("●", style.TRAIN), ("●", style.VALIDATION)]
+    assert any(NAME in words for words, _ in other), "the name is text, with its tags"
+
+
+def test_a_table_has_the_numbers_that_a_picture_shows_by_colors():
+    run = run_of(pictures=[DecisionMap])
+    picture = DecisionMap(run)
+    table = picture.table()["regions"]
+    points = np.stack([table["x1"], table["x2"]], axis=1)
+    expected = run.network.predict(points)[:, 0]
+    np.testing.assert_allclose(table["probability of class 1"], expected, rtol=1e-12)
+    cells = ConfusionMatrix(run).table()["cells"]
+    assert sum(cells["examples"]) == len(run.setup.train)
 
 
 def test_the_menu_offers_what_there_is_to_save():

@@ -3,10 +3,10 @@
 import pytest
 from bokeh.document import Document
 from bokeh.events import DoubleTap, RangesUpdate, Tap
-from bokeh.models import BoxZoomTool, HoverTool, Line
+from bokeh.models import BoxAnnotation, BoxZoomTool, HoverTool, Line
 
 from dashboard import Run, Settings
-from dashboard.instruments import DecisionMap, GradientBars, LossCurve, RaceMap
+from dashboard.instruments import DecisionMap, GradientBars, LayerCurves, LossCurve, RaceMap
 from dashboard.state.race import Race
 
 
@@ -112,3 +112,60 @@ def test_a_part_of_a_plane_keeps_right_angles():
 def test_an_axis_of_names_has_no_zoom(run):
     picture = GradientBars(run)
     assert bool(picture.figure.select(BoxZoomTool)) == (picture.zoom is not None)
+
+
+def _loss_rows(picture: LossCurve) -> list[int]:
+    return list(picture.sources["training"].data["epoch"])
+
+
+def _veil(picture: LossCurve) -> BoxAnnotation:
+    return next(box for box in picture.figure.select(BoxAnnotation) if "future" in box.css_classes)
+
+
+def test_the_future_of_an_epoch_that_is_looked_at_stays_in_the_chart_behind_a_veil():
+    run = Run(Settings(n=40, hidden=[3]))
+    picture = LossCurve(run)
+    run.advance(60)
+    picture.draw(run.frame())
+    assert not _veil(picture).visible
+    for epoch in (20, 35, 10):
+        run.look_at(epoch)
+        picture.draw(run.frame())
+        assert _loss_rows(picture) == list(range(61))
+        assert picture.sources["now"].data["epoch"][0] == epoch
+        assert (_veil(picture).visible, _veil(picture).left) == (True, epoch)
+        assert picture.figure.x_range.end == 60
+    run.look_at(None)
+    picture.draw(run.frame())
+    assert not _veil(picture).visible
+    run.advance(3)
+    picture.draw(run.frame())
+    assert _loss_rows(picture) == list(range(64))
+
+
+def test_a_fork_has_no_future():
+    run = Run(Settings(n=40, hidden=[3]))
+    picture = LossCurve(run)
+    run.advance(60)
+    run.look_at(20)
+    picture.draw(run.frame())
+    run.fork()
+    run.advance(5)
+    picture.draw(run.frame())
+    assert _loss_rows(picture) == list(range(26))
+    assert not _veil(picture).visible
+
+
+def test_the_veil_begins_within_a_logarithmic_axis():
+    run = Run(Settings(n=40, hidden=[3]))
+    picture = LayerCurves(run)
+    run.advance(30)
+    run.look_at(0)
+    picture.draw(run.frame())
+    assert _veil(picture).left > 0
+    assert max(picture.sources["line 0"].data["epoch"]) == 30
+
+
+def test_a_picture_without_an_epoch_axis_has_no_veil():
+    picture = GradientBars(Run(Settings(n=40, hidden=[3])))
+    assert not any("future" in box.css_classes for box in picture.figure.select(BoxAnnotation))

@@ -10,15 +10,18 @@ import pytest
 from markupsafe import Markup
 
 from dashboard.widgets.plain_text import (
+    BREAK,
     HTML,
     JOINER,
     Alert,
     Words,
     as_written,
     bold,
+    dot,
     element,
     html,
     in_a_menu,
+    inked,
     phrase,
     sheet,
     write,
@@ -87,9 +90,22 @@ def test_a_text_is_shown_as_it_was_written(text):
 
 
 @every_text
+def test_what_draws_no_html_gets_the_words_and_their_colors(text):
+    told = phrase(dot("#112233"), text, BREAK, bold(text, "#445566"), between="")
+    first, second = inked(told)
+    assert first[0] == ("●", "#112233")
+    assert "".join(words for words, _ in first[1:]) == text
+    assert {color for _, color in first[1:]} <= {""}
+    assert ("".join(words for words, _ in second), {color for _, color in second}) == (text, {"#445566"})
+
+
+@every_text
 def test_whatever_a_sentence_is_made_of_is_text_unless_it_is_markup(text):
     told = phrase("a", text, bold(text, text), element("td", text, kind=text), between=text)
-    assert tags(told) == [("b", {"style": f"color: {text}"}), ("td", {"class": text})]
+    assert tags(told) == [
+        ("b", {"style": f"color: color-mix(in srgb, {text} 50%, currentColor)"}),
+        ("td", {"class": text}),
+    ]
     assert told.count(html(text)) == 8
 
 

@@ -162,6 +162,7 @@ class StaticPage:
     def pieces(self) -> Iterator[None]:
         """Make the file, in pieces."""
         try:
+            self._store.shows_future = False
             snapshot = PageSnapshot(self._kind(self._store), self._store)
             yield from self._declare(snapshot)
             yield from self._compute(snapshot)

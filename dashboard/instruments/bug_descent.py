@@ -35,6 +35,7 @@ class BugDescent(Instrument):
     missing = "there are too many layers, parameters or examples to train with a bug as well."
     growing = ("run",)
     controls = ("every",)
+    draws_future = True
 
     every = param.Boolean(default=False, label="All", doc="Train with each of the other bugs, too.")
 
@@ -93,7 +94,7 @@ class BugDescent(Instrument):
         low, high = self._low, self._high
         for name in self._names:
             low, high = _wider(low, high, np.minimum(self._found.losses[name], EXPLODED * self._high))
-        return {"x": (0, max(EPOCHS, frame.epoch.index)), "y": (low / 1.5, high * 1.5)}
+        return {"x": (0, max(EPOCHS, self.ahead(frame).epoch.index)), "y": (low / 1.5, high * 1.5)}
 
     def describe(self, frame: Frame) -> str:
         words = [phrase(dot(style.TRAIN), f"no bug {digits(frame.epoch.loss)}")]

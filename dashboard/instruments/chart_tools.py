@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import holoviews as hv
 from bokeh.events import DoubleTap, RangesUpdate
-from bokeh.models import BoxZoomTool, GlyphRenderer, HoverTool, Plot, Range1d
+from bokeh.models import BoxAnnotation, BoxZoomTool, ColumnDataSource, GlyphRenderer, HoverTool, Plot, Range1d
 from holoviews.plotting.bokeh.element import ElementPlot
 
 MAX_CURVES_AT_ONCE = 3
@@ -12,6 +12,56 @@ MAX_CURVES_AT_ONCE = 3
 
 SCROLLS = "@media (pointer: coarse) { .bk-events { touch-action: pan-y pinch-zoom !important; } }"
 """A thumb that moves over a picture scrolls the page, as without a zoom."""
+
+
+EPOCHS = "epoch"
+"""The name of an axis of epochs."""
+
+SINCE_EPOCH_0 = 0.5
+"""Where the future of epoch 0 begins, also on a logarithmic axis."""
+
+
+PALE = "#88888866"
+VEIL = f":host {{ --bk-fill-color: var(--veil, {PALE}); --bk-fill-alpha: 1; }}"
+"""The page's ground, half opaque; the fallback is for pages that are not the laboratory's."""
+
+
+class Future:
+    """A veil over what a chart with an epoch axis shows of the time after the epoch that is looked at."""
+
+    def __init__(self, figure: Plot) -> None:
+        self._cursor: int | None = None
+        self._box = BoxAnnotation(
+            left=0,
+            fill_color=PALE,
+            line_color=None,
+            visible=False,
+            level="annotation",
+            css_classes=["future"],
+            stylesheets=[VEIL],
+        )
+        figure.add_layout(self._box)
+
+    @staticmethod
+    def suits(figure: Plot) -> bool:
+        """Whether a figure has an epoch axis."""
+        return bool(figure.xaxis) and figure.xaxis[0].axis_label == EPOCHS
+
+    @staticmethod
+    def leave_out(figure: Plot, now: ColumnDataSource | None) -> None:
+        """Draw the points of the epoch that is looked at above the veil."""
+        for renderer in figure.renderers:
+            if now is not None and renderer.data_source is now:
+                renderer.level = "overlay"
+
+    def follow(self, cursor: int | None) -> None:
+        """Begin at an epoch; None if there is no future."""
+        if cursor != self._cursor:
+            self._cursor = cursor
+            if cursor is None:
+                self._box.visible = False
+            else:
+                self._box.update(left=max(cursor, SINCE_EPOCH_0), visible=True)
 
 
 class Zoom:

@@ -88,6 +88,18 @@ class ConfusionMatrix(Instrument):
             f"{APART}log loss {log_loss(self._labels, self._scores):.5f}"
         )
 
+    def table(self) -> dict[str, Columns]:
+        """The numbers in the cells, and the metrics beside them."""
+        cells = {
+            "cell": list(CELLS),
+            "class": [label for label, _ in CELLS.values()],
+            "answer": [answer for _, answer in CELLS.values()],
+            "examples": self._numbers(),
+            "share of the class": self._shares(),
+        }
+        metrics = {"metric": [*METRICS], "value": [float(getattr(self._sweep, name)[0]) for name in METRICS]}
+        return {"cells": cells, "metrics": metrics}
+
     def tapped(self, x: float, y: float) -> None:
         """Pick an example of the cell, the least right first; the next one if one of them is picked already."""
         label, answer = 1 - int(np.floor(y)), int(np.floor(x))

@@ -158,6 +158,15 @@ class DecisionMap(Instrument):
             return f"the network at epoch {frame.epoch.index:,}"
         return f"{frame.epoch.accuracy:.1%} of the training examples classified correctly"
 
+    def table(self) -> dict[str, Columns]:
+        """What is drawn, with the probability of each class at every point of the plane in place of its color."""
+        with np.errstate(all="ignore"):
+            answers = self._predict()
+        x1, x2 = (axis.ravel() for axis in np.meshgrid(self._x, self._y))
+        classes = [1] if answers.shape[1] == 1 else range(answers.shape[1])
+        probabilities = {f"probability of class {one}": answers[:, i] for i, one in enumerate(classes)}
+        return {**super().table(), "regions": {"x1": x1, "x2": x2, **probabilities}}
+
     def tapped(self, x: float, y: float) -> None:
         """Pick the training example that is nearest on the screen; with a pen, add or erase one."""
         if self._draws:

@@ -17,7 +17,7 @@ from bokeh.models import Axis, ColorMapper, ColumnDataSource, HoverTool, LogAxis
 from holoviews.plotting.bokeh.element import ElementPlot
 
 from dashboard.instruments import standalone
-from dashboard.instruments.chart_tools import Zoom, curve_hovers
+from dashboard.instruments.chart_tools import Future, Zoom, curve_hovers
 from dashboard.instruments.numerals import have_read
 from dashboard.server.work_queue import Worker
 from dashboard.state.run import Frame as RunFrame
@@ -73,6 +73,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         sources: The data source of each layer, by its label.
         points: Most epochs drawn at once.
         controls: Parameters shown in the card's head; the `tools` among them change the run itself.
+        draws_future: Whether its rows go on after an epoch that is looked at, up to the newest.
         heavy: Whether pieces of its `work` may take long.
         companion: What computes beside the picture at every beat, as long as it is in view.
         height: Of the picture; `below` of it is not the plot's.
@@ -93,6 +94,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     points: ClassVar[int] = 512
     controls: ClassVar[tuple[str, ...]] = ()
     tools: ClassVar[tuple[str, ...]] = ()
+    draws_future: ClassVar[bool] = False
     heavy: ClassVar[bool] = False
     overlays_compared: ClassVar[bool] = False
     keeps_aspect: ClassVar[bool] = False
@@ -112,11 +114,12 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         self.figure: Model | None = None
         self.sources: dict[str, ColumnDataSource] = {}
         self.zoom: Zoom | None = None
+        self._future: Future | None = None
         self._outline: object = self
         self._before_tap = run.looked_at
         self._compared_runs: tuple[ComparedRun, ...] = ()
         self._trouble = ""
-        self._drawn, self._stride = -1, 0
+        self._drawn, self._stride, self._was_ahead = -1, 0, False
         self._drawn_hyperparameters: list[Any] = [None]
         self._images: dict[str, tuple[np.ndarray, Columns]] = {}
         self._limits: dict[str, tuple[float, float]] = {}
@@ -138,7 +141,8 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
 
     def continues(self, frame: Frame) -> bool:
         """Whether what is drawn may stay in this frame, so that growing layers only need the rows that come next."""
-        back = self.stride(frame) != self._stride or _cursor(frame) < self._drawn
+        ahead = self.draws_future and self.ahead(frame) is not frame
+        back = self.stride(frame) != self._stride or _cursor(frame) < self._drawn or ahead or self._was_ahead
         return not (back or hyperparameters_of(frame) != self._drawn_hyperparameters or _is_sparse(frame))
 
     def begin(self, frame: Frame) -> None:
@@ -188,6 +192,10 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
     def drawing(self) -> dict[str, Any]:
         """Where the browser finds what it draws, to save it: the id of the figure's model."""
         return {"id": self.figure.id}
+
+    def key(self) -> list[tuple[str, str]]:
+        """What the colors of the picture mean, as pairs of a color and words, where the caption does not say so."""
+        return []
 
     @property
     def is_zoomed(self) -> bool:
@@ -250,14 +258,14 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
 
     def stride(self, frame: Frame) -> int:
         """The distance between the epochs that are drawn, so that there are at most `points`; a power of two."""
-        stride = frame.stride
-        while frame.epoch.index // stride >= self.points:
+        stride, newest = frame.stride, self.ahead(frame).epoch.index
+        while newest // stride >= self.points:
             stride *= 2
         return stride
 
     def rows(self, frame: Frame, after: int) -> Epochs:
-        """The epochs to draw, evenly spaced, from the one after `after` to the frame's."""
-        kept = frame.kept(after)
+        """The epochs to draw, evenly spaced, from the one after `after` to the frame's, or the newest."""
+        kept = self.ahead(frame).kept(after)
         return kept.rows(first_in_stride(kept.index, self.stride(frame), after))
 
     def spread_rows(self, frame: Frame, after: int) -> Epochs:
@@ -266,7 +274,16 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         None of them is later than what is written whole: the newest are spaced more widely than the picture is.
         """
         rows = self.rows(frame, after)
-        return frame.spread(rows) if after < 0 else rows
+        return self.ahead(frame).spread(rows) if after < 0 else rows
+
+    def ahead(self, frame: Frame) -> Frame:
+        """The frame up to which rows are drawn: that of the newest epoch where the picture shows the future."""
+        return frame.newest if self.draws_future and self._looks_back(frame) else frame
+
+    def _looks_back(self, frame: Frame) -> bool:
+        """Whether there is a future to show."""
+        run = self.run
+        return run.looked_at is not None and run.shows_future and not run.is_read_only and isinstance(frame, RunFrame)
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self.pane
@@ -284,9 +301,12 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
             have_read(hover)
             self.figure.toolbar.tools += [hover]
         self.zoom = Zoom(self.figure, self._see_all, self.keeps_aspect) if Zoom.suits(self.figure) else None
+        self._future = Future(self.figure) if Future.suits(self.figure) else None
         if type(self).tapped is not Instrument.tapped:
             self.figure.on_event(Tap, self._tap)
         self.sources = _sources(plot)
+        if self._future:
+            self._future.leave_out(self.figure, self.sources.get("now"))
         plot.cleanup()  # from now on Bokeh's figure is enough; the document would hold HoloViews' plot
 
     def write(self, frame: Frame, after: int) -> None:
@@ -354,6 +374,9 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
 
     def _write(self, frame: Frame, after: int) -> None:
         self.write(frame, after)
+        if self._future:
+            self._future.follow(_cursor(frame) if self._looks_back(frame) else None)
+        self._was_ahead = self.draws_future and self.ahead(frame) is not frame
         self._drawn, self._stride = _cursor(frame), self.stride(frame)
         self._drawn_hyperparameters = hyperparameters_of(frame)
         self.caption = self._trouble or phrase(self.describe(frame), _measured_when(frame), between=APART)

@@ -38,6 +38,7 @@ class LayerCurves(Instrument):
     points = 256
     growing = tuple(f"line {place}" for place in range(MAX_LAYERS))
     controls = ("log_x",)
+    draws_future = True
     quantity: ClassVar[str] = "gradient norm"
     guides: ClassVar[tuple[tuple[float, str], ...]] = ()
 
@@ -89,7 +90,7 @@ class LayerCurves(Instrument):
         if after < 0:
             self._low, self._high = math.inf, -math.inf
         rows = self.spread_rows(frame, after) if self.log_x else self.rows(frame, after)
-        values = self.of_run(frame, rows)[:, self._layers]
+        values = self.of_run(self.ahead(frame), rows)[:, self._layers]
         fine = values[(values > TINY) & (values < HUGE)]
         if fine.size:
             self._low, self._high = min(self._low, float(fine.min())), max(self._high, float(fine.max()))
@@ -107,7 +108,7 @@ class LayerCurves(Instrument):
         levels = [height for height, _ in self.guides]
         ends = [*levels, *([self._low, self._high] if self._low <= self._high else [])] or [1e-3, 1]
         return {
-            "x": (BEFORE_ONE if self.log_x else 0, max(20, frame.cursor)),
+            "x": (BEFORE_ONE if self.log_x else 0, max(20, self.ahead(frame).cursor)),
             "y": (max(min(ends), TINY) / 1.5, max(max(ends), 10 * TINY) * 1.5),
         }
 

@@ -63,6 +63,7 @@ class LossCurve(Instrument):
     needs = ""
     controls = ("log",)
     overlays_compared = True
+    draws_future = True
 
     log = param.Boolean(default=False, label="Log", doc="Draw the loss on a logarithmic axis.")
 
@@ -107,7 +108,7 @@ class LossCurve(Instrument):
         layers, tips, dots = {}, [], []
         for line in self._lines:
             shown = frames[line.compared].measured(line.column)
-            rows, now = self._rows(frame, shown, after), shown.epoch
+            rows, now = self._rows(frame, shown if line.compared else self.ahead(shown), after), shown.epoch
             index, losses = with_gaps(rows.index, line.of(rows), shown.unmeasured(self.stride(frame)))
             newest = line.of(now) if now.index <= shown.cursor else math.nan
             self._widen(np.append(losses, newest))
@@ -125,7 +126,7 @@ class LossCurve(Instrument):
         first = frame.measured("loss").history.at(0).loss
         most = EXPLODED * max(first, TINY) if math.isfinite(first) else high
         y = (low / 1.3, high * 1.3) if self.log else (0.0, 1.06 * min(high, most))
-        return {"x": (0, max(20, frame.epoch.index)), "y": y}
+        return {"x": (0, max(20, self.ahead(frame).epoch.index)), "y": y}
 
     def describe(self, frame: Frame) -> str:
         own = [_word(line.label, frame, line.column, line.color) for line in self._lines if not line.compared]

@@ -71,6 +71,7 @@ class StudyCurves(StudyPicture, Instrument):
     growing = ("run",)
     controls = ("runs", "log_y")
     legend = True
+    draws_future = True
     quantity: ClassVar[str] = "loss"
 
     log_x = param.Boolean(default=False, label="Log epochs", doc="Draw the epochs on a logarithmic axis.")
@@ -141,7 +142,7 @@ class StudyCurves(StudyPicture, Instrument):
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         low, high = self._bounds
         low, high = min(low, self._low), max(high, self._high)
-        last = max([20, frame.epoch.index, self.run.study.epochs if self.run.study else 0])
+        last = max([20, self.ahead(frame).epoch.index, self.run.study.epochs if self.run.study else 0])
         x = (BEFORE_ONE, 1.05 * last) if self.log_x else (0, last)
         if not low <= high:
             return {"x": x, "y": (0.1, 1)}

@@ -86,6 +86,11 @@ class StudyPicture:
             return self.pane
         return stacked(self._chips, self.pane)
 
+    def key(self) -> list[tuple[str, str]]:
+        """The variants that are drawn, and the page's own run."""
+        variants = [(self.color(label), label) for label in self.labels if label not in self.hidden]
+        return [(style.CURSOR, "this run"), *variants] if variants else []
+
     def _items(self, frame: Frame) -> list[dict[str, Any]]:
         own = {"label": "this run", "color": style.CURSOR, "value": self.own_reading(frame), "fixed": True}
         return [{**own, "hidden": False}, *(self._item(label, frame.epoch.index) for label in self.labels)]

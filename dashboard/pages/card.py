@@ -10,17 +10,24 @@ from bokeh.models import Plot
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.pages.compared_card import OWN, ComparedPicture, with_own_name
+from dashboard.state.choices import Choices
 from dashboard.state.store import ComparedRun, Frame, Shown
 from dashboard.widgets import style
 from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import InView
 from dashboard.widgets.enlarge import Enlarge
 from dashboard.widgets.help import Help
-from dashboard.widgets.plain_text import HTML, Words, element, sheet, write
+from dashboard.widgets.plain_text import APART, HTML, Words, element, inked, sheet, write
 from dashboard.widgets.save_menu import SaveMenu, as_csv, file_name
 
 CARD = {"padding": "12px 14px 10px", "borderRadius": "12px", "height": "100%"}
 STYLE = beside(__file__, "card.css")
+NO_BREAK = "\N{NO-BREAK SPACE}"
+MAIN_SETTINGS = (
+    *("dataset", "n", "noise", "hidden", "activation", "initializer", "loss", "optimizer", "learning_rate"),
+    *("batch_size", "seed", "surface", "condition_number", "optimizers", "multiples"),
+)
+"""What a saved picture says of its run."""
 
 
 class Card(pn.viewable.Viewer):
@@ -28,11 +35,12 @@ class Card(pn.viewable.Viewer):
 
     Attributes:
         page: Slug of the page, for the names of files.
+        title: That of the page, for what is written below saved pictures.
     """
 
     def __init__(self, run: Shown, choices: Sequence[type[Instrument]], page: str = "") -> None:
         super().__init__()
-        self._run, self._choices, self.page = run, choices, page
+        self._run, self._choices, self.page, self.title = run, choices, page, ""
         self._kind: type[Instrument] | None = choices[0]
         self.instrument: Instrument | None = None
         self.compared: list[ComparedPicture] = []
@@ -164,8 +172,10 @@ class Card(pn.viewable.Viewer):
         if kind == "csv":
             return {"name": name, "text": as_csv({OWN: self.instrument.table(), **_tables(shown)})}
         own = {**self.instrument.drawing(), "name": OWN, "color": style.NEUTRAL}
+        words = {"title": self.instrument.title, "key": self.instrument.key(), "lines": inked(self.instrument.caption)}
+        words["about"] = APART.join([self.title, f"epoch {self.instrument.shown:,}", in_short(self._run.settings)])
         others = [{**one.instrument.drawing(), "name": one.compared.name, "color": one.compared.color} for one in shown]
-        return {"name": name, "figures": [own, *others]}
+        return {"name": name, "figures": [own, *others], **words}
 
     def _kind_for(self, frame: Frame) -> type[Instrument] | None:
         """The first instrument that suits the run; None where none does."""
@@ -176,6 +186,13 @@ class Card(pn.viewable.Viewer):
         question, reading = (kind.question, kind.reading) if kind else ("", "")
         self._heading.object = element("h2", title) + element("p", question)
         self._reading.param.update(label=f"How to read {title}", text=reading)
+
+
+def in_short(settings: Choices) -> str:
+    """The main settings in a line."""
+    texts = settings.texts()
+    named = (f"{name} {texts[name]}".replace("_", NO_BREAK) for name in MAIN_SETTINGS if name in texts)
+    return APART.join(one.replace(" ", NO_BREAK) for one in named)
 
 
 def _part(kind: type[pn.viewable.Viewable], name: str, *content: object) -> Any:

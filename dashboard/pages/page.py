@@ -182,7 +182,7 @@ class Page(pn.viewable.Viewer):
         """Set every card's share of the width, and the page's name for its files."""
         self._shared_out = self.shares or shares_of(len(self._cards))
         for card in self._cards:
-            card.page = self.slug
+            card.page, card.title = self.slug, self.title
         self._outline()
 
     def _outline(self) -> None:

@@ -22,6 +22,7 @@ from dashboard.widgets import style
 from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import Browser
 from dashboard.widgets.controls import Controls, knobs_of
+from dashboard.widgets.crosshair import Crosshair
 from dashboard.widgets.heartbeat import Heartbeat
 from dashboard.widgets.keys import Keys
 from dashboard.widgets.plain_text import Alert
@@ -269,7 +270,7 @@ class App(pn.viewable.Viewer):
             self._window.sidebar_open, self._was_open = True, False
 
     def _main(self) -> pn.viewable.Viewable:
-        parts = self.alert, self.body, *self.toolbar.panels, self.browser
+        parts = self.alert, self.body, *self.toolbar.panels, self.browser, Crosshair()
         return pn.Column(
             *parts, stylesheets=[STYLE], css_classes=["stack"], sizing_mode="stretch_width", margin=(10, 12)
         )

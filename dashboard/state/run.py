@@ -135,6 +135,12 @@ class Frame:
         return network
 
     @property
+    def newest(self) -> "Frame":
+        """The frame of the newest recorded epoch."""
+        last = self.history[-1]
+        return self if last.index == self.epoch.index else replace(self, epoch=last)
+
+    @property
     def cursor(self) -> int:
         """The epoch that is asked for, at which not everything need have been measured."""
         return self.epoch.index

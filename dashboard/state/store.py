@@ -77,6 +77,9 @@ class Shown(param.Parameterized):
     is_read_only: ClassVar[bool] = False
     """Whether it shows what runs elsewhere."""
 
+    shows_future = True
+    """Whether pictures show what came after the epoch that is looked at."""
+
     goes_on = False
     """Whether more may come without anybody's doing."""
 
@@ -176,6 +179,8 @@ class Shown(param.Parameterized):
         """Show these runs beside this one, and no others."""
         before, self.compared_runs = self.compared_runs, tuple(compared_runs)
         stay = [compared.store for compared in self.compared_runs]
+        for store in stay:
+            store.shows_future = False  # it is always looked at where the page's own run is
         for compared in before:
             if compared.store not in stay:
                 compared.store.close()

@@ -5,8 +5,10 @@ constants alone; whatever is put into one with `format`, `join` or `phrase` is e
 HTML is in this module, and escapes what is no `Markup`: a forgotten escape shows tags on the page, and nothing runs.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
+from html.parser import HTMLParser
 from typing import Any
 
 import panel as pn
@@ -57,6 +59,37 @@ def element(tag: str, *parts: object, kind: str = "") -> Markup:
     """An element of HTML with its content; `kind` is its class."""
     opened = Markup('<{} class="{}">').format(tag, kind) if kind else Markup("<{}>").format(tag)
     return Markup("{}{}</{}>").format(opened, phrase(*parts, between=""), tag)
+
+
+class _Inks(HTMLParser):
+    """Collects the words of HTML made here, line by line, each with the color that it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[list[tuple[str, str]]] = [[]]
+        self._colors: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "br":
+            self.lines.append([])
+            return
+        found = re.search(r"#[0-9a-f]{6}", dict(attrs).get("style") or "", re.IGNORECASE)
+        self._colors.append(found[0] if found else "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._colors and tag != "br":
+            self._colors.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.lines[-1].append((data, next(filter(None, reversed(self._colors)), "")))
+
+
+def inked(text: object) -> list[list[tuple[str, str]]]:
+    """A text as lines of words with their colors, empty where they have none; for what draws no HTML."""
+    parser = _Inks()
+    parser.feed(html(text))
+    parser.close()
+    return [line for line in parser.lines if line]
 
 
 @cache

@@ -1,6 +1,6 @@
 import {filesOf, save} from "./download.js"
 
-const NS = "http://www.w3.org/2000/svg", HEAD = 24, GAP = 16, FONT = "13px system-ui, sans-serif"
+const NS = "http://www.w3.org/2000/svg", HEAD = 28, GAP = 16, EDGE = 12, LINE = 18, FONT = "13px system-ui, sans-serif"
 const TYPES = {svg: "image/svg+xml", csv: "text/csv;charset=utf-8"}
 
 const behind = (node) => {
@@ -32,9 +32,35 @@ const bitmap = (canvas, {width, height}) => {
   return one
 }
 
-// All figures of a card in a row, each under its name if there are several.
-const drawn = (figures, el) => {
-  const whole = document.createElementNS(NS, "svg"), top = figures.length > 1 ? HEAD : 0
+// Words with their colors as lines of no more than a width.
+const wrapped = (lines, width) => {
+  const pen = document.createElement("canvas").getContext("2d")
+  pen.font = FONT
+  const rows = []
+  for (const line of lines) {
+    let row = [], used = 0
+    for (const [words, color] of line) {
+      for (const word of words.split(/(?<=[ \u2002])/)) {
+        const size = pen.measureText(word).width
+        if (row.length && used + size > width) { rows.push(row); row = []; used = 0 }
+        row.push([word, color])
+        used += size
+      }
+    }
+    rows.push(row)
+  }
+  return rows
+}
+
+const write = (whole, rows, x, y, fill) => rows.reduce((below, row) => {
+  const text = add(whole, "text", {x, y: below, fill, style: `font: ${FONT}; white-space: pre`})
+  for (const [word, color] of row) { add(text, "tspan", color ? {fill: color} : {}, word) }
+  return below + LINE
+}, y)
+
+// All figures of a card in a row, each under its name if there are several, below the title and above what they mean.
+const drawn = ({figures, title, key, lines, about}, el) => {
+  const whole = document.createElementNS(NS, "svg"), top = HEAD + (figures.length > 1 ? HEAD : 0)
   const fill = getComputedStyle(el).color
   add(whole, "rect", {width: "100%", height: "100%", fill: behind(el)})
   let width = 0, height = 0
@@ -42,9 +68,9 @@ const drawn = (figures, el) => {
     const view = Bokeh.index.find_one_by_id(id), box = canvas ? view.el.getBoundingClientRect() : view.bbox
     const one = canvas ? bitmap(view.shadow_el.querySelector("canvas"), box) : vectors(view)
     const x = width ? width + GAP : 0
-    if (top) {
-      add(whole, "circle", {cx: x + 12, cy: 13, r: 5, fill: color})
-      add(whole, "text", {x: x + 24, y: 17, fill, style: `font: ${FONT}`}, name)
+    if (figures.length > 1) {
+      add(whole, "circle", {cx: x + 12, cy: HEAD + 13, r: 5, fill: color})
+      add(whole, "text", {x: x + 24, y: HEAD + 17, fill, style: `font: ${FONT}`}, name)
     }
     one.setAttribute("x", x)
     one.setAttribute("y", top)
@@ -52,6 +78,10 @@ const drawn = (figures, el) => {
     width = x + box.width
     height = Math.max(height, top + box.height)
   }
+  add(whole, "text", {x: EDGE, y: 19, fill, style: `font: 600 15px system-ui, sans-serif`}, title)
+  const chips = key.length ? [key.flatMap(([color, words]) => [["● ", color], [`${words}   `, ""]])] : []
+  const rows = wrapped([...chips, ...lines, [[about, ""]]], width - 2 * EDGE)
+  height = write(whole, rows, EDGE, height + LINE, fill) - LINE + EDGE
   Object.entries({width, height, viewBox: `0 0 ${width} ${height}`}).forEach(([name, value]) => {
     whole.setAttribute(name, value)
   })
@@ -108,9 +138,10 @@ export function render({model, el}) {
   fill()
   model.on("kinds", fill)
   model.on("remove", () => window.removeEventListener("scroll", close, true))
-  model.on("msg:custom", async ({kind, figures, name}) => {
+  model.on("msg:custom", async (message) => {
+    const {kind, figures, name} = message
     if (!figures) { return }
-    const drawing = drawn(figures, el)
+    const drawing = drawn(message, el)
     save(kind === "png" ? await painted(drawing) : new Blob([drawing.text], {type: TYPES.svg}), name)
   })
 }

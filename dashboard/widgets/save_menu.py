@@ -36,7 +36,8 @@ class SaveMenu(Downloads):
         """Make the menu.
 
         Args:
-            found: Returns, for a format, the file's `name`, and its `text` or the `figures` to draw.
+            found: Returns, for a format, the file's `name`, and its `text` or the `figures` to draw, with what is
+                written around them: the `title`, the `key` of colors, the `lines` of the caption, what it is `about`.
             **params: As for any component.
         """
         super().__init__(self._table, margin=0, **params)

@@ -1,4 +1,4 @@
-"""Charts in a browser: a drag looks closer, a double click shows everything again, the pointer reads the curves."""
+"""Charts in a browser: a drag looks closer, the pointer reads the curves and shows its epoch in the others."""
 
 import pytest
 
@@ -54,3 +54,22 @@ def test_the_pointer_reads_the_curves(visit):
     read = " ".join(tips.all_inner_texts())
     assert "validation" in read
     assert " 50" in read or " 49" in read or " 51" in read
+
+
+CROSSHAIRS = """[...Bokeh.index.query((view) => (view.model.type ?? "").endsWith("Figure"))]
+  .map((view) => [view, view.shadow_el.querySelector(".crosshair")])
+  .filter(([, line]) => line && line.style.display != "none")
+  .map(([view, line]) => [parseFloat(line.style.left), view.frame.x_scale.compute(x), line.textContent])"""
+
+
+def test_the_pointer_shows_its_epoch_in_the_other_charts(visit):
+    page = visit("?page=playground&dataset=circles&epoch=60&stop_epoch=60")
+    page.reach(60)
+    page.until(lambda: not page.playing(), "the run to stop")
+    page.window.mouse.move(*at(page, 0.45, 0.5))
+    page.window.mouse.move(*at(page, 0.5, 0.5))
+    page.until(lambda: page.ask(CROSSHAIRS, 30), "a line in another chart")
+    lines = page.ask(CROSSHAIRS, 30)
+    assert all(left == pytest.approx(expected, abs=3) and told == "30" for left, expected, told in lines), lines
+    page.window.mouse.move(5, 5)
+    page.until(lambda: not page.ask(CROSSHAIRS, 30), "the lines to go")

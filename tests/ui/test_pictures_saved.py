@@ -71,7 +71,10 @@ def test_a_picture_is_saved_as_what_the_page_shows_in_three_kinds_of_files(page:
     width, height = (float(root.get(side)) for side in ("width", "height"))
     assert root.tag == f"{SVG}svg"
     assert len(list(root.iter(f"{SVG}path"))) >= 8
-    assert {"loss", "epoch"} <= {text.text for text in root.iter(f"{SVG}text")}
+    told = ["".join(text.itertext()) for text in root.iter(f"{SVG}text")]
+    assert {"loss", "epoch", "Loss"} <= set(told)
+    assert any("training" in line and "●" in line for line in told)
+    assert any("epoch 3" in line and "Playground" in line for line in told)
     assert width > 200 and height > 200
     assert pixels(png) == (round(2 * width), round(2 * height))
     assert len(png.read_bytes()) > 5000, "there is hardly anything in the picture"
