@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from engine.sweep import Axis
-from engine.sweep.boundary import boundary, box_dimension, trained_on_ripples
+from engine import Network
+from engine.sweep import Axis, Sweep, training_of
+from engine.sweep.boundary import boundary, box_dimension, flips_by_one_ulp, trained_on_ripples
+from engine.sweep.fractal import FRACTAL_AXES, fractal_training
 
 
 def test_a_boundary_lies_where_labels_change_and_nowhere_else():
@@ -92,3 +94,79 @@ def test_without_the_ripple_the_boundary_is_a_smooth_curve():
     smaller = trace / 2 - np.sqrt(np.maximum(trace**2 / 4 - determinant, 0))
     clear = np.abs(smaller + 1) > 0.05  # closer, 400 steps do not tell
     np.testing.assert_array_equal(labels[clear], (smaller > -1)[clear])
+
+
+# The published map
+
+
+def swept(*bounds: tuple[float, float], **options) -> Sweep:
+    axes = [Axis(axis.name, low, high, "log") for axis, (low, high) in zip(FRACTAL_AXES, bounds, strict=True)]
+    settings = {"measures": "trained", "epochs": 100, "size": (64, 64), "make": fractal_training, "workers": 1}
+    sweep = Sweep(axes, {"n": 8}, **{**settings, **options})
+    list(sweep.run())
+    return sweep
+
+
+@pytest.fixture(scope="module")
+def window():
+    return swept((1, 30), (10**1.3, 10**1.8), size=(96, 96), marks=(10, 30))
+
+
+def test_the_published_network_is_the_formula():
+    """y = W1 tanh(sqrt2 W0 x / sqrt n) / n, its loss and both layers' steps, by central differences."""
+    n, rates = 3, {"first_rate": 0.3, "last_rate": 2.0}
+    training = fractal_training({"n": n, "seed": 1, **rates})
+    data, network = training.data, training.network
+    assert len(data.x) == n * n + n
+    w0, w1 = network.weights[0] * np.sqrt(n / 2), network.weights[1] * n
+
+    def loss(w0, w1):
+        return np.mean((np.tanh(np.sqrt(2) * data.x @ w0 / np.sqrt(n)) @ w1[:, 0] / n - data.y) ** 2)
+
+    def slope(one, other, swap):
+        numbers = np.zeros_like(one)
+        for place in np.ndindex(one.shape):
+            step = np.zeros_like(one)
+            step[place] = 1e-6
+            up, down = (
+                ((other, one + step), (other, one - step)) if swap else ((one + step, other), (one - step, other))
+            )
+            numbers[place] = (loss(*up) - loss(*down)) / 2e-6
+        return numbers
+
+    expected = w0 - 0.3 * slope(w0, w1, False), w1 - 2.0 * slope(w1, w0, True)
+    epochs = training.advance(2)
+    assert epochs.loss[0] == pytest.approx(loss(w0, w1), rel=1e-12)
+    after = Network([n, n, 1], "tanh", "linear", has_biases=False)
+    after.parameters = epochs.parameters[1]
+    # Central differences of a loss about 1 are good to 1e-16 / 1e-6.
+    np.testing.assert_allclose(after.weights[0] * np.sqrt(n / 2), expected[0], atol=1e-8)
+    np.testing.assert_allclose(after.weights[1] * n, expected[1], atol=1e-8)
+
+
+def test_the_published_boundary_roughens_as_training_goes_on(window):
+    """Published for n = 16: 1.05 after 10 steps, 1.27 after 30, 1.37 after 100."""
+    dimensions = [box_dimension(boundary(window.values("trained", mark))).value for mark in window.marks]
+    np.testing.assert_allclose(dimensions, [1.05, 1.27, 1.37], atol=0.15)
+    assert dimensions[0] < dimensions[1]
+
+
+def test_the_boundary_is_that_of_the_runs_where_an_ulp_flips_nothing(window):
+    assert flips_by_one_ulp(window) <= 0.002
+
+
+def test_an_ulp_tells_a_boundary_of_rounding():
+    """Chaotic runs amplify the last bit: of these labels, more than 1 % are not the model's."""
+    chaotic = swept((10**3, 10**4), (10**1.3, 10**1.8), size=(32, 32))
+    assert flips_by_one_ulp(chaotic) > 0.01
+
+
+def test_with_a_frozen_first_layer_the_boundary_is_smooth():
+    """What is left to learn is a quadratic, which descends if the rate times its sharpness is below 2 + 2 momentum."""
+    settings = {"dataset": "chebyshev", "hidden": [16], "activation": "tanh", "optimizer": "momentum"}
+    axes = [Axis("learning_rate", 0.01, 1, "log"), Axis("momentum", 0, 0.9)]
+    frozen = settings | {"layer_rates.0": 0.0}
+    sweep = Sweep(axes, frozen, "trained", epochs=100, size=(64, 64), make=training_of, workers=1)
+    list(sweep.run())
+    assert box_dimension(boundary(sweep.values("trained"))).value == pytest.approx(1, abs=0.12)
+    assert flips_by_one_ulp(sweep) == 0
