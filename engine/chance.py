@@ -24,6 +24,7 @@ PURPOSES = {
     "rows taken": 9,
     "pen": 10,
     "biases": 11,
+    "labels": 12,
 }
 """What is drawn, and the key of its stream. A key never changes and is never given away again: runs depend on it.
 
@@ -37,6 +38,7 @@ plane         random directions to look at a loss along
 lanczos       where the search for the sharpest direction starts
 rows read, rows taken   samples of a table that is too long
 pen           how points scatter that are drawn by hand
+labels        values that have nothing to do with examples, or the teacher that gives them
 biases        a network's before it is trained, where they are random
 """
 

@@ -4,6 +4,8 @@ A dataset is a function `(n, noise, seed, **its own options) -> Dataset`; the sa
 for bit on the same kind of processor, and but for the rounding of sines on another. All live near the origin at a scale
 of about one, and classes take turns (0, 1, 0, 1, ...), so that they are balanced to within one example and none hides
 another when drawn.
+
+Most are made to be looked at, with one or two features. Those after `step` have many, and theories about them.
 """
 
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from engine.options import Range
 
 Count = Annotated[int, Range(10, 5000, log=True, doc="How many examples to draw.", unit="examples")]
 Noise = Annotated[float, Range(0.0, 1.0, doc="Standard deviation of the Gaussian noise added to every example.")]
+Dimension = Annotated[int, Range(1, 50, doc="How many numbers describe an example.", unit="features")]
 Classes = Annotated[int, Range(2, 5, doc="How many classes there are to tell apart.", unit="classes")]
 
 
@@ -218,6 +221,83 @@ def step(n: Count = 100, noise: Noise = 0.1, seed: int = 0) -> Dataset:
     return _valued(x, np.where(x < 0, -1.0, 1.0), noise, seed, "step")
 
 
+def gaussian(n: Count = 200, noise: Noise = 0.0, seed: int = 0, dimension: Dimension = 16) -> Dataset:
+    """Standard normal points, with standard normal values that have nothing to do with them: they can be memorized."""
+    points, labels, disturbance = streams(seed, "points", "labels", "noise")
+    x, y = points.standard_normal((_enough(n, 2), dimension)), labels.standard_normal(n)
+    return Dataset(x, _disturbed(y, noise, disturbance), "regression", 0, "gaussian")
+
+
+def linear_teacher(n: Count = 200, noise: Noise = 0.5, seed: int = 0, dimension: Dimension = 16) -> Dataset:
+    """Standard normal points x and values b x, for random weights b of length 1.
+
+    Source: Hastie et al. 2022, "Surprises in high-dimensional ridgeless least squares interpolation".
+    """
+    points, labels, disturbance = streams(seed, "points", "labels", "noise")
+    weights = labels.standard_normal(dimension)
+    x = points.standard_normal((_enough(n, 2), dimension))
+    y = x @ (weights / np.linalg.norm(weights))
+    return Dataset(x, _disturbed(y, noise, disturbance), "regression", 0, "linear teacher")
+
+
+def teacher(
+    n: Count = 200,
+    noise: Noise = 0.0,
+    seed: int = 0,
+    dimension: Dimension = 16,
+    teacher_units: Annotated[int, Range(1, 20, doc="Hidden units of the teacher.", unit="units")] = 3,
+) -> Dataset:
+    """Standard normal points and what a random network of tanh units says of them, a teacher for others to imitate.
+
+    Of k units it is sum a_j tanh(w_j x / sqrt(dimension)) / sqrt(k), with all numbers standard normal.
+    Source: Saad & Solla 1995, "On-line learning in soft committee machines".
+    """
+    points, labels, disturbance = streams(seed, "points", "labels", "noise")
+    w, a = labels.standard_normal((dimension, teacher_units)), labels.standard_normal(teacher_units)
+    x = points.standard_normal((_enough(n, 2), dimension))
+    y = np.tanh(x @ w / np.sqrt(dimension)) @ a / np.sqrt(teacher_units)
+    return Dataset(x, _disturbed(y, noise, disturbance), "regression", 0, "teacher")
+
+
+def sparse_parity(
+    n: Count = 500,
+    noise: Noise = 0.0,
+    seed: int = 0,
+    dimension: Dimension = 16,
+    bits: Annotated[int, Range(1, 8, doc="How many features decide: whether an even number of them is -1.")] = 3,
+) -> Dataset:
+    """Random signs, of which the first few decide by their product, and no smaller number of them says anything.
+
+    With fewer features than bits, all of them decide.
+    Source: Barak et al. 2022, "Hidden progress in deep learning: SGD learns parities near the computational limit".
+    """
+    points, disturbance = streams(seed, "points", "noise")
+    label = _turns(n, 2)
+    x = 2.0 * points.integers(0, 2, (n, dimension)) - 1.0
+    x[:, 0] *= x[:, :bits].prod(axis=1) * (2 * label - 1)
+    return _labeled(x, label, 2, noise, disturbance, "sparse parity")
+
+
+def modular_addition(
+    n: int = 529,
+    noise: Noise = 0.0,
+    seed: int = 0,
+    modulus: Annotated[int, Range(3, 59, doc="The p of (a + b) mod p; there are p squared examples.")] = 23,
+) -> Dataset:
+    """(a + b) mod p for all pairs of numbers below p, each given as p features of which a single one is 1.
+
+    There are p squared examples whatever `n`, which is accepted so that all datasets can be called alike; hold out a
+    share of them. Seen as weights on its features, the first layer adds an embedding of a to one of b.
+    Source: Power et al. 2022, "Grokking: generalization beyond overfitting on small algorithmic datasets".
+    """
+    label = _turns(modulus**2, modulus)
+    b = np.arange(modulus**2) // modulus
+    x = np.hstack([np.eye(modulus)[(label - b) % modulus], np.eye(modulus)[b]])
+    if not noise:
+        return Dataset(x, label.astype(np.int64), "classes", modulus, "modular addition")
+    return _labeled(x, label, modulus, noise, stream(seed, "noise"), "modular addition")
+
+
 DATASETS: dict[str, Callable[..., Dataset]] = {
     "moons": moons,
     "circles": circles,
@@ -229,6 +309,11 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "sine": sine,
     "chebyshev": chebyshev,
     "step": step,
+    "gaussian": gaussian,
+    "linear teacher": linear_teacher,
+    "teacher": teacher,
+    "sparse parity": sparse_parity,
+    "modular addition": modular_addition,
 }
 
 

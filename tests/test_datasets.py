@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.chance import stream
 from engine.datasets import DATASETS, Dataset, Standardization
+from engine.network import Network
 from engine.options import options
 
-SIZED = [name for name in DATASETS if name != "xor4"]
+SIZED = [name for name in DATASETS if name not in ("xor4", "modular addition")]
+MANY = {"gaussian": 16, "linear teacher": 16, "teacher": 16, "sparse parity": 16, "modular addition": 46}
+"""Features of the datasets that cannot be looked at."""
 CLASSIFICATIONS = [name for name in DATASETS if DATASETS[name]().task != "regression"]
 
 every_dataset = pytest.mark.parametrize("name", DATASETS)
@@ -27,14 +31,14 @@ def test_shapes_and_types_are_as_promised(name, n, seed, noise):
     assert data.name == name
     assert data.x.shape == (len(data), data.features) and data.x.dtype == np.float64
     assert data.y.shape == (len(data),) and data.y.dtype == (np.int64 if data.task == "classes" else np.float64)
-    assert data.features == (1 if data.task == "regression" else 2)
+    assert data.features == MANY.get(name, 1 if data.task == "regression" else 2)
 
 
 @any_dataset
 def test_all_numbers_are_finite_and_near_the_origin(name, n, seed, noise):
     """Within 9: shapes reach to about 3, and the noise, of standard deviation 1 at most, was never seen beyond 6."""
     data = DATASETS[name](n, noise, seed)
-    assert np.abs(data.x).max() < 9 and np.abs(data.y).max() < 9
+    assert np.abs(data.x).max() < 9 and (data.task == "classes" or np.abs(data.y).max() < 9)
 
 
 @any_dataset
@@ -127,6 +131,84 @@ def test_chebyshev_is_the_polynomial():
     x = data.x[:, 0]
     assert len(data) == 20
     np.testing.assert_allclose(data.y, 4 * x**3 - 3 * x, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "linear teacher", "teacher"])
+def test_normal_points_are_standard_normal_in_as_many_dimensions_as_asked_for(name):
+    data = DATASETS[name](n=4000, dimension=5)
+    # 20,000 numbers: their covariances are known to 1.6 %; four times that.
+    np.testing.assert_allclose(data.x.T @ data.x / 4000, np.eye(5), atol=0.065)
+
+
+def test_random_values_say_nothing_about_the_points_and_do_not_change_with_the_noise():
+    data = DATASETS["gaussian"](n=4000, dimension=5)
+    assert np.abs(data.x.T @ data.y / 4000).max() < 0.065
+    assert data.y.std() == pytest.approx(1, rel=0.05)
+    noisy = DATASETS["gaussian"](n=4000, dimension=5, noise=0.5)
+    assert np.array_equal(noisy.x, data.x) and (noisy.y - data.y).std() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_linear_teachers_values_are_a_product_with_weights_of_length_one():
+    data = DATASETS["linear teacher"](n=60, noise=0.0, dimension=7)
+    weights, *_ = np.linalg.lstsq(data.x, data.y)
+    assert np.linalg.norm(weights) == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(data.x @ weights, data.y, atol=1e-13)
+
+
+def test_the_error_of_least_squares_on_a_linear_teacher_peaks_where_there_are_as_many_weights_as_examples():
+    """Hastie et al. 2022, with noise .5: .25 g / (1 - g) below g = 1, 1 - 1/g + .25 / (g - 1) above, for g = p / n."""
+
+    def error(g: float) -> float:
+        found = []
+        for seed in range(20):
+            data = DATASETS["linear teacher"](n=100, noise=0.5, dimension=round(100 * g), seed=seed)
+            truth = DATASETS["linear teacher"](n=100, noise=0.0, dimension=round(100 * g), seed=seed)
+            # Of the true weights, the data show only what lies along the points.
+            beta = _teacher_weights(round(100 * g), seed)
+            assert np.allclose(truth.x @ beta, truth.y)
+            found.append(((np.linalg.pinv(data.x) @ data.y - beta) ** 2).sum())
+        return float(np.mean(found))
+
+    # Means of 20 known to about 8 %; the law is that of infinitely many examples.
+    for g, expected in ((0.25, 0.083), (0.5, 0.25), (2.0, 0.75), (4.0, 0.833)):
+        assert error(g) == pytest.approx(expected, rel=0.25), g
+
+
+def _teacher_weights(dimension: int, seed: int) -> np.ndarray:
+    weights = stream(seed, "labels").standard_normal(dimension)
+    return weights / np.linalg.norm(weights)
+
+
+def test_a_teachers_values_are_those_of_a_network_of_its_size():
+    """A network with the teacher's weights, which come from the stream of labels, makes no error."""
+    data, draws = DATASETS["teacher"](n=50, dimension=6, teacher_units=4, seed=2), stream(2, "labels")
+    pupil = Network([6, 4, 1], "tanh", "linear", has_biases=False)
+    pupil.weights[0][...] = draws.standard_normal((6, 4)) / np.sqrt(6)
+    pupil.weights[1][...] = draws.standard_normal(4)[:, None] / 2
+    assert pupil.loss(data) < 1e-28
+
+
+@pytest.mark.parametrize(("dimension", "bits"), [(16, 3), (5, 5), (4, 8), (1, 1)])
+def test_a_parity_is_the_product_of_the_first_signs_and_fewer_of_them_say_nothing(dimension, bits):
+    data = DATASETS["sparse parity"](n=4000, dimension=dimension, bits=bits)
+    assert set(np.unique(data.x)) == {-1.0, 1.0}
+    sign = 2 * data.y - 1
+    np.testing.assert_array_equal(data.x[:, :bits].prod(axis=1), sign)
+    if dimension > 1:
+        # Means of 4000 signs are known to 1.6 %; four times that.
+        assert np.abs(data.x.T @ sign / 4000).max() < 0.065
+        assert np.abs(data.x[:, : min(bits, dimension) - 1].prod(axis=1) @ sign / 4000) < 0.065
+        assert np.abs(data.x.mean(axis=0)).max() < 0.065
+
+
+@pytest.mark.parametrize("modulus", [3, 23, 53])
+def test_modular_addition_has_every_pair_once_and_its_sum(modulus):
+    data = DATASETS["modular addition"](n=1, modulus=modulus)
+    a, b = data.x[:, :modulus].argmax(axis=1), data.x[:, modulus:].argmax(axis=1)
+    assert (data.x.sum(axis=1) == 2).all() and set(np.unique(data.x)) == {0.0, 1.0}
+    assert len(set(zip(a.tolist(), b.tolist(), strict=True))) == modulus**2 == len(data)
+    np.testing.assert_array_equal(data.y, (a + b) % modulus)
+    assert data.task == "classes" and data.n_classes == modulus
 
 
 @pytest.mark.parametrize(

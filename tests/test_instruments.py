@@ -51,6 +51,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "regression": {"dataset": "sine", "learning_rate": 0.01},
     "no hidden layer": {"dataset": "linear", "hidden": []},
     "deep": {"hidden": [4] * 12, "activation": "sigmoid"},
+    "many features": {"dataset": "sparse parity"},
+    "many features, a regression": {"dataset": "teacher"},
+    "many classes": {"dataset": "modular addition", "modulus": 7, "validation": 0.6},
 }
 WORDLESS = {name for name, kind in KINDS.items() if issubclass(kind, StudyCurves) and kind is not StudyCurves}
 """They speak of a study, which these runs do not have, and of a number that not every run has."""

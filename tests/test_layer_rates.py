@@ -374,3 +374,32 @@ def test_batches_have_a_seed_of_their_own():
     start, after = ([run.history.at(epoch).parameters.tolist() for run in runs] for epoch in (0, 3))
     assert start[0] == start[1] == start[2]
     assert after[0] == after[1] != after[2]
+
+
+def test_the_fractal_opens_by_its_settings_and_diverges_at_one_end_of_the_rates_but_not_at_the_other():
+    """n = 16, 272 examples, as many as weights; the published map goes from 1e-3 to 1e6 in both rates."""
+    fixed = {
+        "dataset": "gaussian",
+        "dimension": 16,
+        "n": 272,
+        "noise": 0.0,
+        "validation": 0.0,
+        "hidden": [16],
+        "activation": "tanh",
+        "biases": False,
+        "initializer": "gaussian",
+        "sigma_w": np.sqrt(2),
+        "parametrization": "ntk",
+        "output_scale": 1 / np.sqrt(32),
+        "learning_rate": 2.0,
+    }
+    ends = {}
+    for rates in ([1e-3, 1e-3], [1.0, 100.0], [1e6, 1e6]):
+        settings = Settings(**fixed, layer_rates=rates)
+        again, problems = Settings.from_query(settings.query())
+        assert problems == [] and again.values() == settings.values()
+        setup = Setup.of(again)
+        assert (setup.network.sizes, setup.loss, len(setup.train)) == ((16, 16, 1), "mse", 272)
+        loss = setup.training(again).advance(101).loss
+        ends[rates[0]] = np.fmin(loss[-20:] / loss[0], 1e6).mean()  # a run that overflows ends as nan
+    assert 0.99 < ends[1e-3] < 1 and ends[1.0] < 0.9 and ends[1e6] > 1

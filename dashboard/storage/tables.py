@@ -158,7 +158,10 @@ class Table:
     def _check_labels(self) -> None:
         classes, fits = len(self.labels), {"binary": (2, 2), "classes": (3, MAX_CLASSES), "regression": (0, 0)}
         low, high = fits[self.task]
-        _check(low <= classes <= high, f"{classes} classes do not go with the task {self.task!r}")
+        _check(
+            low <= classes <= high,
+            f"{classes} classes do not go with the task {self.task!r}, which has {low} to {high}",
+        )
         if classes:
             found = np.unique(self.y)
             _check(np.isin(found, np.arange(classes)).all(), f"an answer is not the number of one of {classes} classes")

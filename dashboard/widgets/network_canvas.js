@@ -17,6 +17,8 @@ const between = (colors, share) => {
 const CLASSES = STYLE.classes.map(rgb), ACTIVATION = STYLE.activation.map(rgb)
 const ACTIVE = table((share) => between(ACTIVATION, share))
 const TWO = table((p) => [...CLASSES[p < 0.5 ? 0 : 1], Math.round(STYLE.opaque * Math.abs(2 * p - 1))])
+// Data may have more classes than there are colors.
+const class_color = (label) => STYLE.classes[label % STYLE.classes.length]
 const ONE_OF = CLASSES.map((color) => table((p) => [...color, Math.round(STYLE.opaque * p)]))
 
 // The pixels of values between two ends, in the colors of a table.
@@ -30,7 +32,7 @@ const paint_winners = (pixels, units) => {
     let winner = 0
     for (let k = 1; k < most; k++) { if (units[k][p] > units[winner][p]) { winner = k } }
     const ahead = (units[winner][p] - 1 / most) * most / (most - 1)
-    pixels[p] = ONE_OF[winner][clamp(ahead * 255, 0, 255) | 0]
+    pixels[p] = ONE_OF[winner % ONE_OF.length][clamp(ahead * 255, 0, 255) | 0]
   }
 }
 const ends = (values) => {
@@ -432,7 +434,7 @@ export function render({model, el}) {
       const across = x + (all[at] - left) / (right - left) * width
       ctx.arc(across, y + (top - all[at + 1]) / (top - bottom) * height, radius, 0, 7)
       const label = all[at + 2]
-      ctx.fillStyle = task === "regression" ? between_color((label - low) / (high - low || 1)) : STYLE.classes[label]
+      ctx.fillStyle = task === "regression" ? between_color((label - low) / (high - low || 1)) : class_color(label)
       ctx.fill()
       ctx.lineWidth = 0.8
       ctx.strokeStyle = "white"
@@ -467,7 +469,7 @@ export function render({model, el}) {
     }
     const outputs = one ? [values_of(one)] : answers.units[lay.last]
     outputs.forEach((values, k) => {
-      const color = one ? between_color(0.55) : outputs.length > 1 ? STYLE.classes[k] : STYLE.curve
+      const color = one ? between_color(0.55) : outputs.length > 1 ? class_color(k) : STYLE.curve
       curve(values, scale, x, y, width, height, color, 2.4)
     })
   }
@@ -476,7 +478,7 @@ export function render({model, el}) {
     image(lay.units.length, x, y + high + 6, width, height - high - 6, 0)
     const [low, top] = task === "regression" ? ends(right) : [0, 1]
     for (let p = 0; p < right.length; p++) {
-      ctx.fillStyle = task === "regression" ? between_color((right[p] - low) / (top - low || 1)) : STYLE.classes[right[p]]
+      ctx.fillStyle = task === "regression" ? between_color((right[p] - low) / (top - low || 1)) : class_color(right[p])
       ctx.fillRect(x + p / right.length * width, y, width / right.length + 0.5, high)
     }
     if (!one) { write("right", x + width / 2, y + high / 2, {alpha: 0.9}) }
