@@ -23,7 +23,6 @@ from dashboard.state.clock import SCHEDULER
 from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.study import Study
 from dashboard.storage.journal import Journal
 
 PATIENCE = 60
@@ -349,7 +348,8 @@ def test_an_app_can_be_closed_twice():
 @pytest.mark.parametrize("slug", PAGES)
 def test_a_link_holds_all_choices_of_a_page_under_names_of_their_own(slug):
     page = PAGES[slug]
-    families = [page.settings.names(), page.view.names(), *([Study.names()] if page.plan else [])]
+    companion, _ = page.companion({})
+    families = [page.settings.names(), page.view.names(), companion.names() if companion else []]
     names = [name for family in families for name in family]
     assert len(names) == len(set(names))
     assert set(page.controls) <= set(names)

@@ -15,11 +15,12 @@ from dashboard.server.work_queue import Worker
 from dashboard.state.choices import Choices
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
-from dashboard.state.store import ComparedRun, Frame, Shown
+from dashboard.state.store import Companion, ComparedRun, Frame, Shown
 from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
 from dashboard.widgets.beside import beside
 from dashboard.widgets.intro import Intro
+from dashboard.widgets.map_bar import MapBar
 from dashboard.widgets.plain_text import HTML, element, formula
 from dashboard.widgets.story import Story
 from dashboard.widgets.study_bar import StudyBar
@@ -35,6 +36,7 @@ class Preset:
     Attributes:
         changes: Settings that differ from the page's own; its speed is among them or the page's.
         view: The same for what is looked at.
+        study: The same for what is computed beside the run.
         doc: What there will be to see.
         plays: Whether the run starts at once; without it, the effect is there at epoch 0.
         about: The picture that shows it; its card is outlined.
@@ -45,6 +47,7 @@ class Preset:
     doc: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     view: Mapping[str, Any] = field(default_factory=dict)
+    study: Mapping[str, Any] = field(default_factory=dict)
     plays: bool = True
     about: type[Instrument] | None = None
     compares: bool = False
@@ -66,6 +69,7 @@ class Page(pn.viewable.Viewer):
         instruments: The cards of the grid: each shows the first of its classes that suits the run.
         shares: Each card's share of the width, "third", "half" or "whole"; without any, rows of three.
         plan: Variants to be trained for comparison, from many seeds each.
+        bar: Shows how far the study is, and starts and stops it.
         settings: The class of the settings; `store` and `view` are those of the store and the view.
         timeless: Whether nothing is trained on it: no time, no settings, no keys.
         plays: Whether its run starts when the page is opened by a link that asks for nothing more.
@@ -86,6 +90,7 @@ class Page(pn.viewable.Viewer):
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
     shares: ClassVar[Sequence[str]] = ()
     plan: ClassVar[Plan | None] = None
+    bar: ClassVar[type[StudyBar | MapBar]] = StudyBar
     settings: ClassVar[type[Choices]] = Settings
     store: ClassVar[type[Shown]] = Run
     view: ClassVar[type[View]] = View
@@ -101,7 +106,7 @@ class Page(pn.viewable.Viewer):
         self._cards = [Card(run, choices) for choices in self.instruments]
         self._story = self._steps() if self.presets else None
         self._share_out()
-        self._study_bar = StudyBar(run) if run.study else None
+        self._study_bar = self.bar(run) if run.study else None
         self._led: dict[ComparedRun, int] = {}
         self.intro = self._intro()
         if self._story:
@@ -123,12 +128,19 @@ class Page(pn.viewable.Viewer):
         defaults = {**cls.defaults, **(step.changes if step else {})}
         settings, more = cls.settings.from_query(query, defaults)
         view, still_more = cls.view.from_query(query, step.view if step else None)
-        study, most = Study.from_query(query, {"plan": cls.plan}) if cls.plan else (None, [])
+        study, most = cls.companion(query, step.study if step else None)
         problems += more + still_more + most
         try:
             return cls.store(settings, view, study), problems
         except ValueError as error:
             return cls.store(cls.settings(**cls.defaults), view, study), [*problems, str(error)]
+
+    @classmethod
+    def companion(
+        cls, query: Mapping[str, str], defaults: Mapping[str, Any] | None = None
+    ) -> tuple[Companion | None, list[str]]:
+        """What is computed beside the run, as a link asks for it, and a sentence on each part not to be followed."""
+        return Study.from_query(query, {**(defaults or {}), "plan": cls.plan}) if cls.plan else (None, [])
 
     @classmethod
     def step_of(cls, query: Mapping[str, str]) -> Preset | None:
@@ -144,7 +156,7 @@ class Page(pn.viewable.Viewer):
             ValueError: If the page cannot show what was recorded, or its parts do not fit together.
         """
         view, _ = cls.view.from_query(_texts(recording.notes.get("view")))
-        study = Study.from_query(_texts(recording.notes.get("study")), {"plan": cls.plan})[0] if cls.plan else None
+        study, _ = cls.companion(_texts(recording.notes.get("study")))
         return cls.store.reopened(recording, view, study)
 
     def __panel__(self) -> pn.viewable.Viewable:
@@ -171,6 +183,8 @@ class Page(pn.viewable.Viewer):
         run.settings.restore(self.settings(**{**self.defaults, **preset.changes}).values())
         kept = {name: getattr(run.view, name) for name in self.kept}
         run.view.restore({**self.view().values(), **kept, **preset.view, "step": self.presets.index(preset) + 1})
+        if preset.study and run.study:
+            run.study.restore({**self.companion({})[0].values(), **preset.study})
         if not run.is_read_only:
             run.reset()
         if preset.plays:

@@ -403,9 +403,10 @@ class Settings(Choices):
         defaults = {name: option.default for member in members for name, option in options(member).items()}
         with param.parameterized.batch_call_watchers(self):
             self.param.update(**{name: value for name, value in defaults.items() if name not in given})
-            self._fit_loss()
+            self.fit_loss()
 
-    def _fit_loss(self) -> None:
+    def fit_loss(self) -> None:
+        """Take the loss that the task's output has by itself, where the chosen one does not suit it."""
         if self.loss not in self.losses():
             self.loss = OUTPUTS[self.output].loss
 

@@ -2,9 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,8 +13,8 @@ from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Companion
 from dashboard.state.thread_task import ThreadTask
+from dashboard.state.workers import forget, is_gone, local, workers
 from engine.ensemble import Ensemble
-from engine.worker_pool import cores, processes
 
 FREE = frozenset(["speed", "stop_epoch", "stop_loss", "stop_plateau", "seed", "data_seed"])
 """Settings on which a study does not depend; the data's own seed is looked up."""
@@ -111,7 +110,7 @@ class Study(Companion):
             self._finish(self.remembered[key])
             return
         self.results, self.progress = {}, 0.0
-        self._job = ThreadTask(self.pieces(settings, _workers()), self._fail)
+        self._job = ThreadTask(self._shared(settings), self._fail)
         self.on_change()
 
     def follow(self, settings: Settings) -> None:
@@ -154,11 +153,27 @@ class Study(Companion):
         results: dict[str, Result] = {}
         for stop in _stages(self.epochs):
             for part in parts:
-                yield from part.train(stop, self.epochs, executor)
+                yield from self._trained(part, stop, executor)
                 results[part.label] = part.result()
                 self._show(key, results, sum(one.done for one in parts) / (self.epochs * len(parts)))
         if key == self._key:
             self._remember(key, results)
+
+    def _trained(self, part: "_Part", stop: int, executor: Executor | None) -> Iterator[object]:
+        """Train a variant on to an epoch; once a cluster is gone, in processes of this machine."""
+        try:
+            yield from part.train(stop, self.epochs, executor)
+        except (RuntimeError, CancelledError):
+            if executor is None or not is_gone(executor):
+                raise
+            self.message = "The comparison goes on with processes of this machine; the cluster is gone."
+            yield from part.train(stop, self.epochs, local())
+
+    def _shared(self, settings: Settings) -> Iterator[object]:
+        """The computation by workers, which are sought in the thread of the task."""
+        found = workers()
+        self.message = found.notice
+        yield from self.pieces(settings, found.executor)
 
     def _show(self, key: Hashable, results: dict[str, Result], share: float) -> None:
         if key == self._key or self._key is None:
@@ -175,7 +190,7 @@ class Study(Companion):
         self.on_change()
 
     def _fail(self, error: Exception) -> None:
-        _workers.cache_clear()  # one that has lost a process takes no more tasks
+        forget()
         self.message = f"The comparison was stopped by an error: {error}. Change a setting to start it again."
         self.on_change()
 
@@ -213,8 +228,8 @@ class _Part:
         yield
         if executor is None:
             self._ensemble.advance(stop - self.done)
-        else:
-            yield from self._ensemble.train(stop - self.done, executor)
+        elif self._ensemble.epoch < stop:
+            yield from self._ensemble.train(stop - self._ensemble.epoch, executor)
         self.done = stop
 
     def untrained(self) -> np.ndarray:
@@ -239,12 +254,6 @@ class _Part:
     def _series(self, name: str) -> np.ndarray:
         """(runs, k, ...) every epoch before the second that the ensemble keeps, for axes of magnitudes, then those."""
         return np.concatenate([self._early.series(name), self._ensemble.series(name)[:, 1:]], axis=1)
-
-
-@cache
-def _workers() -> Executor:
-    """The processes that all studies in this one share; one core stays free for the runs that are watched."""
-    return processes(workers=max(1, cores() - 1))
 
 
 def _stages(epochs: int) -> list[int]:

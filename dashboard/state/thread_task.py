@@ -60,6 +60,8 @@ class ThreadTask:
             while not self._dropped.is_set() and self._next() is not self:
                 pass
         except Exception as error:
+            if not threading.main_thread().is_alive():
+                return  # the interpreter is leaving, and executors take no more tasks
             log.exception("a job was stopped by an error")
             self._failed(error)
         finally:

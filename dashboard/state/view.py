@@ -8,6 +8,9 @@ import param
 
 from dashboard.state.choices import Choices
 
+END = 100_000
+"""An epoch that no map reaches: its last one is meant."""
+
 
 class View(Choices):
     """An example, a unit, a threshold: picked in one picture, shown by all. None of it changes the training.
@@ -54,6 +57,17 @@ class StudyView(View):
 
     left_out = param.List(default=[], item_type=str, doc="The labels of the variants that are not drawn.")
     picked = param.List(default=[], doc="The single run that is picked, as [label, seed]; [] for none.")
+
+
+class MapView(View):
+    """A view of a page with a map: at which epoch it is looked at."""
+
+    map_epoch = param.Integer(
+        default=END,
+        bounds=(1, END),
+        label="Map at epoch",
+        doc="Takes the map back to an earlier epoch of its runs; later than its last epoch shows that.",
+    )
 
 
 @cache

@@ -12,7 +12,9 @@ import param
 
 from dashboard.server.stepped_slider import SteppedSlider
 from dashboard.state.choices import Choices, Magnitude
+from dashboard.state.run_map import MARKS
 from dashboard.state.settings import COMMON, FAMILIES, MAX_HIDDEN_LAYERS, OPTIONS, Settings, family_options
+from dashboard.state.view import END
 from dashboard.storage.tables import OWN
 from dashboard.widgets import style
 from dashboard.widgets.data_dialog import DataDialog, OwnData
@@ -21,7 +23,12 @@ from engine.datasets import DATASETS
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
-STEPS = {"batch_size": (BATCHES, {0: "all"}), "l2": (PENALTIES,), "l1": (PENALTIES,)}
+STEPS = {
+    "batch_size": (BATCHES, {0: "all"}),
+    "l2": (PENALTIES,),
+    "l1": (PENALTIES,),
+    "map_epoch": ((*MARKS, END), {END: "the end"}),
+}
 NO_ARROWS = {"& button": {"display": "none"}}
 USUAL_UNITS = 64
 MARGIN = (3, 14)

@@ -1,0 +1,107 @@
+"""The map bar: how far a map is, the buttons that start and stop it, and the way out of its windows."""
+
+from collections.abc import Sequence
+
+import panel as pn
+import panel_material_ui as pmui
+
+from dashboard.state.store import Shown
+from dashboard.widgets.beside import beside
+from dashboard.widgets.plain_text import Words
+from engine.sweep import duration
+
+STYLE = beside(__file__, "study_bar.css")
+MAX_STEPS = 6
+"""Windows on the way that have a button."""
+
+
+class MapBar(pn.viewable.Viewer):
+    """The progress of a map's runs with the time that is left, and the windows on the way to the one that is shown."""
+
+    def __init__(self, run: Shown) -> None:
+        super().__init__()
+        self._run, self._drawn = run, None
+        self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
+        self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
+        self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
+        self._cluster = pmui.Button(
+            label="The cluster's own page", icon="open_in_new", size="small", variant="text", margin=0, target="_blank"
+        )
+        self._way = pn.Row(margin=0, stylesheets=[STYLE])
+        self._layout = pn.Row(
+            self._button,
+            self._line,
+            self._words,
+            self._cluster,
+            self._way,
+            stylesheets=[STYLE],
+            margin=0,
+            sizing_mode="stretch_width",
+        )
+        self.draw()
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def draw(self) -> None:
+        """Show the progress and the way."""
+        found = self._run.study
+        now = found.x, found.y, found.windows, found.side, found.epochs, found.busy, found.progress, found.message
+        if now == self._drawn:
+            return
+        self._drawn = now
+        self._button.param.update(
+            label="Stop" if found.busy else "Compute",
+            icon="stop" if found.busy else "grid_on",
+            disabled=found.is_done and not found.busy,
+        )
+        share = found.progress.share if found.progress else 0.0
+        self._line.param.update(value=round(100 * share), visible=found.busy)
+        self._words.object = found.message or self._state()
+        dashboard = found.workers.dashboard if found.workers else ""
+        self._cluster.param.update(href=dashboard or None, visible=bool(dashboard))
+        self._way.param.update(objects=self._steps(), visible=bool(found.windows))
+
+    def _steps(self) -> list[pn.viewable.Viewable]:
+        """A button for each window on the way, the innermost ones of many; the last is the one that is shown."""
+        windows = self._run.study.windows
+        return [self._step(level, windows[level]) for level in range(max(0, len(windows) - MAX_STEPS), len(windows))]
+
+    def _step(self, level: int, window: Sequence[float]) -> pn.viewable.Viewable:
+        last = level == len(self._run.study.windows) - 1
+        button = pmui.Button(
+            label=_in_words(window) if level else "The whole map",
+            icon="zoom_in" if level else "zoom_out_map",
+            size="small",
+            variant="text",
+            margin=0,
+            disabled=last,
+        )
+        button.on_click(lambda _: self._run.study.go_out(level))
+        return button
+
+    def _state(self) -> str:
+        found = self._run.study
+        size = f"{found.side} × {found.side} runs of {found.epochs:,} epochs"
+        if found.progress is None:
+            return f"{size}: not computed yet"
+        if found.is_done:
+            return f"{size}: done"
+        left = found.progress.seconds_left
+        soon = "" if left is None else f", about {duration(left)} left"
+        where = f" on {found.workers.words}" if found.workers else ""
+        return f"{size}{where}: {found.progress.share:.0%}{soon if found.busy else ', stopped'}"
+
+    def _press(self, _: object) -> None:
+        found = self._run.study
+        if found.busy:
+            found.cancel()
+            self._run.touch()
+        else:
+            found.start(self._run.settings)
+
+
+def _in_words(window: Sequence[float]) -> str:
+    """The ends of a window, across and up."""
+    x_low, x_high, y_low, y_high = window
+    return f"{x_low:.3g} to {x_high:.3g} × {y_low:.3g} to {y_high:.3g}"
