@@ -60,6 +60,7 @@ def _take(tab: Tab, slug: str) -> None:
     compare = tab.get_by_role("button", name="Compare", exact=True)
     if compare.count():
         compare.first.click()
+    if tab.get_by_text(re.compile("runs of .* epochs")).count():
         tab.get_by_text(re.compile("runs of .*: done")).wait_for(timeout=1000 * LONGEST)
     tab.wait_for_timeout(1000 * SECONDS)
     tab.get_by_role("heading", level=1).evaluate("(heading) => heading.scrollIntoView({block: 'end'})")

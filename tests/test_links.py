@@ -91,11 +91,13 @@ def test_a_link_with_a_seed_but_no_format_is_of_format_1_as_before_and_one_with_
 
 
 def test_a_link_opens_what_it_was_when_defaults_have_changed(monkeypatch, tmp_path):
-    page = opened("page=depth&v=1&seed=5")
+    newest = max(versions(), key=int)
+    next_one = str(int(newest) + 1)
+    page = opened(f"page=depth&v={newest}&seed=5")
     before, short = page.run.settings.values(), link(page)
     later = json.loads(json.dumps(versions()))
-    later["2"] = json.loads(json.dumps(later["1"]))
-    later["2"]["depth"] |= {"n": "400", "activation": "tanh"}
+    later[next_one] = json.loads(json.dumps(later[newest]))
+    later[next_one]["depth"] |= {"n": "400", "activation": "tanh"}
     file = tmp_path / "later.json"
     file.write_text(json.dumps(later))
     monkeypatch.setattr(short_link, "FILE", file)
@@ -104,9 +106,9 @@ def test_a_link_opens_what_it_was_when_defaults_have_changed(monkeypatch, tmp_pa
     try:
         again = opened(short)
         assert again.run.settings.values() == before
-        assert dict(parse_qsl(link(again)[1:]))["v"] == "2"
+        assert dict(parse_qsl(link(again)[1:]))["v"] == next_one
         assert opened(link(again)).run.settings.values() == before
-        assert PAGES["depth"](PAGES["depth"].opened()[0]).query() == {"page": "depth", "v": "2"}
+        assert PAGES["depth"](PAGES["depth"].opened()[0]).query() == {"page": "depth", "v": next_one}
     finally:
         monkeypatch.undo()
         versions.cache_clear()

@@ -104,7 +104,8 @@ class MapPicture(Instrument):
         image = hv.Image(np.ones((2, 2)), vdims="value", label="map").opts(
             **colors,
             colorbar=not self._is_share,
-            colorbar_opts={"width": 8, "padding": 2, "title": None},
+            colorbar_opts={"width": 8, "padding": 2},
+            clabel="",
             tools=["hover"],
             hover_tooltips=[
                 (across.label, "$x{custom}"),

@@ -7,6 +7,9 @@ from contextlib import nullcontext
 
 log = logging.getLogger(__name__)
 
+LEAVING = "after interpreter shutdown"
+"""How the error ends with which executors refuse tasks once the program is leaving, when nobody is there to be told."""
+
 
 class ThreadTask:
     """Runs through an iterator in its own thread until it ends or is dropped.
@@ -60,8 +63,8 @@ class ThreadTask:
             while not self._dropped.is_set() and self._next() is not self:
                 pass
         except Exception as error:
-            if not threading.main_thread().is_alive():
-                return  # the interpreter is leaving, and executors take no more tasks
+            if LEAVING in str(error):
+                return
             log.exception("a job was stopped by an error")
             self._failed(error)
         finally:

@@ -8,8 +8,8 @@ import numpy as np
 from engine.activations import ACTIVATIONS, Activation
 from engine.options import choose
 
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(100)
-WEIGHTS = WEIGHTS / WEIGHTS.sum()
+NODES, _COUNTS = np.polynomial.hermite_e.hermegauss(100)
+WEIGHTS = _COUNTS / _COUNTS.sum()
 """Nodes of a standard normal variable, and the weight of each; none of them is at 0, where ReLU has its kink."""
 
 STEPS, CLOSE = 10_000, 1e-13
