@@ -235,10 +235,10 @@ class Sweep:
             return {(k % self.size[0], k // self.size[0]): why for k, why in self._impossible.items()}
 
     def arrays(self) -> dict[str, Any]:
-        """The whole map, named like an xarray dataset: `dims`, `coords` and `data`.
+        """The whole map with the names of its axes: `dims`, `coords` and `data`.
 
-        `data` has each measure as (mark, y, x), and `computed`; `xarray.Dataset` takes
-        `{name: (dims, values) for name, (dims, values) in arrays["data"].items()}` and `coords` as they are.
+        `data` has each measure as (mark, y, x), and `computed`, each with the names of its own dimensions:
+        `xarray.Dataset(arrays["data"], arrays["coords"])` takes them as they are.
         """
         names = [axis.name for axis in reversed(self.axes)]
         coords = {
