@@ -115,7 +115,7 @@ def test_layers_and_units_are_added_and_taken_away_as_by_the_sliders():
     assert run.setup.network.widths == (5, 4, 4)
     picture.draw(run.frame())
     assert told(picture).network["sizes"] == [2, 5, 4, 4, 1]
-    for wrong in ([0], [200], "two", [2] * 30):
+    for wrong in ([0], [200], "two", [2] * 65):
         picture.receive({"hidden": wrong})
         assert run.settings.hidden == [5, 4, 4]
         assert run.message

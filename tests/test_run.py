@@ -204,6 +204,7 @@ REFUSED = {
     "a batch larger than the data": ({"batch_size": 61}, ["61", "45"]),
     "fewer examples than the batch": ({"n": 8}, ["10", "8"]),
     "too many parameters": ({"hidden": [128] * 10}, ["parameters", f"{MAX_PARAMETERS:,}"]),
+    "too long an epoch": ({"hidden": [128] * 4, "n": 2000}, ["50,049 parameters", "1,500", "999 examples"]),
     "too few examples for the classes": ({"dataset": "blobs", "classes": 5, "n": 4, "batch_size": 0}, ["4", "5"]),
     "all examples held out": ({"dataset": "blobs", "classes": 5, "n": 40, "validation": 0.9}, ["0.9", "35"]),
 }

@@ -25,6 +25,7 @@ from dashboard.state.settings import (
     Widths,
 )
 from dashboard.storage.tables import OWN, TABLES, Table
+from dashboard.widgets.controls import LayerEditor
 from engine.datasets import DATASETS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
@@ -336,3 +337,15 @@ def test_a_run_on_own_data_does_the_same_from_its_link(table):
         one.advance(20)
     assert run.history[-1].index == 20
     assert np.array_equal(run.history[-1].parameters, again.history[-1].parameters)
+
+
+def test_deep_networks_have_sliders_for_their_first_layers_alone():
+    settings = Settings(hidden=[3] * 30)
+    editor = LayerEditor(settings)
+    row, count, sliders = editor.__panel__(), editor._count, editor._rows
+    assert row[1] is sliders and len(sliders) == 24
+    assert count.object == "30 hidden layers, units of the first 24:"
+    sliders[23].value = 7
+    assert settings.hidden == [*[3] * 23, 7, *[3] * 6]
+    settings.hidden = [4, 5]
+    assert [slider.value for slider in sliders] == [4, 5] and count.object == "2 hidden layers, units:"

@@ -16,7 +16,7 @@ from dashboard.state.bookmarks import Bookmarks
 from dashboard.state.checkpoints import TUNED, Checkpoints, HyperparameterLog, LiveHyperparameters
 from dashboard.state.edits import recorded_edits, with_values
 from dashboard.state.replay import EPOCHS, UPDATES, Replay
-from dashboard.state.settings import LIVE, MAX_PARAMETERS, MAX_SECOND_ORDER_PARAMETERS, Settings
+from dashboard.state.settings import LIVE, MAX_COST, MAX_PARAMETERS, MAX_SECOND_ORDER_PARAMETERS, Settings
 from dashboard.state.stopping import StopRule
 from dashboard.state.store import Companion, Trainable, ordinal
 from dashboard.state.view import View
@@ -87,6 +87,7 @@ class Setup:
             seed=settings.draws(settings.seed),
             **settings.network_arguments(),
         )
+        _check_cost(network.n_parameters, len(train))
         rates = network.rates(OPTIMIZERS[settings.optimizer].degree, settings.layer_rates)
         return cls(train, validation, network, settings.loss, train.task, standardization, rates)
 
@@ -774,6 +775,14 @@ def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization 
         return train, validation, None
     scale = Standardization.of(train.x)
     return scale.apply(train), scale.apply(validation) if validation else None, scale
+
+
+def _check_cost(parameters: int, examples: int) -> None:
+    if parameters * examples > MAX_COST:
+        raise ValueError(
+            f"{parameters:,} parameters times {examples:,} training examples are more than {MAX_COST:,} and make an "
+            f"epoch too long; choose at most {MAX_COST // parameters:,} examples, or fewer layers or units"
+        )
 
 
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:

@@ -28,7 +28,10 @@ FAMILIES: dict[str, Mapping[str, Callable]] = {
     "schedule": SCHEDULES,
 }
 OUTPUT = {"binary": "sigmoid", "classes": "softmax", "regression": "linear"}
-MAX_HIDDEN_LAYERS, MAX_UNITS_PER_LAYER, MAX_PARAMETERS = 24, 128, 25_000
+MAX_HIDDEN_LAYERS, MAX_UNITS_PER_LAYER, MAX_PARAMETERS = 64, 128, 80_000
+MAX_COST = 50_000_000
+"""Most parameters times examples: an epoch of so many takes about 15 ms of a core, in which nobody else has a turn."""
+
 MAX_MULTIPLIER = 1e9
 MAX_SECOND_ORDER_PARAMETERS = 600
 """Most parameters for an optimizer that solves for the Hessian at every step: about 15 ms each."""

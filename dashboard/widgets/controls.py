@@ -31,6 +31,9 @@ STEPS = {
 }
 NO_ARROWS = {"& button": {"display": "none"}}
 USUAL_UNITS = 64
+MOST_SLIDERS = 24
+"""Hidden layers that have a slider each."""
+
 MARGIN = (3, 14)
 BELOW_LABEL = (10, 14, 4, 14)
 """Margin of what has its label on its upper border."""
@@ -278,9 +281,11 @@ class LayerEditor(pn.viewable.Viewer):
         )
 
     def _fill(self, *_: object) -> None:
-        hidden = self._settings.hidden
-        self._count.object = f"{len(hidden) or 'No'} hidden layer{'s' * (len(hidden) != 1)}{', units:' * bool(hidden)}"
-        self._remove.disabled, self._add.disabled = not hidden, len(hidden) >= MAX_HIDDEN_LAYERS
+        layers = self._settings.hidden
+        hidden = layers[:MOST_SLIDERS]
+        units = ", units:" if hidden == layers else f", units of the first {MOST_SLIDERS}:"
+        self._count.object = f"{len(layers) or 'No'} hidden layer{'s' * (len(layers) != 1)}{units * bool(hidden)}"
+        self._remove.disabled, self._add.disabled = not hidden, len(layers) >= MAX_HIDDEN_LAYERS
         if len(self._rows) != len(hidden):
             self._rows.objects = [*self._rows.objects, *map(self._row, range(len(self._rows), len(hidden)))][
                 : len(hidden)

@@ -8,7 +8,10 @@ import numpy as np
 
 from engine.training import Epoch, Epochs
 
-BYTES = 32 * 2**20
+BYTES, LATEST_BYTES = 32 * 2**20, 64 * 2**20
+FEWEST = 32
+"""Latest epochs that are kept, however many parameters there are."""
+
 SHIFT = 64
 """How many epochs are added before the latest are moved up to make room."""
 
@@ -24,6 +27,7 @@ class History(Sequence[Epoch]):
 
     capacity: how many thinned rows at most; fewer, but at least 64, where the parameters are so many that the rows
     would take more than 32 MiB.
+    recent: how many of the last epochs are kept exactly; fewer, but at least 32, if they would take more than 64 MiB.
     """
 
     def __init__(self, capacity: int = 1024, recent: int = 200) -> None:
@@ -128,7 +132,9 @@ class History(Sequence[Epoch]):
             return self._filled(self._kept).row(i) if i < older else latest.row(latest.size - size + i)
 
     def _make_room(self, epochs: Epochs) -> None:
-        self.capacity = min(self.capacity, max(64, BYTES // bytes_per_row(epochs)))
+        row = bytes_per_row(epochs)
+        self.capacity = min(self.capacity, max(64, BYTES // row))
+        self.recent = min(self.recent, max(FEWEST, LATEST_BYTES // row - SHIFT))
         self._kept = _Rows(epochs, self.capacity)
         self._latest = _Rows(epochs, self.recent + SHIFT)
 

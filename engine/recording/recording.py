@@ -16,7 +16,7 @@ TABLES = ("gradient_norms", "mean_activations", "parameters")
 """The columns with several numbers per epoch."""
 
 LIMIT = 512 * 2**20
-"""The most bytes of a file, and of a history in memory. That of a network of 25,000 parameters takes 72 MiB at most."""
+"""The most bytes of a file, and of a history in memory. That of 80,000 parameters takes 120 MiB at most."""
 
 DEPTH = 64
 """How deeply settings and notes may be nested: far from where Python's own recursion ends."""

@@ -86,7 +86,7 @@ def test_a_bad_link_is_followed_where_it_can_be_and_says_what_was_wrong(visit):
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("?hidden=[128,128,128,128,128]", f"{MAX_PARAMETERS:,}"),
+        ("?hidden=[128,128,128,128,128,128]", f"{MAX_PARAMETERS:,}"),
         ("?hidden=not%20json", "hidden"),
         ("?dataset=sine&loss=hinge", "mse"),
     ],
