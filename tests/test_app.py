@@ -457,6 +457,32 @@ def test_whoever_is_followed_takes_the_others_along_and_nobody_else_moves_anythi
     teacher.end()
 
 
+def test_a_follower_is_told_so_at_once_and_whoever_shares_sees_how_many_there_are():
+    teacher = App(Run(Settings(n=40, hidden=[3])), page="playground")
+    assert "followers" not in teacher.playback_bar._numbers.text
+    shared = teacher.workspace.let_follow()
+
+    def followers() -> str:
+        assert teacher.is_behind()
+        teacher.draw()
+        return teacher.playback_bar._numbers.text
+
+    assert "followers</dt><dd>0<" in followers()
+    students = [App(FollowedRun(shared), page="playground") for _ in range(2)]
+    for student in students:
+        student.draw()
+        assert student.alert.visible
+        assert student.alert.object.startswith("You are following a shared run, on the page Playground.")
+        assert "followers" not in student.playback_bar._numbers.text
+    assert "followers</dt><dd>2<" in followers()
+    students[0].end()
+    assert "followers</dt><dd>1<" in followers()
+    teacher.workspace.stop_following()
+    assert "followers" not in followers()
+    students[1].end()
+    teacher.end()
+
+
 def test_a_note_is_pinned_to_the_run_as_it_is():
     app = App(Run(Settings(n=40, hidden=[3])), page="playground")
     app.run.advance(4)

@@ -185,7 +185,7 @@ class Card(pn.viewable.Viewer):
         title = (kind or self._choices[0]).title
         question, reading = (kind.question, kind.reading) if kind else ("", "")
         self._heading.object = element("h2", title) + element("p", question)
-        self._reading.param.update(label=f"How to read {title}", text=reading)
+        self._reading.tell(f"How to read {title}", reading)
 
 
 def in_short(settings: Choices) -> str:

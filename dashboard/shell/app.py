@@ -31,6 +31,7 @@ from dashboard.widgets.playback_bar import PlaybackBar
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
 
+YOURS = "Whoever shares it plays it and changes its settings; what you pick and the epoch you look at are yours."
 HALVE = "Halve the rate and start again"
 STYLE = beside(__file__, "app.css")
 LOGO = Path(__file__).parents[1] / "logo.svg"
@@ -166,6 +167,8 @@ class App(pn.viewable.Viewer):
         page.intro.is_open = self._is_intro_open
         page.intro.param.watch(self._note_intro, "is_open")
         self.body.objects = [page.heading, *([] if page.timeless else [self.playback_bar]), page]
+        if self.run.followed and not self.run.message:
+            self.say(f"You are following a shared run, on the page {page.title}. {YOURS}")
         while not self.lazy and self.is_behind():
             self.draw()
 
@@ -218,7 +221,8 @@ class App(pn.viewable.Viewer):
         self._drawn = self.run.version
         frame = self.run.frame()
         self.shown.draw(frame, self._drawn)
-        self.playback_bar.draw(frame)
+        shared = self.workspace.shared
+        self.playback_bar.draw(frame, shared.following if shared else None)
         if self.clock.playing and self.run.view.step:
             self._fold_intro()
         self._report()

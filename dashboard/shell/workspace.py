@@ -129,13 +129,16 @@ class Workspace:
 
     def let_follow(self) -> SharedRun:
         """Let others follow whatever is shown here, from now on; the same for all who are asked."""
-        self.shared = self.shared or SharedRun(self.run, self.shown.slug)
+        if not self.shared:
+            self.shared = SharedRun(self.run, self.shown.slug)
+            self.run.touch()
         return self.shared
 
     def stop_following(self) -> None:
         """Let nobody follow any more."""
         if self.shared:
             self.shared.stop()
+            self.run.touch()
         self.shared = None
 
     def follow(self, shared: SharedRun) -> None:

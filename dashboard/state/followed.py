@@ -49,6 +49,17 @@ class SharedRun:
         """How many look at it."""
         return len(self.followers)
 
+    def join(self, follower: "FollowedRun") -> None:
+        """Count one more who looks at it, which whoever shares it sees."""
+        self.followers.add(follower)
+        self.store.touch()
+
+    def leave(self, follower: "FollowedRun") -> None:
+        """Count one less, if it was counted."""
+        if follower in self.followers:
+            self.followers.discard(follower)
+            self.store.touch()
+
     def settings(self) -> dict[str, Any]:
         """The values of its settings, the same dict until one changes: fifty followers ask at every frame."""
         at = self.store, self.store.version
@@ -88,7 +99,7 @@ class FollowedRun(ReadOnly):
         self._watchers.append((settings, watcher))
         self._mirroring = False
         if counts:
-            shared.followers.add(self)
+            shared.join(self)
 
     @property
     def followed(self) -> SharedRun:
@@ -141,7 +152,7 @@ class FollowedRun(ReadOnly):
 
     def close(self) -> None:
         super().close()
-        self._shared.followers.discard(self)
+        self._shared.leave(self)
 
     def poll(self) -> None:
         """Notice that whoever shared the run has left."""

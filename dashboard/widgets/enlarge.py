@@ -8,7 +8,10 @@ from dashboard.widgets.beside import beside
 
 
 class Enlarge(JSComponent):
-    """A button in a card's head. Escape puts the card back too; the browser alone knows which card is enlarged."""
+    """A button in a card's head. Escape puts the card back too; meanwhile the focus stays in the card.
+
+    The browser alone knows which card is enlarged.
+    """
 
     _esm = beside(__file__, "enlarge.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "enlarge.css")]

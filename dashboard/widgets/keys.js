@@ -21,10 +21,25 @@ const focused = () => {
 export function render({model, el}) {
   const dialog = make("dialog", "keys"), list = make("dl", ""), note = make("div", "note")
   const close = make("button", "", "Close"), skip = make("a", "", "Skip to the pictures")
-  dialog.setAttribute("aria-label", "Keys")
+  const search = make("input", ""), terms = make("dl", "terms")
+  dialog.setAttribute("aria-label", "Keys and glossary")
+  search.placeholder = "Search the glossary"
+  search.setAttribute("aria-label", "Search the glossary")
+  for (const [term, means] of model.terms) { terms.append(make("dt", "", term), make("dd", "", means)) }
+  const none = make("p", "", "No term has these letters.")
+  const sift = () => {
+    const wanted = search.value.trim().toLowerCase()
+    const pairs = [...terms.querySelectorAll("dt")].map((term) => [term, term.nextElementSibling])
+    for (const pair of pairs) {
+      const hidden = !pair.some((one) => one.textContent.toLowerCase().includes(wanted))
+      for (const one of pair) { one.hidden = hidden }
+    }
+    none.hidden = pairs.some(([term]) => !term.hidden)
+  }
+  search.addEventListener("input", sift)
   for (const [key, does] of model.keys) { list.append(make("dt", "", key), make("dd", "", does)) }
   close.addEventListener("click", () => dialog.close())
-  dialog.append(make("h2", "", "Keys"), list, close)
+  dialog.append(make("h2", "", "Keys"), list, make("h2", "", "Glossary"), search, none, terms, close)
   note.popover = "auto"
   note.tabIndex = -1
   note.setAttribute("role", "dialog")
@@ -40,14 +55,21 @@ export function render({model, el}) {
   document.getElementById("skip-link")?.remove()
   document.body.prepend(skip)
 
+  const open = () => {
+    if (dialog.open) { return }
+    const before = focused()
+    search.value = ""
+    sift()
+    dialog.showModal()
+    dialog.addEventListener("close", () => before?.focus?.(), {once: true})
+  }
+  const look_up = () => { open(); search.focus() }
   const hear = (event) => {
     const target = event.composedPath()[0]
     if (event.key !== "?" || event.ctrlKey || event.metaKey || event.altKey) { return }
     if (target instanceof Element && target.matches(TYPING)) { return }
     event.preventDefault()
-    const before = focused()
-    dialog.showModal()
-    dialog.addEventListener("close", () => before?.focus?.(), {once: true})
+    open()
   }
   const explain = (icon) => {
     note.textContent = icon.nextElementSibling.getAttribute("aria-label")
@@ -73,11 +95,13 @@ export function render({model, el}) {
   }
   const naming = setInterval(name, 2000)
   window.addEventListener("keydown", hear)
+  window.addEventListener("glossary", look_up)
   window.addEventListener("click", press, true)
   model.on("remove", () => {
     clearInterval(naming)
     skip.remove()
     window.removeEventListener("keydown", hear)
+    window.removeEventListener("glossary", look_up)
     window.removeEventListener("click", press, true)
   })
 }

@@ -145,8 +145,8 @@ class PlaybackBar(pn.viewable.Viewer):
         if key in keys:
             keys[key]()
 
-    def draw(self, frame: Frame) -> None:
-        """Show a frame's numbers and the state of the clock."""
+    def draw(self, frame: Frame, followers: int | None = None) -> None:
+        """Show a frame's numbers and the state of the clock; where the run is shared, how many follow it."""
         run, playing, shown = self.clock.run, self.clock.playing, frame.epoch.index
         back = run.looked_at is not None and not run.is_read_only
         self._offer(PAUSE if playing else FORK if back else PLAY)
@@ -155,7 +155,8 @@ class PlaybackBar(pn.viewable.Viewer):
             self._play.disabled = idle
         self._rates.count(shown)
         epochs, frames = self._rates.per_second(playing)
-        write(self._numbers, _definitions({**run.readings(frame), "epochs/s": epochs, "frames/s": frames}))
+        shared = {} if followers is None else {"followers": f"{followers:,}"}
+        write(self._numbers, _definitions({**run.readings(frame), **shared, "epochs/s": epochs, "frames/s": frames}))
         self._scrubber.show(run, shown, playing)
         back = f"Have back {run.left} (Ctrl+Z)" if run.left else NOTHING_LEFT
         if self._undo.label != back:

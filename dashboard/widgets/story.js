@@ -6,6 +6,24 @@ const element = (kind, name, text = "") => {
   return made
 }
 
+const STILL = "(prefers-reduced-motion: reduce)", OUTLINED_MS = 400
+const ABOUT = [".third.about", ".half.about", ".whole.about"].join()
+
+// The card that the chosen step is about, wherever it is.
+const outlined = (root = document.body) => {
+  const here = root.querySelector(ABOUT)
+  if (here) { return here }
+  for (const one of root.querySelectorAll("*")) {
+    const found = one.shadowRoot && outlined(one.shadowRoot)
+    if (found) { return found }
+  }
+  return null
+}
+// Once it is outlined, which takes a moment, it is scrolled to as far as it is out of sight.
+const reveal = () => setTimeout(() => {
+  outlined()?.scrollIntoView({block: "nearest", behavior: matchMedia(STILL).matches ? "auto" : "smooth"})
+}, OUTLINED_MS)
+
 export function render({model, el}) {
   const steps = element("ol", "steps"), sentence = element("p", "doc")
   const back = element("button", "turn", "Back"), next = element("button", "turn next", "Next")
@@ -14,7 +32,8 @@ export function render({model, el}) {
   back.title = "The step before this one"
   next.title = "The next step of this page"
 
-  const choose = (step) => model.send_msg(step)
+  let taken = false
+  const choose = (step) => { taken = true; model.send_msg(step) }
   const link = (step, place) => {
     const item = element("li", ""), made = element("a", "step")
     const number = element("i", "", String(place + 1))
@@ -57,6 +76,10 @@ export function render({model, el}) {
   el.append(steps, line)
   draw()
   model.on("steps", draw)
-  model.on("step", mark)
+  model.on("step", () => {
+    mark()
+    if (taken) { reveal() }
+    taken = false
+  })
   model.on("is_open", fold)
 }

@@ -40,6 +40,24 @@ def test_a_question_mark_shows_the_keys(visit):
     keys.wait_for(state="hidden")
 
 
+def test_a_help_explains_its_terms_and_leads_to_the_glossary_which_can_be_searched(visit):
+    page = visit("?page=home", pictures=3)
+    page.press("How to read Loss")
+    help_ = page.window.get_by_role("dialog", name="How to read Loss")
+    help_.get_by_role("term").first.wait_for()
+    assert "held out" in help_.inner_text()
+    help_.get_by_role("button", name="All terms").click()
+    terms = page.window.get_by_role("dialog", name="glossary").get_by_role("term")
+    everything = terms.count()
+    assert everything > 30
+    page.window.keyboard.type("eigenv")
+    page.until(lambda: 0 < terms.count() < everything, lambda: f"fewer than {everything} terms")
+    assert "sharpness" in terms.all_inner_texts()
+    page.window.keyboard.press("Escape")
+    help_.wait_for(state="hidden")
+    assert page.ask(FOCUSED) == "How to read Loss"
+
+
 def test_the_first_stop_of_the_tab_key_skips_to_play(visit):
     page = visit("?page=logistic", wait=False).ready(1)
     page.window.keyboard.press("Tab")

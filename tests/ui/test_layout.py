@@ -169,3 +169,44 @@ def test_the_picture_of_the_network_fills_an_enlarged_card(visit):
     page.until(lambda: canvas.bounding_box()["height"] > before + 400, lambda: f"a large one: {canvas.bounding_box()}")
     page.window.keyboard.press("Escape")
     page.until(lambda: canvas.bounding_box()["height"] == before, lambda: f"{before}: {canvas.bounding_box()}")
+
+
+IN_CARD = """(() => {
+  let one = lab.focused()
+  while (one && !one.matches?.(".enlarged")) { one = one.parentElement ?? one.getRootNode().host }
+  return Boolean(one)
+})()"""
+ABOUT = """(() => {
+  const find = (root) => root.querySelector(".third.about, .half.about, .whole.about") ??
+    [...root.querySelectorAll("*")].reduce((found, one) => found ?? (one.shadowRoot && find(one.shadowRoot)), null)
+  const box = find(document.body)?.getBoundingClientRect()
+  return box ? [box.top, box.bottom, innerHeight] : null
+})()"""
+
+
+def test_the_focus_stays_in_an_enlarged_card_whose_menus_still_open(visit):
+    page = visit("?page=home&step=1", pictures=3)
+    page.window.get_by_role("button", name="Enlarge this picture").first.click()
+    page.wait(IN_CARD)
+    seen = set()
+    for _ in range(14):
+        page.window.keyboard.press("Tab")
+        if page.ask("lab.focused() !== null"):
+            assert page.ask(IN_CARD), page.ask("lab.focused().outerHTML.slice(0, 200)")
+            seen.add(page.ask("lab.focused().getAttribute('aria-label') ?? lab.focused().outerHTML.slice(0, 80)"))
+    assert len(seen) >= 3, seen
+    page.choose("Lines", "gradient")
+    page.window.keyboard.press("Escape")
+    page.until(lambda: not page.ask("document.querySelector('[inert]')"), "the rest to be of use again")
+    page.press("Step")
+    page.pass_by(0)
+
+
+def test_a_step_that_is_taken_brings_its_card_into_sight_and_a_link_to_it_stays_at_the_top(visit):
+    small = {"viewport": {"width": 1024, "height": 700}}
+    page = visit("?page=home&step=2", wait=False, **small).ready(0)
+    page.wait(f"({ABOUT})?.[0] > 700")
+    page.window.wait_for_timeout(1000)
+    assert page.window.get_by_role("heading", level=1).bounding_box()["y"] > 0, "nothing has scrolled"
+    page.window.get_by_role("link", name="It trains", exact=True).click()
+    page.until(lambda: 0 <= page.ask(ABOUT)[0] < 500, lambda: f"in sight: {page.ask(ABOUT)}")
