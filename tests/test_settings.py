@@ -25,7 +25,7 @@ from dashboard.state.settings import (
     Widths,
 )
 from dashboard.storage.tables import OWN, TABLES, Table
-from dashboard.widgets.controls import LayerEditor
+from dashboard.widgets.controls import LayerEditor, RatesEditor
 from engine.datasets import DATASETS
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
@@ -349,3 +349,20 @@ def test_deep_networks_have_sliders_for_their_first_layers_alone():
     assert settings.hidden == [*[3] * 23, 7, *[3] * 6]
     settings.hidden = [4, 5]
     assert [slider.value for slider in sliders] == [4, 5] and count.object == "2 hidden layers, units:"
+
+
+def test_rates_of_layers_are_typed_in_and_what_is_none_is_explained():
+    run, said = Run(Settings(hidden=[4])), []
+    box = RatesEditor(run.settings, said.append).__panel__()
+    assert box.value == ""
+    box.value = "1, 0.25"
+    assert run.settings.layer_rates == [1, 0.25] and not said
+    box.value = "1, x"
+    assert box.value == "1, 0.25" and run.settings.layer_rates == [1, 0.25]
+    assert said.pop().startswith("layer_rates=[1, x] is not possible; choose a list of at most 65 numbers")
+    box.value = "1, 2, 3"
+    assert box.value == "1, 0.25" and "3 layer_rates for 2 layers" in run.message
+    run.settings.layer_rates = [1e-3, 1e6]
+    assert box.value == "0.001, 1000000"
+    box.value = ""
+    assert run.settings.layer_rates == [] and run.frame().setup.rates is None

@@ -59,7 +59,7 @@ SECTIONS = {
     "Start": ("initializer", "bias", "seed"),
     "Loss and penalties": ("loss", "l2", "l1"),
     "Stop": ("stop_epoch", "stop_loss", "stop_plateau"),
-    "Advanced": ("parametrization", "output_scale", "biases", "bias_std", "batch_seed"),
+    "Advanced": ("parametrization", "output_scale", "layer_rates", "biases", "bias_std", "batch_seed"),
 }
 NUMBERS = ("data_seed", "batch_seed", *SECTIONS["Stop"])
 """Settings that are typed in."""
@@ -125,6 +125,8 @@ class Controls(pn.viewable.Viewer):
             if name == "dataset":
                 parts.insert(1, OwnData(choices, self.open_data))
             return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
+        if name == "layer_rates" and isinstance(choices, Settings):
+            return RatesEditor(choices, self._say)
         if name in special and isinstance(choices, Settings):
             return special[name](choices)
         if name in COMMON and isinstance(choices, Settings):
@@ -317,6 +319,36 @@ class LayerEditor(pn.viewable.Viewer):
 
     def _drop(self, _: object) -> None:
         self._settings.hidden = self._settings.hidden[:-1]
+
+
+class RatesEditor(pn.viewable.Viewer):
+    """What the learning rate is multiplied by in each layer, as numbers that are typed in."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._settings, self._say = settings, say
+        words = {**_words(settings, "layer_rates"), "margin": BELOW_LABEL}
+        self._widget = pmui.TextInput(value=self._text(), placeholder="1 in all layers", **words)
+        self._widget.param.watch(self._take, "value")
+        settings.param.watch(self._follow, "layer_rates")
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._widget
+
+    def _text(self) -> str:
+        return ", ".join(f"{factor:.12g}" for factor in self._settings.layer_rates)
+
+    def _take(self, event: param.parameterized.Event) -> None:
+        if event.new == self._text():
+            return
+        try:
+            self._settings.layer_rates = Settings.read("layer_rates", f"[{event.new}]")
+        except ValueError as error:
+            self._say(str(error))
+        self._follow()
+
+    def _follow(self, *_: object) -> None:
+        self._widget.value = self._text()
 
 
 class SeedEditor(pn.viewable.Viewer):
