@@ -16,9 +16,7 @@ ONE_THREAD: dict[str, str] = dict.fromkeys(
 NAMELESS = {"__spec__": None, "__file__": None}
 
 
-def processes(
-    prepare: Callable[..., None] | None = None, *arguments: Any, workers: int | None = None
-) -> ProcessPoolExecutor:
+def processes(prepare: Callable[..., None] | None = None, *arguments: Any, workers: int | None = None) -> "Workers":
     """An executor with so many processes, by default one for each core.
 
     They start when they are needed and leave together with this one.
@@ -28,7 +26,22 @@ def processes(
 
     prepare: called in each new process with the arguments.
     """
-    return ProcessPoolExecutor(workers or cores(), _WorkerContext(), _settle, (prepare, arguments))
+    return Workers(workers or cores(), prepare, arguments)
+
+
+class Workers(ProcessPoolExecutor):
+    """Worker processes that can be stopped in the midst of a task."""
+
+    def __init__(self, count: int, prepare: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+        self._started = _WorkerContext()
+        super().__init__(count, self._started, _settle, (prepare, arguments))
+
+    def kill(self) -> None:
+        """End all processes at once, whatever they are doing, and take no more tasks."""
+        self.shutdown(wait=False, cancel_futures=True)
+        for process in self._started.processes:
+            if process.is_alive():
+                process.kill()
 
 
 def cores() -> int:
@@ -51,7 +64,14 @@ class _WorkerProcess(SpawnProcess):
 class _WorkerContext(SpawnContext):
     """Spawned, not forked: a fork of a server with threads may inherit locks that nobody will ever release."""
 
-    Process = _WorkerProcess
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: list[_WorkerProcess] = []
+
+    def Process(self, *arguments: Any, **named: Any) -> _WorkerProcess:  # noqa: N802 (the name is multiprocessing's)
+        process = _WorkerProcess(*arguments, **named)
+        self.processes.append(process)
+        return process
 
 
 _STARTING = threading.Lock()

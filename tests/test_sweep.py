@@ -2,11 +2,14 @@
 
 import hashlib
 import io
+import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from engine.curvature import sharpness
 from engine.sweep import MEASURES, Axis, Measure, Sweep, duration, marks_until, training_of
 from engine.worker_pool import processes
 
+ROOT = Path(__file__).parents[1]
 RATE = Axis("learning_rate", 0.01, 100, "log")
 STD = Axis("std", 0.1, 10, "log")
 XOR = {"dataset": "xor", "n": 40, "hidden": [6, 6], "initializer": "normal", "validation": 0.25}
@@ -366,6 +370,31 @@ def test_another_map_has_another_digest(options):
     assert Sweep(**base).digest != Sweep(**{**base, **options}).digest
 
 
+def test_functions_without_a_name_are_told_apart_by_what_they_do():
+    def digest_of(make):
+        return Sweep([Axis("a", 0, 1)], {}, "loss", 2, (2, 1), make=make).digest
+
+    def with_rate(rate):
+        return lambda settings: training_of({"dataset": "xor4", "hidden": [1], "learning_rate": rate})
+
+    one = digest_of(lambda settings: training_of({"dataset": "xor4", "hidden": [1]}))
+    other = digest_of(lambda settings: training_of({"dataset": "xor4", "hidden": [2]}))
+    assert len({one, other, digest_of(with_rate(1)), digest_of(with_rate(2))}) == 4
+    assert digest_of(with_rate(1)) == digest_of(with_rate(1))
+
+
+def test_a_digest_is_the_same_in_another_process(tmp_path):
+    sweep = Sweep([RATE, STD], XOR | {"layers": None}, MOST, make=disk_like, **SMALL)
+    code = "import sys; sys.path.insert(0, 'tests'); from test_sweep import *\n"
+    code += "print(Sweep([RATE, STD], XOR | {'layers': None}, MOST, make=disk_like, **SMALL).digest)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == sweep.digest
+
+
+def disk_like(settings):
+    return training_of({name: value for name, value in settings.items() if value is not None})
+
+
 def tile_files(folder):
     return sorted(folder.rglob("*.npy"))
 
@@ -482,6 +511,29 @@ def test_a_worker_that_is_killed_costs_no_finished_tile():
             active_children()[0].kill()
             killed = True
     assert killed and same(sweep, computed())
+
+
+def endless(settings):
+    return training_of({"dataset": "moons", "hidden": [64, 64], "learning_rate": settings["a"]})
+
+
+def test_closing_ends_the_workers_in_the_midst_of_a_run_and_the_map_can_go_on():
+    before = set(active_children())
+    sweep = Sweep([Axis("a", 0.1, 0.2)], {}, "loss", 10**7, (4, 1), make=endless, workers=2)
+    deadline = time.monotonic() + 60
+    while len(set(active_children()) - before) < 2 and time.monotonic() < deadline:
+        sweep.step(0.1)
+    mine = set(active_children()) - before
+    assert len(mine) == 2
+    sweep.close()
+    for process in mine:
+        process.join(30)
+        assert not process.is_alive()
+    assert not sweep.progress.finished and not sweep.computed.any()
+    sweep.resume()
+    sweep.step(0.1)
+    assert set(active_children()) - before
+    sweep.close()
 
 
 def test_an_executor_that_goes_away_is_replaced_and_the_map_says_so():

@@ -11,12 +11,10 @@ Source: Sohl-Dickstein 2024, "The boundary of neural network trainability is fra
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from engine.chance import streams
+from engine.datasets import Dataset
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.sweep.axis import Axis
@@ -26,14 +24,6 @@ FRACTAL_AXES = (Axis("first_rate", 1e-3, 1e6, "log"), Axis("last_rate", 1e-3, 1e
 """The learning rates of the two layers, over all of the published overview."""
 
 DEFAULTS = {"n": 16, "first_rate": 1.0, "last_rate": 1.0, "seed": 0}
-
-
-@dataclass(frozen=True)
-class Examples:
-    """x (examples, features) and y (examples,)."""
-
-    x: np.ndarray
-    y: np.ndarray
 
 
 def fractal_training(settings: Mapping[str, Any]) -> Training:
@@ -57,7 +47,8 @@ def fractal_training(settings: Mapping[str, Any]) -> Training:
         raise ValueError(f"n {n} is impossible; choose a whole number of 1 or more")
     points, noise, weights = streams(seed, "points", "noise", "weights")
     count = n * n + n
-    data = Examples(points.standard_normal((count, n)), noise.standard_normal(count))
+    x, y = points.standard_normal((count, n)), noise.standard_normal(count)
+    data: Any = Dataset(x, y, "regression", 0, "normal")
     network = Network([n, n, 1], "tanh", "linear", "zeros", has_biases=False)
     network.weights[0][...] = math.sqrt(2 / n) * weights.standard_normal((n, n))
     network.weights[1][...] = weights.standard_normal((n, 1)) / n

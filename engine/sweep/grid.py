@@ -58,16 +58,24 @@ def differing(
         tolerance: The difference that does not count, as a share of the middle nine tenths of all computed values.
         scales: The measures.
     """
-    levels = np.stack([_levels(values[..., k], computed, measure) for k, measure in enumerate(scales)], axis=-1)[
-        ::stride, ::stride
-    ]
-    padded = np.pad(levels, [(1, 1), (1, 1), (0, 0), (0, 0)], mode="edge")
-    height, width = levels.shape[:2]
-    around = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    spread = np.maximum.reduce(around) - np.minimum.reduce(around)
+    grid = (slice(None, None, stride),) * 2
     found = np.zeros(computed.shape, bool)
-    found[::stride, ::stride] = (spread > tolerance).any(axis=(-2, -1))
+    for k, measure in enumerate(scales):
+        for mark in range(values.shape[2]):
+            levels = _levels(values[:, :, mark, k], computed, measure)
+            found[grid] |= _spread(levels[grid]) > tolerance
     return found & ~computed
+
+
+def _spread(levels: np.ndarray) -> np.ndarray:
+    """(h, w) the largest minus the smallest among each pixel and its eight neighbors."""
+    padded = np.pad(levels, 1, mode="edge")
+    height, width = levels.shape
+    largest = smallest = levels
+    for i, j in np.ndindex(3, 3):
+        around = padded[i : i + height, j : j + width]
+        largest, smallest = np.maximum(largest, around), np.minimum(smallest, around)
+    return largest - smallest
 
 
 def _nearest(count: int, stride: int) -> np.ndarray:
@@ -76,16 +84,14 @@ def _nearest(count: int, stride: int) -> np.ndarray:
 
 
 def _levels(values: np.ndarray, computed: np.ndarray, measure: Measure) -> np.ndarray:
-    """(ny, nx, marks) values such that a difference of 1 is the spread of the map."""
+    """(ny, nx) values such that a difference of 1 is the spread of the map."""
     if measure.categories:
         return np.where(np.isnan(values), NOT_A_NUMBER, values)
     with np.errstate(all="ignore"):
-        levels = np.log10(values) if measure.log else values.astype(float)
-    for mark in range(levels.shape[-1]):
-        known = levels[..., mark][computed]
-        known = known[np.isfinite(known)]
-        low, high = np.quantile(known, [0.05, 0.95]) if known.size else (0.0, 1.0)
-        levels[..., mark] = np.clip((levels[..., mark] - low) / (high - low or 1.0), -INFINITE / 2, INFINITE / 2)
-        infinite = np.isinf(values[..., mark])
-        levels[..., mark][infinite] = np.sign(values[..., mark][infinite]) * INFINITE
+        levels = np.log10(values) if measure.log else values
+    known = levels[computed & np.isfinite(levels)]
+    low, high = np.quantile(known, [0.05, 0.95]) if known.size else (0.0, 1.0)
+    with np.errstate(all="ignore"):
+        levels = np.clip((levels - low) / (high - low or 1.0), -INFINITE / 2, INFINITE / 2)
+    levels = np.where(np.isinf(values), np.copysign(INFINITE, values), levels)
     return np.where(np.isnan(levels), NOT_A_NUMBER, levels)

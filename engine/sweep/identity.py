@@ -3,10 +3,12 @@
 import hashlib
 import pickle
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -58,4 +60,33 @@ def _bytes(thing: Any) -> bytes:
 
 
 def _named(thing: Any) -> bytes:
-    return f"{thing.__module__}.{thing.__qualname__}".encode()
+    """What a class or a function is: its name, and the source of its module unless that is the engine's own.
+
+    Functions without a name, and those of a script or a notebook, are told apart by their code.
+    """
+    name, module = thing.__qualname__, thing.__module__
+    parts = [f"{module}.{name}".encode()]
+    if module.partition(".")[0] != "engine":
+        parts.append(_source(module))
+    if module == "__main__" or "<" in name:
+        parts.append(_code(getattr(thing, "__code__", None)))
+        parts += [_bytes(cell.cell_contents) for cell in getattr(thing, "__closure__", None) or ()]
+    return b" ".join(parts)
+
+
+@cache
+def _source(module: str) -> bytes:
+    """A digest of the file of a module, empty where there is none."""
+    path = getattr(sys.modules.get(module), "__file__", None)
+    try:
+        return hashlib.sha256(Path(path).read_bytes().replace(b"\r\n", b"\n")).digest() if path else b""
+    except OSError:
+        return b""
+
+
+def _code(code: CodeType | None) -> bytes:
+    """What a function does, without where it was written down."""
+    if code is None:
+        return b""
+    inner = [_code(one) if isinstance(one, CodeType) else repr(one).encode() for one in code.co_consts]
+    return hashlib.sha256(b" ".join([code.co_code, repr(code.co_names).encode(), *inner])).digest()

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from engine.curvature import sharpness
+from engine.curvature import Curvature
 from engine.measures import dead_units
 from engine.options import Range, choose
 from engine.training import Epoch, Training
@@ -157,6 +157,7 @@ class GradientRatio(Measure):
 class EdgeShare(Measure):
     """The sharpness as a share of the optimizer's edge of stability: with gradient descent, sharpness x rate / 2.
 
+    Where layers have rates of their own, it is the sharpness in parameters that all learn at one rate.
     nan for an optimizer without such an edge, infinite after a divergence.
     Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability".
     """
@@ -167,7 +168,9 @@ class EdgeShare(Measure):
         edge = training.optimizer.edge_of_stability(epoch.learning_rate)
         if np.isnan(edge):
             return math.nan
-        found = sharpness(training.network, training.data, training.loss, training.l1, training.l2)
+        network, penalties = training.network, (training.l1, training.l2)
+        rates = network.rates(training.optimizer.degree, training.layer_rates)
+        found = Curvature(network, training.data, training.loss, *penalties, rates).sharpness()
         return float(np.divide(found.value, edge))
 
 

@@ -20,7 +20,7 @@ from engine.sweep.pixel import Outcome, Recipe, compute
 from engine.sweep.recipe import training_of
 from engine.sweep.tile_folder import TileFolder
 from engine.training import Training
-from engine.worker_pool import cores, processes
+from engine.worker_pool import Workers, cores, processes
 
 TILE_SECONDS = 1.0
 """About how long a tile takes."""
@@ -329,7 +329,7 @@ class Sweep:
             self.version += 1
 
     def close(self) -> None:
-        """Cancel, and let the workers go that this map has started; those of an executor passed in stay."""
+        """Cancel, and end the workers that this map has started, whatever they are at; those of an executor stay."""
         if not self._finished:
             self.cancel()
         self._let_go()
@@ -367,6 +367,7 @@ class Sweep:
             return
         pixels = tile.pixels
         if outcome.failure:
+            self._waiting.extendleft(reversed(tile.pixels))
             raise RuntimeError(f"the map failed: {outcome.failure}")
         with self._lock:
             self._seconds += outcome.seconds
@@ -518,10 +519,15 @@ class Sweep:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Let the workers end that this map has started; those at work end with their tile."""
+        """End the workers that this map has started. What they are at is dropped, and in line again."""
         with self._lock:
             own, self._own = self._own, None
-        if own is not None:
+            for future in [future for future, tile in self._futures.items() if tile.executor is own]:
+                if not future.done():
+                    self._waiting.extendleft(reversed(self._futures.pop(future).pixels))
+        if isinstance(own, Workers):
+            own.kill()
+        elif own is not None:
             own.shutdown(wait=False, cancel_futures=True)
 
     def _leave(self, error: Exception) -> None:
