@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import pairwise
 from multiprocessing import active_children
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -338,6 +339,42 @@ def test_a_map_that_was_stopped_goes_on_where_it_was(tmp_path):
     assert same(third, second) and same(second, computed())
 
 
+SCRIPT = """
+    import sys
+    from engine.sweep import Axis, Sweep
+
+    axes = [Axis("learning_rate", 0.01, 100, "log"), Axis("std", 0.1, 10, "log")]
+    settings = {"dataset": "xor", "n": 40, "hidden": [6, 6], "initializer": "normal"}
+    sweep = Sweep(axes, settings, "loss", 2000, (16, 16), folder=sys.argv[1], workers=1, tolerance=None)
+    for progress in sweep.run():
+        print(progress.pixels, flush=True)
+"""
+
+
+def test_a_script_that_is_killed_leaves_whole_tiles_and_another_process_goes_on(tmp_path):
+    """The map has several tiles of some pixels each by the time that one has come back."""
+    path = tmp_path / "map.py"
+    path.write_text(dedent(SCRIPT))
+    command = [sys.executable, str(path), str(tmp_path / "tiles")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if int(line) > 8:
+                process.kill()
+                break
+    settings = {name: value for name, value in XOR.items() if name != "validation"}
+    options = {"measures": "loss", "epochs": 2000, "size": (16, 16), "tolerance": None}
+    sweep = Sweep([RATE, STD], settings, folder=tmp_path / "tiles", executor=Here(), **options)
+    found = sum(len(np.load(file)) for file in tile_files(tmp_path))
+    assert 8 < found < 16 * 16
+    while sweep.progress.pixels < found:
+        sweep.step()
+    kept = sweep.computed
+    assert sweep._executor.tiles == 0
+    for iy, ix in np.argwhere(kept)[::5]:
+        last = sweep.training(ix, iy).advance(2001)
+        assert sweep.values("loss")[iy, ix] == (last.loss[-1] if last.finite.all() else np.inf)
+
+
 def test_two_that_work_on_one_folder_share_what_they_find(tmp_path):
     """They look in the folder again before each tile here."""
     sweeps = [
@@ -585,6 +622,8 @@ def test_progress_goes_up_to_all_of_it():
     assert all(a.pixels <= b.pixels and a.tiles <= b.tiles for a, b in pairwise(seen))
     assert seen[-1].finished and seen[-1].share == 1 and seen[-1].seconds_left == 0
     assert seen[-1].pixels == sweep.computed.sum()
+    assert str(seen[-1]) == f"{seen[-1].pixels} of {seen[-1].pixels} runs, 100%"
+    assert repr(sweep).startswith("<Sweep learning_rate (12) x std (12): loss, trained after 30 epochs; ")
 
 
 def test_an_estimate_grows_with_the_epochs_and_shrinks_with_the_workers():

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.sweep.identity import engine_version
 from engine.sweep.measures import Measure
-from engine.training import Training
+from engine.training import Epoch, Training
 
 FIRST_BLOCK, LONGEST_BLOCK = 16, 256
 """How many epochs are trained at once; short at first, since many runs diverge early."""
@@ -50,15 +50,18 @@ class Recipe:
         reached = 0
         for row, mark in enumerate(self.marks):
             going, reached = _advance(training, losses, reached, mark + 1)
-            with np.errstate(all="ignore"):
-                if going is None:
-                    values[row:] = [
-                        [one.after_divergence(losses[: later + 1]) for one in self.measures]
-                        for later in self.marks[row:]
-                    ]
-                    break
-                values[row] = [one.value(training, going, losses[: mark + 1]) for one in self.measures]
+            if going is None:
+                values[row:] = [
+                    [one.after_divergence(losses[: later + 1]) for one in self.measures] for later in self.marks[row:]
+                ]
+                break
+            values[row] = self.values_at(training, going, losses[: mark + 1])
         return values
+
+    def values_at(self, training: Training, epoch: Epoch, losses: np.ndarray) -> list[float]:
+        """The measures at an epoch that a training stands at."""
+        with np.errstate(all="ignore"):
+            return [one.value(training, epoch, losses) for one in self.measures]
 
 
 @dataclass
@@ -100,7 +103,7 @@ def compute(recipe: Recipe, tile: Sequence[Mapping[str, Any]]) -> Outcome:
     return outcome
 
 
-def _advance(training: Training, losses: np.ndarray, reached: int, goal: int) -> tuple[Any, int]:
+def _advance(training: Training, losses: np.ndarray, reached: int, goal: int) -> tuple[Epoch | None, int]:
     """Train until so many epochs are measured: the last one, or None after a divergence, and how many there are."""
     last = None
     most = int(np.clip(NUMBERS // training.network.n_parameters, 1, LONGEST_BLOCK))

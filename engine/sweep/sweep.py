@@ -3,6 +3,7 @@
 import pickle
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
@@ -62,6 +63,10 @@ class Progress:
     def share(self) -> float:
         """How much is done, from 0 to 1."""
         return 1.0 if self.finished else min(self.pixels / max(self.expected, 1), 1.0)
+
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None or self.finished else f", about {duration(self.seconds_left)} left"
+        return f"{self.pixels:,} of {self.expected:,} runs, {self.share:.0%}{left}"
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ class Sweep:
         self.version, self.cancelled, self.notice = 0, False, ""
         self._folder = None if folder is None else TileFolder(folder, self.digest, self._computed.size, self._columns)
         self._unsaved: list[tuple[np.ndarray, np.ndarray]] = []
-        self._looked = -LOOK_SECONDS
+        self._looked, self._offset = -LOOK_SECONDS, uuid.uuid4().int
         self._executor, self._own, self._workers = executor, None, workers
         self._passes, self._stride, self._expected = strides(shape), 0, self._computed.size
         self._waiting: deque[int] = deque()
@@ -157,6 +162,10 @@ class Sweep:
         self._trials: dict[int, int] = {}
         self._tiles, self._seconds, self._timed, self._finished = 0, 0.0, 0, False
         self._filled = np.full(shape, -1), -1
+
+    def __repr__(self) -> str:
+        axes = " x ".join(f"{a.name} ({len(c)})" for a, c in zip(self.axes, self._coordinates, strict=True))
+        return f"<Sweep {axes}: {', '.join(self.measures)} after {self.epochs} epochs; {self.progress}>"
 
     # What the map is made of
 
@@ -472,7 +481,7 @@ class Sweep:
         """Pixels in an order in which processes that share a folder meet late."""
         if self._folder is None or not pixels.size:
             return pixels
-        return np.roll(pixels, -(id(self) // 64 * 2654435761 % len(pixels)))
+        return np.roll(pixels, -(self._offset % len(pixels)))
 
     def _likely(self) -> int:
         """How many pixels will be computed in the end."""
@@ -590,19 +599,21 @@ class Sweep:
                 raise ValueError(f"the map has no run at {where}: {error}") from error
 
     def _time(self, ix: int, iy: int, seconds: float) -> float | None:
-        """How long a run would take, from its first epochs; None where there is none."""
+        """How long a run would take, from its first epochs and one measurement; None where there is none."""
         start = time.perf_counter()
         try:
             training = self.training(ix, iy)
         except ValueError:
             return None
-        training.advance()
-        made = begun = time.perf_counter()
-        epochs = 0
-        while epochs < self.epochs and time.perf_counter() - begun < seconds:
-            epochs += len(training.advance(min(16, self.epochs - epochs)))
-        each = (time.perf_counter() - begun) / max(epochs, 1)
-        return made - start + each * self.epochs
+        epochs = training.advance()
+        begun, count = time.perf_counter(), 0
+        while count < self.epochs and time.perf_counter() - begun < seconds:
+            epochs = training.advance(min(16, self.epochs - count))
+            count += len(epochs)
+        trained = time.perf_counter()
+        self._recipe.values_at(training, epochs[-1], np.full(count + 1, epochs.loss[-1]))
+        measuring = (time.perf_counter() - trained) * len(self.marks)
+        return begun - start + (trained - begun) / max(count, 1) * self.epochs + measuring
 
 
 def _spread(values: np.ndarray, source: np.ndarray) -> np.ndarray:
