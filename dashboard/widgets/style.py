@@ -36,10 +36,7 @@ DIVERGED = "#8c2f39"
 DECADES = [10.0**power for power in range(-30, 9)]
 """Ticks of a logarithmic axis over many decades."""
 
-FINE_DIVERGED = "#8c2f39"
-"""Of a run that has diverged, on a map: no color of a scale."""
-
-DECADES = [digit * decade for decade in DECADES for digit in (1, 2, 5)]
+FINE_DECADES = [digit * decade for decade in DECADES for digit in (1, 2, 5)]
 """Ticks of a logarithmic axis over a few."""
 
 
