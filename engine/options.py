@@ -7,6 +7,8 @@ A number that a person may adjust says so in its annotation, `std: Annotated[flo
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 Item = TypeVar("Item")
@@ -43,17 +45,19 @@ class Option:
     range: Range
 
 
-def options(thing: Callable[..., Any]) -> dict[str, Option]:
+@cache
+def options(thing: Callable[..., Any]) -> Mapping[str, Option]:
     """The adjustable parameters of a dataclass or a function, by name, in the order of its signature.
 
     These are the parameters annotated `Annotated[int, Range(...)]` or `Annotated[float, Range(...)]`, and no others.
     """
     hints = get_type_hints(thing, include_extras=True)
-    return {
-        name: Option(name, get_args(hints[name])[0], parameter.default, found)
+    found = {
+        name: Option(name, get_args(hints[name])[0], parameter.default, bounds)
         for name, parameter in inspect.signature(thing).parameters.items()
-        if name in hints and (found := _range(hints[name]))
+        if name in hints and (bounds := _range(hints[name]))
     }
+    return MappingProxyType(found)
 
 
 def choose(registry: Mapping[str, Item], name: str, noun: str) -> Item:

@@ -18,6 +18,7 @@ from dashboard.pages.maps import Maps
 from dashboard.shell.app import App
 from dashboard.state import run_map
 from dashboard.state.map_axes import AXES, DEPTH, WIDTH
+from dashboard.state.map_theory import theory_lines
 from dashboard.state.run import Run, Setup
 from dashboard.state.run_map import RunMap, settings_of, training_of
 from dashboard.state.settings import FAMILIES, Settings
@@ -467,12 +468,12 @@ def test_a_link_leads_to_the_same_map():
 
 
 @cache
-def values_of(label: str, side: int = 12) -> tuple[Sweep, np.ndarray]:
-    """The map of a step of the story, computed as a coarse one."""
+def values_of(label: str, side: int = 12, window: tuple[float, ...] = ()) -> tuple[Sweep, np.ndarray]:
+    """The map of a step of the story, or a window of it, computed as a coarse one."""
     (preset,) = [preset for preset in Maps.presets if preset.label == label]
     found, settings = RunMap(**preset.study), Settings(**{**Maps.defaults, **preset.changes})
     across, up = found.axes
-    x_low, x_high, y_low, y_high = found.window
+    x_low, x_high, y_low, y_high = window or found.window
     sweep = Sweep(
         (across.between(x_low, x_high), up.between(y_low, y_high)),
         found.base(settings),
@@ -536,3 +537,90 @@ def test_small_batches_have_a_smaller_best_rate_and_come_further():
     best = sweep.x[losses.argmin(axis=1)]
     assert best[0] < best[-1]
     assert losses[0].min() < losses[-1].min()
+
+
+def test_signals_reach_six_correlation_depths():
+    says("How deep signals reach", "six correlation depths of mean-field theory, down to which they train")
+    sweep, losses = values_of("How deep signals reach", 8)
+    (line,) = [line for line in theory_lines(sweep) if line.label == "6 ξ"]
+    reach = np.interp(sweep.x, line.x, line.y)
+    ordered = sweep.x < 1.1
+    expected = sweep.y[:, None] < reach[None, ordered]
+    assert ((losses[:, ordered] < 0.5) == expected).mean() > 0.75
+    deepest = [sweep.y[np.flatnonzero(column < 0.5)].max(initial=0) for column in losses.T]
+    assert max(deepest[:2]) < max(deepest[3:6])
+
+
+def test_within_the_fractal_border_there_are_more_borders():
+    """Of n = 8 and 100 steps, about half of the square trains."""
+    says("A fractal border", "there are more borders")
+    sweep, trained = values_of("A fractal border", 24)
+    assert 0.4 < trained.mean() < 0.65
+    alone = np.abs(np.diff(trained, axis=1)).sum(axis=1)  # how often a row changes
+    row = int(alone.argmax())
+    column = int(np.flatnonzero(np.diff(trained[row]))[-1])
+    x, y = (np.log10(values) for values in (sweep.x, sweep.y))
+    pitch = x[1] - x[0]
+    window = [float(10**end) for place in (x[column], y[row]) for end in (place - 2 * pitch, place + 2 * pitch)]
+    _, closer = values_of("A fractal border", 24, tuple(window))
+    changes = np.abs(np.diff(closer, axis=1)).sum(axis=1)
+    assert changes.max() >= 3
+
+
+def test_the_runs_of_the_fractal_border_are_those_of_its_formula():
+    """y = W1 tanh(sqrt2 W0 x / sqrt n) / n with a rate for W0 and one for W1, descended by hand."""
+    (preset,) = [preset for preset in Maps.presets if preset.label == "A fractal border"]
+    settings = Settings(**{**Maps.defaults, **preset.changes})
+    found, n, rates = RunMap(**preset.study), 8, (3.0, 40.0)
+    training = training_of({**found.base(settings), "first_rate": rates[0], "last_rate": rates[1]})
+    x, y = training.data.x, training.data.y
+    w0 = training.network.weights[0] * math.sqrt(n / 2)
+    w1 = training.network.weights[1][:, 0] * n
+    losses = training.advance(40).loss
+    for loss in losses:
+        hidden = np.tanh(math.sqrt(2 / n) * x @ w0)
+        missing = hidden @ w1 / n - y
+        assert (missing**2).mean() == pytest.approx(loss, rel=1e-6)
+        back = 2 * missing[:, None] / len(y) * w1 / n * (1 - hidden**2) * math.sqrt(2 / n)
+        w0, w1 = w0 - rates[0] * x.T @ back, w1 - rates[1] * hidden.T @ (2 * missing / len(y)) / n
+
+
+# Theory
+
+
+def test_the_edge_at_epoch_0_is_where_the_first_steps_turn_round():
+    """On a quadratic the loss falls below the line and grows above it: of linear regression, exactly."""
+    settings = Settings(dataset="linear teacher", n=40, hidden=[], loss="mse", learning_rate=0.1, validation=0.0)
+    found = RunMap(x="learning_rate", y="seed", side=16, epochs=200, windows=[[0.05, 2.0, 0, 15]])
+    sweep = found.new(settings)
+    (line,) = theory_lines(sweep)
+    for rate, seed in zip(line.x, line.y, strict=True):
+        for factor, falls in ((0.98, True), (1.02, False)):
+            training = training_of({**found.base(settings), "learning_rate": rate * factor, "seed": int(seed)})
+            late = training.advance(2000).loss
+            assert (late[-1] < late[0]) == falls
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "adam"}, {"batch_size": 5}])
+def test_where_there_is_no_edge_no_line_is_drawn(changes):
+    settings = Settings(n=40, initializer="normal", **changes)
+    assert theory_lines(RunMap(side=16).new(settings)) == []
+
+
+def test_lines_of_theory_are_drawn_where_their_values_are():
+    app = app_of({"initializer": "gaussian", "x": "sigma_w", "y": "depth", "activation": "tanh", "hidden": [4, 4]})
+    app.run.study.windows = [[0.7, 1.9, 1, 12]]
+    picture = computed(app)
+    (line,) = app.run.study.theory
+    assert line.label == "6 ξ"
+    drawn_x, drawn_y = (picture.sources["theory"].data[name][0] for name in ("xs", "ys"))
+    seen = np.isfinite(drawn_y)
+    assert seen.any()
+    low, high = np.log10([0.7, 1.9])
+    values = 10 ** (low + np.asarray(drawn_x)[seen] / 16 * (high - low))
+    assert values == pytest.approx(line.x[seen], rel=1e-9)
+    assert np.interp(line.y[seen], app.run.study.sweep.y, np.arange(len(app.run.study.sweep.y)) + 0.5) == pytest.approx(
+        np.asarray(drawn_y)[seen]
+    )
+    assert picture.sources["names"].data["text"] == ["6 ξ"]
+    app.close()

@@ -18,12 +18,18 @@ from dashboard.state.view import MapView
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import phrase
 from engine.sweep import MEASURES, Measure
+from engine.sweep.boundary import boundary, box_dimension
 from engine.sweep.measures import Accuracy, DeadShare, GradientRatio, Loss, ValidationGap
+
+FINE = 64
+"""Pixels a side from which on the dimension of a border can be told."""
 
 LEAST_DECADES = 1.5
 """Span of a logarithmic axis from which on its ticks are powers of ten."""
 
 MAX_TICKS = 7
+ROUNDING = 1e-9
+"""Of a pixel: by how much the end of an axis may lie beyond itself."""
 
 FAR, FLAT = 0.5, 0.01
 """How far the color scale goes beyond the usual values, as a share of their span; half its width where all are one."""
@@ -116,7 +122,11 @@ class MapPicture(Instrument):
         here = hv.Points([(0, 0, 1)], ["x", "y"], "value", label="here").opts(
             **colors, color="value", line_color=style.CURSOR, size=13, line_width=2.5
         )
-        return hv.Overlay([image, here]).opts(
+        lines = hv.Contours([], label="theory").opts(color="white", line_width=2, line_dash="dashed", show_legend=False)
+        names = hv.Labels([], ["x", "y"], "text", label="names").opts(
+            text_color="white", text_font_size="9pt", text_align="left", xoffset=0.5, text_outline_color="#00000090"
+        )
+        return hv.Overlay([image, lines, names, here]).opts(
             xlim=(0, columns),
             ylim=(0, rows),
             xlabel=across.label,
@@ -144,7 +154,11 @@ class MapPicture(Instrument):
         self._found = self.map.progress
         columns, rows = map(len, self._values)
         self._image = self._measured()
-        return {**layers, "map": {"image": self._image, "x": 0, "y": 0, "dw": columns, "dh": rows}}
+        return {
+            **layers,
+            "map": {"image": self._image, "x": 0, "y": 0, "dw": columns, "dh": rows},
+            **self._theory(),
+        }
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         columns, rows = map(len, self._values)
@@ -176,6 +190,15 @@ class MapPicture(Instrument):
             here = "" if math.isnan(now) else f" {digits(now, 4)} now,"
             parts.append(f"here:{here} {digits(pixel, 4)} at the end")
         return phrase(*parts, between="; ")
+
+    def _roughness(self) -> list[str]:
+        """How rough the border between categories is, once a map that is fine enough is done."""
+        if not (self.measure.categories and self.map.is_done and self.map.side >= FINE):
+            return []
+        try:
+            return [f"box dimension of the border {box_dimension(boundary(self._image))}"]
+        except ValueError:
+            return ["no border"]
 
     def tapped(self, x: float, y: float) -> None:
         """Open the run of a pixel and play it."""
@@ -240,6 +263,29 @@ class MapPicture(Instrument):
             "color": [now] if place else []
         }
 
+    def _theory(self) -> dict[str, Columns]:
+        """The lines of theory, and their names where each comes into the map."""
+        lines = [
+            np.column_stack(
+                [
+                    _positions(axis, values, ends)
+                    for axis, values, ends in zip(self.map.axes, self._values, (line.x, line.y), strict=True)
+                ]
+            )
+            for line in self.map.theory
+        ]
+        found = [(line.label, places) for line, places in zip(self.map.theory, lines, strict=True)]
+        seen = [(label, places[np.isfinite(places).all(axis=1)]) for label, places in found]
+        named = [(label, *places[np.argmax(places[:, 1])]) for label, places in seen if len(places)]
+        return {
+            "theory": {"xs": [places[:, 0] for places in lines], "ys": [places[:, 1] for places in lines]},
+            "names": {
+                "x": [x for _, x, _ in named],
+                "y": [y for _, _, y in named],
+                "text": [label for label, *_ in named],
+            },
+        }
+
     def _now(self, frame: Frame) -> float:
         """The measure of the page's run at the frame's epoch; nan where an epoch does not tell."""
         with np.errstate(all="ignore"):
@@ -273,14 +319,21 @@ def _edges(axis: MapAxis, values: np.ndarray) -> tuple[float, float, float]:
 
 
 def _position(axis: MapAxis, values: np.ndarray, value: float) -> float:
-    """Where a value lies along the side, in pixels; nan where it is beyond the ends."""
-    if axis.is_whole:
-        return float(np.searchsorted(values, value)) + 0.5 if value in values else math.nan
-    if axis.is_log and value <= 0:
+    """Where a value lies along the side, in pixels; nan where it is beyond the ends, or no value of a whole axis."""
+    if axis.is_whole and value not in values:
         return math.nan
+    return float(_positions(axis, values, np.array([value]))[0])
+
+
+def _positions(axis: MapAxis, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where values lie along the side, in pixels, between two of them too; nan beyond the ends."""
+    if axis.is_whole:
+        return np.interp(wanted, values, np.arange(len(values)) + 0.5, left=math.nan, right=math.nan)
     low, pitch, _ = _edges(axis, values)
-    place = ((math.log10(value) if axis.is_log else value) - low) / pitch
-    return place if 0 <= place <= len(values) else math.nan
+    with np.errstate(all="ignore"):
+        places = ((np.log10(wanted) if axis.is_log else wanted) - low) / pitch
+    within = (places > -ROUNDING) & (places < len(values) + ROUNDING)
+    return np.where(within, places.clip(0, len(values)), math.nan)
 
 
 def _between(axis: MapAxis, values: np.ndarray, low: float, high: float) -> tuple[float, float]:

@@ -1,5 +1,6 @@
 """The page on maps: for which settings does a network train?"""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,6 +15,9 @@ from dashboard.state.run_map import RunMap
 from dashboard.state.store import Companion, Frame
 from dashboard.state.view import MapView
 from dashboard.widgets.map_bar import MapBar
+
+FEATURES = 8
+"""Of the network with the fractal border: as many inputs as units, and as many examples as parameters."""
 
 
 class Maps(Page):
@@ -84,6 +88,56 @@ class Maps(Page):
             "Small batches are more updates in 30 epochs: their best rate is smaller, and they come further with it.",
             {"initializer": "he"},
             study={"x": "learning_rate", "y": "batch_size", "side": 32, "epochs": 30},
+            plays=False,
+            compares=True,
+            about=MapPicture,
+        ),
+        Preset(
+            "How deep signals reach",
+            "Tanh networks by the spread of their weights. Dashed: six correlation depths of mean-field theory, down "
+            "to which they train; deepest where signals neither fade nor become chaos.",
+            {
+                "dataset": "circles",
+                "n": 60,
+                "noise": 0.1,
+                "hidden": [28, 28],
+                "activation": "tanh",
+                "initializer": "gaussian",
+                "sigma_w": 1.1,
+                "bias_std": round(math.sqrt(0.05), 4),
+                "standardize": True,
+            },
+            study={
+                "x": "sigma_w",
+                "y": "depth",
+                "windows": [[0.7, 1.9, 1, 24]],
+                "side": 32,
+                "epochs": 150,
+            },
+            plays=False,
+            compares=True,
+            about=MapPicture,
+        ),
+        Preset(
+            "A fractal border",
+            "One learning rate for each of two layers. Within the border between runs that come down and runs that "
+            "blow up there are more borders: drag a box on it, and again.",
+            {
+                "dataset": "gaussian",
+                "dimension": FEATURES,
+                "n": FEATURES * (FEATURES + 1),
+                "noise": 0.0,
+                "hidden": [FEATURES],
+                "activation": "tanh",
+                "initializer": "gaussian",
+                "sigma_w": math.sqrt(2),
+                "biases": False,
+                "parametrization": "ntk",
+                "output_scale": 1 / math.sqrt(2 * FEATURES),
+                "loss": "mse",
+                "learning_rate": 2.0,
+            },
+            study={"x": "first_rate", "y": "last_rate", "measure": "trained", "epochs": 100, "side": 128},
             plays=False,
             compares=True,
             about=MapPicture,

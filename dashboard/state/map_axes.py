@@ -10,6 +10,7 @@ from dashboard.state.settings import (
     COMMON,
     FAMILIES,
     MAX_HIDDEN_LAYERS,
+    MAX_MULTIPLIER,
     MAX_UNITS_PER_LAYER,
     OPTIONS,
     Settings,
@@ -18,7 +19,12 @@ from engine.options import options
 from engine.sweep import Axis
 
 DEPTH, WIDTH = "depth", "width"
-"""Axes that are no settings of their own: how many hidden layers there are, and how many units each has."""
+FIRST_RATE, LAST_RATE = "first_rate", "last_rate"
+"""Axes that are no settings of their own: how many hidden layers there are, how many units each has, and what the
+learning rate is multiplied by in the first and in the last layer."""
+
+RATES = {FIRST_RATE: 0, LAST_RATE: -1}
+"""The place of each among the rates of the layers."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,22 @@ class MapAxis:
         """What a run with these settings has on this axis."""
         if self.name == DEPTH:
             return len(settings.hidden)
-        return max(settings.hidden, default=0) if self.name == WIDTH else getattr(settings, self.name)
+        if self.name == WIDTH:
+            return max(settings.hidden, default=0)
+        if self.name in RATES:
+            return settings.layer_rates[RATES[self.name]] if settings.layer_rates else 1.0
+        return getattr(settings, self.name)
 
-    def changes(self, settings: Settings, value: float) -> dict[str, Any]:
-        """The settings to change so that a run has this value."""
-        number = round(value) if self.is_whole else float(value)
+    def changes(self, values: Mapping[str, Any], value: float) -> dict[str, Any]:
+        """The settings to change, of these values, so that a run has this value."""
+        number, hidden = round(value) if self.is_whole else float(value), values["hidden"]
         if self.name == DEPTH:
-            return {"hidden": [max(settings.hidden, default=8)] * number}
-        return {"hidden": [number] * len(settings.hidden)} if self.name == WIDTH else {self.name: number}
+            return {"hidden": [max(hidden, default=8)] * number}
+        if self.name in RATES:
+            rates = list(values["layer_rates"]) or [1.0] * (len(hidden) + 1)
+            rates[RATES[self.name]] = number
+            return {"layer_rates": rates}
+        return {"hidden": [number] * len(hidden)} if self.name == WIDTH else {self.name: number}
 
     def misfit(self, settings: Settings) -> str:
         """Why runs with these settings do not differ along this axis, as a sentence; empty where they do."""
@@ -91,6 +105,8 @@ def _axes() -> dict[str, MapAxis]:
         _of_setting("l1", (1e-5, 1.0), is_log=True),
         _of_setting("bias", (-5.0, 5.0)),
         _of_setting("seed", (0, 63)),
+        MapAxis(FIRST_RATE, "First layer's rate", (1e-6, MAX_MULTIPLIER), (1e-3, 1e6), is_log=True),
+        MapAxis(LAST_RATE, "Last layer's rate", (1e-6, MAX_MULTIPLIER), (1e-3, 1e6), is_log=True),
     ]
     names = {axis.name for axis in found}
     found += [_of_setting(name) for name in OPTIONS if name not in names]

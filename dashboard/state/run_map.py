@@ -8,7 +8,8 @@ from typing import Any
 
 import param
 
-from dashboard.state.map_axes import AXES, DEPTH, WIDTH, MapAxis
+from dashboard.state.map_axes import AXES, DEPTH, RATES, WIDTH, MapAxis
+from dashboard.state.map_theory import TheoryLine, theory_lines
 from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Companion
@@ -104,6 +105,7 @@ class RunMap(Companion):
         self.sweep: Sweep | None = None
         self.progress: Progress | None = None
         self.workers: Workers | None = None
+        self.theory: Sequence[TheoryLine] = ()
         self.message = ""
         self.on_change: Callable[[], None] = lambda: None
         self._job: ThreadTask | None = None
@@ -159,7 +161,7 @@ class RunMap(Companion):
         goes_on = key == self._key and self.sweep is not None
         self._key, self.message = key, self.misfit(settings)
         if not goes_on:
-            self.sweep, self.progress = None, None
+            self.sweep, self.progress, self.theory = None, None, ()
         if not self.message:
             pieces = self._resumed(self.sweep) if goes_on else self._begun(key, Settings(**settings.values()))
             self._job = ThreadTask(pieces, self._fail)
@@ -201,7 +203,11 @@ class RunMap(Companion):
             hidden = [max(hidden, default=8)]
         if WIDTH in (self.x, self.y):
             hidden = [1] * len(hidden)
-        return {**values, "hidden": list(hidden), "data_seed": settings.data_seed}
+        rates = list(settings.layer_rates)
+        for name in RATES.keys() & {self.x, self.y}:
+            rates = rates or [1.0] * (len(hidden) + 1)
+            rates[RATES[name]] = 1.0
+        return {**values, "hidden": list(hidden), "layer_rates": rates}
 
     def settings_at(self, column: int, row: int) -> dict[str, Any]:
         """The settings of the run of a pixel: a run of its own with these does the same, bit for bit."""
@@ -256,9 +262,11 @@ class RunMap(Companion):
         if estimate.seconds > LONG_S:
             self._say(key, f"This map {estimate}. Choose fewer pixels or epochs, or press “Compute” again to begin.")
             return
+        self.theory = theory_lines(sweep)
         yield from self._resumed(sweep)
 
     def _resumed(self, sweep: Sweep) -> Iterator[object]:
+        """The computation of what is not known yet."""
         for progress in sweep.run():
             if self.sweep is sweep:
                 self.progress, self.message = progress, sweep.notice or self.workers.notice
@@ -285,12 +293,11 @@ def _taken(values: Mapping[str, Any]) -> Settings:
     """Settings of this thread, with the values of a pixel: to make new ones would take as long as a short run."""
     if not hasattr(_local, "settings"):
         _local.settings = Settings()
-    settings = _local.settings
-    known = {name: value for name, value in values.items() if name in Settings.param}
-    settings.restore({name: value for name, value in known.items() if getattr(settings, name) != value})
-    for name in (WIDTH, DEPTH):
+    settings, known = _local.settings, {name: value for name, value in values.items() if name in Settings.param}
+    for name in (WIDTH, DEPTH, *RATES):
         if name in values:
-            settings.restore(AXES[name].changes(settings, values[name]))
+            known |= AXES[name].changes(known, values[name])
+    settings.restore({name: value for name, value in known.items() if getattr(settings, name) != value})
     settings.fit_loss()
     return settings
 

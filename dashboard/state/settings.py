@@ -339,8 +339,8 @@ class Settings(Choices):
 
     def losses(self) -> list[str]:
         """The losses that suit the task's output and its answers: labels for classes, values for a regression."""
-        output = OUTPUTS[self.output]
-        return [name for name, loss in LOSSES.items() if self.output in loss.outputs and loss.labels(output) is output]
+        name, output = self.output, OUTPUTS[self.output]
+        return [one for one, loss in LOSSES.items() if name in loss.outputs and loss.labels(output) is output]
 
     def options(self, choice: str) -> dict[str, Any]:
         """The options of the chosen `dataset`, `initializer`, `optimizer` or `schedule`, with their values."""
