@@ -105,6 +105,7 @@ def _axes() -> dict[str, MapAxis]:
         _of_setting("l1", (1e-5, 1.0), is_log=True),
         _of_setting("bias", (-5.0, 5.0)),
         _of_setting("seed", (0, 63)),
+        _of_setting("sigma_w", (0.2, 5.0), label="Weight spread σ_w"),
         MapAxis(FIRST_RATE, "First layer's rate", (1e-6, MAX_MULTIPLIER), (1e-3, 1e6), is_log=True),
         MapAxis(LAST_RATE, "Last layer's rate", (1e-6, MAX_MULTIPLIER), (1e-3, 1e6), is_log=True),
     ]
