@@ -19,10 +19,17 @@ from engine.parametrizations import PARAMETRIZATIONS, LayerScale
 
 
 class Data(Protocol):
-    """What a network asks of data: x (n, features) and y (n,), or (n, outputs) for several values."""
+    """What a network asks of data."""
 
-    x: np.ndarray
-    y: np.ndarray
+    @property
+    def x(self) -> np.ndarray:
+        """(n, features) one example per row."""
+        ...
+
+    @property
+    def y(self) -> np.ndarray:
+        """(n,) what to predict, or (n, outputs) for several values."""
+        ...
 
 
 @dataclass(frozen=True)
