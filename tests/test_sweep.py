@@ -308,6 +308,18 @@ def test_a_boundary_is_computed_in_full_and_what_lies_away_from_it_is_not():
     assert quick.computed.sum() < 0.4 * 48 * 48
 
 
+def test_what_refines_a_map_can_be_one_of_its_measures():
+    axes = [Axis("a", -1.5, 1.5), Axis("b", -1.5, 1.5)]
+    options = {"epochs": 3, "size": (32, 32), "make": disk}
+    by_one = Sweep(axes, {}, ("trained", "loss", "gradient ratio"), refine_by=["trained"], executor=Here(), **options)
+    alone = Sweep(axes, {}, "trained", executor=Here(), **options)
+    list(by_one.run()), list(alone.run())
+    np.testing.assert_array_equal(by_one.computed, alone.computed)
+    np.testing.assert_array_equal(by_one.values("trained"), alone.values("trained"))
+    with pytest.raises(ValueError, match="measure 'accuracy' is not on this map; choose one of trained"):
+        Sweep(axes, {}, "trained", refine_by=["accuracy"], **options)
+
+
 # Cancel, resume, tiles in a folder
 
 
