@@ -27,6 +27,7 @@ from dashboard.widgets.heartbeat import Heartbeat
 from dashboard.widgets.keys import Keys
 from dashboard.widgets.plain_text import Alert
 from dashboard.widgets.playback_bar import PlaybackBar
+from dashboard.widgets.quiet_text import QuietText
 
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
@@ -274,7 +275,7 @@ class App(pn.viewable.Viewer):
             self._window.sidebar_open, self._was_open = True, False
 
     def _main(self) -> pn.viewable.Viewable:
-        parts = self.alert, self.body, *self.toolbar.panels, self.browser, Crosshair()
+        parts = self.alert, self.body, *self.toolbar.panels, self.browser, Crosshair(), QuietText()
         return pn.Column(
             *parts, stylesheets=[STYLE], css_classes=["stack"], sizing_mode="stretch_width", margin=(10, 12)
         )

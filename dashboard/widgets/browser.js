@@ -16,7 +16,13 @@ const suit = () => {
   const chosen = localStorage.getItem("descent-lab-theme")
   page.data.dark_theme = chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches
   if (innerWidth < 600) { page.data.sidebar_open = false }
-  const keep = () => localStorage.setItem("descent-lab-theme", page.data.dark_theme ? "dark" : "light")
+  // The class that Material UI puts on the page is that of the system, whatever a user has chosen here.
+  const show = () => { document.documentElement.dataset.labTheme = page.data.dark_theme ? "dark" : "light" }
+  const keep = () => {
+    show()
+    localStorage.setItem("descent-lab-theme", page.data.dark_theme ? "dark" : "light")
+  }
+  show()
   page.data.properties.dark_theme.change.connect(keep)
 }
 

@@ -11,10 +11,16 @@ TRAIN = "#1f77d0"
 VALIDATION = "#e0731d"
 GHOST = "#6e7987"
 """Of what stands behind: predictions, guides, other runs, and their labels. It has the most contrast that one color can
-have on both grounds, 4.2 or more: one of 4.5 on white has 4.1 on the dark ground."""
+have on both grounds, 4.2, which does for lines."""
+
+GHOST_TEXT = ("#667180", "#8d97a5")
+"""The same for words on a page, on light and on dark."""
 
 CURSOR = "#d6336c"
-CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#c99700")
+CLASSES = ("#1f77d0", "#e8590c", "#2b9348", "#9c36b5", "#816020")
+DEEPEST, BRIGHTEST = 0.13, 0.28
+"""Luminances between which a line has a contrast of 3 on both grounds."""
+
 LEVELS = 51
 """Steps of confidence drawn for each class; five classes fill the 255 colors of an 8-bit image."""
 
@@ -59,10 +65,12 @@ def region_shades(probabilities: np.ndarray) -> np.ndarray:
 
 
 def layer_color(layer: int, layers: int) -> str:
-    """The color of a layer, from the first (blue) to the last (red)."""
+    """The color of a layer, from the first (blue) to the last (red), none too bright for light or too deep for dark."""
     hue = 0.62 * (1 - layer / max(1, layers - 1))
-    red, green, blue = hls_to_rgb(hue, 0.47, 0.62)
-    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+    linear = [part**2.2 for part in hls_to_rgb(hue, 0.47, 0.62)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    scale = min(max(luminance, DEEPEST), BRIGHTEST) / luminance
+    return "#" + "".join(f"{round(255 * min(1, scale * part) ** (1 / 2.2)):02x}" for part in linear)
 
 
 _SHAPE = {"shape": {"borderRadius": 8}, "typography": {"fontSize": 13}}
@@ -114,9 +122,9 @@ TIGHT = "@media (max-width: 399px) { :host { margin-left: 2px !important; } }"
 BEFORE_LOADED = "@media (prefers-color-scheme: dark) { body { background-color: #121212; } }"
 
 VARIANTS = (
-    "#3b7dd8", "#e8813a", "#35a06a", "#8d62c9", "#c9a227", "#19a5b5", "#c2577a", "#8a9a2e", "#7a6a5d", "#5b63d6"
+    "#3b7dd8", "#b18e15", "#4c7410", "#7d4e9d", "#968da8", "#394de7", "#107f7a", "#c27f68", "#ab61a5", "#bd5cf8"
 )  # fmt: skip
-"""Colors of compared variants, in order; readable on light and dark."""
+"""Colors of compared variants, in order: visible on light and dark, and apart for most who see fewer colors."""
 
 
 def variant_color(place: int) -> str:
@@ -133,7 +141,7 @@ FATES = {"dead": "#e03131", "dim": "#9775fa", "saturated": "#f59f00", "alive": "
 UPWARD, DOWNWARD = "#1c7ed6", "#e64980"
 """Directions in which the loss curves up, and down."""
 
-POSITIVE, NEUTRAL, NEGATIVE = "#0b8fa3", "#6b7684", "#c2710c"
+POSITIVE, NEUTRAL, NEGATIVE = "#098193", "#6b7684", "#ac6409"
 """The sign of a number; white letters can be read on them."""
 
 PASSED, FAILED = "#2f9e6e", "#e03131"

@@ -2,6 +2,8 @@
 
 import pytest
 
+from dashboard.widgets import style
+
 pytestmark = pytest.mark.ui
 
 PLACE = """(() => {
@@ -73,3 +75,28 @@ def test_the_pointer_shows_its_epoch_in_the_other_charts(visit):
     assert all(left == pytest.approx(expected, abs=3) and told == "30" for left, expected, told in lines), lines
     page.window.mouse.move(5, 5)
     page.until(lambda: not page.ask(CROSSHAIRS, 30), "the lines to go")
+
+
+QUIET = """[...Bokeh.index.query((view) => (view.model.type ?? "").endsWith("Figure"))]
+  .flatMap((view) => view.model.renderers)
+  .map(({glyph}) => glyph?.type === "Text" ? glyph.text_color?.value : null).filter(Boolean)"""
+
+
+def test_quiet_words_in_pictures_have_the_color_of_the_theme(visit):
+    page = visit("?page=curvature&epoch=5&stop_epoch=5", wait=False, color_scheme="light").ready(0)
+    for color in style.GHOST_TEXT:
+        page.until(lambda color=color: page.ask(QUIET)[1:] and set(page.ask(QUIET)) == {color}, lambda: page.ask(QUIET))
+        page.press("Toggle theme")
+
+
+def test_what_is_read_stands_in_the_type_and_on_the_ground_of_the_page(visit):
+    page = visit("?page=home&epoch=100&stop_epoch=0", pictures=3, color_scheme="dark")
+    page.reach(100)
+    page.window.mouse.move(*at(page, 0.45, 0.5))
+    page.window.mouse.move(*at(page, 0.5, 0.5))
+    box = page.window.locator(".bk-Tooltip").first
+    box.wait_for()
+    look = box.evaluate(
+        "(box) => (({fontSize, backgroundColor}) => [fontSize, backgroundColor])(getComputedStyle(box))"
+    )
+    assert look == ["12px", "rgb(30, 30, 30)"]
