@@ -314,6 +314,11 @@ def test_a_table_has_the_numbers_that_a_picture_shows_by_colors():
     assert sum(cells["examples"]) == len(run.setup.train)
 
 
+def test_a_decision_map_says_what_its_rings_are_where_it_has_some():
+    captions = [DecisionMap(run_of(validation=share)).caption for share in (0.25, 0.0)]
+    assert ["○ held out" in caption for caption in captions] == [True, False]
+
+
 def test_the_menu_offers_what_there_is_to_save():
     page = settle(Playground(run_of(5)))
     assert all(card._save.kinds == ["png", "svg", "csv"] for card in page.cards)

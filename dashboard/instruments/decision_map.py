@@ -21,6 +21,7 @@ from dashboard.state.store import Shown
 from dashboard.storage.tables import MAX_CLASSES
 from dashboard.widgets import style
 from dashboard.widgets.pen_toolbar import PenTools
+from dashboard.widgets.plain_text import APART as SIDE_BY_SIDE
 from engine.chance import stream
 from engine.datasets import Dataset
 
@@ -156,7 +157,8 @@ class DecisionMap(Instrument):
             return "Nothing is learned from these points yet."
         if np.isnan(frame.epoch.accuracy):
             return f"the network at epoch {frame.epoch.index:,}"
-        return f"{frame.epoch.accuracy:.1%} of the training examples classified correctly"
+        right = f"{frame.epoch.accuracy:.1%} of the training examples classified correctly"
+        return right if frame.setup.validation is None else f"{right}{SIDE_BY_SIDE}○ held out"
 
     def table(self) -> dict[str, Columns]:
         """What is drawn, with the probability of each class at every point of the plane in place of its color."""
