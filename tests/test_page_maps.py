@@ -217,7 +217,11 @@ def test_a_way_in_leads_out_again():
         ({"x": "turns"}, {}, "“Turns” is not a number of moons"),
         ({"x": "width"}, {"hidden": []}, "no hidden layer"),
         ({"windows": [[0.1, 1, 5, 50]]}, {}, "cannot go from 5 to 50"),
-        ({"x": "width", "y": "depth"}, {}, "cannot be computed: the map has no run at width = 6"),
+        (
+            {"x": "width", "y": "depth", "windows": [[1, 128, 1, 24]]},
+            {},
+            "cannot be computed: the map has no run at width = 1",
+        ),
     ],
 )
 def test_an_impossible_map_says_why_and_what_would_do(choices, settings, words):

@@ -190,7 +190,7 @@ class RunMap(Companion):
     def key(self, settings: Settings) -> Hashable:
         """Everything on which the map depends."""
         base = {name: str(value) for name, value in self.base(settings).items()}
-        return self.x, self.y, tuple(self.window), self.side, self.epochs, self.measures, tuple(base.items())
+        return self.x, self.y, tuple(self.window), self.side, self.epochs, self.measure, tuple(base.items())
 
     def base(self, settings: Settings) -> dict[str, Any]:
         """The settings that all runs of the map share; what varies, and what trains nothing, stands at its default."""
@@ -242,6 +242,7 @@ class RunMap(Companion):
             epochs=self.epochs,
             size=(self.side, self.side),
             marks=self.marks,
+            refine_by=(self.measure,),
             make=partial(training_of, table=table),
             folder=home() / FOLDER,
             executor=executor,
