@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 
 import holoviews as hv
 import numpy as np
@@ -237,9 +237,6 @@ class MapPicture(Instrument):
             return np.full((rows, columns), np.nan, np.float32)
         with np.errstate(over="ignore"):
             return sweep.values(self.map.measure, self._epoch()).astype(np.float32)
-
-    def _palette(self) -> Sequence[str]:
-        return style.LANDSCAPE
 
     def _scale(self) -> tuple[float, float]:
         """The ends of the color scale."""

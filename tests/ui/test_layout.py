@@ -99,6 +99,10 @@ def test_nothing_covers_anything_and_nothing_is_wider_than_the_window(look, serv
         if width < 700 and look.get_by_role("button", name="Close drawer").count():
             look.get_by_role("button", name="Close drawer").first.click()
         look.set_viewport_size({"width": width, "height": 2400})
+        if look.get_by_text(
+            "Stopped at epoch"
+        ).first.is_visible():  # the front door plays, and a message lies over a phone's page
+            look.get_by_role("button", name="Close", exact=True).first.click()
         look.wait_for_function(f"() => innerWidth == {width} && {STILL}", polling=50)
         seen = look.evaluate(f"() => {COVERED}({PARTS!r}, {HOLDERS!r})")
         assert seen["pairs"] == [], f"at {width}"
