@@ -242,6 +242,11 @@ class Training:
             self._penalty = self.network.penalty(self.l1, self.l2)
             self._measure()
 
+    @property
+    def rates(self) -> np.ndarray | None:
+        """(n_parameters,) what the learning rate is multiplied by for each parameter; None where that is 1 for all."""
+        return self.network.rates(self.optimizer.degree, self.layer_rates)
+
     def _learn_rates(self) -> None:
         """Work out what the learning rate is multiplied by for each parameter, where that is not known yet."""
         wanted = self.optimizer.degree, tuple(self.layer_rates or ())

@@ -673,3 +673,16 @@ def test_arrays_have_the_names_and_shapes_of_their_axes():
         dims, values = arrays["data"][name]
         assert values.shape == tuple(len(arrays["coords"][dim]) for dim in dims)
         np.testing.assert_array_equal(values[-1], sweep.values(name))
+
+
+def test_the_edge_counts_rates_of_layers_and_parametrizations():
+    """Twice the rate in every layer is twice the rate; ntk with one hidden layer is standard with other rates."""
+    settings = {"dataset": "chebyshev", "hidden": [4], "activation": "tanh", "output": "linear", "n": 20}
+    share = [
+        Sweep([Axis("learning_rate", 0.1, 0.3)], {**settings, **more}, "sharpness", epochs=5, size=(1, 1)).measured(
+            training_of({**settings, **more, "learning_rate": rate})
+        )["sharpness"][-1]
+        for more, rate in (({}, 0.2), ({"layer_rates": [2.0, 2.0]}, 0.1), ({"layer_rates": [2.0, 0.5]}, 0.1))
+    ]
+    assert share[1] == pytest.approx(share[0], rel=1e-6)
+    assert share[2] != pytest.approx(share[0], rel=0.01)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.state.map_axes import DEPTH
 from engine.activations import ACTIVATIONS
-from engine.curvature import sharpness
+from engine.curvature import Curvature
 from engine.sweep import Sweep
 from engine.theory.mean_field import MeanField
 
@@ -64,7 +64,9 @@ def _rate_at_the_edge(sweep: Sweep, column: int, row: int) -> float:
         return math.nan
     if training.batch_size is not None and training.batch_size < len(training.data.x):
         return math.nan  # batches have an edge of their own
-    found = sharpness(training.network, training.data, training.loss, training.l1, training.l2).value
+    penalties = training.l1, training.l2
+    seen = Curvature(training.network, training.data, training.loss, *penalties, rates=training.rates)
+    found = seen.sharpness().value
     rate = training.optimizer.learning_rate
     return float(rate * training.optimizer.edge_of_stability(rate) / found) if found > 0 else math.nan
 
