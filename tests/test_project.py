@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import importlib.metadata
 import importlib.util
 import inspect
 import os
@@ -19,6 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from dashboard.state.dask_executor import VARIABLE
 from dashboard.state.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -266,6 +268,16 @@ def test_every_step_of_the_readmes_commands_names_what_exists(step):
             assert "pytest-xdist" in bounds(PROJECT["optional-dependencies"]["test"])
         case _:
             pytest.fail(f"{step!r} is a new kind of step; say here how to check it")
+
+
+def test_the_readme_s_cluster_is_one_that_the_extra_brings_and_the_laboratory_looks_for():
+    (block,) = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
+    scheduler, worker, laboratory = (shlex.split(line) for line in block.splitlines())
+    assert "distributed" in bounds(PROJECT["optional-dependencies"]["dask"])
+    commands = {entry.name for entry in importlib.metadata.entry_points(group="dask_cli")}
+    assert {scheduler[2], worker[2]} <= commands
+    assert scheduler[scheduler.index("--port") + 1] == worker[3].split(":")[-1]
+    assert laboratory[1].split("=")[0] == VARIABLE
 
 
 def test_the_guide_for_contributors_begins_with_the_readmes_commands():

@@ -11,6 +11,7 @@ from bokeh.models import CustomJSHover
 
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.instruments.numerals import counted, digits, share
+from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.map_axes import MapAxis
 from dashboard.state.run_map import RunMap
 from dashboard.state.store import Frame
@@ -156,7 +157,7 @@ class MapPicture(Instrument):
         self._image = self._measured()
         return {
             **layers,
-            "map": {"image": self._image, "x": 0, "y": 0, "dw": columns, "dh": rows},
+            "map": measured_at(self._image, np.arange(columns) + 0.5, np.arange(rows) + 0.5),
             **self._theory(),
         }
 

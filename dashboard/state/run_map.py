@@ -226,8 +226,8 @@ class RunMap(Companion):
         if "windows" not in {event.name for event in events}:
             self.windows = []
 
-    def new(self, settings: Settings, executor: Executor | None = None) -> Sweep:
-        """The sweep of the map.
+    def new(self, settings: Settings, executor: Executor | None = None, workers: int | None = None) -> Sweep:
+        """The sweep of the map, on an executor with so many workers, if it does not count them itself.
 
         Raises:
             ValueError: If a corner of it cannot be trained.
@@ -246,13 +246,14 @@ class RunMap(Companion):
             make=partial(training_of, table=table),
             folder=home() / FOLDER,
             executor=executor,
+            workers=workers,
         )
 
     def _begun(self, key: Hashable, settings: Settings) -> Iterator[object]:
         """The computation of a new map; of one that takes long, only its duration, until it is asked for again."""
         found = workers()
         try:
-            sweep = self.new(settings, found.executor)
+            sweep = self.new(settings, found.executor, found.count)
         except ValueError as error:
             self._say(key, f"This map cannot be computed: {str(error).rstrip('.')}.")
             return

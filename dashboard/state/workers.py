@@ -20,6 +20,11 @@ class Workers(NamedTuple):
     notice: str = ""
 
     @property
+    def count(self) -> int | None:
+        """How many there are; None where the executor counts them itself."""
+        return None if isinstance(self.executor, DaskExecutor) else local_count()
+
+    @property
     def words(self) -> str:
         """Where it computes, and on how many workers."""
         if isinstance(self.executor, DaskExecutor):

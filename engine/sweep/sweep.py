@@ -285,7 +285,7 @@ class Sweep:
             return self._workers
         if self._executor is None:
             return 1 if isinstance(self._own, ThreadPoolExecutor) else cores()
-        found = getattr(self._executor, "workers", None) or getattr(self._executor, "_max_workers", None)
+        found = getattr(self._executor, "workers", None)
         return found if isinstance(found, int) else cores()
 
     def estimate(self, seconds: float = 0.1) -> Estimate:
