@@ -39,7 +39,7 @@ def computed(page, network: Network, x: np.ndarray) -> list[np.ndarray]:
         "output": network.output,
     }
     asked = {"network": shape, "inputs": x.T.tolist(), "parameters": network.parameters.tolist()}
-    return [np.array(units) for units in page.evaluate(ANSWERS, asked)]
+    return [np.array(units, float) for units in page.evaluate(ANSWERS, asked)]
 
 
 def test_the_browser_knows_every_activation_and_every_output_of_the_engine(module):
@@ -52,15 +52,22 @@ def test_the_browser_knows_every_activation_and_every_output_of_the_engine(modul
 @pytest.mark.parametrize("depth", [0, 1, 3, 12])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_browsers_forward_pass_is_the_engines(module, activation, depth, skip):
-    """To 1e-9 of the largest answer of a layer: both compute in double precision, and add up in another order."""
+    """To 1e-9 of the largest answer of a layer: both compute in double precision, and add up in another order.
+
+    Points whose answers are beyond 1e100, as those of twelve layers of squares, are left out: rounding decides there
+    what overflows.
+    """
     page, _ = module
     output, outputs = {0: ("sigmoid", 1), 1: ("softmax", 4), 3: ("linear", 2), 12: ("sigmoid", 1)}[depth]
     network = Network([2, *[6] * depth, outputs], activation, output, "xavier", seed=depth, skip=skip, bias=0.3)
     x = np.random.default_rng(1).normal(scale=3.0, size=(50, 2))
     trace = network.trace(x)
     expected = [x.T, *(layer.T for layer in trace.activations), trace.outputs.T]
+    near = np.all([(np.abs(answers) < 1e100).all(axis=0) for answers in expected], axis=0)
+    assert near.any()
     for mine, theirs in zip(computed(page, network, x), expected, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-9 * max(1.0, np.abs(theirs).max()))
+        largest = max(1.0, np.abs(theirs[:, near]).max())
+        np.testing.assert_allclose(mine[:, near], theirs[:, near], rtol=1e-9, atol=1e-9 * largest)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
