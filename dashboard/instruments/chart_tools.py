@@ -22,8 +22,9 @@ SINCE_EPOCH_0 = 0.5
 
 
 PALE = "#88888866"
-VEIL = f":host {{ --bk-fill-color: var(--veil, {PALE}); --bk-fill-alpha: 1; }}"
-"""The page's ground, half opaque; the fallback is for pages that are not the laboratory's."""
+VEIL = f":host {{ left: 0; top: 0; --bk-fill-color: var(--veil, {PALE}); --bk-fill-alpha: 1; }}"
+"""The page's ground, half opaque; the fallback is for pages that are not the laboratory's. Bokeh places it by its style
+once there is a future; before, it would stand beside the chart."""
 
 
 class Future:
