@@ -125,7 +125,7 @@ class MapPicture(Instrument):
         )
         lines = hv.Contours([], label="theory").opts(color="white", line_width=2, line_dash="dashed", show_legend=False)
         names = hv.Labels([], ["x", "y"], "text", label="names").opts(
-            text_color="white", text_font_size="9pt", text_align="left", xoffset=0.5, text_outline_color="#00000090"
+            text_color="white", text_font_size="9pt", text_align="left", xoffset=0.5
         )
         return hv.Overlay([image, lines, names, here]).opts(
             xlim=(0, columns),
