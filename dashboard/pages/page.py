@@ -20,7 +20,6 @@ from dashboard.state.study import Plan, Study
 from dashboard.state.view import View
 from dashboard.widgets.beside import beside
 from dashboard.widgets.intro import Intro
-from dashboard.widgets.map_bar import MapBar
 from dashboard.widgets.plain_text import HTML, element, formula
 from dashboard.widgets.story import Story
 from dashboard.widgets.study_bar import StudyBar
@@ -90,7 +89,7 @@ class Page(pn.viewable.Viewer):
     instruments: ClassVar[Sequence[Sequence[type[Instrument]]]] = ()
     shares: ClassVar[Sequence[str]] = ()
     plan: ClassVar[Plan | None] = None
-    bar: ClassVar[type[StudyBar | MapBar]] = StudyBar
+    bar: ClassVar[type[StudyBar]] = StudyBar
     settings: ClassVar[type[Choices]] = Settings
     store: ClassVar[type[Shown]] = Run
     view: ClassVar[type[View]] = View

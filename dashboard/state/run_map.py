@@ -1,7 +1,7 @@
 """A run map trains a run for every pixel of a picture: two numbers of its settings vary along the sides."""
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -106,16 +106,7 @@ class RunMap(Companion):
         self.progress: Progress | None = None
         self.workers: Workers | None = None
         self.theory: Sequence[TheoryLine] = ()
-        self.message = ""
-        self.on_change: Callable[[], None] = lambda: None
-        self._job: ThreadTask | None = None
-        self._key: Hashable = None
         self.param.watch(self._leave_windows, ["x", "y", "windows"])
-
-    @property
-    def busy(self) -> bool:
-        """Whether it is being computed."""
-        return bool(self._job and self._job.busy)
 
     @property
     def axes(self) -> tuple[MapAxis, MapAxis]:
@@ -167,25 +158,10 @@ class RunMap(Companion):
             self._job = ThreadTask(pieces, self._fail)
         self.on_change()
 
-    def follow(self, settings: Settings) -> None:
-        """Start anew if these settings require it and the map has ever been started."""
-        if self._key is not None:
-            self.start(settings)
-
-    def cancel(self) -> None:
-        """Stop; what is computed stays."""
-        if self._job:
-            self._job.drop()
-        self._job = None
-
     @property
     def is_done(self) -> bool:
         """Whether all of it is known."""
         return self.progress is not None and self.progress.finished
-
-    def is_of(self, settings: Settings) -> bool:
-        """Whether the map belongs to such settings."""
-        return self._key == self.key(settings)
 
     def key(self, settings: Settings) -> Hashable:
         """Everything on which the map depends."""

@@ -9,6 +9,7 @@ import param
 
 from dashboard.state.bookmarks import Bookmark
 from dashboard.state.choices import Choices
+from dashboard.state.thread_task import ThreadTask
 from dashboard.state.view import View
 from engine.recording import Recording
 
@@ -36,18 +37,47 @@ class Frame(Protocol):
 
 
 class Companion(Choices):
-    """What is computed beside a store, for comparison: it says when there is something new, and can be stopped."""
+    """What is computed beside a store, in a thread: it says when there is something new, and can be stopped.
 
-    on_change: Callable[[], None]
+    Attributes:
+        on_change: Called when there is something new.
+        message: What went wrong, or what to do first, as a sentence; empty where nothing is amiss.
+    """
 
+    def __init__(self, **choices: Any) -> None:
+        super().__init__(**choices)
+        self.message = ""
+        self.on_change: Callable[[], None] = lambda: None
+        self._job: ThreadTask | None = None
+        self._key: Hashable = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is being computed."""
+        return bool(self._job and self._job.busy)
+
+    @abstractmethod
+    def key(self, settings: Choices) -> Hashable:
+        """Everything on which the results depend."""
+
+    @abstractmethod
     def start(self, settings: Choices) -> None:
         """Compute for these settings, unless that is known or under way."""
 
     def follow(self, settings: Choices) -> None:
-        """Start anew if these settings ask for it and it has ever been started."""
+        """Start anew if these settings require it and it has ever been started."""
+        if self._key is not None:
+            self.start(settings)
 
     def cancel(self) -> None:
-        """Stop computing; what there is stays."""
+        """Stop; what is computed stays."""
+        if self._job:
+            self._job.drop()
+        self._job = None
+
+    def is_of(self, settings: Choices) -> bool:
+        """Whether the results belong to such settings."""
+        return self._key == self.key(settings)
 
 
 @dataclass(frozen=True, eq=False)

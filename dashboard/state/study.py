@@ -1,7 +1,7 @@
 """A study trains several variants of one run, each from many seeds, alongside the run itself."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -90,14 +90,7 @@ class Study(Companion):
         super().__init__(**{"seeds": plan.seeds, "epochs": plan.epochs, **choices})
         self.plan = plan
         self.results: dict[str, Result] = {}
-        self.progress, self.message = 0.0, ""
-        self.on_change: Callable[[], None] = lambda: None
-        self._job: ThreadTask | None = None
-        self._key: Hashable = None
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._job and self._job.busy)
+        self.progress = 0.0
 
     def start(self, settings: Settings) -> None:
         """Compute for these settings, unless the results are known or under way."""
@@ -112,21 +105,6 @@ class Study(Companion):
         self.results, self.progress = {}, 0.0
         self._job = ThreadTask(self._shared(settings), self._fail)
         self.on_change()
-
-    def follow(self, settings: Settings) -> None:
-        """Start anew if these settings require it and the study has ever been started."""
-        if self._key is not None:
-            self.start(settings)
-
-    def cancel(self) -> None:
-        """Stops; the results so far stay."""
-        if self._job:
-            self._job.drop()
-        self._job = None
-
-    def is_of(self, settings: Settings) -> bool:
-        """Whether the results belong to such settings."""
-        return self._key == self.key(settings)
 
     def key(self, settings: Settings) -> Hashable:
         """Everything on which the results depend."""

@@ -5,43 +5,22 @@ from collections.abc import Sequence
 import panel as pn
 import panel_material_ui as pmui
 
-from dashboard.state.store import Shown
-from dashboard.widgets.beside import beside
-from dashboard.widgets.plain_text import Words
+from dashboard.widgets.study_bar import STYLE, StudyBar
 from engine.sweep import duration
 
-STYLE = beside(__file__, "study_bar.css")
 MAX_STEPS = 6
 """Windows on the way that have a button."""
 
 
-class MapBar(pn.viewable.Viewer):
+class MapBar(StudyBar):
     """The progress of a map's runs with the time that is left, and the windows on the way to the one that is shown."""
 
-    def __init__(self, run: Shown) -> None:
-        super().__init__()
-        self._run, self._drawn = run, None
-        self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
-        self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
-        self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
+    def more(self) -> list[pn.viewable.Viewable]:
         self._cluster = pmui.Button(
             label="The cluster's own page", icon="open_in_new", size="small", variant="text", margin=0, target="_blank"
         )
         self._way = pn.Row(margin=0, stylesheets=[STYLE])
-        self._layout = pn.Row(
-            self._button,
-            self._line,
-            self._words,
-            self._cluster,
-            self._way,
-            stylesheets=[STYLE],
-            margin=0,
-            sizing_mode="stretch_width",
-        )
-        self.draw()
-
-    def __panel__(self) -> pn.viewable.Viewable:
-        return self._layout
+        return [self._cluster, self._way]
 
     def draw(self) -> None:
         """Show the progress and the way."""
@@ -91,14 +70,6 @@ class MapBar(pn.viewable.Viewer):
         soon = "" if left is None else f", about {duration(left)} left"
         where = f" on {found.workers.words}" if found.workers else ""
         return f"{size}{where}: {found.progress.share:.0%}{soon if found.busy else ', stopped'}"
-
-    def _press(self, _: object) -> None:
-        found = self._run.study
-        if found.busy:
-            found.cancel()
-            self._run.touch()
-        else:
-            found.start(self._run.settings)
 
 
 def _in_words(window: Sequence[float]) -> str:

@@ -19,13 +19,16 @@ class StudyBar(pn.viewable.Viewer):
         self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
         self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
         self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
-        self._layout = pn.Row(
-            self._button, self._line, self._words, stylesheets=[STYLE], margin=0, sizing_mode="stretch_width"
-        )
+        parts = self._button, self._line, self._words, *self.more()
+        self._layout = pn.Row(*parts, stylesheets=[STYLE], margin=0, sizing_mode="stretch_width")
         self.draw()
 
     def __panel__(self) -> pn.viewable.Viewable:
         return self._layout
+
+    def more(self) -> list[pn.viewable.Viewable]:
+        """What else stands in the bar."""
+        return []
 
     def draw(self) -> None:
         """Show the progress."""
