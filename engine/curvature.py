@@ -104,7 +104,8 @@ class Curvature:
 
     With `rates` (n_parameters,), what the learning rate is multiplied by for each parameter, sharpness and spectrum are
     those of sqrt(rates) H sqrt(rates) instead of H: of the loss as a function of parameters that all learn at one rate.
-    So gradient descent still overshoots beyond 2 / sharpness. Products, Hessian and trace are always those of H.
+    So gradient descent still overshoots beyond 2 / sharpness. Products, Hessian and trace are always those of H. They
+    may be written at any time: those of an optimizer that divides by its `preconditioner` change at every step.
     It reads the network's own parameters at every call, so it sees every change of theirs; what depends on them alone
     is kept until they change.
     Raises ValueError when the loss does not go with the output, or the data not with the network.
@@ -119,11 +120,20 @@ class Curvature:
         l2: float = 0.0,
         rates: np.ndarray | None = None,
     ) -> None:
-        self._roots = None if rates is None else np.sqrt(rates)
+        self.rates = rates
         function = matching_loss(loss, network.output)
         self._batch, self._penalty = network.batch(data, function), network.penalty(l1, l2)
         self._kernel = CurvatureKernel(network, function, self._batch.n)
         self._at = np.full(network.n_parameters, np.nan)
+
+    @property
+    def rates(self) -> np.ndarray | None:
+        """(n_parameters,) what the learning rate is multiplied by for each parameter; None where that is 1 for all."""
+        return self._rates
+
+    @rates.setter
+    def rates(self, rates: np.ndarray | None) -> None:
+        self._rates, self._roots = rates, None if rates is None else np.sqrt(rates)
 
     def product(self, vectors: np.ndarray) -> np.ndarray:
         """The Hessian times a vector (n_parameters,), or times each row of (k, n_parameters), shaped alike.
@@ -246,6 +256,14 @@ def sharpness(
 def trace(network: Network, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0) -> float:
     """`Curvature.trace`, once: the sum of all eigenvalues."""
     return Curvature(network, data, loss, l1, l2).trace()
+
+
+def preconditioned(rates: np.ndarray | None, preconditioner: np.ndarray | None) -> np.ndarray | None:
+    """The `rates` of a `Curvature` for an optimizer that divides by its preconditioner; either may be None, for 1."""
+    if preconditioner is None:
+        return rates
+    with np.errstate(all="ignore"):  # an epsilon of 0 leaves nothing to divide by where there never was a slope
+        return np.divide(1.0 if rates is None else rates, preconditioner)
 
 
 def check_size(n_parameters: int) -> None:

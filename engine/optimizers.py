@@ -44,11 +44,13 @@ class Optimizer(ABC):
     second_order   whether a step wants the Hessian in `state["hessian"]`, (n_parameters, n_parameters)
     degree   with which power of c a step grows where the gradient is c and H c^2 times as large, as in parameters that
     are 1 / c as large: 1 for what adds gradients up, 0 for what divides them by their size, -1 for what divides by H
+    preconditioned   whether every parameter's step is divided by a number that it remembers, its `preconditioner`
     Raises ValueError for a number below 0, or a share of 1 and more.
     """
 
     second_order: ClassVar[bool] = False
     degree: ClassVar[int] = 1
+    preconditioned: ClassVar[bool] = False
     learning_rate: LearningRate = 0.1
 
     def __setattr__(self, name: str, value: float) -> None:
@@ -60,12 +62,16 @@ class Optimizer(ABC):
     def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
         """The largest curvature on which it does not diverge; above it, every step on a quadratic is larger.
 
-        nan, as here, for optimizers of which this is no number of the surface alone: they divide by what they remember
-        of the gradient, or by the curvature itself.
+        The curvature is the largest eigenvalue of the Hessian H, or, if it is `preconditioned`, of H / P, where P is
+        its `preconditioner`. nan, as here, for what divides by the curvature itself.
         Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability",
-        appendix B.
+        appendix B; 2022, "Adaptive gradient methods at the edge of stability", for what is preconditioned.
         """
         return np.full(np.shape(learning_rate), np.nan)[()]
+
+    def preconditioner(self, state: State, gradient: np.ndarray) -> np.ndarray | None:
+        """(n_parameters,) by what the next step divides, given its gradient; None where it is not preconditioned."""
+        return None
 
     @abstractmethod
     def start(self, parameters: np.ndarray) -> State:
@@ -138,11 +144,19 @@ class Nesterov(Momentum):
 class AdaGrad(Optimizer):
     """Steps that shrink with all the gradient a parameter has ever seen: s += g^2, p -= r g / (sqrt(s) + epsilon).
 
+    Its edge of stability is 2 / r, where the Hessian is divided by P = sqrt(s) + epsilon.
     Source: Duchi, Hazan & Singer 2011.
     """
 
     degree: ClassVar[int] = 0
+    preconditioned: ClassVar[bool] = True
     epsilon: Epsilon = 1e-10
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over(2.0, learning_rate)
+
+    def preconditioner(self, state: State, gradient: np.ndarray) -> np.ndarray:
+        return np.sqrt(state["square_sum"] + gradient * gradient) + self.epsilon
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "square_sum", "scratch")
@@ -158,13 +172,21 @@ class AdaGrad(Optimizer):
 class RMSProp(Optimizer):
     """Steps divided by the recent size of the gradient: s = a s + (1 - a) g^2, p -= r g / (sqrt(s) + epsilon).
 
+    Its edge of stability is 2 / r, where the Hessian is divided by P = sqrt(s) + epsilon.
     Source: Tieleman & Hinton 2012, lecture 6.5.
     """
 
     degree: ClassVar[int] = 0
+    preconditioned: ClassVar[bool] = True
     learning_rate: LearningRate = 0.01
     smoothing: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.99
     epsilon: Epsilon = 1e-8
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over(2.0, learning_rate)
+
+    def preconditioner(self, state: State, gradient: np.ndarray) -> np.ndarray:
+        return np.sqrt(_averaged_square(state["square"], gradient, self.smoothing)) + self.epsilon
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "square", "scratch")
@@ -180,15 +202,25 @@ class Adam(Optimizer):
     """Momentum and RMSProp together, both corrected for having started at zero.
 
     m = b1 m + (1 - b1) g, s = b2 s + (1 - b2) g^2, and after t steps p -= r m' / (sqrt(s') + epsilon)
-    with m' = m / (1 - b1^t) and s' = s / (1 - b2^t).
+    with m' = m / (1 - b1^t) and s' = s / (1 - b2^t). Its edge of stability is (2 + 2 b1) / (1 - b1) / r, where the
+    Hessian is divided by P = (1 - b1^t) (sqrt(s') + epsilon): 38 / r for b1 = 0.9.
     Source: Kingma & Ba 2015, algorithm 1.
     """
 
     degree: ClassVar[int] = 0
+    preconditioned: ClassVar[bool] = True
     learning_rate: LearningRate = 0.01
     beta1: Annotated[float, Range(0.0, 0.999, doc="Share of the mean gradient kept at each step.")] = 0.9
     beta2: Annotated[float, Range(0.0, 0.9999, doc="Share of the mean squared gradient kept at each step.")] = 0.999
     epsilon: Epsilon = 1e-8
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return _over((2 + 2 * self.beta1) / (1 - self.beta1), learning_rate)
+
+    def preconditioner(self, state: State, gradient: np.ndarray) -> np.ndarray:
+        t = float(state["steps"]) + 1
+        square = _averaged_square(state["square"], gradient, self.beta2) / (1.0 - self.beta2**t)
+        return (1.0 - self.beta1**t) * (np.sqrt(square) + self.epsilon)
 
     def start(self, parameters: np.ndarray) -> State:
         return _zeros(parameters, "mean", "square", "scratch") | {"steps": np.zeros(())}
@@ -209,11 +241,15 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with weight decay of its own: p -= r d p first, then Adam's step, which never sees the decay.
 
-    Weight decay d shrinks all parameters, biases included, as in PyTorch.
+    Weight decay d shrinks all parameters, biases included, as in PyTorch. Its edge of stability is Adam's times
+    1 - r d / 2.
     Source: Loshchilov & Hutter 2019, algorithm 2.
     """
 
     weight_decay: Annotated[float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")] = 0.01
+
+    def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
+        return super().edge_of_stability(learning_rate) * (1 - np.multiply(learning_rate, self.weight_decay) / 2)
 
     def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
         parameters *= 1.0 - learning_rate * self.weight_decay
@@ -284,6 +320,11 @@ def _average_square(square: np.ndarray, gradient: np.ndarray, kept: float, scrat
     scratch *= 1.0 - kept
     square *= kept
     square += scratch
+
+
+def _averaged_square(square: np.ndarray, gradient: np.ndarray, kept: float) -> np.ndarray:
+    """What `_average_square` makes of the square, which stays as it is."""
+    return kept * square + (1.0 - kept) * gradient * gradient
 
 
 def _descend(parameters: np.ndarray, direction: np.ndarray, rate: Rate, scratch: np.ndarray) -> None:

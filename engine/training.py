@@ -247,6 +247,16 @@ class Training:
         """(n_parameters,) what the learning rate is multiplied by for each parameter; None where that is 1 for all."""
         return self.network.rates(self.optimizer.degree, self.layer_rates)
 
+    @property
+    def preconditioner(self) -> np.ndarray | None:
+        """(n_parameters,) by what the update after the epoch measured last divides, with all data as its batch.
+
+        None for an optimizer that divides by nothing, and before the first epoch.
+        """
+        if self._in_use is None:
+            return None
+        return self.optimizer.preconditioner(self._state, self._kernel.gradient)
+
     def _learn_rates(self) -> None:
         """Work out what the learning rate is multiplied by for each parameter, where that is not known yet."""
         wanted = self.optimizer.degree, tuple(self.layer_rates or ())

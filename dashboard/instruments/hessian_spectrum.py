@@ -1,5 +1,6 @@
 """The eigenvalues of the Hessian, at the time cursor."""
 
+import math
 from collections.abc import Iterator
 
 import holoviews as hv
@@ -27,7 +28,8 @@ class HessianSpectrum(Instrument):
     question = "How many directions are steep, how many flat, and how many bend down?"
     reading = (
         "All eigenvalues by size, the largest at the left, on two logarithmic axes. Pink ones are negative: in these "
-        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability, where there is one. "
+        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability, unless that is one "
+        "of the preconditioned Hessian, as with Adam. "
         "What is smaller than the picture reaches is flat for all practical purposes."
     )
     missing = f"the exact spectrum is for networks of at most {MAX_PARAMETERS:,} parameters."
@@ -78,7 +80,7 @@ class HessianSpectrum(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        edge = frame.edge
+        edge = math.nan if frame.preconditioned else frame.edge
         layers = {"edge": {"y": [edge] if np.isfinite(edge) else []}, "moment": self._moment(frame)}
         if after < 0 or self.measured is not self._sent:
             self._sent = self.measured
@@ -87,7 +89,7 @@ class HessianSpectrum(Instrument):
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         _, high = self._reach()
-        edge = frame.edge
+        edge = math.nan if frame.preconditioned else frame.edge
         return {"y": (high / 10**DECADES, 2 * max(high, min(edge, 100 * high) if np.isfinite(edge) else 0))}
 
     def describe(self, frame: Frame) -> str:

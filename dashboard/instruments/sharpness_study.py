@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator, Sequence
 import numpy as np
 import param
 
+from dashboard.instruments.sharpness_curve import without_edge
 from dashboard.instruments.study_curves import Prediction, StudyCurves
 from dashboard.state.analyses.study_sharpness import StudySharpness
 from dashboard.state.store import Frame
@@ -21,10 +22,10 @@ class SharpnessStudy(StudyCurves):
     question = "Does every learning rate end at its own edge?"
     reading = (
         "The sharpness as a share of the optimizer's own edge of stability, which is 2 / learning rate for gradient "
-        "descent and higher with momentum: the median over the seeds, its band the middle half of the runs. Theory "
-        "draws the dashed line at 1; what is above it grows from step to step on a quadratic. For optimizers that "
-        "adapt no edge is drawn, and the curves are the sharpness itself. Click a curve to pick a run, and watch it "
-        "from the legend."
+        "descent and higher with momentum; of Adam and its kin it is the preconditioned sharpness. The curves are "
+        "medians over the seeds, their bands the middle half of the runs. Theory draws the dashed line at 1; what is "
+        "above it grows from step to step on a quadratic. Newton's method has no edge, and the curves are the "
+        "sharpness itself. Click a curve to pick a run, and watch it from the legend."
     )
     controls = ("runs",)
 
@@ -49,8 +50,7 @@ class SharpnessStudy(StudyCurves):
         words = super().describe(frame)
         if self._has_edge:
             return words
-        none = f"sharpness; no line: {self.run.settings.optimizer} has no fixed edge"
-        return phrase(words, none, between=APART)
+        return phrase(words, f"sharpness; {without_edge(self.run.settings.optimizer)}", between=APART)
 
     def of_result(self, result: Result) -> np.ndarray:
         """(runs, k) the shares that have been measured; without an edge, the sharpnesses."""

@@ -77,6 +77,11 @@ class LiveHyperparameters:
         """(k,) learning rate of the update that follows each of the epochs (k,)."""
         return self.optimizer.learning_rate * np.array([self.schedule.factor(epoch) for epoch in epochs.tolist()])
 
+    @property
+    def preconditioned(self) -> bool:
+        """Whether the edge is one of the preconditioned sharpness."""
+        return self.optimizer.preconditioned
+
     def edges(self, epochs: np.ndarray) -> np.ndarray:
         """(k,) edge of stability of the update that follows each epoch; nan where the optimizer has none."""
         return self.optimizer.edge_of_stability(self.learning_rates(epochs))

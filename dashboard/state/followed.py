@@ -5,6 +5,7 @@ with the link.
 """
 
 import secrets
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
@@ -138,6 +139,9 @@ class FollowedRun(ReadOnly):
         if setup is not self._setup:
             self._setup, self._looked_at = setup, None
         return super().frame()
+
+    def preconditioners(self, epochs: Iterable[int]) -> Any:
+        return self._seen.preconditioners(epochs)
 
     def readings(self, frame: Frame) -> dict[str, str]:
         return self._seen.readings(frame)

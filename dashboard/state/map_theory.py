@@ -64,6 +64,8 @@ def _rate_at_the_edge(sweep: Sweep, column: int, row: int) -> float:
         return math.nan
     if training.batch_size is not None and training.batch_size < len(training.data.x):
         return math.nan  # batches have an edge of their own
+    if training.optimizer.preconditioned:
+        return math.nan  # the edge is one of what they divide by, which the first step alone decides at epoch 0
     penalties = training.l1, training.l2
     seen = Curvature(training.network, training.data, training.loss, *penalties, rates=training.rates)
     found = seen.sharpness().value

@@ -111,10 +111,14 @@ class RaceSetup:
         return float(self.curvature.eigenvalues[-1])
 
     def limit(self, optimizer: str) -> float:
-        """The learning rate beyond which an optimizer leaves the minimum; nan for adaptive ones, which have none."""
+        """The learning rate beyond which an optimizer leaves the minimum; nan for adaptive ones.
+
+        Their limit depends on what they have come to divide by on the way.
+        """
         if optimizer == OWN_SCALE:
             return 2.0
-        return float(build(optimizer, 1.0, self.momentum).edge_of_stability(1.0)) / self.steepest
+        chosen = build(optimizer, 1.0, self.momentum)
+        return math.nan if chosen.preconditioned else float(chosen.edge_of_stability(1.0)) / self.steepest
 
     def predicted_steps(self, optimizer: str, rates: np.ndarray) -> np.ndarray:
         """(m,) steps to within 1e-6 of the lowest loss, for good, at each rate (m,); inf for never.

@@ -57,14 +57,17 @@ class Replay:
     def __init__(self, checkpoints: Checkpoints, training: Training, history: History) -> None:
         self._checkpoints, self._training, self._history = checkpoints, training, history
         self.deviation: Deviation | None = None
+        self._here: int | None = None
 
     def pieces(self, goal: int) -> Iterator[None]:
-        """The work, in short pieces."""
+        """The work, in short pieces: from where the last goal was, if that is on the way from a checkpoint."""
         training, start = self._training, self._checkpoints.before(goal)
-        self._checkpoints.after(start.index).apply(training)
-        training.restore(start)
-        self._hold(self._history.between(start.index - 1, start.index), start.parameters[None])
-        here = start.index
+        here, self._here = self._here, None
+        if here is None or not start.index <= here <= goal:
+            self._checkpoints.after(start.index).apply(training)
+            training.restore(start)
+            self._hold(self._history.between(start.index - 1, start.index), start.parameters[None])
+            here = start.index
         while here < goal:
             there = min([goal, here + EPOCHS, *self._checkpoints.changes(here)])
             kept = self._history.between(here, there)
@@ -82,6 +85,7 @@ class Replay:
                 here = there
             else:
                 training.restore(before)
+        self._here = here
 
     def _hold(self, kept: Epochs, replayed: np.ndarray) -> bool:
         """Compares the weights of some recorded epochs, of which the training is at the last at most; False for: not so

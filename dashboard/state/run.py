@@ -3,7 +3,7 @@
 import math
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Self
@@ -210,6 +210,11 @@ class Frame:
         """The edge of stability of the update which follows the frame's epoch, nan without one."""
         return float(self.hyperparameters.edges(np.array([self.epoch.index]))[0]) if self.hyperparameters else math.nan
 
+    @property
+    def preconditioned(self) -> bool:
+        """Whether the edge of stability is one of the preconditioned sharpness, as with Adam."""
+        return bool(self.hyperparameters and self.hyperparameters.preconditioned)
+
 
 class Attempt:
     """One training from its start: its settings, what was recorded, and the way back to each of its epochs.
@@ -360,6 +365,18 @@ class Attempt:
                 else:
                     yield block
             here = there
+
+    def preconditioners(self, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray | None] | None]:
+        """Each of these epochs, in ascending order, with what the update after it divides by; None between two pieces.
+
+        That is not recorded, so the way there is trained once more from the checkpoints.
+        """
+        training = self.setup.training(Settings(**self.settings))
+        replay = Replay(self.checkpoints, training, self.history)
+        for epoch in epochs:
+            yield from replay.pieces(epoch)
+            self.checkpoints.after(epoch).apply(training)
+            yield epoch, training.preconditioner
 
     def recording(self, **about: Any) -> Recording:
         """All of it; the training has to be at the newest recorded epoch."""
@@ -520,6 +537,9 @@ class Run(Trainable):
     def again(self, after: int, until: int) -> Iterator[Epochs | None]:
         """The epochs with after < index <= until, also those that are not kept, trained once more beside the run."""
         return self._attempt.again(after, until)
+
+    def preconditioners(self, epochs: Iterable[int]) -> Iterator[tuple[int, np.ndarray | None] | None]:
+        return self._attempt.preconditioners(epochs)
 
     def reset(self) -> None:
         """Start again from the same weights, and let go of what was said."""

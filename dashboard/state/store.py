@@ -1,7 +1,7 @@
 """What a page shows, as it stands: choices go in, a history comes out."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
@@ -14,6 +14,8 @@ from dashboard.state.view import View
 from engine.recording import Recording
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dashboard.state.followed import SharedRun
 
 Analysis = TypeVar("Analysis")
@@ -204,6 +206,13 @@ class Shown(param.Parameterized):
         if index != self._looked_at:
             self._looked_at = index
             self.touch()
+
+    def preconditioners(self, epochs: Iterable[int]) -> Iterator[tuple[int, "np.ndarray | None"] | None]:
+        """Each of some epochs, in ascending order, with what its optimizer's next update divides by, (n_parameters,).
+
+        None between two pieces of the work. Where that is not known, no epochs come.
+        """
+        return iter(())
 
     def compare_with(self, compared_runs: Iterable[ComparedRun]) -> None:
         """Show these runs beside this one, and no others."""

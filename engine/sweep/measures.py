@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 
-from engine.curvature import Curvature
+from engine.curvature import Curvature, preconditioned
 from engine.measures import dead_units
 from engine.options import Range, choose
 from engine.training import Epoch, Training
@@ -157,8 +157,8 @@ class GradientRatio(Measure):
 class EdgeShare(Measure):
     """The sharpness as a share of the optimizer's edge of stability: with gradient descent, sharpness x rate / 2.
 
-    Where layers have rates of their own, it is the sharpness in parameters that all learn at one rate.
-    nan for an optimizer without such an edge, infinite after a divergence.
+    Where parameters have rates of their own, it is the sharpness in parameters that all learn at one rate, and with
+    Adam and its kin, the preconditioned sharpness. nan for Newton's method, infinite after a divergence.
     Source: Cohen et al. 2021, "Gradient descent on neural networks typically occurs at the edge of stability".
     """
 
@@ -169,7 +169,7 @@ class EdgeShare(Measure):
         if np.isnan(edge):
             return math.nan
         network, penalties = training.network, (training.l1, training.l2)
-        rates = network.rates(training.optimizer.degree, training.layer_rates)
+        rates = preconditioned(training.rates, training.preconditioner)
         found = Curvature(network, training.data, training.loss, *penalties, rates).sharpness()
         return float(np.divide(found.value, edge))
 

@@ -7,7 +7,7 @@ import numpy as np
 from dashboard.state.run import Frame, Run, Setup
 from dashboard.state.settings import Settings
 from dashboard.state.store import Shown
-from engine.curvature import Curvature
+from engine.curvature import Curvature, preconditioned
 from engine.training import Epochs
 
 TOLERANCE = 1e-8
@@ -55,6 +55,7 @@ class SharpnessTracker:
         parameters: np.ndarray,
         objective: tuple[float, float] | None = None,
         from_scratch: bool = False,
+        preconditioner: np.ndarray | None = None,
     ) -> float:
         """The largest eigenvalue of the Hessian there; nan where the parameters are not finite.
 
@@ -63,14 +64,14 @@ class SharpnessTracker:
             parameters: (n_parameters,) those of the epoch.
             objective: The penalties, l1 and l2, if they are not the usual ones.
             from_scratch: Whether to forget the eigenvector found before.
+            preconditioner: (n_parameters,) by what the optimizer divides, if it does: the sharpness is preconditioned.
         """
         penalties = self._usual if objective is None else objective
         if penalties not in self._curvatures:
             setup = self._setup
-            self._curvatures[penalties] = Curvature(
-                self._network, setup.train, setup.loss, *penalties, rates=setup.rates
-            )
+            self._curvatures[penalties] = Curvature(self._network, setup.train, setup.loss, *penalties)
         self._network.parameters[:] = parameters
+        self._curvatures[penalties].rates = preconditioned(self._setup.rates, preconditioner)
         start = None if from_scratch else self._vector
         found = self._curvatures[penalties].sharpness(start, tolerance=self._tolerance, seed=epoch)
         if np.isfinite(found.value):
@@ -80,6 +81,8 @@ class SharpnessTracker:
 
 class DrawnSharpness:
     """The sharpness of a run at the epochs that a picture draws, from one fresh start to the next.
+
+    Of an optimizer that divides by what it remembers, as Adam does, it is the preconditioned sharpness.
 
     Attributes:
         found: By epoch.
@@ -112,18 +115,30 @@ class DrawnSharpness:
         here, found = frame.epoch.index, self.found
         self.found = {epoch: value for epoch, value in found.items() if epoch % stride == 0 or epoch == here}
         if here not in self.found:
-            self._measure_at(frame, here, frame.epoch.parameters)
-        for count, (epoch, i) in enumerate(missing.items(), 1):
-            yield
-            if epoch not in self.found:
-                self._measure_at(frame, epoch, parameters[i])
-            if count % MEASUREMENTS_PER_DRAW == 0:
-                self.run.touch()
+            yield from self._measure_each(frame, {here: frame.epoch.parameters})
+        yield from self._measure_each(frame, {epoch: parameters[i] for epoch, i in missing.items()})
         self.run.touch()
 
-    def _measure_at(self, frame: Frame, epoch: int, parameters: np.ndarray) -> None:
+    def _measure_each(self, frame: Frame, wanted: Mapping[int, np.ndarray]) -> Iterator[object]:
+        """Measure at these epochs, in ascending order, with these parameters."""
+        plain = ((epoch, None) for epoch in wanted)
+        count = 0
+        for one in self.run.preconditioners(wanted) if frame.preconditioned else plain:
+            if one is None:
+                yield
+                continue
+            epoch, preconditioner = one
+            if epoch not in self.found:
+                self._measure_at(frame, epoch, wanted[epoch], preconditioner)
+            count += 1
+            if count % MEASUREMENTS_PER_DRAW == 0:
+                self.run.touch()
+            yield
+
+    def _measure_at(self, frame: Frame, epoch: int, parameters: np.ndarray, preconditioner: np.ndarray | None) -> None:
         """Pictures may read what was found meanwhile, in another thread: it is replaced, never changed."""
-        self.found = {**self.found, epoch: self._tracker.measure(epoch, parameters, frame.objective(epoch))}
+        value = self._tracker.measure(epoch, parameters, frame.objective(epoch), preconditioner=preconditioner)
+        self.found = {**self.found, epoch: value}
 
 
 def monitors_of(store: Shown) -> list["StabilityMonitor"]:
@@ -165,7 +180,7 @@ class StabilityMonitor:
         setup, self._history = frame.setup, frame.history
         found = any(mark.kind == "edge" for mark in bookmarks)
         bearable = setup.network.n_parameters * len(setup.train) <= MAX_PARAMETER_EXAMPLES
-        self._looking = not found and bearable and not np.isnan(frame.edge)
+        self._looking = not found and bearable and not np.isnan(frame.edge) and not frame.preconditioned
         self._tracker = SharpnessTracker(setup, EDGE_TOLERANCE)
         self._seen = bookmarks.below_edge
         self._unverified: list[tuple[int, np.ndarray]] = []

@@ -125,7 +125,7 @@ class StudyRun:
             yield
 
     def _measure_at(self, epoch: int) -> tuple[float, float]:
-        value = self._tracker.measure(epoch, self._newest.parameters)
+        value = self._tracker.measure(epoch, self._newest.parameters, preconditioner=self._training.preconditioner)
         edge = edge_of_stability(self._settings, np.array([self._newest.learning_rate]))[0]
         return value, float(value / edge)
 
