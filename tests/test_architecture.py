@@ -90,11 +90,11 @@ def test_every_folder_of_the_dashboard_is_in_a_layer():
     (contract,) = [one for one in config["contracts"] if one["type"] == "layers"]
     layered = {name.strip().removeprefix("dashboard.") for layer in contract["layers"] for name in layer.split("|")}
     folders = {path.parent.name for path in (ROOT / "dashboard").glob("*/__init__.py")}
-    assert folders | {"main", "app_hooks", "engine"} == layered
+    assert folders | {"main", "app_hooks", "__main__", "engine"} == layered
 
 
 def test_no_loose_module_lies_at_the_root_of_the_dashboard():
-    assert {path.stem for path in (ROOT / "dashboard").glob("*.py")} == {"__init__", "main", "app_hooks"}
+    assert {path.stem for path in (ROOT / "dashboard").glob("*.py")} == {"__init__", "__main__", "main", "app_hooks"}
 
 
 @every_module

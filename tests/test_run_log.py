@@ -101,7 +101,7 @@ def test_a_run_log_of_format_1_is_read_as_it_was_logged(place):
     content = run_log.record(run_log.LAYOUT, Layout(("a", "b")).packed()) + run_log.record(run_log.EPOCHS_1, payload)
     writer.run_log.records.write_bytes(content)
     about = writer.run_log.folder / "about.json"
-    about.write_bytes(about.read_bytes().replace(b'"format": 2', b'"format": 1'))
+    about.write_bytes(about.read_bytes().replace(b'"format": 3', b'"format": 1'))
     assert indices(seen(LogReader.of(writer.run_log.id)))[:1] == [0]
     log = run_log.unpacked_1(payload, Layout(("a", "b")))
     assert log.given[:, :2].tolist() == [[True, True], [True, False], [False, True]]

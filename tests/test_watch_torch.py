@@ -15,7 +15,10 @@ import numpy as np
 import pytest
 
 from dashboard.tracking import run_log, torch_hooks
+from dashboard.tracking.log_reader import LogReader
+from dashboard.tracking.logbook import Logbook
 from dashboard.tracking.logger import Logger, watch
+from dashboard.tracking.named_records import LEVELS, QUANTITIES
 from dashboard.tracking.run_log import HEAD, Layout, Measured, RunLog, run_logs
 
 torch = pytest.importorskip("torch")
@@ -400,7 +403,7 @@ def norms_of(module: Any) -> dict[str, float]:
     found = {}
     for name, one in module.named_modules():
         parts = [part.grad for part in one.parameters(recurse=False) if part.grad is not None]
-        if any(part.ndim >= 2 for part in one.parameters(recurse=False)) and parts:
+        if parts:
             found[name or type(one).__name__] = float(torch.stack([part.double().norm() for part in parts]).norm())
     return found
 
@@ -545,11 +548,12 @@ def test_layers_are_measured_or_left_out_with_the_reason():
         (Recurrent(), {"emb", "lstm", "out"}, set()),
         (
             Attentive(),
-            {"layer.self_attn", "layer.self_attn.out_proj", "layer.linear1", "layer.linear2", "out", "Attentive"},
-            {"layer.norm1", "layer.norm2"},
+            {"layer.self_attn", "layer.self_attn.out_proj", "layer.linear1", "layer.linear2", "out", "Attentive"}
+            | {"layer.norm1", "layer.norm2"},
+            set(),
         ),
         (Bare(), {"a", "b"}, {"tied.weight"}),
-        (SharedRun(), {"a", "b", "c"}, {"SharedRun"}),
+        (SharedRun(), {"a", "b", "c", "SharedRun"}, set()),
     ):
         name = type(module).__name__
         x = {"Recurrent": data(3, 6), "Attentive": data(3, 5, 8)}.get(name, data(8, 4))
@@ -639,3 +643,80 @@ def test_another_model_in_training_meanwhile_is_not_measured():
     assert set(logged.gradients[2]) == {"0", "2"}
     assert {len(each) for means in logged.means.values() for each in means.values()} == {8}
     assert len(list(run_logs())) == 1
+
+
+class Small(nn.Module):
+    """A convolution, a norm, a recurrent layer and a head, with a unit that is always dead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv1d(2, 4, 3), nn.BatchNorm1d(4), nn.ReLU())
+        self.memory, self.head = nn.GRU(4, 5, batch_first=True), nn.Linear(5, 1)
+        with torch.no_grad():
+            self.features[1].bias[1] = -1e6
+
+    def forward(self, x: Any) -> Any:
+        return self.head(self.memory(self.features(x).transpose(1, 2))[0][:, -1])
+
+
+def logbook_of(lab: Logger) -> Logbook:
+    """What a run logged under names."""
+    reader = LogReader(RunLog.found(lab.id))
+    assert not reader.damage
+    return reader.logbook
+
+
+def test_every_parameter_belongs_to_a_layer_whose_numbers_are_pytorchs_own():
+    torch.manual_seed(0)
+    module, x = Small(), data(6, 2, 9)
+    outputs, optimizer = {}, torch.optim.Adam(module.parameters(), lr=0.01)
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda _, __, output, name=name: outputs.__setitem__(name, output))
+    with watch("small", module=module) as lab:
+        for epoch in range(3):
+            before = {name: one.detach().clone() for name, one in module.named_parameters()}
+            optimizer.zero_grad()
+            (module(x) ** 2).mean().backward()
+            optimizer.step()
+            lab.log(epoch, 1.0)
+    book = logbook_of(lab)
+    owners = {name.rpartition(".")[0] for name, _ in module.named_parameters()}
+    assert owners <= set(book.layers)
+    assert [name for name, _ in module.named_modules() if name in book.layers] == list(book.layers)
+    found = {quantity: dict(zip(book.layers, book.measured(quantity, 2)[0], strict=True)) for quantity in QUANTITIES}
+    parts = dict(module.named_parameters())
+    for layer in owners:
+        square = sum(float((one.grad.double() ** 2).sum()) for name, one in parts.items() if _owner(name) == layer)
+        assert found["gradient"][layer] == pytest.approx(square**0.5, rel=1e-6), layer
+        weights = [name for name in parts if _owner(name) == layer and parts[name].ndim >= 2]
+        weights = weights or [name for name in parts if _owner(name) == layer]
+        moved, size = (
+            sum(float((one.double() ** 2).sum()) for one in some)
+            for some in ([parts[one] - before[one] for one in weights], [before[one] for one in weights])
+        )
+        assert found["update"][layer] == pytest.approx((moved / size) ** 0.5, rel=1e-5), layer
+        output = outputs[layer][0] if layer == "memory" else outputs[layer]
+        output = output.detach().double().numpy()
+        assert found["mean"][layer] == pytest.approx(output.mean(), rel=1e-5), layer
+        assert found["spread"][layer] == pytest.approx(output.std(), rel=1e-5), layer
+        levels = [found[name][layer] for name in QUANTITIES[-len(LEVELS) :]]
+        assert levels == pytest.approx(np.quantile(output, LEVELS), rel=1e-5), layer
+    assert found["dead"]["features.2"] == 0.25
+    assert np.isnan(found["gradient"]["features.2"])
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def test_statistics_of_another_moment_are_not_shown_as_those_of_now():
+    """What was measured last before an epoch is returned with the epoch at which that was."""
+    module = mlp()
+    with watch("twice", module=module) as lab:
+        lab.log(0, 1.0)
+        (module(data(4, 4)) ** 2).mean().backward()
+        lab.log(5, 1.0)
+        lab.log(9, 1.0)
+    book = logbook_of(lab)
+    assert book.measured("spread", 4)[1] == -1
+    assert [book.measured("spread", epoch)[1] for epoch in (5, 7)] == [5, 5]

@@ -11,8 +11,11 @@ from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
 from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.layer_bands import LayerBands
 from dashboard.instruments.layer_curves import LayerCurves
+from dashboard.instruments.layer_statistics import LayerStatistics
 from dashboard.instruments.logged_activations import LoggedActivations
+from dashboard.instruments.logged_metrics import LoggedMetrics
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.update_ratios import UpdateRatios
@@ -21,7 +24,7 @@ from dashboard.state.run import Frame
 from dashboard.storage.unique_names import unique_names
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
-from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, note_page_open
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, WatchView, note_page_open
 from dashboard.widgets.tracked_list import TrackedList
 
 SIGN_INTERVAL_S = 1.0
@@ -50,8 +53,12 @@ class Watch(Page):
     )
     settings = WatchSettings
     store = TrackedRun
+    view = WatchView
     instruments = (
         (LossCurve,),
+        (LoggedMetrics,),
+        (LayerStatistics,),
+        (LayerBands,),
         (GradientBars,),
         (LoggedActivations, ActivationMap),
         (LayerCurves,),

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -36,8 +37,14 @@ REASONS = {
 
 
 def home() -> Path:
-    """The folder of everything that a user keeps: DESCENT_LAB_HOME, or else `descent-lab` in the home directory."""
-    return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
+    """The folder of everything that a user keeps: DESCENT_LAB_HOME, or else `descent-lab` in the home directory.
+
+    A user without a home directory, as in a container, has it in the temporary folder.
+    """
+    try:
+        return Path(os.environ.get("DESCENT_LAB_HOME") or "~/descent-lab").expanduser().absolute()
+    except RuntimeError:
+        return Path(tempfile.gettempdir(), "descent-lab").absolute()
 
 
 def new_id(now: datetime) -> str:

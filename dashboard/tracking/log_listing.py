@@ -5,11 +5,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from dashboard.tracking.run_log import RunLog, Status, run_logs
 
-MAX_ENTRIES = 30
+MAX_ENTRIES = 1000
+"""Most run logs in a list."""
+
 LOOK_INTERVAL_S = 0.5
 """Seconds between two looks at which run logs there are."""
 
@@ -26,6 +28,7 @@ class Entry:
     Attributes:
         began: In seconds since 1970.
         problem: Why the run cannot be shown, as a sentence; empty where it can.
+        tags, config: What the program says of the run.
     """
 
     id: str
@@ -37,6 +40,8 @@ class Entry:
     epoch: int = 0
     loss: float = float("nan")
     problem: str = ""
+    tags: tuple[str, ...] = ()
+    config: tuple[tuple[str, Any], ...] = ()
 
     @property
     def created(self) -> str:
@@ -55,7 +60,7 @@ class Listing:
     _all: dict[Path, Self] = {}
 
     def __init__(self, folder: Path) -> None:
-        self.version = 0
+        self.version, self.unlisted = 0, 0
         self.entries: tuple[Entry, ...] = ()
         self._folder, self._looked = folder, -LOOK_INTERVAL_S
         self._known: dict[str, tuple[Stamp, RunLog | str, float]] = {}
@@ -65,6 +70,13 @@ class Listing:
     def of(cls, folder: Path) -> Self:
         """The list of a folder, shared within the process."""
         return cls._all.setdefault(folder, cls(folder))
+
+    @classmethod
+    def all_of(cls, folder: Path) -> tuple[Entry, ...]:
+        """The run logs that are in a folder at this moment, newest first."""
+        listing = cls(folder)
+        listing.look()
+        return listing.entries
 
     @property
     def newest(self) -> str:
@@ -78,7 +90,9 @@ class Listing:
             return
         self._looked = now
         self._find()
-        newest = sorted(self._known, key=lambda key: (self._known[key][2], key), reverse=True)[:MAX_ENTRIES]
+        newest = sorted(self._known, key=lambda key: (self._known[key][2], key), reverse=True)
+        self.unlisted = max(0, len(newest) - MAX_ENTRIES)
+        newest = newest[:MAX_ENTRIES]
         entries = tuple(self._entry(key, *self._known[key][1:]) for key in newest)
         if entries != self.entries:
             self.entries = entries
@@ -110,7 +124,8 @@ class Listing:
         status = known[1] if known and known[0] == stamp else source.status()
         self._states[key] = stamp, status
         state = source.state(status)
-        return Entry(key, source.name, began, state, status.end, status.epochs, status.epoch, status.loss)
+        about = {"tags": source.tags, "config": tuple(source.config.items())}
+        return Entry(key, source.name, began, state, status.end, status.epochs, status.epoch, status.loss, **about)
 
 
 def _stamp(path: Path) -> Stamp | None:

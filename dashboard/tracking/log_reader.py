@@ -14,6 +14,7 @@ import numpy as np
 
 from dashboard.state.run import Setup
 from dashboard.tracking import run_log
+from dashboard.tracking.logbook import Logbook
 from dashboard.tracking.logged_history import LIGHT, LoggedEpochs, LoggedHistory, joined
 from dashboard.tracking.non_finite import NotFinite
 from dashboard.tracking.run_log import HEAD, Layout, RunLog
@@ -107,7 +108,7 @@ class LogReader:
         self._heavy: list[tuple[np.ndarray, np.ndarray]] = []
         self._odd = {name: NotFinite(what) for name, what in QUANTITIES.items()}
         self._data = _data_of(source)
-        self.logged = LoggedHistory()
+        self.logged, self.logbook = LoggedHistory(), Logbook()
         self._begin()
         self.poll()
 
@@ -166,6 +167,14 @@ class LogReader:
             if stamp != self._stamp or self.state == run_log.LIVE:
                 self._stamp = stamp
                 self._look_up()
+
+    def read_on(self) -> bool:
+        """Read the next few MiB, however recent the last poll is; return whether there is more."""
+        with self._lock:
+            before = self._offset
+            self._read()
+            self._look_up()
+            return self._behind and self._offset > before
 
     def _look_up(self) -> None:
         """Read the state of the process that logs."""
@@ -244,6 +253,8 @@ class LogReader:
             self.left_out |= run_log.left_out(payload)
         elif kind == run_log.MESSAGE:
             self.said.append(run_log.words(payload))
+        else:
+            self.logbook.take(kind, payload)
 
     def _relay(self, layout: Layout) -> None:
         """Move all epochs so far to another layout: what keeps its name and size keeps its numbers."""

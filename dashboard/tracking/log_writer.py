@@ -15,8 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from dashboard.tracking import run_log
+from dashboard.tracking import named_records, run_log
 from dashboard.tracking.batching import Block, LogEntry, LoggedEpoch, Piece, groups, stacked
+from dashboard.tracking.named_records import Note
 from dashboard.tracking.run_log import Layout, RunLog, Status
 from engine.training import Epoch, Epochs
 
@@ -36,6 +37,9 @@ MANY = 20_000
 WAITING = 64 * 2**20
 """Bytes that may wait to be written before the thread that logs more has to write them itself."""
 
+MAX_NOTES = 500
+"""Most notes of a run."""
+
 RESERVE = 2**16
 """Bytes kept free for losses and the end: enough for some thousand epochs on a full disk."""
 
@@ -44,6 +48,9 @@ CLOSE_TIMEOUT_S = 10.0
 
 AGAIN = 1.0
 """Seconds after which large records are tried again on a full disk."""
+
+MOMENT_SHARE = 0.001
+"""Share of a run's time by which moments that are written lie apart; at first it is the interval between flushes."""
 
 REMEMBERED = 2**13
 """Entries of which the writer remembers what they contained."""
@@ -114,6 +121,12 @@ class LogWriter:
         self.is_mine, self._refused = True, ""
         self._full_from, self._small_until = -1, 0.0
         self._released: list[tuple[LogWriter, str, str]] = []
+        self._metrics: deque[tuple[int, str, float]] = deque()
+        self._statistics: deque[tuple[int, tuple[str, ...], tuple[str, ...], np.ndarray]] = deque()
+        self._notes: deque[Note] = deque()
+        self._stated: tuple[str, ...] = ()
+        self._noted = 0
+        self._began, self._moment = time.monotonic(), (-1, -FLUSH_INTERVAL_S)
         self._open()
         _OPEN.add(self)
         _close_at_the_end_of_a_child()
@@ -144,6 +157,29 @@ class LogWriter:
         self._queue.append(entry)
         if self._waiting > WAITING or len(self._queue) > MANY:
             self._make_room()
+
+    def take_metrics(self, index: int, values: dict[str, float]) -> None:
+        """Write numbers by name soon."""
+        self._metrics.extend((index, name, value) for name, value in values.items())
+        if len(self._metrics) > MANY:
+            self._make_room()
+
+    def take_statistics(
+        self, index: int, layers: tuple[str, ...], quantities: tuple[str, ...], table: np.ndarray
+    ) -> None:
+        """Write statistics (quantities, layers) soon. The table must not change any more."""
+        self._waiting += table.nbytes
+        self._statistics.append((index, layers, quantities, table))
+        if self._waiting > WAITING:
+            self._make_room()
+
+    def take_note(self, epoch: int, words: str, kind: str = named_records.NOTE) -> None:
+        """Write a note about an epoch soon; beyond some hundreds they are left out, and the log says so."""
+        if self._noted >= MAX_NOTES:
+            self.report(f"There are more than {MAX_NOTES} notes; the later ones were left out.")
+            return
+        self._noted += 1
+        self._notes.append(Note(epoch, words, kind, time.monotonic() - self._began))
 
     def report(self, text: str) -> None:
         """Write a sentence for the person who watches, once."""
@@ -254,7 +290,8 @@ class LogWriter:
                     os.close(file)
             with suppress(OSError):
                 (self.run_log.folder / "reserve").unlink(missing_ok=True)
-            self._queue.clear()
+            for waiting in (self._queue, self._metrics, self._statistics, self._notes):
+                waiting.clear()
             self._last = self._piece = None
             _OPEN.discard(self)
             self._writing.release()
@@ -268,11 +305,55 @@ class LogWriter:
             for start, stop in groups(waiting):
                 self._write_some(waiting[start:stop], epochs)
                 written = stop
+            if waiting:
+                self._write_moment()
+            self._write_named()
             self._write_words()
         finally:
             self._queue.extendleft(reversed(waiting[written:]))
         if waiting or time.monotonic() > self._signed + HEARTBEAT_INTERVAL_S:
             self._write_status()
+
+    def _write_moment(self) -> None:
+        """Write when the newest epoch was logged, unless the last moment was written just before."""
+        seconds, (index, before) = time.monotonic() - self._began, self._moment
+        newest = self._status.epoch
+        if newest > index and seconds - before >= max(FLUSH_INTERVAL_S, MOMENT_SHARE * seconds):
+            self._append_table(named_records.MOMENTS, named_records.packed_table({}, [newest], np.array([seconds])))
+            self._moment = newest, seconds
+
+    def _write_named(self) -> None:
+        """Write metrics, statistics of layers and notes; of many, those of epochs that are still written."""
+        stride = self._whole.stride
+        count = len(self._metrics)
+        metrics = [self._metrics[place] for place in range(count)]
+        for payload in named_records.packed_metrics([one for one in metrics if one[0] % stride == 0]):
+            self._append_table(named_records.METRICS, payload)
+        for _ in range(count):
+            self._metrics.popleft()
+        while self._statistics:
+            self._write_statistics(*self._statistics[0], stride)
+            self._statistics.popleft()
+        while self._notes:
+            self._append_table(named_records.NOTES, named_records.packed_note(self._notes[0]))
+            self._notes.popleft()
+
+    def _write_statistics(
+        self, index: int, layers: tuple[str, ...], quantities: tuple[str, ...], table: np.ndarray, stride: int
+    ) -> None:
+        if index % stride or time.monotonic() < self._small_until:
+            return
+        try:
+            payload = named_records.packed_statistics(index, layers, quantities, table, layers == self._stated)
+        except ValueError as error:
+            self.report(f"Statistics of layers are not shown: {error}.")
+            return
+        self._append_table(named_records.STATISTICS, payload)
+        self._stated = layers
+
+    def _append_table(self, kind: bytes, payload: bytes) -> None:
+        self._append(run_log.record(kind, payload))
+        self._whole.spend(len(payload))
 
     def _write_words(self) -> None:
         """Write the sentences, and what is left out."""
@@ -429,9 +510,10 @@ class LogWriter:
         """Write what waits; where the disk refuses, drops every second entry and says so."""
         self.flush()
         if self._refused:
-            half = list(self._queue)[1::2]
-            self._queue.clear()
-            self._queue.extend(half)
+            for waiting in (self._queue, self._metrics, self._statistics):
+                half = list(waiting)[1::2]
+                waiting.clear()
+                waiting.extend(half)
             self.report("Some epochs are lost: the disk did not take them for so long that there was no more room.")
             self._waiting //= 2
 

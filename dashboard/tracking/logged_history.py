@@ -1,11 +1,12 @@
 """The history of a logged training: what was logged, and nothing carried forward or made up."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dashboard.state.run import Frame
+from dashboard.tracking.logbook import Logbook
 from engine.network import Network
 from engine.recording import History
 from engine.training import COLUMNS, Epochs
@@ -194,11 +195,13 @@ class LoggedFrame(Frame):
         names: Names of the layers with a gradient, and of the hidden ones.
         asked: The epoch that was asked for, where this is the last one before it at which something was measured; else
             -1.
+        logbook: What was logged under names of its own.
     """
 
     logged: LoggedHistory
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     asked: int = -1
+    logbook: Logbook = field(default_factory=Logbook)
 
     @property
     def cursor(self) -> int:

@@ -44,8 +44,19 @@ from dashboard.tracking.endings import (
 )
 from dashboard.tracking.log_writer import LogWriter
 from dashboard.tracking.name_clash import strangers
+from dashboard.tracking.named_records import MAX_METRICS, MAX_STATISTIC_LAYERS
 from dashboard.tracking.run_log import RunLog
-from dashboard.tracking.sampler import MAX_OWN_PARAMETERS, MAX_PARAMETERS, Sampler, number, reason, short
+from dashboard.tracking.sampler import (
+    MAX_OWN_PARAMETERS,
+    MAX_PARAMETERS,
+    Sampler,
+    distinct,
+    fit,
+    named,
+    number,
+    reason,
+    short,
+)
 from engine.training import Epoch
 
 log = logging.getLogger(__name__)
@@ -61,6 +72,14 @@ MAX_EPOCH = 2**53 - 1
 
 NAN = float("nan")
 KINDS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
+ALIASES = {
+    **dict.fromkeys(("train_loss", "training_loss"), "loss"),
+    **dict.fromkeys(("acc", "train_acc", "train_accuracy", "training_accuracy"), "accuracy"),
+    **dict.fromkeys(("val_loss", "valid_loss"), "validation_loss"),
+    **dict.fromkeys(("val_acc", "val_accuracy", "valid_acc", "valid_accuracy"), "validation_accuracy"),
+    "lr": "learning_rate",
+}
+"""Names that mean one of `KINDS`."""
 
 
 def _harmless(method: Callable) -> Callable:
@@ -98,6 +117,8 @@ class Logger:
         l1: float = 0.0,
         l2: float = 0.0,
         open_browser: bool | None = None,
+        config: Any = None,
+        tags: Any = (),
         **others: Any,
     ) -> None:
         self.name, self.address, self.id = "run", "", ""
@@ -108,7 +129,8 @@ class Logger:
         self._sampler = Sampler()
         self._next, self._is_seldom, self._measured_at = 0, False, -1
         self._place = Whereabouts()
-        self._begin(name, module, data, validation, loss, l1, l2, open_browser, others)
+        self._metrics: set[str] = set()
+        self._begin(name, module, data, validation, loss, l1, l2, open_browser, config, tags, others)
         self._has_arrays = self._probe is not None or network is not None
         if self._writer is not None:
             self._writer.ending = self._place.ending
@@ -127,7 +149,7 @@ class Logger:
         gradients: Any = None,
         activations: Any = None,
         parameters: Any = None,
-        **others: Any,
+        **metrics: Any,
     ) -> None:
         """Log an epoch, in one call or several: calls for the same epoch are merged.
 
@@ -150,7 +172,9 @@ class Logger:
                 ...), which are averaged.
             parameters: One array, or a list or dict with one array per layer; of more than 4096 parameters an evenly
                 spaced sample is logged.
-            **others: Not shown; the page says so.
+            **metrics: Numbers by any name, such as `f1=0.8`; of a name with `train_` or `val_` in front the two are
+                drawn together. `val_loss`, `lr`, `acc` and the like mean the arguments above. `step`, the number of
+                updates so far, makes an axis; without an epoch it counts as one.
         """
         writer = self._writer
         if writer is None:
@@ -160,23 +184,25 @@ class Logger:
                 raise RuntimeError("a forked process, or one that is over, logs nothing")
             if not self._place.is_noted:
                 self._place.note(inspect.currentframe().f_back)
+            if epoch is None and metrics.get("step") is not None:
+                epoch = metrics["step"]
             index = epoch if type(epoch) is int and 0 <= epoch <= MAX_EPOCH else self._index(epoch)
             self._next = index + 1
             given, numbers = 0, []
             values = loss, accuracy, validation_loss, validation_accuracy, learning_rate
+            if metrics or more:
+                values = self._log_metrics(index, values, more, metrics)
             for place, value in enumerate(values):
                 if type(value) is not float:
                     value = None if value is None else self._number(KINDS[place], value)
                 given |= (value is not None) << place
                 numbers.append(NAN if value is None else value)
-            if more or others:
-                self._report_unknown(more, others)
             if gradients is None and activations is None and parameters is None:
                 idle = self._probe is not None and self._probe.is_idle
                 if idle:
                     self._report_thinning(index)
                 if idle or not self._has_arrays:
-                    if given:
+                    if given or metrics:
                         writer.take((index, given, *numbers))
                     return
             self._log_arrays(
@@ -187,6 +213,18 @@ class Logger:
             if not is_ours(error):
                 raise
             self._excuse(error)
+
+    @_harmless
+    def note(self, words: Any, epoch: Any = None) -> None:
+        """Write words at an epoch, such as "rate dropped"; the curves show where.
+
+        Args:
+            words: At most 300 characters are kept.
+            epoch: A whole number, 0 or more; by default the last one that was logged.
+        """
+        if self._writer is not None and self._writer.is_mine:
+            index = max(0, self._next - 1) if epoch is None else self._index(epoch)
+            self._writer.take_note(index, str(words))
 
     @_harmless
     def log_epoch(self, epoch: Epoch) -> None:
@@ -269,11 +307,19 @@ class Logger:
             return
         self._measured_at = entry.index
         entry.batches = found.batches
-        self._measure(entry, found.gradients, found.activations, found.parameters)
+        self._measure(entry, found.gradients, found.activations, found.parameters, found.statistics, found.order)
         self._probe.rest_until(self._sampler.rest_until)
 
-    def _measure(self, entry: LoggedEpoch, gradients: Any, activations: Any, parameters: Any) -> None:
-        """Put numbers measured on the arrays into the entry."""
+    def _measure(
+        self,
+        entry: LoggedEpoch,
+        gradients: Any,
+        activations: Any,
+        parameters: Any,
+        statistics: Mapping[str, Mapping[str, float]] | None = None,
+        order: tuple[str, ...] = (),
+    ) -> None:
+        """Put numbers measured on the arrays into the entry, and log the statistics of layers."""
         if parameters is None and self._network is not None:
             parameters = {"all": self._network.parameters}
         whole = self._network is not None and self._network.parameters.size <= MAX_OWN_PARAMETERS
@@ -281,11 +327,33 @@ class Logger:
         entry.layout = found.layout
         entry.gradient_norms, entry.known_layers = found.gradient_norms, found.known_layers
         entry.means, entry.known_units, entry.parameters = found.means, found.known_units, found.parameters
+        self._log_statistics(entry.index, found.statistics if statistics is None else statistics, order)
+
+    def _log_statistics(
+        self, index: int, statistics: Mapping[str, Mapping[str, float]], order: tuple[str, ...]
+    ) -> None:
+        """Log what was measured of layers, a number for each name under each quantity."""
+        given = {quantity: numbers for quantity, numbers in statistics.items() if numbers}
+        if not given:
+            return
+        names = dict.fromkeys([*order, *(name for numbers in given.values() for name in numbers)])
+        if len(names) > MAX_STATISTIC_LAYERS:
+            most = MAX_STATISTIC_LAYERS
+            self._writer.leave_out(f"layers {most + 1:,} to {len(names):,}", f"the most are {most:,}")
+        kept = distinct(list(names)[:MAX_STATISTIC_LAYERS], self._writer.leave_out)
+        places = {name: place for place, name in enumerate(kept)}
+        table = np.full((len(given), len(places)), NAN)
+        for row, numbers in enumerate(given.values()):
+            for name, value in numbers.items():
+                if name in places:
+                    table[row, places[name]] = value
+        self._writer.take_statistics(index, tuple(map(fit, places)), tuple(given), table)
 
     def _log_late(self, late: Any) -> None:
         """Log the gradients of an epoch that was logged before they were known."""
         entry = LoggedEpoch(late.index, NOT_LOGGED, self._sampler.layout, given=0, batches=(late.batches, 0))
-        self._measure(entry, late.gradients, None, None)
+        gradients = {name: one for name, one in late.gradients.items() if one is not None}
+        self._measure(entry, late.gradients, None, None, {"gradient": gradients, "update": late.updates})
         self._writer.take_arrays(entry)
 
     @_harmless
@@ -299,13 +367,16 @@ class Logger:
         l1: float,
         l2: float,
         open_browser: bool | None,
+        config: Any,
+        tags: Any,
         others: Mapping[str, Any],
     ) -> None:
         if _is_read_again(inspect.currentframe().f_back):
             return
         self.name = str(name)
         about, examples = _of_ours(self._network, data, validation, loss, l1, l2)
-        found = RunLog.begun(self.name, about)
+        plain, odd = _config_of(config)
+        found = RunLog.begun(self.name, about, config=plain, tags=_tags_of(tags))
         many = any(len(one) > run_log.MAX_EXAMPLES for one in examples.values())
         if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
@@ -313,6 +384,8 @@ class Logger:
         self._sampler = Sampler(self._writer.leave_out)
         if many:
             self._writer.report(TOO_MANY)
+        if odd:
+            self._writer.report(f"config cannot be shown: {odd}")
         if others:
             self._writer.report(f"{', '.join(others)}: not known to watch; name, module, network, data and so on are.")
         if module is not None:
@@ -370,9 +443,31 @@ class Logger:
         self._writer.report(f"Epoch {words} is no whole number of 0 or more; it is shown as {following}.")
         return following
 
-    def _report_unknown(self, more: tuple, others: Mapping[str, Any]) -> None:
-        names = [*others, *([f"{len(more)} numbers without names"] if more else [])]
-        self._writer.report(f"{', '.join(names)}: not shown; loss, accuracy, gradients and so on are.")
+    def _log_metrics(self, index: int, values: tuple, more: tuple, metrics: Mapping[str, Any]) -> tuple:
+        """Log numbers by name; return the five values, completed by those that were given under another name."""
+        if more:
+            self._writer.report(f"{len(more)} numbers without names: not shown; give them as name=number.")
+        completed, found = dict(zip(KINDS, values, strict=True)), {}
+        for name, value in (named(metrics) or {}).items():
+            kind = ALIASES.get(name)
+            if kind is not None and completed[kind] is None:
+                completed[kind] = value
+            elif value is not None and self._is_listed(name):
+                measured = value if type(value) is float else self._number(name, value)
+                if measured is not None:
+                    found[fit(name)] = measured
+        if found:
+            self._writer.take_metrics(index, found)
+        return tuple(completed.values())
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether there is room for a metric of this name."""
+        if name not in self._metrics:
+            if len(self._metrics) >= MAX_METRICS:
+                self._writer.report(f"There are more than {MAX_METRICS} names of metrics; later ones are not shown.")
+                return False
+            self._metrics.add(name)
+        return True
 
     def _report_thinning(self, index: int) -> None:
         """Report once that not every epoch is measured; a second call for a measured epoch does not count."""
@@ -448,6 +543,8 @@ def watch(
     l1: float = 0.0,
     l2: float = 0.0,
     open_browser: bool | None = None,
+    config: Any = None,
+    tags: Any = (),
     **others: Any,
 ) -> Logger:
     """Show a training of any loop and any library live, in the laboratory's page.
@@ -462,12 +559,15 @@ def watch(
         l1: Penalty on the weights, as in `train`.
         l2: Penalty on the weights, as in `train`.
         open_browser: Whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0.
+        config: What distinguishes the run, as a dict of numbers, truth values and text, which may hold further dicts.
+        tags: Words by which runs are found and grouped, as a list.
         **others: Not known; the page says so.
 
     Returns:
         A logger to `log` the epochs to. Use it in a `with` block, so that the page shows how the training ended.
     """
-    return Logger(name, module, network, data, validation, loss, l1, l2, open_browser, **others)
+    about = {"config": config, "tags": tags}
+    return Logger(name, module, network, data, validation, loss, l1, l2, open_browser, **about, **others)
 
 
 def observe(
@@ -533,6 +633,27 @@ def _of_ours(network: Any, data: Any, validation: Any, loss: str | None, l1: flo
     if validation is not None:
         examples |= {"x_held_out": np.asarray(validation.x), "y_held_out": np.asarray(validation.y)}
     return about, examples
+
+
+def _config_of(config: Any) -> tuple[dict[str, Any], str]:
+    """A config as plain values by dotted name, and what is wrong with it, if anything."""
+    try:
+        given = vars(config) if config is not None and not isinstance(config, Mapping) else config
+        found = named(given) or {}
+        plain = bool | int | float | str | None
+        return {name: value if isinstance(value, plain) else short(value) for name, value in found.items()}, ""
+    except Exception as error:
+        let_pass(error)
+        return {}, reason(error)
+
+
+def _tags_of(tags: Any) -> tuple[str, ...]:
+    """Tags as text; a single one may be given without a list."""
+    try:
+        return (tags,) if isinstance(tags, str) else tuple(str(tag) for tag in tags or ())
+    except Exception as error:
+        let_pass(error)
+        return ()
 
 
 def _usual_loss(output: str) -> str:

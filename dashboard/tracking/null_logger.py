@@ -12,6 +12,9 @@ class NullLogger:
     def log_epoch(self, *_: object, **__: object) -> None:
         """Do nothing."""
 
+    def note(self, *_: object, **__: object) -> None:
+        """Do nothing."""
+
     def close(self, *_: object, **__: object) -> None:
         """Do nothing."""
 

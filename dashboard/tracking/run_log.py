@@ -26,6 +26,7 @@ A record is a head (`HEAD`: magic, kind, length and CRC-32 of the payload) and i
     E  epochs      of format 1: as N, without given, batches and known; a number that was not logged is nan
     O  left out    JSON: names of layers that are not measured, each with the reason in words; they add up
     T  message     JSON: a sentence for the person who watches
+    M, S, W, A     metrics, statistics of layers, moments and notes: see `named_records`
 
 A number was measured where its bit in `given` is set, a table at the epochs of the N records that have columns for it,
 a column of it where its bit is set, parameters at the epochs of P records. Nothing else was measured: how to fill the
@@ -68,9 +69,9 @@ from dashboard.storage.run_archive import title
 from engine import atomic_write
 from engine.training import NUMBERS, Epochs
 
-FORMAT = 2
-READABLE = 1, 2
-"""Formats that can be read; run logs of format 1 have records of kind E."""
+FORMAT = 3
+READABLE = 1, 2, 3
+"""Formats that can be read; run logs of format 1 have records of kind E, those before 3 none of `named_records`."""
 
 MAGIC = b"DLf1"
 HEAD = struct.Struct("<4scII")
@@ -92,6 +93,9 @@ STATUS_BYTES = 1024
 MAX_LAYERS, MAX_UNITS, MAX_PARAMETERS = 1000, 4096, 2**20
 MAX_LEFT_OUT = 200
 """Most layers that one record names as left out."""
+
+MAX_CONFIG, MAX_TAGS = 200, 20
+"""Most entries of a config, and most tags, of a run."""
 
 MAX_EXAMPLES = 100_000
 """Most examples that are saved with a run log, for the pictures that need them."""
@@ -145,11 +149,11 @@ class Layout:
         Raises:
             ValueError: If the payload is no layout, or one that is too large.
         """
-        stored = _read_json(payload)
+        stored = read_json(payload)
         layout = cls(
-            tuple(_text(name, 100) for name in stored["layers"]),
-            tuple((_text(name, 100), _count(width)) for name, width in stored["units"]),
-            tuple((_text(name, 100), _count(size)) for name, size in stored["weights"]),
+            tuple(text(name, 100) for name in stored["layers"]),
+            tuple((text(name, 100), _count(width)) for name, width in stored["units"]),
+            tuple((text(name, 100), _count(size)) for name, size in stored["weights"]),
         )
         limits = MAX_LAYERS, MAX_UNITS, MAX_PARAMETERS
         if any(size > most for size, most in zip(layout.sizes, limits, strict=True)):
@@ -167,6 +171,8 @@ class RunLog:
         born: When that process started, which distinguishes it from a later one with the same number, where the system
             can say so.
         network: Sizes, activations, output, skip, loss, l1, l2 and task of a network of the engine; {} for any other.
+        config: What the program says of the run: numbers, truth values and text by name.
+        tags: Words by which runs are found and grouped.
     """
 
     folder: Path
@@ -176,6 +182,8 @@ class RunLog:
     born: str
     host: str
     network: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -202,13 +210,22 @@ class RunLog:
         return self.folder / "epochs.feed"
 
     @classmethod
-    def begun(cls, name: str, network: dict[str, Any] | None = None, folder: Path | None = None) -> Self:
+    def begun(
+        cls,
+        name: str,
+        network: dict[str, Any] | None = None,
+        folder: Path | None = None,
+        config: Mapping[str, Any] | None = None,
+        tags: Sequence[str] = (),
+    ) -> Self:
         """Create a run log of this process under `<home>/live`.
 
         Args:
             name: The run's name.
             network: What about.json says of a network of the engine.
             folder: Another folder in the place of `<home>`.
+            config: Numbers, truth values and text by name.
+            tags: Words by which runs are found and grouped.
 
         Raises:
             OSError: If nothing can be written there.
@@ -227,6 +244,8 @@ class RunLog:
             born(),
             socket.gethostname(),
             dict(network or {}),
+            _config(config or {}),
+            _tags(tags),
         )
         (made / "epochs.feed").touch()
         stored = {part.name: getattr(log, part.name) for part in fields(log) if part.name != "folder"}
@@ -244,11 +263,12 @@ class RunLog:
             raise ValueError(f"{key[:100]!r} is no run to watch; an id looks like 20261123-190000-ab12cd")
         place = (folder or home()) / "live" / key
         try:
-            stored = _read_json(_content(place / "about.json", MAX_TEXT_BYTES + 1))
+            stored = read_json(_content(place / "about.json", MAX_TEXT_BYTES + 1))
             if stored["format"] not in READABLE:
                 raise ValueError(f"it is in format {stored['format']!r:.20}; this version reads {READABLE}")
-            words = {name: _text(stored[name], 200) for name in ("name", "created", "born", "host")}
-            return cls(place, pid=_count(stored["pid"]), network=dict(stored["network"]), **words)
+            words = {name: text(stored[name], 200) for name in ("name", "created", "born", "host")}
+            more = {"config": _config(stored.get("config", {})), "tags": _tags(stored.get("tags", ()))}
+            return cls(place, pid=_count(stored["pid"]), network=dict(stored["network"]), **words, **more)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"the run {key} is not there to be watched; it was deleted, or is elsewhere") from error
         except OSError as error:
@@ -260,8 +280,8 @@ class RunLog:
         """The state of the run as of its last flush; an empty one where that cannot be read."""
         try:
             content = _content(self.folder / "status", STATUS_BYTES)
-            stored = _read_json(_checked(content))
-            end, error = _text(stored["end"], 200), _text(stored.get("error", ""), 100)
+            stored = read_json(_checked(content))
+            end, error = text(stored["end"], 200), text(stored.get("error", ""), 100)
             loss, seen = float(stored["loss"]), float(stored["seen"])
             seen = seen if seen > 0 else 0.0
             return Status(_count(stored["epochs"]), _count(stored["epoch"]), loss, end, seen, error)
@@ -514,8 +534,8 @@ def _parts(payload: bytes, rows: int, kinds: Sequence[tuple[str, int]]) -> list[
 
 def left_out(payload: bytes) -> dict[str, str]:
     """The layers in a record that are not measured, each with the reason."""
-    pairs = _read_json(payload)["layers"]
-    return {_text(name, 100): _text(why, 200) for name, why in pairs[:MAX_LEFT_OUT]}
+    pairs = read_json(payload)["layers"]
+    return {text(name, 100): text(why, 200) for name, why in pairs[:MAX_LEFT_OUT]}
 
 
 def packed_left_out(layers: Mapping[str, str]) -> bytes:
@@ -526,7 +546,7 @@ def packed_left_out(layers: Mapping[str, str]) -> bytes:
 
 def words(payload: bytes) -> str:
     """The sentence in a record of kind MESSAGE."""
-    return _text(_read_json(payload)["text"], 500)
+    return text(read_json(payload)["text"], 500)
 
 
 def packed_words(text: str) -> bytes:
@@ -586,7 +606,21 @@ def _checked(content: bytes) -> bytes:
     return body
 
 
-def _read_json(content: bytes) -> dict[str, Any]:
+def _config(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as it is kept: at most so many numbers, truth values and texts, each cut."""
+    kept = {}
+    for name, value in list(stored.items())[:MAX_CONFIG]:
+        plain = value is None or isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < 1e300)
+        kept[text(name, 100)] = value if plain else text(value, 200)
+    return kept
+
+
+def _tags(stored: Sequence[str]) -> tuple[str, ...]:
+    """Tags as they are kept."""
+    return tuple(dict.fromkeys(text(tag, 50) for tag in list(stored)[:MAX_TAGS]))
+
+
+def read_json(content: bytes) -> dict[str, Any]:
     """The dict in some JSON. Raises ValueError where it is none, or too long."""
     try:
         stored = json.loads(content) if len(content) <= MAX_TEXT_BYTES else None
@@ -597,7 +631,7 @@ def _read_json(content: bytes) -> dict[str, Any]:
     return stored
 
 
-def _text(value: Any, most: int) -> str:
+def text(value: Any, most: int) -> str:
     """Foreign text, cut and in characters that can be displayed and sent."""
     letters = str(value)[:most].encode(errors="replace").decode()
     return "".join(letter if letter.isprintable() else " " for letter in letters)

@@ -3,13 +3,14 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from dashboard.tracking.endings import let_pass
+from dashboard.tracking.named_records import LEVELS, QUANTITIES
 from dashboard.tracking.run_log import MAX_LAYERS, Layout
 
 TIME_FRACTION = 0.005
@@ -20,6 +21,9 @@ CREDIT = 0.002
 
 REST = 0.1
 """Least seconds between two measurements of arrays, where not all can be measured: nobody sees more."""
+
+MAX_OUTPUTS = 2048
+"""Most numbers of an output, evenly spaced, of which spread and quantiles are taken."""
 
 MAX_UNITS = 2048
 MAX_PARAMETERS = 4096
@@ -56,6 +60,7 @@ class Numbers:
         known_layers: (layers,) which of the norms were measured.
         known_units: (units,) which of the means were measured.
         batches: Over how many batches gradients and activations are averaged; 0 where nobody counted.
+        statistics: By quantity of `named_records.QUANTITIES`, a number for each name.
     """
 
     layout: Layout
@@ -65,6 +70,7 @@ class Numbers:
     known_units: np.ndarray | None = None
     parameters: np.ndarray | None = None
     batches: tuple[int, int] = (0, 0)
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 class Sampler:
@@ -100,6 +106,7 @@ class Sampler:
             means = self._measured(activations, "activations", mean_of)
             weights = self._measured(parameters, "parameters", flat_of)
             numbers = self._in_columns(norms, _fewer(means, MAX_UNITS), _fewer(weights, most))
+            numbers.statistics = self._statistics(norms, activations if means is not None else None)
         self._credit -= clock() - self._began
         if self._credit < 0:
             self.rest_until = time.perf_counter() + max(REST, -self._credit / TIME_FRACTION)
@@ -119,7 +126,8 @@ class Sampler:
             self._leave_out(f"{kind} {MAX_LAYERS + 1} to {len(found)}", f"the most are {MAX_LAYERS:,}")
             found = dict(list(found.items())[:MAX_LAYERS])
         measured: dict[str, Any] = {}
-        for name, value in found.items():
+        for name in distinct(list(found), self._leave_out):
+            value = found[name]
             try:
                 measured[name] = None if value is None else measure(value)
             except Exception as error:
@@ -127,6 +135,21 @@ class Sampler:
                 self._leave_out(name, f"{kind} cannot be measured: {reason(error)}")
                 measured[name] = None
         return measured if any(one is not None for one in measured.values()) or not measured else None
+
+    def _statistics(self, norms: dict[str, float | None] | None, activations: Any) -> dict[str, dict[str, float]]:
+        """Norms of gradients by name, and statistics of those activations that are outputs of several examples."""
+        found: dict[str, dict[str, float]] = {}
+        if norms is not None:
+            found["gradient"] = {name: one for name, one in norms.items() if one is not None}
+        for name, value in list((named(activations) or {}).items())[:MAX_LAYERS]:
+            try:
+                numbers = {} if value is None else spread_of(value)
+            except Exception as error:
+                let_pass(error)
+                continue
+            for quantity, number in numbers.items():
+                found.setdefault(quantity, {})[name] = number
+        return found
 
     def _in_columns(
         self,
@@ -227,9 +250,22 @@ def _placed(
     return row, found
 
 
+HEAD_LETTERS = 12
+"""How many of a long name's letters are taken from its beginning: paths of modules differ at their ends."""
+
+
 def fit(name: str) -> str:
     """A name cut to the longest that fits: both of its ends."""
-    return name if len(name) <= LETTERS else f"{name[: LETTERS // 2 - 1]}…{name[-LETTERS // 2 :]}"
+    return name if len(name) <= LETTERS else f"{name[:HEAD_LETTERS]}…{name[HEAD_LETTERS + 1 - LETTERS :]}"
+
+
+def distinct(names: Sequence[str], leave_out: Callable[[str, str], None]) -> list[str]:
+    """The names that are still different when they are cut; of those that are not, the first."""
+    kept: dict[str, str] = {}
+    for name in names:
+        if kept.setdefault(fit(name), name) != name:
+            leave_out(name, "its name is too long to be told from another")
+    return list(kept.values())
 
 
 def reason(error: BaseException) -> str:
@@ -271,6 +307,20 @@ def mean_of(activations: Any) -> np.ndarray:
     if not array.size:
         raise UnmeasurableError(f"there are no examples in an array of shape {array.shape}")
     return array.mean(axis=(0, *range(2, array.ndim)), dtype=np.float64)
+
+
+def spread_of(activations: Any) -> dict[str, float]:
+    """Mean, spread, share of dead units and quantiles of outputs (examples, units, ...); nothing of bare means."""
+    array = as_array(activations)
+    if array.ndim < 2 or not array.size or array.dtype.kind == "c":
+        return {}
+    flat = array.reshape(-1)
+    sample = np.array(flat[:: max(1, flat.size // MAX_OUTPUTS)], np.float64)
+    found = {"mean": float(sample.mean()), "spread": float(sample.std())}
+    if np.isfinite(sample).all():
+        found |= dict(zip(QUANTITIES[-len(LEVELS) :], np.quantile(sample, LEVELS).tolist(), strict=True))
+    dead = ~array.astype(bool).any(axis=(0, *range(2, array.ndim)))
+    return found | {"dead": float(dead.mean())}
 
 
 def flat_of(parameters: Any) -> np.ndarray:

@@ -15,8 +15,9 @@ import numpy as np
 
 from dashboard.tracking import torch_hooks
 from dashboard.tracking.endings import let_pass
-from dashboard.tracking.sampler import UnmeasurableError, as_array, clock, reason
-from dashboard.tracking.torch_layers import Units, axis_alone, is_compiled, layers_of
+from dashboard.tracking.named_records import LEVELS, QUANTITIES
+from dashboard.tracking.sampler import MAX_OUTPUTS, UnmeasurableError, as_array, clock, reason
+from dashboard.tracking.torch_layers import Units, axis_alone, is_compiled, layers_of, weights_of
 
 TIME_FRACTION = 0.004
 """Fraction of the training's time that may go into measuring. What is not measured is not logged.
@@ -29,6 +30,9 @@ MAX_PARAMETERS = 4096
 MAX_CALLS = 8
 """Calls of one module in a forward pass that are distinguished; the outputs of further calls are averaged."""
 
+MAX_WEIGHTS = 256
+"""Most entries of a parameter, evenly spaced, whose update is measured."""
+
 REFRESH_INTERVAL_S = 1.0
 """Seconds after which the module is checked for layers that were added or replaced."""
 
@@ -39,6 +43,8 @@ class Reading:
 
     Attributes:
         late: Gradients of an epoch that was read before they were known.
+        statistics: By quantity, of which there are those in `named_records.QUANTITIES`, a number for each layer.
+        order: The names of the layers in the order of the module tree.
     """
 
     gradients: dict[str, float | None] | None = None
@@ -46,6 +52,8 @@ class Reading:
     parameters: dict[str, np.ndarray] | None = None
     batches: tuple[int, int] = (0, 0)
     late: "Late | None" = None
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -55,11 +63,12 @@ class Reading:
 
 @dataclass(slots=True)
 class Late:
-    """The gradients, over so many batches, of an epoch that was logged without them."""
+    """The gradients, over so many batches, of an epoch that was logged without them, and the updates by layer."""
 
     index: int
     gradients: dict[str, float | None]
     batches: int
+    updates: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +80,8 @@ class Batch:
         squares: By layer, the sum of squares of its gradient.
         felt: The parameters whose gradients have been read.
         index: The epoch with which the batch was logged.
+        statistics: By layer, the statistics of its output.
+        updates: By layer, the squared norms of the sampled weights' update and of these weights.
     """
 
     began: float
@@ -80,6 +91,13 @@ class Batch:
     felt: set[int] = field(default_factory=set)
     passed: bool = False
     index: int = -1
+    statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+    updates: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """By layer, the norm of the update over that of the weights."""
+        return {name: math.sqrt(moved / size) for name, (moved, size) in self.updates.items() if size > 0}
 
 
 class Probe:
@@ -90,9 +108,11 @@ class Probe:
     Gradients are those by which the optimizer steps: summed over accumulated batches, clipped, and without the factor
     of a GradScaler; where no optimizer steps, those present at the reading. No part of the graph is kept alive.
 
-    Layers are the modules that own a parameter with two axes or more, such as Linear, Conv2d, Embedding, LSTM or the q,
-    k and v of attention; what is left out is reported. Hidden units are the outputs of the activation modules or, in a
-    network without any, of all layers but the last. A unit of a Linear is a number, of a convolution a channel.
+    Layers are the modules that own a parameter, such as Linear, Conv2d, Embedding, LSTM, LayerNorm or the q, k and v of
+    attention; what is left out is reported. Of each layer there are also the size of one step's update over that of the
+    weights, and mean, spread and quantiles of its output, of the last batch that was measured. Hidden units are the
+    outputs of the activation modules or, in a network without any, of all layers but the last. A unit of a Linear is a
+    number, of a convolution a channel.
     """
 
     def __init__(self, module: Any, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
@@ -117,6 +137,7 @@ class Probe:
         self._is_scaled: bool | None = None
         self._rest_until, self._parameters_until = 0.0, 0.0
         self._has_stepped, self._readings, self._is_over = False, 0, False
+        self._moving: tuple[Batch, dict[str, list[np.ndarray]]] | None = None
         self._is_subscribed = not (self._layers.compiled or _is_compiled_elsewhere(module))
         if not self._is_subscribed:
             self._report_compiled()
@@ -152,6 +173,7 @@ class Probe:
         found.gradients, gradients = self._norms(done)
         found.activations, activations = self._means(done)
         found.batches = gradients, activations
+        found.statistics, found.order = self._statistics(done, found.gradients), self._layers.order
         self._begin()
         return found
 
@@ -186,6 +208,9 @@ class Probe:
             name = self._names.get(id(module))
             if name is not None:
                 self._see(batch, name, inputs, output)
+            which = self._layers.seen.get(id(module))
+            if which is not None and which not in batch.statistics:
+                self._describe(batch, which, inputs, output, name is not None)
             if id(module) in self._layers.weighted:
                 self._units = _units_of(module, _first(output))
             if module is self._module:
@@ -199,12 +224,14 @@ class Probe:
     def steps(self, optimizer: Any, has_closure: bool) -> None:
         """Called before an optimizer steps by the present gradients; with a closure it computes them first."""
         if not has_closure:
-            self._feel(optimizer)
+            self._before_step(optimizer, self._feel(optimizer))
 
     def stepped(self, optimizer: Any, has_closure: bool) -> None:
         """Called after an optimizer has stepped."""
         if has_closure:
             self._feel(optimizer)
+        elif self._moving is not None:
+            self._after_step()
         if self._batch is None:
             self._begin()
 
@@ -251,21 +278,85 @@ class Probe:
             return
         batch.outputs.setdefault(name, []).append(found)
 
-    def _feel(self, optimizer: Any) -> None:
-        """Take the gradients by which an optimizer steps, of the batch being measured or of the one already logged."""
+    def _describe(self, batch: Batch, name: str, inputs: tuple, output: Any, is_hidden: bool) -> None:
+        """Take the statistics of a layer's output; errors were reported with its means."""
+        first = _first(output)
+        if first is None:
+            return
+        try:
+            units = self._units if is_hidden else None
+            batch.statistics[name] = _statistics_of(units, _first(inputs), first, is_hidden)
+        except Exception as error:
+            let_pass(error)
+            batch.statistics[name] = {}
+            self._leave_out(f"statistics of {name}", reason(error))
+
+    def _before_step(self, optimizer: Any, batch: Batch | None) -> None:
+        """Take a sample of the weights before an optimizer steps."""
+        self._moving = None
+        if batch is None or batch.updates:
+            return
+        began = clock()
+        owned = {id(one) for group in optimizer.param_groups for one in group["params"]}
+        found = {}
+        for name, parts in self._layers.parameters.items():
+            some = [one for one in weights_of(parts) if id(one) in owned]
+            if some:
+                try:
+                    found[name] = [_sample(one, max(1, one.numel() // MAX_WEIGHTS)) for one in some]
+                except Exception as error:
+                    let_pass(error)
+                    self._leave_out(f"update of {name}", reason(error))
+        self._moving = batch, found
+        self._stepping = owned
+        self._rest(batch, clock() - began)
+
+    def _after_step(self) -> None:
+        """Compare the weights after an optimizer's step with those before."""
+        (batch, before), self._moving = self._moving, None
+        began = clock()
+        for name, samples in before.items():
+            some = [one for one in weights_of(self._layers.parameters.get(name, [])) if id(one) in self._stepping]
+            if len(some) != len(samples):
+                continue
+            after = [_sample(one, max(1, one.numel() // MAX_WEIGHTS)) for one in some]
+            if all(len(new) == len(old) for new, old in zip(after, samples, strict=True)):
+                moved = sum(float(((new - old) ** 2).sum()) for new, old in zip(after, samples, strict=True))
+                batch.updates[name] = moved, sum(float((old**2).sum()) for old in samples)
+        self._rest(batch, clock() - began)
+
+    def _statistics(self, done: list[Batch], gradients: dict[str, float | None] | None) -> dict[str, dict[str, float]]:
+        """By quantity, what was measured of every layer since the last reading."""
+        found: dict[str, dict[str, float]] = {}
+        if gradients is not None:
+            found["gradient"] = {name: one for name, one in gradients.items() if one is not None}
+        for batch in done:
+            if batch.updates:
+                found["update"] = batch.ratios
+            for name, numbers in batch.statistics.items():
+                for quantity, number in numbers.items():
+                    found.setdefault(quantity, {})[name] = number
+        return found
+
+    def _feel(self, optimizer: Any) -> Batch | None:
+        """Take the gradients by which an optimizer steps, of the batch being measured or of the one already logged.
+
+        Returns:
+            The batch; None where none is being measured.
+        """
         batch = self._late[-1] if self._late and not self._late[-1].felt else self._batch
         if self._is_over:
-            return
+            return None
         if batch is None:
             self._has_stepped |= self._is_of_ours(optimizer)
-            return
+            return None
         began = clock()
         if batch is not self._batch and not batch.felt:
             batch.squares = {}  # what was there at the reading; this is what is stepped by
         owners, scale = self._layers.owners, _number(getattr(optimizer, "grad_scale", None))
         stepped = [one for group in optimizer.param_groups for one in group["params"] if id(one) in owners]
         if not stepped:
-            return
+            return None
         self._has_stepped = True
         fresh = [one for one in stepped if id(one) not in batch.felt]
         self._squares(batch, fresh, owners, scale)
@@ -276,6 +367,7 @@ class Probe:
             self._batch = None
             self._rest(batch)
             torch_hooks.unsubscribe_from_outputs(self)
+        return batch
 
     def _is_of_ours(self, optimizer: Any) -> bool:
         return not self._has_stepped and any(
@@ -334,7 +426,7 @@ class Probe:
             if batch.squares and (batch.felt or self._is_over or self._readings):
                 self._late = []
                 norms = {name: _root(batch.squares.get(name)) for name in self._layers.parameters}
-                return Late(batch.index, norms, 1)
+                return Late(batch.index, norms, 1, batch.ratios)
         return None
 
     def _means(self, batches: list[Batch]) -> tuple[dict[str, np.ndarray] | None, int]:
@@ -364,7 +456,7 @@ class Probe:
         if now < self._parameters_until:
             return None
         found: dict[str, np.ndarray] = {}
-        parts = {name: [one for one in parts if one.ndim >= 2] for name, parts in self._layers.parameters.items()}
+        parts = {name: weights_of(parts) for name, parts in self._layers.parameters.items()}
         stride = max(1, -(-sum(one.numel() for some in parts.values() for one in some) // MAX_PARAMETERS))
         for name, some in parts.items():
             try:
@@ -429,6 +521,28 @@ def _means(units: Units | None, inputs: Any, output: Any) -> np.ndarray:
     elif output.ndim > 1:
         output = output.mean(dim=[i for i in range(output.ndim) if i != axis], dtype=precise)
     return np.array(as_array(output.cpu()), np.float64)
+
+
+def _statistics_of(units: Units | None, inputs: Any, output: Any, is_hidden: bool) -> dict[str, float]:
+    """Mean, spread and quantiles of an output; of a hidden layer's also the share of units that are zero throughout."""
+    torch = sys.modules["torch"]
+    _check(output)
+    output = output.detach()
+    if output.is_complex() or not output.numel():
+        raise UnmeasurableError("its output is complex or empty")
+    flat = output.reshape(-1)
+    sample = np.array(as_array(flat[:: max(1, flat.numel() // MAX_OUTPUTS)].cpu()), np.float64)
+    with np.errstate(all="ignore"):
+        found = {"mean": float(sample.mean()), "spread": float(sample.std())}
+        if np.isfinite(sample).all():
+            found |= dict(zip(QUANTITIES[-len(LEVELS) :], np.quantile(sample, LEVELS).tolist(), strict=True))
+    if is_hidden:
+        inputs = inputs if type(inputs) is torch.Tensor else None
+        axis = axis_alone(output) if units is None else units.axis_in(inputs, output)
+        others = [i for i in range(output.ndim) if i != axis]
+        if axis is not None and others:
+            found["dead"] = float((torch.count_nonzero(output, dim=others) == 0).double().mean())
+    return found
 
 
 def _units_of(module: Any, output: Any) -> Units | None:

@@ -14,9 +14,12 @@ class Layers:
     """The measured parts of a module.
 
     Attributes:
-        parameters: By layer, its own parameters, at least one of which has two axes or more.
+        parameters: By layer, its own parameters: every parameter belongs to the module that owns it.
         hidden: The modules whose outputs are shown as hidden layers, by name.
-        weighted: All modules with weights, by identity; the last one to run shows where the units of an output are.
+        weighted: All modules with a matrix of weights, by identity; the last one to run shows where the units of an
+            output are.
+        seen: By identity, the names of the modules whose outputs are measured: with parameters, or hidden ones.
+        order: The names of all layers with parameters or outputs, in the order of the module tree.
         compiled: Whether the module is compiled by torch.compile, so that no hook sees its outputs.
         is_whole: Whether all parameters have their shape: those of lazy modules have none before the first pass.
     """
@@ -24,6 +27,8 @@ class Layers:
     parameters: dict[str, list[Any]] = field(default_factory=dict)
     hidden: dict[str, Any] = field(default_factory=dict)
     weighted: dict[int, Any] = field(default_factory=dict)
+    seen: dict[int, str] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
     compiled: bool = False
     is_whole: bool = True
 
@@ -41,10 +46,11 @@ def layers_of(module: Any, leave_out: Callable[[str, str], None]) -> Layers:
         leave_out: Called with the name of each part that is not measured, and the reason.
     """
     found, owned, shared = Layers(), {}, {}
-    leaves = []
+    leaves, places = [], {}
     for name, one in module.named_modules():
         name = name.replace("_orig_mod.", "").removesuffix("_orig_mod") or type(one).__name__
         found.compiled |= is_compiled(one)
+        places.setdefault(name, one)
         if PARAMETRIZED not in name and not _children(one):
             leaves.append((name, one))
         for key, parameter in one.named_parameters(recurse=False, remove_duplicate=False):
@@ -58,15 +64,18 @@ def layers_of(module: Any, leave_out: Callable[[str, str], None]) -> Layers:
                 owned.setdefault(_layer(name), []).append((key, parameter))
     modules = dict(leaves)
     for name, parts in owned.items():
-        if any(one.ndim >= 2 for _, one in parts):
-            found.parameters[name] = [one for _, one in parts]
-            if name in modules:
-                found.weighted[id(modules[name])] = modules[name]
-        else:
-            names = ", ".join(key for key, _ in parts)
-            leave_out(name, f"it has no matrix of weights, only {names}; gradients are shown of layers that have one")
+        found.parameters[name] = [one for _, one in parts]
+        if name in modules and any(one.ndim >= 2 for _, one in parts):
+            found.weighted[id(modules[name])] = modules[name]
     found.hidden = _hidden(leaves, found)
+    found.order = tuple(name for name in places if name in found.parameters or name in found.hidden)
+    found.seen = {id(places[name]): name for name in found.order}
     return found
+
+
+def weights_of(parts: list[Any]) -> list[Any]:
+    """The weights among a layer's parameters: those with two axes or more; all where there are none, as of a norm."""
+    return [one for one in parts if one.ndim >= 2] or parts
 
 
 def is_compiled(module: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,9 @@ from dashboard.storage.home import home
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import Entry, Listing
 from dashboard.tracking.log_reader import NO_DATA, LogReader, Sketch
+from dashboard.tracking.logbook import Logbook
 from dashboard.tracking.logged_history import LoggedFrame, LoggedHistory, names_of
+from dashboard.tracking.metric_lines import Logged
 from dashboard.tracking.run_log import Layout
 from engine.datasets import Dataset
 from engine.network import Network
@@ -51,9 +54,13 @@ READINGS = {
     "val. loss": ("validation_loss", ".4g"),
     "accuracy": ("accuracy", ".1%"),
     "val. accuracy": ("validation_accuracy", ".1%"),
+    "learning rate": ("learning_rate", ".3g"),
 }
 """The numbers in the bar on top: their column and format."""
 
+
+MAX_OVERLAID = 9
+"""Most runs that are drawn over the one that is shown."""
 
 MAX_DAMAGED = 3
 """Damaged run logs that are reported beside the list."""
@@ -79,6 +86,13 @@ class WatchSettings(Choices):
     speed = param.Selector(default=0, objects={"as it comes": 0}, doc="A run elsewhere has its own speed.")
 
 
+class WatchView(View):
+    """What is picked on the page of watched runs: a layer by its name, and which runs are drawn over the one shown."""
+
+    layer = param.String(default="", doc="Name of the layer that is picked; the first where empty.")
+    over = param.List(default=[], item_type=str, bounds=(0, MAX_OVERLAID), doc="Ids of runs drawn over the one shown.")
+
+
 class TrackedRun(ReadOnly):
     """The training whose run log the settings name, or the newest one; nothing at all where there is none.
 
@@ -96,7 +110,8 @@ class TrackedRun(ReadOnly):
     ) -> None:
         self._reader: LogReader | None = None
         self._still: tuple[Setup, LoggedHistory] | None = None
-        self._nothing = _nothing()
+        self._nothing, self._empty = _nothing(), Logbook()
+        self._others: dict[str, LogReader] = {}
         self._listing = Listing.of(home())
         super().__init__(settings or WatchSettings(), view, study)
         self._watchers.append((self.settings, self.settings.param.watch(self._choose, "feed")))
@@ -106,6 +121,11 @@ class TrackedRun(ReadOnly):
     def entries(self) -> tuple[Entry, ...]:
         """The run logs there are, newest first."""
         return self._listing.entries
+
+    @property
+    def unlisted(self) -> int:
+        """How many older run logs there are beside them."""
+        return self._listing.unlisted
 
     @property
     def chosen(self) -> str:
@@ -121,6 +141,18 @@ class TrackedRun(ReadOnly):
     def is_empty(self) -> bool:
         """Whether there is nothing to show yet."""
         return self._shown() is self._nothing or not len(self._shown()[1])
+
+    @property
+    def logbook(self) -> Logbook:
+        """What the run that is shown logged under names of its own."""
+        return self._reader.logbook if self._reader and not self._still else self._empty
+
+    @property
+    def overlaid(self) -> tuple[tuple[str, str, Logged], ...]:
+        """The runs that are drawn over the one that is shown: name, id and what they logged."""
+        return tuple(
+            (reader.run_log.name, key, Logged(reader.logged, reader.logbook)) for key, reader in self._others.items()
+        )
 
     @property
     def problems(self) -> list[str]:
@@ -209,11 +241,13 @@ class TrackedRun(ReadOnly):
             setup, logged = self._nothing
         l1, l2 = (self._reader.l1, self._reader.l2) if self._reader else (0.0, 0.0)
         history = logged.history
-        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, logged, _names(setup))
+        names = _names(setup)
+        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, logged, names, logbook=self.logbook)
 
     def _theirs(self) -> int:
         theirs = self._reader.version if self._reader else 0
-        return theirs + self._listing.version
+        others = sum(reader.version for reader in self._others.values())
+        return theirs + self._listing.version + others
 
     def poll(self) -> None:
         """Read on, and turn to another run log where that is what was asked for."""
@@ -225,6 +259,26 @@ class TrackedRun(ReadOnly):
             self._turn_to(wanted)
         if self._reader:
             self._reader.poll()
+        self._poll_others()
+
+    def read_all(self) -> None:
+        """Read the run log that is shown to its end."""
+        while self._reader is not None and self._reader.read_on():
+            pass
+
+    def _poll_others(self) -> None:
+        """Read on in the runs that are drawn over this one; one that cannot be read is left out."""
+        asked = self.view.over if isinstance(self.view, WatchView) else []
+        wanted = [key for key in dict.fromkeys(asked) if key != self.chosen and run_log.ID.fullmatch(key)]
+        if wanted != list(self._others):
+            self._touched += sum(reader.version for reader in self._others.values()) + 1
+            found = {}
+            for key in wanted:
+                with suppress(ValueError):
+                    found[key] = LogReader.of(key)
+            self._others = found
+        for reader in self._others.values():
+            reader.poll()
 
     def _turn_to(self, key: str) -> None:
         self._touched += self._reader.version if self._reader else 0

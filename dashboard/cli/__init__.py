@@ -1,0 +1,1 @@
+"""The command line: `descent-lab`, which is `python -m dashboard`."""
