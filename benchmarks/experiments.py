@@ -9,6 +9,7 @@ and other weights, as a median or a share over seeds. It is reproduced
     as a median    if it lies in the middle eight tenths of our runs, give or take half a unit of its last digit
     as a share     if it and ours differ by at most three standard errors, of our runs and of 200 of the other engine's
     as a fact      if it holds in every run, or for the medians where it is about those
+    as a limit     if the median of our runs keeps it
 
 The middle eight tenths are wide: they tell whether the figure could be one of our runs, not whether our median equals
 it. Read both columns. Where medians differ most: He after 500 epochs 0.175 instead of 0.139, dead units with He and
@@ -42,7 +43,7 @@ import numpy as np
 
 from engine.activations import ACTIVATIONS
 from engine.backpropagation import BUGS, Backpropagation
-from engine.curvature import Curvature
+from engine.curvature import Curvature, preconditioned
 from engine.datasets import DATASETS, Dataset, Standardization
 from engine.ensemble import Ensemble
 from engine.gradient_check import bug_check, gradient_check, walk
@@ -52,6 +53,7 @@ from engine.measures import dead_units, dim_units, pre_activation_histograms
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS, Optimizer
 from engine.surfaces import SURFACES, LogisticSurface, Surface, descend, trajectory
+from engine.theory.central_flow import Terrain, central_flow, gradient_flow
 from engine.training import Epochs, Training
 
 SECTIONS = {
@@ -71,6 +73,7 @@ XOR_SOLVED = 0.05
 FAILED = 0.6
 PLATEAU = 0.69
 APART = 2 * math.sqrt(2)
+OWN_EDGES = (("adam", 0.001), ("adamw", 0.001), ("rmsprop", 0.001), ("adagrad", 0.02))
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,12 @@ def fact(section: int, what: str, hits: Sequence[bool] | bool) -> Finding:
     """Something that is so in every run."""
     hits = np.atleast_1d(hits)
     return Finding(section, what, "always", float(hits.mean()), float(hits.min()), float(hits.max()), hits.all())
+
+
+def at_most(section: int, what: str, limit: float, samples: Sequence[float]) -> Finding:
+    """A limit that the median of the runs keeps."""
+    low, median, high = np.quantile(np.asarray(samples, float), [0.1, 0.5, 0.9], method="inverted_cdf")
+    return Finding(section, what, f"at most {_short(limit)}", median, low, high, bool(median <= limit))
 
 
 def _half_a_unit(expected: str) -> float:
@@ -751,6 +760,73 @@ def _sharpness_track(seed: int, learning_rate: float, steps: int, every: int) ->
     return track
 
 
+def edges_of_other_optimizers(seeds: int, steps: int = 3000, every: int = 100) -> list[Finding]:
+    """The same network: the sharpness of the Hessian over what the optimizer divides by, as a share of its own edge.
+
+    The median over the last half of the measurements of a run. Source: Cohen et al. 2022.
+    """
+    found = []
+    for name, rate in OWN_EDGES:
+        shares = []
+        for seed in range(seeds):
+            training, curvature, start, track = *_curved(seed, OPTIMIZERS[name](learning_rate=rate)), None, []
+            edge = float(training.optimizer.edge_of_stability(rate))
+            for _ in range(steps // every):
+                training.advance(every)
+                curvature.rates = preconditioned(None, training.preconditioner)
+                measured = curvature.sharpness(start)
+                start = measured.vector
+                track.append(measured.value / edge)
+            shares.append(np.median(track[-len(track) // 2 :]))
+        found.append(typical(9, f"{name}, lr {rate}: preconditioned sharpness over its edge", "1.00", shares, 0.02))
+    return found
+
+
+def _curved(seed: int, optimizer: Optimizer) -> tuple[Training, Curvature]:
+    """A training of the section's network, and its curvature."""
+    data = DATASETS["chebyshev"](n=20, degree=3)
+    network = Network([1, 32, 32, 1], "tanh", "linear", "xavier", seed)
+    return Training(network, data, optimizer=optimizer), Curvature(network, data)
+
+
+def the_line_ahead(seeds: int, learning_rate: float = 0.1, epochs: int = 200) -> list[Finding]:
+    """The central flow and gradient flow from epoch 0, against the run from three times its first contact on.
+
+    Means over 200 epochs: single ones leap. Distances are those between mean weights, the spread is the mean square of
+    half the steps, which leap to and fro.
+    """
+    central, slope, apart, spread = np.array([_foreseen(seed, learning_rate, epochs) for seed in range(seeds)]).T
+    return [
+        at_most(9, "central flow: the foreseen mean loss is off by", 0.15, np.abs(central)),
+        typical(9, "gradient flow: the foreseen mean loss is off by", "-0.64", slope, tolerance=0.1),
+        at_most(9, "distance from the central flow over that from gradient flow", 1 / 3, apart),
+        typical(9, "foreseen mean square of the leaps over the run's", "1.0", spread, tolerance=0.1),
+    ]
+
+
+def _foreseen(seed: int, learning_rate: float, epochs: int) -> tuple[float, float, float, float]:
+    """Both losses off by, a distance over the other, the leaps over the run's."""
+    training, curvature = _curved(seed, descent(learning_rate))
+    network, start, contact = training.network.copy(), None, 0
+    run = training.advance(1)
+    while True:
+        measured = curvature.sharpness(start)
+        if measured.value >= 2 / learning_rate:
+            break
+        start, contact = measured.vector, contact + 1
+        run = run.then(training.advance(1))
+    first = 3 * contact
+    rows = run.then(training.advance(first + epochs + 1)).rows(slice(first, first + epochs))
+    terrain = Terrain(network, training.data)
+    rates, origin = [learning_rate] * (first + epochs - 1), np.zeros(network.n_parameters)
+    flows = [list(flow(terrain, origin, rates))[first:] for flow in (central_flow, gradient_flow)]
+    losses = [np.mean([point.loss for point in points]) / rows.loss.mean() - 1 for points in flows]
+    means = [np.mean([point.parameters for point in points], axis=0) for points in flows]
+    distances = [np.linalg.norm(mean - rows.parameters.mean(axis=0)) for mean in means]
+    leaps = np.square(np.diff(rows.parameters, axis=0) / 2).sum(axis=1).mean()
+    return *losses, distances[0] / distances[1], np.mean([point.spread for point in flows[0]]) / leaps
+
+
 JOBS: dict[int, list[Callable[[], list[Finding]]]] = {
     1: [
         partial(weights_under_a_penalty, 20),
@@ -784,7 +860,11 @@ JOBS: dict[int, list[Callable[[], list[Finding]]]] = {
     ],
     7: [partial(dead_and_dim_units, 200)],
     8: [partial(slices_of_a_small_network, 100), partial(the_principal_plane, 100)],
-    9: [partial(edge_of_stability, 30, learning_rate) for learning_rate in (0.05, 0.1, 0.2)],
+    9: [
+        *(partial(edge_of_stability, 30, learning_rate) for learning_rate in (0.05, 0.1, 0.2)),
+        partial(edges_of_other_optimizers, 10),
+        partial(the_line_ahead, 20),
+    ],
 }
 """By section, what the benchmark runs, and over how many seeds."""
 

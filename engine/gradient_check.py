@@ -240,7 +240,7 @@ class JumpingSlopes:
         self._loss, self._output = matching_loss(loss, network.output), OUTPUTS[network.output]
         self._targets = network.batch(data, self._loss).targets
         self._layers = [i for i, activation in enumerate(network.functions) if _jumps_along(activation.slope(PROBES))]
-        self._of_loss = _has_kink(self._loss, self._output, network.sizes[-1])
+        self._of_loss = has_kink(self._loss, self._output, network.sizes[-1])
 
     def __call__(self) -> np.ndarray:
         """All of them in one flat array, empty if nothing has a kink."""
@@ -406,7 +406,7 @@ def _laid_out(gradient: np.ndarray, network: Network) -> np.ndarray:
     return np.asarray(gradient, dtype=np.float64)
 
 
-def _has_kink(loss: Loss, output: Output, size: int) -> bool:
+def has_kink(loss: Loss, output: Output, size: int) -> bool:
     """Whether the loss's slope jumps somewhere as one logit goes through the probes."""
     z, y = np.zeros((2, size, len(PROBES)))
     z[0] = PROBES

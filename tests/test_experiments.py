@@ -196,3 +196,16 @@ def test_a_plane_that_explains_nearly_all_is_still_wrong():
 @pytest.mark.parametrize("learning_rate", [0.05, 0.1, 0.2])
 def test_the_sharpness_settles_at_two_over_the_learning_rate(learning_rate):
     assert_within(experiments.edge_of_stability(4, learning_rate))
+
+
+def test_a_limit_is_kept_by_the_median():
+    assert experiments.at_most(0, "", 2, [1.0, 2.0, 9.0]).within
+    assert not experiments.at_most(0, "", 1.9, [1.0, 2.0, 9.0]).within
+
+
+def test_optimizers_that_divide_settle_at_edges_of_their_own():
+    assert_within(experiments.edges_of_other_optimizers(2))
+
+
+def test_the_central_flow_foresees_a_run_and_gradient_flow_does_not():
+    assert_within(experiments.the_line_ahead(3))

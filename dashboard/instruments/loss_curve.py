@@ -95,13 +95,17 @@ class LossCurve(Instrument):
         dots = hv.Points([(0, 1, color) for color in TWO], ["epoch", "loss"], "color", label="measured").opts(
             color="color", size=4, show_legend=False
         )
-        return hv.Overlay([*compared_runs, *own, tips, *([dots] if self._is_logged else [])]).opts(
+        return hv.Overlay([*self.guides(), *compared_runs, *own, tips, *([dots] if self._is_logged else [])]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
             xlabel="epoch",
             ylabel="loss",
         )
+
+    def guides(self) -> list[hv.Element]:
+        """Layers beneath the losses; none but on a page that has some."""
+        return []
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         frames = self._frames(frame)

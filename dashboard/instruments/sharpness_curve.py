@@ -6,10 +6,14 @@ import holoviews as hv
 import numpy as np
 import param
 
+from dashboard.instruments.foreseen import Foreseen
 from dashboard.instruments.instrument import Columns, Instrument
 from dashboard.state.analyses.sharpness import DrawnSharpness, takes_long
 from dashboard.state.run import Frame
 from dashboard.widgets import style
+
+HIGHEST_FORESEEN = 2.5
+"""Multiple of the edge up to which the axis shows what is foreseen."""
 
 HIGHEST = 4
 """Multiple of its edge up to which a linear axis shows a preconditioned sharpness, which is huge at the first steps."""
@@ -18,7 +22,7 @@ FAR = 8
 """An edge so many times above all that was measured is not worth flattening a linear axis for."""
 
 
-class SharpnessCurve(Instrument):
+class SharpnessCurve(Foreseen, Instrument):
     """The sharpness at evenly spaced epochs, with the one above which a quadratic makes the optimizer overshoot."""
 
     title = "Sharpness"
@@ -33,10 +37,12 @@ class SharpnessCurve(Instrument):
     growing = ("edge",)
     points = 256
     controls = ("log",)
+    foreseen = "sharpness"
 
     log = param.Boolean(default=False, label="Log", doc="Draw the sharpness on a logarithmic axis.")
 
     def begin(self, frame: Frame) -> None:
+        super().begin(frame)
         self._sharpness = DrawnSharpness(self.run, frame.setup)
         self._sent: object = self
         self.heavy = takes_long(frame.setup)
@@ -66,7 +72,7 @@ class SharpnessCurve(Instrument):
             color=style.CURSOR, size=9, line_color="white", line_width=1.5
         )
         scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
-        return hv.Overlay([edge, ahead, line, dots, now, words]).opts(
+        return hv.Overlay([*self.guides(), edge, ahead, line, dots, now, words]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -89,7 +95,7 @@ class SharpnessCurve(Instrument):
         if after < 0 or shown != self._sent:
             self._sent = shown
             layers["dots"] = layers["line"] = self._dots(range(0, here + 1, stride))
-        return layers
+        return layers | self.flows(frame, after)
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         seen, edge = self._sharpness.until(frame), frame.edge
@@ -98,7 +104,8 @@ class SharpnessCurve(Instrument):
             high = min(high, HIGHEST * edge)
         if np.isfinite(edge) and (self.log or not high or edge < FAR * high):
             high = max(high, edge)
-        high = high or 1.0
+        most = HIGHEST_FORESEEN * edge if np.isfinite(edge) else np.inf
+        high = max([high, *(min(value, most) for value in self.heights(frame))]) or 1.0
         low = float(seen.min(initial=high)) / 1.5 if self.log else 0.0
         return {"x": (0, self._right(frame)), "y": (low, high * (1.5 if self.log else 1.2))}
 
@@ -127,7 +134,7 @@ class SharpnessCurve(Instrument):
         return {"epoch": [epoch for epoch, _ in found], "sharpness": np.array([value for _, value in found])}
 
     def _right(self, frame: Frame) -> int:
-        return max(20, round(1.12 * frame.epoch.index))
+        return max(20, round(1.12 * frame.epoch.index), self.last_foreseen(frame))
 
 
 def without_edge(optimizer: str) -> str:

@@ -59,6 +59,19 @@ class StudyView(View):
     picked = param.List(default=[], doc="The single run that is picked, as [label, seed]; [] for none.")
 
 
+class ForesightView(StudyView):
+    """A view of a page that foresees a run: from which epoch on, and for how long."""
+
+    foreseen_from = param.Integer(
+        default=None,
+        bounds=(0, None),
+        doc="The epoch from which on gradient flow and the central flow are drawn ahead; none where None.",
+    )
+    foreseen_steps = param.Integer(
+        default=1000, bounds=(50, 5000), label="Steps ahead", doc="How many steps of gradient descent are foreseen."
+    )
+
+
 class MapView(View):
     """A view of a page with a map: at which epoch it is looked at."""
 

@@ -132,6 +132,9 @@ def variant_color(place: int) -> str:
     return VARIANTS[place % len(VARIANTS)]
 
 
+FORESEEN = {"gradient flow": "#b18e15", "central flow": "#107f7a"}
+"""What is foreseen of a run, by the flow; both are dashed."""
+
 FUNCTION, SLOPE = "#7048e8", "#0ca678"
 """An activation or a loss, and its derivative."""
 
