@@ -5,6 +5,7 @@ import pytest
 
 from dashboard.export.static_page import static_page
 from dashboard.instruments.flow_distance import FlowDistance
+from dashboard.instruments.foreseen import signed_share
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.pages.curvature import EdgeOfStability, LossInLeaps
@@ -53,7 +54,7 @@ def test_both_flows_begin_at_the_weights_of_the_epoch_and_reach_as_far_as_is_ask
     assert foresight.work(run.frame()) is None
 
 
-@pytest.mark.parametrize("kind", [SharpnessCurve, LossInLeaps, FlowDistance])
+@pytest.mark.parametrize("kind", [SharpnessCurve, LossInLeaps])
 def test_every_picture_draws_what_is_foreseen_ahead_of_the_run(kind):
     run = run_of(20)
     instrument = kind(run)
@@ -83,13 +84,59 @@ def test_the_page_says_how_far_the_run_is_from_each_flow():
     rows = run.history.between(19, 80)
     for name, path in paths.items():
         off = np.mean(path.loss) / rows.loss.mean() - 1
-        assert f"{name} {off:+.0%}" in pictures[0].caption
+        assert f"{name} {signed_share(off)}" in pictures[0].caption
         # Of the flows every eighth epoch is kept: their mean is that of all but for how they bend within eight epochs.
         away = np.linalg.norm(rows.parameters.mean(axis=0) - np.mean(path.weights, axis=0))
         assert foreseen(run).compared(run.frame())[name].distance == pytest.approx(away, rel=0.2, abs=0.01)
     assert "over 61 epochs" in pictures[1].caption
-    here = np.linalg.norm(run.history[-1].parameters - paths["central flow"].weights[0])
-    assert column(pictures[1], "run", "distance")[-1] == pytest.approx(here)
+
+
+def test_distances_are_those_from_the_central_flow():
+    run = run_of(20, 20)
+    picture = FlowDistance(run)
+    assert len(column(picture, "gradient flow", "epoch")) == 0
+    paths = foreseen(run).paths
+    picture.draw(run.frame())
+    kept = np.array(paths["central flow"].weights)
+    expected = np.linalg.norm(np.array(paths["gradient flow"].weights) - kept, axis=1)
+    np.testing.assert_allclose(column(picture, "gradient flow", "distance"), expected)
+    assert column(picture, "gradient flow", "epoch").tolist() == list(range(20, 80, 8))
+    assert column(picture, "central flow", "distance").tolist() == [0, 0]
+    for epochs in (30, 26):  # in two frames: the second only adds rows
+        run.advance(epochs)
+        picture.draw(run.frame())
+    assert column(picture, "run", "epoch").tolist() == list(range(20, 77))
+    for place, one in ((3, 44), (7, 76)):
+        away = np.linalg.norm(run.history.at(one).parameters - kept[place])
+        assert column(picture, "run", "distance")[one - 20] == pytest.approx(away)
+    assert column(picture, "now", "distance") == pytest.approx(column(picture, "run", "distance")[-1])
+    between = paths["central flow"].weights_at(np.array([22]))[0]
+    np.testing.assert_allclose(between, 0.75 * kept[0] + 0.25 * kept[1])
+
+
+def test_a_share_has_a_sign_unless_it_is_none():
+    assert [signed_share(share) for share in (-0.712, 0.0004, -0.004, 0.05)] == ["−71 %", "0 %", "0 %", "+5 %"]
+
+
+def test_the_line_ahead_is_what_the_page_says_it_is():
+    """Gradient flow at a third of the run's mean loss, the central flow at all of it, over the last 200 epochs."""
+    preset = next(preset for preset in EdgeOfStability.presets if preset.label == "The line ahead")
+    assert "gradient flow, which comes down to a third of the run's loss" in preset.doc
+    assert "the run weaves around the central flow" in preset.doc
+    shares: dict[str, list[float]] = {name: [] for name in FLOWS}
+    for seed in range(3):
+        run, _ = EdgeOfStability.opened()
+        EdgeOfStability(run).choose(preset)
+        run.settings.seed = seed
+        foresight = foreseen(run)
+        run.advance(preset.changes["stop_epoch"])
+        for name, one in foresight.compared(run.frame()).items():
+            shares[name].append(one.loss)
+        path, weaving = foresight.paths["central flow"], run.history.between(499, 1000).loss
+        turns = np.diff(np.sign(weaving - path.column("loss")[500:]))
+        assert np.count_nonzero(turns) >= 6
+    assert np.median(shares["gradient flow"]) == pytest.approx(1 / 3, abs=0.1)
+    assert np.median(shares["central flow"]) == pytest.approx(1, abs=0.15)
 
 
 def test_a_changed_rate_foretells_anew_from_where_it_changed():

@@ -1,31 +1,33 @@
-"""How far the weights come from where they were foreseen, and how far they will by what was foreseen."""
+"""How far a run comes from the mean path that was foreseen of it, and how far gradient flow does."""
 
 import holoviews as hv
 import numpy as np
 
 from dashboard.instruments.foreseen import Foreseen, with_line
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.state.analyses.foresight import Path
 from dashboard.state.run import Frame
 from dashboard.widgets import style
 
 
 class FlowDistance(Foreseen, Instrument):
-    """The distance of the weights from those at the epoch from which both flows were foreseen."""
+    """The distance of the weights from those of the central flow: of gradient flow, foreseen, and of the run."""
 
     title = "Foreseen and run"
     question = "Does the run go where the slope alone leads, or where the edge sends it?"
     reading = (
-        "Press Foresee. Dashed, ahead of the run, is how far its weights will be from where they are now: by gradient "
-        "flow, which knows the slope alone, and by the central flow, the mean path at the edge of stability. Then "
-        "press Play: the run is the solid line. The caption has the distance between the mean weights of the run and "
-        "of each flow. Right after the sharpness has come to the edge both are early by a spike: leaps have to grow "
-        "before they are felt. Above, the losses of both flows are means, as if over many leaps."
+        "Press Foresee: the dashed line at 0 is the central flow, the mean path at the edge of stability; the other "
+        "is how far gradient flow, which knows the slope alone, will be from it. Then press Play: the solid line is "
+        "the run, which leaps around the central flow or walks away with gradient flow. The caption has the distances "
+        "between mean weights, which leave the leaps out. Right after the sharpness has come to the edge both flows "
+        "are early by a spike: leaps have to grow before they are felt."
     )
     foreseen = "distance"
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self._start: int | None = None
+        self._path: Path | None = None
+        self._known, self._high = 0, 0.0
         self._epochs, self._distances = np.empty(0, np.int64), np.empty(0)
 
     def picture(self, frame: Frame) -> hv.Overlay:
@@ -34,29 +36,41 @@ class FlowDistance(Foreseen, Instrument):
             color=style.CURSOR, size=9, line_color="white", line_width=1.5
         )
         return hv.Overlay([*self.guides(), run, now]).opts(
-            xlim=(0, 20), ylim=(0, 1), xlabel="epoch", ylabel="distance of the weights"
+            xlim=(0, 20), ylim=(0, 1), xlabel="epoch", ylabel="distance from the central flow"
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        path = next((path for path in self.foresight.shown(frame).values() if len(path)), None)
-        start, here = path.start if path else None, frame.epoch
-        if after < 0 or start != self._start:
-            self._start, after = start, -1
+        path = self.foresight.shown(frame).get("central flow")
+        path = path if path and path.weights else None
+        known = len(path.weights) if path else 0
+        if after < 0 or path is not self._path or known != self._known:
+            self._path, self._known, after = path, known, -1
             self._epochs, self._distances = np.empty(0, np.int64), np.empty(0)
         now: Columns = {"epoch": [], "distance": []}
         if path:
-            rows, origin = self.rows(frame, after), path.weights[0]
-            rows = rows.rows(rows.index >= path.start)
-            away = np.linalg.norm(rows.parameters - origin, axis=1)
-            self._epochs, self._distances = np.append(self._epochs, rows.index), np.append(self._distances, away)
-            if here.index >= path.start:
-                now = {"epoch": [here.index], "distance": [float(np.linalg.norm(here.parameters - origin))]}
+            rows = self.rows(frame, after)
+            rows = rows.rows((rows.index >= path.start) & (rows.index <= path.end))
+            self._epochs = np.append(self._epochs, rows.index)
+            self._distances = np.append(self._distances, _away(path, rows.index, rows.parameters))
+            here = frame.epoch
+            if path.start <= here.index <= path.end:
+                distance = _away(path, np.array([here.index]), here.parameters[None])
+                now = {"epoch": [here.index], "distance": distance}
         return {**self.flows(frame, after), "run": {"epoch": self._epochs, "distance": self._distances}, "now": now}
 
+    def flows(self, frame: Frame, after: int) -> dict[str, Columns]:
+        epochs, distances = self.foresight.apart(frame)
+        self._high = float(distances.max(initial=0.0))
+        return {
+            "gradient flow": {"epoch": epochs, "distance": distances},
+            "central flow": {"epoch": epochs[[0, -1]] if len(epochs) else epochs, "distance": 0.0 * distances[:2]},
+        }
+
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
-        high = max([float(self._distances.max(initial=0.0)), *self.heights(frame)]) or 1.0
+        high = max(self._high, float(self._distances.max(initial=0.0))) or 1.0
         start = min((path.start for path in self.foresight.shown(frame).values()), default=0)
-        return {"x": (start, max(start + 20, frame.epoch.index, self.last_foreseen(frame))), "y": (0.0, 1.06 * high)}
+        last = max(start + 20, frame.epoch.index, self.last_foreseen(frame))
+        return {"x": (start, last), "y": (-0.04 * high, 1.06 * high)}
 
     def describe(self, frame: Frame) -> str:
         foresight = self.foresight
@@ -70,3 +84,8 @@ class FlowDistance(Foreseen, Instrument):
         away = self.in_words(frame, "distance")
         start = next(iter(paths.values())).start
         return with_line(away or f"foreseen from epoch {start:,}", foresight.lost(frame))
+
+
+def _away(path: Path, epochs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(k,) how far weights (k, n_parameters) are from a path's at these epochs."""
+    return np.linalg.norm(weights - path.weights_at(epochs), axis=1)

@@ -94,7 +94,13 @@ class Foreseen:
 
 
 def _number(one: Comparison, of: str) -> str:
-    return f"{one.loss - 1:+.0%}" if of == "loss" else f"{one.distance:.3g}"
+    return signed_share(one.loss - 1) if of == "loss" else f"{one.distance:.3g}"
+
+
+def signed_share(share: float) -> str:
+    """A share that something is off by, in percent with a sign, and 0 with none."""
+    rounded = round(100 * share)
+    return f"{'−' if rounded < 0 else '+' if rounded else ''}{abs(rounded)} %"
 
 
 def with_line(caption: str | Markup, line: str | Markup) -> Markup:

@@ -130,8 +130,8 @@ class EdgeOfStability(Page):
         ),
         Preset(
             "The line ahead",
-            "Drawn before the run: gradient flow, which ends at a quarter of the loss, and the central flow, the mean "
-            "path at the edge. Then press Play: the run weaves around the central flow.",
+            "Drawn before the run: gradient flow, which comes down to a third of the run's loss, and the central flow, "
+            "the mean path at the edge. Then press Play: the run weaves around the central flow.",
             {"stop_epoch": 1000},
             {"foreseen_from": 0},
             plays=False,

@@ -55,6 +55,11 @@ class Path:
         return len(self.loss)
 
     @property
+    def end(self) -> int:
+        """The last epoch whose weights are known, but for up to seven."""
+        return self.start + MEASURED * (len(self.weights) - 1)
+
+    @property
     def epochs(self) -> np.ndarray:
         """(k,) the epochs of its rows."""
         return self.start + np.arange(len(self))
@@ -71,6 +76,14 @@ class Path:
     def column(self, name: str) -> np.ndarray:
         """(k,) a number at every epoch, by its name."""
         return np.array(getattr(self, name)[: len(self)])
+
+    def weights_at(self, epochs: np.ndarray) -> np.ndarray:
+        """(k, n_parameters) at each of its epochs, between those that are kept on a straight line."""
+        places = np.minimum((epochs - self.start) / MEASURED, len(self.weights) - 1)
+        before = places.astype(int)
+        after, share = np.minimum(before + 1, len(self.weights) - 1), (places - before)[:, None]
+        kept = np.array(self.weights)
+        return (1 - share) * kept[before] + share * kept[after]
 
     def mean_weights(self, first: int, last: int) -> np.ndarray:
         """(n_parameters,) the mean from one of its epochs to another one."""
@@ -186,6 +199,15 @@ class Foresight:
             share = float(foreseen.mean() / rows.loss.mean())
             found[name] = Comparison(last - first + 1, share, float(np.linalg.norm(apart)))
         return found
+
+    def apart(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Epochs, and how far gradient flow is from the central flow there, as far as both are known; else none."""
+        paths = list(self.shown(frame).values())
+        count = min((len(path.weights) for path in paths), default=0)
+        if not count:
+            return np.empty(0, np.int64), np.empty(0)
+        one, other = (np.array(path.weights[:count]) for path in paths)
+        return paths[0].start + MEASURED * np.arange(count), np.linalg.norm(one - other, axis=1)
 
     def lost(self, frame: Frame) -> str:
         """Which flows end too soon, and why, as a clause; empty where none does."""
