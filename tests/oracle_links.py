@@ -1,7 +1,7 @@
 """Writes the present defaults of all pages as another version of links, if they are not those of the newest one.
 
 Run `python -m tests.oracle_links` after a change of a default: links of earlier versions keep theirs. The default of a
-setting that is new joins all versions, whose links cannot have meant anything else.
+choice that is new joins all versions, whose links cannot have meant anything else.
 """
 
 import json
@@ -31,8 +31,18 @@ def is_present(version: str) -> bool:
 
 
 def with_new_settings(known: dict[str, dict[str, dict[str, str]]]) -> dict[str, dict[str, dict[str, str]]]:
-    """All versions, with the defaults of the settings that they do not have yet."""
-    return {version: {**pages, "": {**Settings().query(), **pages[""]}} for version, pages in known.items()}
+    """All versions, with the defaults of the settings, and of a page's own choices, that they do not have yet."""
+    found = {}
+    for version, pages in known.items():
+        usual = {**Settings().query(), **pages[""]}
+        found[version] = {**{slug: _with_new(slug, own, usual) for slug, own in pages.items()}, "": usual}
+    return found
+
+
+def _with_new(slug: str, own: dict[str, str], usual: dict[str, str]) -> dict[str, str]:
+    """What a page has of its own, and what it has by now that neither it nor most pages had."""
+    now = present().get(slug, {})
+    return {**own, **{name: text for name, text in now.items() if name not in {*own, *usual}}}
 
 
 def write(known: dict[str, dict[str, dict[str, str]]]) -> None:
