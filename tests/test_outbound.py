@@ -23,7 +23,7 @@ from bokeh.protocol.message import Message
 from bokeh.protocol.messages.patch_doc import patch_doc
 from bokeh.server.connection import ServerConnection
 from panel.io.document import dispatch_tornado, schedule_write_events
-from panel_material_ui import Button
+from panel_material_ui import Button, FloatSlider
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.locks import Lock
@@ -31,7 +31,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
-from dashboard.server import patches
+from dashboard.server import echoes, patches
 from dashboard.server.inbound import _is_about_looks, drop_echoes
 from dashboard.server.outbound import send
 
@@ -90,6 +90,42 @@ def test_what_a_page_says_of_what_only_we_change_is_dropped_and_sent_again():
     assert events == [moved]
     assert (again.model, again.attr, again.new) == (model.data, "label", "Play")
     assert drop_echoes(document, events) == []
+
+
+def test_a_value_that_the_server_has_changed_again_is_not_taken_from_the_page_s_echo(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(echoes, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    document, slider = Document(), FloatSlider(start=0, end=1, step=0.01, value=0.5)
+    slider._render_model(document)
+    (model, _), *_ = slider._models.values()
+    data = model.data
+
+    def says(value: float) -> list[ModelChangedEvent]:
+        events = [changed(data, "value", value)]
+        again = drop_echoes(document, events)
+        data.update(**{event["attr"]: event["new"] for event in events})
+        return again
+
+    def sets(value: float) -> None:
+        data.value = value
+        drop_echoes(document, [{"kind": "MessageSent"}])  # anything else that the page says
+
+    drop_echoes(document, [{"kind": "MessageSent"}])
+    assert says(0.8) == []
+    sets(0.2)
+    now[0] += 0.3
+    sets(0.8)
+    now[0] += 0.3
+    (again,) = says(0.2)
+    assert (again.model, again.attr, again.new, data.value) == (data, "value", 0.8, 0.8)
+    assert [says(value) for value in (0.81, 0.5, 0.2)] == [[], [], []], "a user who drags"
+    sets(0.3)
+    assert says(0.2) == [], "what a user had chosen is chosen again"
+    sets(0.4)
+    sets(0.6)
+    now[0] += echoes.SPAN_S
+    assert says(0.4) == [], "so late nothing is an echo"
+    assert data.value == 0.4
 
 
 def test_the_document_of_a_callback_that_fails_is_not_taken_for_that_of_others():

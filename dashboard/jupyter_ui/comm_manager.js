@@ -37,7 +37,7 @@
     comm.send = (...message) => outputs.get(plot)?.isAnswered === false ? waiting.push(message) : send(...message)
     const openAgain = (wait) => {
       if (outputs.get(plot)?.isAnswered !== false) { return }
-      comm.open()
+      try { comm.open() } catch { return }  // the kernel has gone
       if (wait < 10000) { setTimeout(() => openAgain(2 * wait), wait) }
     }
     setTimeout(() => openAgain(500), 250)

@@ -66,9 +66,6 @@
     const kernel = kernels()[key]
     if (!kernel) { return }
     lab.places[key] = place
-    // Where JupyterLab's extension draws an output anew, it takes off a script that it has never put there, and fails.
-    const node = place.parentElement.parentElement
-    node.removeChild = (child) => child.parentNode === node ? Node.prototype.removeChild.call(node, child) : child
     if (lab.live[key]) { kernels()[ref] = kernel; return show() }
     if (lab.received[key] === false) { return }
     lab.received[key] = false
@@ -77,7 +74,7 @@
     const comm = kernel.connectToComm("descent-lab")
     const request = (time) => {
       if (lab.received[key] || !(key in kernels()) || time > 20) { return }
-      comm.open({key, scripts: !window.Bokeh?.Panel && !lab.loading})
+      try { comm.open({key, scripts: !window.Bokeh?.Panel && !lab.loading}) } catch { return }  // the kernel has gone
       setTimeout(() => request(time + 1), Math.min(500 * 2 ** time, 30000))
     }
     request(0)
@@ -99,5 +96,10 @@
     }
   }, 1000)
   if (place && lab.live[key]) { place.querySelector(".still").hidden = true }
+  // Where JupyterLab's extension draws an output anew, it takes off a script that it has never put there, and fails.
+  const node = place?.parentElement?.parentElement
+  if (node) {
+    node.removeChild = (child) => child.parentNode === node ? Node.prototype.removeChild.call(node, child) : child
+  }
   if (place) { lab.drawn[key] = place; setTimeout(() => begin(0), 0) }
 }

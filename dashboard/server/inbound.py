@@ -13,6 +13,7 @@ from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
 from bokeh.protocol.message import Message
 
+from dashboard.server.echoes import Echoes
 from dashboard.server.outbound import anew, send
 from dashboard.server.server_only import is_server_only
 
@@ -21,6 +22,9 @@ LISTENERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
 
 Weak, as whoever listens holds the document by its models.
 """
+
+ECHOES = Echoes()
+"""Those of all pages, by their models."""
 
 WAKERS: WeakKeyDictionary[Document, WeakMethod] = WeakKeyDictionary()
 """Who is called before anything else when a user does something."""
@@ -40,11 +44,8 @@ def receive(message: Message, document: Document) -> bool:
 
 
 def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[DocumentPatchedEvent]:
-    """Take out of a page's events what is `server_only`; returns what that is, to be sent once more.
-
-    A React component of Panel's writes back what it received, a moment later: where two changes come fast one after the
-    other, the page may go back to the first.
-    """
+    """Take out of a page's events what is `server_only` or an echo; returns what that is, to be sent once more."""
+    ECHOES.look(document)
     echoes = [event for event in events if _is_echo(event, document)]
     events[:] = [event for event in events if event not in echoes]
     return [anew(document.models.get_by_id(event["model"]["id"]), event["attr"]) for event in echoes]
@@ -53,7 +54,9 @@ def drop_echoes(document: Document, events: list[dict[str, Any]]) -> list[Docume
 def _is_echo(event: Mapping[str, Any], document: Document) -> bool:
     if event.get("kind") != "ModelChanged":
         return False
-    return is_server_only(document.models.get_by_id(event["model"]["id"]), event["attr"])
+    if is_server_only(document.models.get_by_id(event["model"]["id"]), event["attr"]):
+        return True
+    return ECHOES.is_one(event, document)
 
 
 def _wake(document: Document) -> None:

@@ -1,3 +1,25 @@
+let last = null  // the scrubber of the bar that is on the page
+
+// Tell the page how much of a phone's window the bar takes, which is a sheet at its foot there.
+function tellHeight(el) {
+  const root = document.documentElement.style
+  let bar = null
+  const observer = new ResizeObserver(() => {
+    if (!bar) {
+      for (bar = el; bar && !bar.matches?.(".playback");) { bar = bar.parentNode ?? bar.host }
+      if (bar) { observer.observe(bar) }
+    }
+    const covers = bar && getComputedStyle(bar).position === "fixed"
+    if (last === el) { root.setProperty("--sheet", `${covers ? bar.offsetHeight : 0}px`) }
+  })
+  last = el
+  observer.observe(el)
+  return () => {
+    observer.disconnect()
+    if (last === el) { root.removeProperty("--sheet") }
+  }
+}
+
 export function render({model, el}) {
   const make = (kind, name, parent) => {
     const made = document.createElement(kind)
@@ -48,4 +70,5 @@ export function render({model, el}) {
   model.on("shown", follow)
   model.on("marks", mark)
   model.on("kept", say)
+  model.on("remove", tellHeight(el))
 }

@@ -338,7 +338,7 @@ def listen(visit: Visit, server: Server) -> None:
         if host and host != own:
             troubles.append(f"asked another host: {request.url}")
 
-    window.on("pageerror", lambda error: troubles.append(f"page error: {error}"))
+    window.on("pageerror", lambda error: troubles.append(f"page error: {error.stack or error}"))
     window.on("console", lambda told: told.type == "error" and troubles.append(f"console: {told.text}"))
     window.on("request", hear)
 
