@@ -88,8 +88,9 @@ def run_of(name: str) -> Run:
 
 
 FRAMES = {name: run_of(name).frame() for name in RUNS}
-PAIRS = [(kind, name) for name in RUNS for kind in KINDS if KINDS[kind].suits(FRAMES[name])]
-every_pair = pytest.mark.parametrize(("kind", "name"), PAIRS)
+PAIRS = [(kind, name) for kind in KINDS for name in RUNS if KINDS[kind].suits(FRAMES[name])]
+every_pair = pytest.mark.parametrize(("kind", "name"), PAIRS, scope="module")
+"""All laws of a pair come one after the other, so that one of several processes declares its picture, not each."""
 
 
 def sources(instrument: Instrument) -> Sources:
@@ -230,18 +231,21 @@ def test_a_streamed_picture_is_the_one_drawn_anew_and_a_fresh_start_is_a_new_one
     assert instrument.figure is instrument.pane.object
 
 
-@pytest.mark.parametrize("kind", dict.fromkeys(kind for kind, _ in PAIRS))
-def test_every_run_can_follow_every_other_in_the_same_picture(kind):
-    run = run_of(next(name for other, name in PAIRS if other == kind))
-    instrument = KINDS[kind](run)
-    for other in RUNS:
-        run.settings.restore(run_of(other).settings.values())
-        run.advance(3)
-        frame = run.frame()
-        if instrument.suits(frame):
-            instrument.draw(frame)
-            survey(instrument)
-            assert same(sources(instrument), new(kind, other).later)
+@every_pair
+def test_every_run_can_follow_every_other_in_the_same_picture(kind, name):
+    """In a circle: each run follows the one before it, the first follows the last."""
+    names = [other for one, other in PAIRS if one == kind]
+    before = names[names.index(name) - 1]
+    run = run_of(before)
+    run.advance(3)
+    instrument = picture(kind, before, run)
+    survey(instrument)
+    run.settings.restore(run_of(name).settings.values())
+    run.reset()
+    run.advance(3)
+    instrument.draw(run.frame())
+    survey(instrument)
+    assert same(sources(instrument), new(kind, name).later)
 
 
 @every_pair
