@@ -364,17 +364,23 @@ def test_a_rule_made_while_the_run_goes_on_is_kept(rule):
     assert run.history[-1].index == rule.get("stop_epoch", 30 + 1 + 3)
 
 
-def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still_stops_the_run(monkeypatch):
-    run = run_of("binary")
-    step, steps = type(run._attempt.training.optimizer).step, []
+def change_after_ten_steps(run: Run, monkeypatch: pytest.MonkeyPatch, **change: int) -> None:
+    """Have a setting change while a block is trained ahead."""
+    optimizer = type(run._attempt.training.optimizer)
+    step, steps = optimizer.step, []
 
     def interrupted(*arguments: Any) -> None:
         step(*arguments)
         steps.append(1)
         if len(steps) == 10:
-            run.settings.stop_epoch = 20
+            run.settings.param.update(**change)
 
-    monkeypatch.setattr(type(run._attempt.training.optimizer), "step", interrupted)
+    monkeypatch.setattr(optimizer, "step", interrupted)
+
+
+def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still_stops_the_run(monkeypatch):
+    run = run_of("binary")
+    change_after_ten_steps(run, monkeypatch, stop_epoch=20)
     run.advance(500)
     assert run.ended
     assert run.history[-1].index <= BLOCK
@@ -382,15 +388,7 @@ def test_an_epoch_to_stop_at_that_is_passed_while_a_block_is_trained_ahead_still
 
 def test_a_fresh_start_while_a_block_is_trained_ahead_is_not_mixed_with_it(monkeypatch):
     run = run_of("binary")
-    step, steps = type(run._attempt.training.optimizer).step, []
-
-    def interrupted(*arguments: Any) -> None:
-        step(*arguments)
-        steps.append(1)
-        if len(steps) == 10:
-            run.settings.seed = 5
-
-    monkeypatch.setattr(type(run._attempt.training.optimizer), "step", interrupted)
+    change_after_ten_steps(run, monkeypatch, seed=5)
     run.advance(BLOCK)
     assert [epoch.index for epoch in run.history] == [0]
     np.testing.assert_array_equal(run.history[0].parameters, run_of("binary", seed=5).history[0].parameters)
