@@ -4,9 +4,13 @@ import argparse
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 import tomllib
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -163,3 +167,42 @@ def test_help_is_there_from_any_folder_and_imports_no_server(place):
     )
     assert found.returncode == 0
     assert {"--home", "--password", "--port", "--prefix"} <= set(found.stdout.replace(",", " ").split())
+
+
+def test_a_server_starts_from_any_folder_under_a_prefix_and_asks_for_a_password(place):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "dashboard",
+        "serve",
+        "--port",
+        str(port),
+        "--prefix",
+        "/lab",
+        "--home",
+        str(place),
+    ]
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "DESCENT_LAB_HOME")}
+    environment |= {"PYTHONPATH": str(ROOT), "DESCENT_LAB_PASSWORD": "a word"}
+    with (place / "said").open("w") as said:
+        server = subprocess.Popen(command, cwd=place, env=environment, stdout=said, stderr=said)
+    try:
+        address = f"http://localhost:{port}/lab/dashboard"
+        for _ in range(600):
+            try:
+                answer = urllib.request.urlopen(address, timeout=60)
+                break
+            except urllib.error.HTTPError:
+                raise
+            except OSError:
+                time.sleep(0.2)
+            if server.poll() is not None:
+                pytest.fail((place / "said").read_text())
+        assert answer.geturl().startswith(f"http://localhost:{port}/lab/login"), "who has no password sees nothing"
+        assert b"password" in answer.read()
+    finally:
+        server.kill()
+        server.wait()

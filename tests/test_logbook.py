@@ -366,3 +366,53 @@ def test_a_run_log_stays_below_its_limit_with_many_metrics(place):
     reader = LogReader(writer.run_log)
     assert any("only some epochs were written" in said for said in reader.said)
     assert set(run_log.READABLE) == {1, 2, 3}
+
+
+def test_the_table_of_runs_says_what_each_is_and_lays_others_over_the_chosen_one():
+    labs = []
+    for place in range(3):
+        with watch(f"run {place}", config={"width": place, "bad": HOSTILE}, tags=["try", f"t{place}"]) as lab:
+            trained(lab, 4 + place)
+        labs.append(lab)
+    app = App(page="watch")
+    page, store = app.shown, app.run
+    newest = store.chosen
+    others = [item["id"] for item in page._list.items if item["id"] != newest]
+    item = next(item for item in page._list.items if item["title"] == "run 1")
+    assert (item["tags"], item["epoch"]) == (["try", "t1"], 4)
+    assert item["config"] == ["width = 1", f"bad = {HOSTILE}"]
+    for key in others:
+        page._list._handle_msg({"over": key})
+    store.poll()
+    while app.is_behind():
+        app.draw()
+    app.draw()
+    assert set(page._list.over) == set(others)
+    assert len(set(page._list.over.values())) == 2
+    picture = next(one for one in page.shown if isinstance(one, LoggedMetrics))
+    assert {"run 1: training", "run 2: validation"} <= set(picture.sources)
+    page._list._handle_msg({"over": others[0]})
+    page._list._handle_msg({"over": "<b>"})
+    store.poll()
+    assert [key for _, key, _ in store.overlaid] == others[1:]
+    app.workspace.leave()
+
+
+def test_many_runs_are_kept_until_a_user_has_them_deleted(monkeypatch):
+    monkeypatch.setattr(run_log, "USUAL_ENDED_RUNS", 2)
+    for place in range(5):
+        with watch(f"run {place}") as lab:
+            lab.log(0, loss=1.0)
+    app = App(page="watch")
+    assert (len(app.shown._list.items), app.shown._list.many) == (5, 3)
+    monkeypatch.setattr("dashboard.pages.watch.threading.Thread", Now)
+    app.shown._list._handle_msg({"delete": "old"})
+    assert len([*run_log.run_logs()]) == 2
+    app.workspace.leave()
+
+
+class Now:
+    """A thread that runs at once."""
+
+    def __init__(self, target, args, daemon):
+        self.start = lambda: target(*args)

@@ -574,13 +574,13 @@ def test_a_run_of_another_machine_runs_as_long_as_it_gives_signs_whatever_its_cl
     assert far.state() == run_log.KILLED
 
 
-def test_runs_that_make_room_are_those_that_began_first(monkeypatch):
-    monkeypatch.setattr(run_log, "MAX_ENDED_RUNS", 2)
+def test_runs_that_are_deleted_are_those_that_began_first():
     for hour, zone in ((1, "+14:00"), (2, "-12:00"), (3, "+00:00"), (4, "-05:00")):
         begun(f"2026-11-2{hour}T00:00:00{zone}", f"{hour}", f"2026112{9 - hour}-000000-aaaaa{hour}", pid=2**22 + 1)
     broken = begun("yesterday", "broken")
     (broken.folder / "about.json").write_text("{")
     RecordWriter("new")
+    assert run_log.prune(3) == 2
     names = [entry.name for entry in look(TrackedRun()).entries if entry.state != DAMAGED]
     assert names == ["new", "4", "3"]
     assert broken.folder.exists()
@@ -607,6 +607,11 @@ DAMAGE: dict[str, Callable[[Path], None]] = {
         path,
         b'{"format": 2, "name": "\\ud800\\u0000", "created": "9999-12-31T23:59:59+00:00", "pid": 0, "born": "", '
         b'"host": "far", "network": {"sizes": [1e400, "x"], "l1": "much", "task": 3, "activations": 7}}',
+    ),
+    "odd words": lambda path: fill(
+        path,
+        b'{"format": 3, "name": "odd", "created": "", "pid": 1, "born": "", "host": "far", "network": {}, '
+        b'"config": [1, {"a": 1e999}], "tags": 7}',
     ),
     "deep": lambda path: fill(path, b"[" * 100_000),
     "huge": lambda path: os.truncate(path, 2**33),

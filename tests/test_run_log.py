@@ -486,15 +486,13 @@ def test_thinning_grows_by_powers_of_two():
     assert strides == [1] * 10 + [2, 4, 8, 16, 32, 64]
 
 
-def test_old_run_logs_that_have_ended_make_room(place, monkeypatch):
-    monkeypatch.setattr(run_log, "MAX_ENDED_RUNS", 3)
+def test_run_logs_stay_until_a_user_has_the_old_ones_deleted_that_have_ended(place):
     running = LogWriter(RunLog.begun("running"))
-    for _ in range(5):
-        LogWriter(RunLog.begun("ended")).close()
-    LogWriter(RunLog.begun("last")).close()
-    names = [RunLog.found(key).name for key in run_logs()]
-    assert "running" in names
-    assert len(names) <= 5
+    for place_ in range(5):
+        LogWriter(RunLog.begun(f"ended {place_}")).close()
+    assert len([*run_logs()]) == 6
+    assert run_log.prune(3) == 2
+    assert sorted(RunLog.found(key).name for key in run_logs()) == ["ended 2", "ended 3", "ended 4", "running"]
     running.close()
 
 

@@ -21,7 +21,8 @@ def run(wanted: argparse.Namespace) -> int:
     from panel.command import main
 
     home().mkdir(parents=True, exist_ok=True)
-    main(["panel", *arguments(wanted)])
+    sys.argv = ["panel", *arguments(wanted)]  # Panel's command reads them there, whatever it is given
+    main()
     return 0
 
 

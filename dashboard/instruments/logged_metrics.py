@@ -88,7 +88,7 @@ class LoggedMetrics(Instrument):
             Line(part, COLORS[part], part, "", own) for part in own.lines(self.metric, frame.logged.last)
         ] or [Line("training", COLORS["training"], "training", "", own)]
         for place, (name, _, logged) in enumerate(getattr(self.run, "overlaid", ())):
-            color = style.variant_color(place)
+            color = style.variant_color(place + 1)
             parts = logged.lines(self.metric, logged.history.last)
             self._lines += [Line(f"run {place + 1}: {part}", color, part, name, logged) for part in parts]
 

@@ -1,8 +1,11 @@
 """The page that watches a training in one's own script, live."""
 
+import math
+import threading
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import panel as pn
 
@@ -24,7 +27,8 @@ from dashboard.state.run import Frame
 from dashboard.storage.unique_names import unique_names
 from dashboard.tracking import run_log
 from dashboard.tracking.log_listing import DAMAGED, Entry
-from dashboard.tracking.tracked_run import TrackedRun, WatchSettings, WatchView, note_page_open
+from dashboard.tracking.tracked_run import MAX_OVERLAID, TrackedRun, WatchSettings, WatchView, note_page_open
+from dashboard.widgets import style
 from dashboard.widgets.tracked_list import TrackedList
 
 SIGN_INTERVAL_S = 1.0
@@ -70,7 +74,9 @@ class Watch(Page):
     def __init__(self, run: TrackedRun) -> None:
         super().__init__(run)
         self._next_sign = 0.0
-        self._list = TrackedList(self._pick, sizing_mode="stretch_width", margin=(0, 4, 12, 4))
+        self._list = TrackedList(
+            self._pick, self._lay_over, self._delete_old, sizing_mode="stretch_width", margin=(0, 4, 12, 4)
+        )
         self._all, self._listed = list(zip(self.instruments, self._cards, strict=True)), None
         self._cards = []
         self._layout.objects = []
@@ -103,13 +109,18 @@ class Watch(Page):
     def _update_list(self) -> None:
         """Update the list."""
         run = self.run
-        state = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems)
+        over = {key: style.variant_color(place + 1) for place, (_, key, _) in enumerate(run.overlaid)}
+        state = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems), over
         if state != self._listed:
             self._listed = state
             said = [run.condition[:1].upper() + run.condition[1:] + "."] if run.condition else []
+            ended = sum(entry.state != run_log.LIVE for entry in run.entries) + run.unlisted
+            many = max(0, ended - run_log.USUAL_ENDED_RUNS)
             called = unique_names(run.entries)
             self._list.param.update(
                 items=[_item(entry, called[entry.id]) for entry in run.entries],
+                over=over,
+                many=many,
                 chosen=run.chosen,
                 following=not run.settings.feed,
                 said="\n".join([*said, *run.problems]),
@@ -118,12 +129,25 @@ class Watch(Page):
     def _pick(self, key: str) -> None:
         self.run.settings.feed = key if run_log.ID.fullmatch(key) else ""
 
+    def _lay_over(self, key: str) -> None:
+        """Draw a run over the one that is shown, or no longer."""
+        over = list(self.run.view.over)
+        if key in over:
+            over.remove(key)
+        elif run_log.ID.fullmatch(key):
+            over = [*over, key][-MAX_OVERLAID:]
+        self.run.view.over = over
+
+    def _delete_old(self) -> None:
+        """Delete the oldest runs that have ended, in a thread: the disk may be slow."""
+        threading.Thread(target=run_log.prune, args=(run_log.USUAL_ENDED_RUNS,), daemon=True).start()
+
 
 def _fits(choices: Sequence[type[Instrument]], frame: Frame) -> bool:
     return any(choice.suits(frame) for choice in choices)
 
 
-def _item(entry: Entry, called: str) -> dict[str, str]:
+def _item(entry: Entry, called: str) -> dict[str, Any]:
     """An entry for the browser."""
     loss = "" if entry.loss != entry.loss else f", loss {entry.loss:.4g}"
     state = f"epoch {entry.epoch:,}{loss}" if entry.epochs else "nothing logged yet"
@@ -134,6 +158,12 @@ def _item(entry: Entry, called: str) -> dict[str, str]:
         "words": WORDS[entry.state],
         "detail": entry.problem or state,
         "began": _when(entry.began),
+        "title": entry.name,
+        "moment": entry.began,
+        "loss": entry.loss if math.isfinite(entry.loss) else None,
+        "epoch": entry.epoch,
+        "tags": list(entry.tags),
+        "config": [f"{name} = {value}" for name, value in entry.config],
     }
 
 

@@ -107,8 +107,8 @@ DAY_S = 24 * 3600.0
 HEARTBEATS: dict[Path, tuple[tuple[float, int, int], float]] = {}
 """The last heartbeats of trainings on other machines, and when they were seen here."""
 
-MAX_ENDED_RUNS, MAX_ENDED_BYTES = 100, 2 * 2**30
-"""The newest run logs that have ended are kept, up to this number and this total size."""
+USUAL_ENDED_RUNS = 100
+"""How many run logs that have ended are kept when a user has the older ones deleted; nothing deletes them by itself."""
 
 ENDED, STOPPED, FAILED, LIVE, KILLED = "ended", "stopped", "failed", "live", "killed"
 """States of a training: over, interrupted, ended by an error, still running, no longer reporting."""
@@ -232,7 +232,6 @@ class RunLog:
         """
         live = (folder or home()) / "live"
         live.mkdir(parents=True, exist_ok=True)
-        _prune(live)
         now, pid = datetime.now(UTC), os.getpid()
         made = live / new_id(now)
         made.mkdir()
@@ -267,7 +266,7 @@ class RunLog:
             if stored["format"] not in READABLE:
                 raise ValueError(f"it is in format {stored['format']!r:.20}; this version reads {READABLE}")
             words = {name: text(stored[name], 200) for name in ("name", "created", "born", "host")}
-            more = {"config": _config(stored.get("config", {})), "tags": _tags(stored.get("tags", ()))}
+            more = {"config": _config(dict(stored.get("config", {}))), "tags": _tags(stored.get("tags", ()))}
             return cls(place, pid=_count(stored["pid"]), network=dict(stored["network"]), **words, **more)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"the run {key} is not there to be watched; it was deleted, or is elsewhere") from error
@@ -576,18 +575,22 @@ def _birth(process: psutil.Process) -> str:
     return f"{process.create_time():.2f}"
 
 
-def _prune(live: Path) -> None:
-    """Delete the oldest run logs that have ended, beyond the number and size that are kept."""
-    found = []
-    for key in run_logs(live.parent):
+def prune(keep: int, folder: Path | None = None) -> int:
+    """Delete the oldest run logs that have certainly ended; return how many.
+
+    Args:
+        keep: How many run logs, ended or not, are kept at least: the newest.
+        folder: Another folder in the place of `<home>`.
+    """
+    found, deleted = [], 0
+    for key in run_logs(folder):
         with suppress(ValueError):
-            found.append(RunLog.found(key, live.parent))
-    size = 0
-    for place, log in enumerate(sorted(found, key=lambda log: (log.began, log.id), reverse=True)):
-        with suppress(OSError):
-            size += sum(entry.stat().st_size for entry in os.scandir(log.folder))
-        if (place >= MAX_ENDED_RUNS or size >= MAX_ENDED_BYTES) and log._is_over():
+            found.append(RunLog.found(key, folder))
+    for log in sorted(found, key=lambda log: (log.began, log.id), reverse=True)[keep:]:
+        if log._is_over():
             shutil.rmtree(log.folder, ignore_errors=True)
+            deleted += not log.folder.exists()
+    return deleted
 
 
 def _content(path: Path, most: int, offset: int = 0) -> bytes:

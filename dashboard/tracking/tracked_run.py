@@ -157,7 +157,8 @@ class TrackedRun(ReadOnly):
     @property
     def problems(self) -> list[str]:
         """What is wrong or missing, as sentences."""
-        damaged = [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
+        damaged = [f"{self.unlisted:,} older runs are not listed."] if self.unlisted else []
+        damaged += [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
         return [*(self._reader.problems if self._reader else []), *damaged[:MAX_DAMAGED]]
 
     @property
