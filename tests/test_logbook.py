@@ -416,3 +416,55 @@ class Now:
 
     def __init__(self, target, args, daemon):
         self.start = lambda: target(*args)
+
+
+def test_alerts_come_once_with_the_epoch_on_the_page_and_to_the_program(monkeypatch):
+    heard = []
+    with watch("mine", on_alert=lambda words, epoch: heard.append((epoch, words))) as lab:
+        for epoch in range(12):
+            lab._sampler.rest_until = 0.0
+            alive = np.ones((4, 3)) * (epoch < 8)
+            lab.log(
+                epoch, loss=1.0 if epoch < 9 else 50.0, f1=np.nan if epoch > 5 else 0.1, activations={"body": alive}
+            )
+        lab.log(12, loss=float("nan"))
+        lab.log(13, loss=float("nan"))
+    epochs, words = zip(*heard, strict=True)
+    assert epochs == (6, 8, 9, 12)
+    assert "f1 is nan" in words[0] and "layer body has died" in words[1]
+    assert "from about 1 to 50" in words[2] and "loss is nan" in words[3]
+    notes = seen(lab).logbook.notes
+    assert [(note.epoch, note.words, note.kind) for note in notes] == [(*one, "alert") for one in heard]
+    app = App(page="watch")
+    assert app.shown._list.alerts == 4
+    assert "Alert at epoch 9: the loss jumped" in app.shown._list.said
+    app.workspace.leave()
+
+
+def test_what_the_program_raises_at_an_alert_is_said_and_not_passed_on():
+    def fails(words: str, epoch: int) -> None:
+        raise ValueError(HOSTILE)
+
+    with watch("mine", on_alert=fails) as lab:
+        lab.log(0, loss=float("inf"))
+        lab.log(1, loss=2.0)
+    reader = seen(lab)
+    assert reader.history.epochs().loss[-1] == 2.0
+    assert any("on_alert failed" in said for said in reader.problems)
+
+
+def test_arrays_are_measured_at_every_so_many_epochs_and_numbers_at_all():
+    with watch("mine", every=4) as lab:
+        for epoch in range(10):
+            lab.log(epoch, loss=1.0, f1=epoch, gradients={"a": [1.0]})
+    reader = seen(lab)
+    assert reader.logged.of("gradient_norms").epochs().index.tolist() == [0, 4, 8]
+    assert reader.logbook.metrics["f1"].index.tolist() == list(range(10))
+    assert len(reader.history) == 10
+
+
+@pytest.mark.parametrize("wrong", [{"every": "often"}, {"share": 5}, {"share": None}, {"every": -3}], ids=str)
+def test_a_density_that_is_none_is_the_usual_one(wrong):
+    with watch("mine", **wrong) as lab:
+        lab.log(0, loss=1.0, gradients={"a": [1.0]})
+    assert seen(lab).logbook.layers == ("a",)

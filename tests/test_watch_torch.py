@@ -720,3 +720,19 @@ def test_statistics_of_another_moment_are_not_shown_as_those_of_now():
     book = logbook_of(lab)
     assert book.measured("spread", 4)[1] == -1
     assert [book.measured("spread", epoch)[1] for epoch in (5, 7)] == [5, 5]
+
+
+def test_every_so_many_epochs_a_module_is_measured_and_trains_the_same(monkeypatch):
+    weights = []
+    for watched in (False, True):
+        torch.manual_seed(0)
+        training = Step(mlp(), data(8, 4))
+        lab = watch("every", module=training.module, every=3) if watched else None
+        for epoch in range(8):
+            training(epoch, lab)
+        weights.append([one.detach().clone() for one in training.module.parameters()])
+        if lab:
+            lab.close()
+    assert all(torch.equal(a, b) for a, b in zip(*weights, strict=True))
+    assert sorted(LoggedHistory(lab.id).gradients) == [0, 3, 6]
+    assert logbook_of(lab).statistics["update"].index.tolist() == [0, 3, 6]

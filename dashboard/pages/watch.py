@@ -34,6 +34,9 @@ from dashboard.widgets.tracked_list import TrackedList
 SIGN_INTERVAL_S = 1.0
 """Between two signs that the page is open."""
 
+MAX_ALERTS = 5
+"""Most alerts in words beside the list: the newest."""
+
 WORDS = {
     run_log.LIVE: "running",
     run_log.ENDED: "ended",
@@ -110,10 +113,12 @@ class Watch(Page):
         """Update the list."""
         run = self.run
         over = {key: style.variant_color(place + 1) for place, (_, key, _) in enumerate(run.overlaid)}
-        state = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems), over
+        state = run.entries, run.chosen, run.settings.feed, run.condition, tuple(run.problems), over, run.alerts
         if state != self._listed:
             self._listed = state
             said = [run.condition[:1].upper() + run.condition[1:] + "."] if run.condition else []
+            alerts = run.alerts
+            said += [f"Alert at epoch {one.epoch:,}: {one.words}." for one in alerts[-MAX_ALERTS:]]
             ended = sum(entry.state != run_log.LIVE for entry in run.entries) + run.unlisted
             many = max(0, ended - run_log.USUAL_ENDED_RUNS)
             called = unique_names(run.entries)
@@ -121,6 +126,7 @@ class Watch(Page):
                 items=[_item(entry, called[entry.id]) for entry in run.entries],
                 over=over,
                 many=many,
+                alerts=len(alerts),
                 chosen=run.chosen,
                 following=not run.settings.feed,
                 said="\n".join([*said, *run.problems]),

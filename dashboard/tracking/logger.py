@@ -31,6 +31,7 @@ import numpy as np
 
 from dashboard.storage.home import home
 from dashboard.tracking import discovery, run_log
+from dashboard.tracking.alerts import Alerts
 from dashboard.tracking.batching import NOT_LOGGED, LoggedEpoch
 from dashboard.tracking.endings import (
     BROKEN_OFF,
@@ -44,7 +45,7 @@ from dashboard.tracking.endings import (
 )
 from dashboard.tracking.log_writer import LogWriter
 from dashboard.tracking.name_clash import strangers
-from dashboard.tracking.named_records import MAX_METRICS, MAX_STATISTIC_LAYERS
+from dashboard.tracking.named_records import ALERT, MAX_METRICS, MAX_STATISTIC_LAYERS
 from dashboard.tracking.run_log import RunLog
 from dashboard.tracking.sampler import (
     MAX_OWN_PARAMETERS,
@@ -69,6 +70,9 @@ PAGE_OPEN_S = 3.0
 
 MAX_EPOCH = 2**53 - 1
 """The largest epoch up to which float64 represents every whole number."""
+
+USUAL_SHARE = 0.01
+"""Part of a training's time that measuring may take, unless the program says otherwise."""
 
 NAN = float("nan")
 KINDS = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
@@ -119,6 +123,9 @@ class Logger:
         open_browser: bool | None = None,
         config: Any = None,
         tags: Any = (),
+        on_alert: Callable[[str, int], Any] | None = None,
+        every: int = 0,
+        share: float = USUAL_SHARE,
         **others: Any,
     ) -> None:
         self.name, self.address, self.id = "run", "", ""
@@ -130,6 +137,8 @@ class Logger:
         self._next, self._is_seldom, self._measured_at = 0, False, -1
         self._place = Whereabouts()
         self._metrics: set[str] = set()
+        self._alerts, self._on_alert = Alerts(), on_alert
+        self._every, self._share = _density(every, share)
         self._begin(name, module, data, validation, loss, l1, l2, open_browser, config, tags, others)
         self._has_arrays = self._probe is not None or network is not None
         if self._writer is not None:
@@ -197,6 +206,15 @@ class Logger:
                     value = None if value is None else self._number(KINDS[place], value)
                 given |= (value is not None) << place
                 numbers.append(NAN if value is None else value)
+            if given & 1 and (words := self._alerts.of_loss(numbers[0])):
+                self._alert(words, index)
+            if self._every and index % self._every:
+                gradients = activations = parameters = None
+                if given or metrics:
+                    writer.take((index, given, *numbers))
+                if self._probe is not None:
+                    self._probe.skip(index)
+                return
             if gradients is None and activations is None and parameters is None:
                 idle = self._probe is not None and self._probe.is_idle
                 if idle:
@@ -287,7 +305,7 @@ class Logger:
         try:
             if self._probe is not None and all(one is None for one in arrays):
                 self._log_module(entry)
-            elif perf_counter() >= self._sampler.rest_until:
+            elif self._every or perf_counter() >= self._sampler.rest_until:
                 self._sampler.begin()
                 self._measure(entry, *arrays)
             else:
@@ -333,6 +351,8 @@ class Logger:
         self, index: int, statistics: Mapping[str, Mapping[str, float]], order: tuple[str, ...]
     ) -> None:
         """Log what was measured of layers, a number for each name under each quantity."""
+        for words in self._alerts.of_layers(statistics):
+            self._alert(words, index)
         given = {quantity: numbers for quantity, numbers in statistics.items() if numbers}
         if not given:
             return
@@ -381,7 +401,7 @@ class Logger:
         if examples and not many:
             _save_examples(found.folder / "data.npz", examples)
         self._writer, self.id = LogWriter(found), found.id
-        self._sampler = Sampler(self._writer.leave_out)
+        self._sampler = Sampler(self._writer.leave_out, self._share / USUAL_SHARE)
         if many:
             self._writer.report(TOO_MANY)
         if odd:
@@ -396,7 +416,7 @@ class Logger:
     def _attach(self, module: Any) -> None:
         from dashboard.tracking.torch_adapter import Probe
 
-        self._probe = Probe(module, self._writer.leave_out)
+        self._probe = Probe(module, self._writer.leave_out, self._share / USUAL_SHARE, self._every)
 
     @_harmless
     def _show(self, open_browser: bool | None) -> None:
@@ -456,9 +476,24 @@ class Logger:
                 measured = value if type(value) is float else self._number(name, value)
                 if measured is not None:
                     found[fit(name)] = measured
+                    self._check(index, name, measured)
         if found:
             self._writer.take_metrics(index, found)
         return tuple(completed.values())
+
+    def _check(self, index: int, name: str, value: float) -> None:
+        if value - value != 0 and (words := self._alerts.of_number(name, value)):
+            self._alert(words, index)
+
+    def _alert(self, words: str, index: int) -> None:
+        """Write an alert, and call the program's own function; what that raises is reported and not passed on."""
+        self._writer.take_note(index, words, ALERT)
+        if self._on_alert is not None:
+            try:
+                self._on_alert(words, index)
+            except Exception as error:
+                let_pass(error)
+                self._writer.report(f"on_alert failed: {reason(error)}")
 
     def _is_listed(self, name: str) -> bool:
         """Whether there is room for a metric of this name."""
@@ -545,6 +580,9 @@ def watch(
     open_browser: bool | None = None,
     config: Any = None,
     tags: Any = (),
+    on_alert: Callable[[str, int], Any] | None = None,
+    every: int = 0,
+    share: float = USUAL_SHARE,
     **others: Any,
 ) -> Logger:
     """Show a training of any loop and any library live, in the laboratory's page.
@@ -561,12 +599,17 @@ def watch(
         open_browser: Whether to open the page; by default where there is a screen, unless DESCENT_LAB_BROWSER is 0.
         config: What distinguishes the run, as a dict of numbers, truth values and text, which may hold further dicts.
         tags: Words by which runs are found and grouped, as a list.
+        on_alert: Called with the words and the epoch when a number is not finite for the first time, a layer has died
+            or the loss jumps. The page shows it too.
+        every: Measure arrays and the module at the epochs divisible by it, whatever that costs, and at no others; by
+            default as often as `share` allows.
+        share: Part of the training's time, from 0 to 1, that measuring may take.
         **others: Not known; the page says so.
 
     Returns:
         A logger to `log` the epochs to. Use it in a `with` block, so that the page shows how the training ended.
     """
-    about = {"config": config, "tags": tags}
+    about = {"config": config, "tags": tags, "on_alert": on_alert, "every": every, "share": share}
     return Logger(name, module, network, data, validation, loss, l1, l2, open_browser, **about, **others)
 
 
@@ -645,6 +688,12 @@ def _config_of(config: Any) -> tuple[dict[str, Any], str]:
     except Exception as error:
         let_pass(error)
         return {}, reason(error)
+
+
+def _density(every: Any, share: Any) -> tuple[int, float]:
+    """How densely to measure; the usual where that is no number."""
+    fine = isinstance(share, int | float) and 0 < share <= 1
+    return every if isinstance(every, int) and every > 0 else 0, float(share) if fine else USUAL_SHARE
 
 
 def _tags_of(tags: Any) -> tuple[str, ...]:

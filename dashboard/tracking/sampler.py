@@ -81,12 +81,14 @@ class Sampler:
     time, the sampler rests for a while.
     """
 
-    def __init__(self, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
+    def __init__(self, leave_out: Callable[[str, str], None] = lambda name, why: None, density: float = 1.0) -> None:
         """Set up an empty layout.
 
         Args:
             leave_out: Called with the name of what cannot be measured, and the reason.
+            density: Multiple of the usual time that measuring may take.
         """
+        self._density = density
         self.layout = Layout()
         self._leave_out = leave_out
         self._known: dict[tuple, tuple[Layout, tuple]] = {}
@@ -96,7 +98,7 @@ class Sampler:
     def begin(self) -> None:
         """Start to measure; `rest_until`, in seconds of `time.perf_counter`, is when the next measurement is due."""
         now = time.perf_counter()
-        self._credit = min(CREDIT, self._credit + TIME_FRACTION * (now - self._seen))
+        self._credit = min(CREDIT, self._credit + self._density * TIME_FRACTION * (now - self._seen))
         self._seen, self._began = now, clock()
 
     def read(self, gradients: Any, activations: Any, parameters: Any, most: int = MAX_PARAMETERS) -> Numbers:
@@ -109,7 +111,7 @@ class Sampler:
             numbers.statistics = self._statistics(norms, activations if means is not None else None)
         self._credit -= clock() - self._began
         if self._credit < 0:
-            self.rest_until = time.perf_counter() + max(REST, -self._credit / TIME_FRACTION)
+            self.rest_until = time.perf_counter() + max(REST, -self._credit / (self._density * TIME_FRACTION))
         return numbers
 
     def _measured(self, parts: Any, kind: str, measure: Callable[[Any], Any]) -> dict[str, Any] | None:

@@ -115,8 +115,20 @@ class Probe:
     number, of a convolution a channel.
     """
 
-    def __init__(self, module: Any, leave_out: Callable[[str, str], None] = lambda name, why: None) -> None:
+    def __init__(
+        self,
+        module: Any,
+        leave_out: Callable[[str, str], None] = lambda name, why: None,
+        density: float = 1.0,
+        every: int = 0,
+    ) -> None:
         """Begin to measure a module.
+
+        Args:
+            module: A PyTorch module.
+            leave_out: Called with the name of what cannot be measured, and the reason.
+            density: Multiple of the usual time that measuring may take.
+            every: Measure for the epochs divisible by it, and no others; 0 to measure as time allows.
 
         Raises:
             TypeError: If it is not a PyTorch module.
@@ -124,6 +136,7 @@ class Probe:
         if not hasattr(module, "named_modules") or "torch" not in sys.modules:
             raise TypeError(f"module is a {type(module).__name__}; give a torch.nn.Module")
         self._module, self._leave_out = module, leave_out
+        self._density, self._every, self._last = density, every, -1
         self._layers = layers_of(module, leave_out)
         if not self._layers.parameters and self._layers.is_whole:
             raise TypeError("module has no layers with weights, such as torch.nn.Linear")
@@ -152,11 +165,12 @@ class Probe:
             return False
         if batch is not None:
             return not (batch.passed or batch.outputs or batch.felt)
-        return time.perf_counter() < min(self._rest_until, self._parameters_until)
+        return not self._every and time.perf_counter() < min(self._rest_until, self._parameters_until)
 
     def read(self, index: int) -> Reading:
         """What was measured since the last reading, for the epoch with this index."""
         began, batch = clock(), self._batch
+        self._last = index
         if batch is not None and not batch.felt and not self._has_stepped:
             self._feel_now(batch)
         late, self._late = self._gathered_late(), [one for one in self._late if not one.felt]
@@ -176,6 +190,11 @@ class Probe:
         found.statistics, found.order = self._statistics(done, found.gradients), self._layers.order
         self._begin()
         return found
+
+    def skip(self, index: int) -> None:
+        """Note that an epoch is logged for which nothing is measured, and begin for the next one if that is due."""
+        self._last = index
+        self._begin()
 
     def late(self) -> Late | None:
         """What has become known, since the last reading, of the epoch that it was for."""
@@ -243,7 +262,9 @@ class Probe:
     def _begin(self) -> None:
         """Measure the next batch, if a measurement is due."""
         now = time.perf_counter()
-        if self._batch is not None or self._is_over or now < self._rest_until:
+        if self._batch is not None or self._is_over:
+            return
+        if (self._last + 1) % self._every if self._every else now < self._rest_until:
             return
         began = clock()
         self._look_anew(now)
@@ -409,7 +430,7 @@ class Probe:
 
     def _rest(self, batch: Batch, more: float = 0.0) -> None:
         batch.spent += more
-        self._rest_until = max(self._rest_until, batch.began + batch.spent / TIME_FRACTION)
+        self._rest_until = max(self._rest_until, batch.began + batch.spent / (self._density * TIME_FRACTION))
 
     def _norms(self, batches: list[Batch]) -> tuple[dict[str, float | None] | None, int]:
         """The mean norm of every layer's gradient, and over how many batches."""
@@ -453,7 +474,7 @@ class Probe:
     def _parameters(self) -> dict[str, np.ndarray] | None:
         """Every layer's weights, of many an evenly spaced sample; None while the next sample is not due."""
         now, began = time.perf_counter(), clock()
-        if now < self._parameters_until:
+        if now < self._parameters_until and not self._every:
             return None
         found: dict[str, np.ndarray] = {}
         parts = {name: weights_of(parts) for name, parts in self._layers.parameters.items()}
@@ -465,7 +486,7 @@ class Probe:
             except Exception as error:
                 let_pass(error)
                 self._leave_out(f"parameters of {name}", reason(error))
-        self._parameters_until = now + (clock() - began) / TIME_FRACTION
+        self._parameters_until = now + (clock() - began) / (self._density * TIME_FRACTION)
         return found or None
 
 

@@ -20,6 +20,7 @@ from dashboard.tracking.log_reader import NO_DATA, LogReader, Sketch
 from dashboard.tracking.logbook import Logbook
 from dashboard.tracking.logged_history import LoggedFrame, LoggedHistory, names_of
 from dashboard.tracking.metric_lines import Logged
+from dashboard.tracking.named_records import ALERT, Note
 from dashboard.tracking.run_log import Layout
 from engine.datasets import Dataset
 from engine.network import Network
@@ -146,6 +147,11 @@ class TrackedRun(ReadOnly):
     def logbook(self) -> Logbook:
         """What the run that is shown logged under names of its own."""
         return self._reader.logbook if self._reader and not self._still else self._empty
+
+    @property
+    def alerts(self) -> tuple[Note, ...]:
+        """The alerts of the run that is shown."""
+        return tuple(note for note in self.logbook.notes if note.kind == ALERT)
 
     @property
     def overlaid(self) -> tuple[tuple[str, str, Logged], ...]:

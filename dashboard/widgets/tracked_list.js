@@ -145,6 +145,13 @@ export function render({model, el}) {
     said.textContent = model.said
     said.hidden = !model.said
   }
+  // Another tab shows that there is something to look at; in a notebook the title is not ours.
+  const title = document.title.replace(/^\(\d+\) /, "")
+  const served = Bokeh.documents.some((one) => one.roots().some((root) => root.class_name === "Page"))
+  const alert = () => { if (served) { document.title = model.alerts ? `(${model.alerts}) ${title}` : title } }
+  alert()
+  model.on("alerts", alert)
+  model.on("remove", () => { if (served) { document.title = title } })
   draw()
   model.on("items", draw)
   model.on("chosen", mark)

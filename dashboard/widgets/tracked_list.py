@@ -26,12 +26,13 @@ class TrackedList(JSComponent):
 
     items = param.List(default=[], doc="For each training: id, name, state, words, detail, when it began and so on.")
     over = param.Dict(default={}, doc="The colors of those that are drawn over the chosen one, by their ids.")
+    alerts = param.Integer(default=0, doc="How many alerts the chosen one has; the page's title says so.")
     many = param.Integer(default=0, doc="How many of those that have ended could be deleted; 0 to offer nothing.")
     chosen = param.String(default="", doc="The id of the one that is shown.")
     following = param.Boolean(default=True, doc="Whether the newest one is shown, whichever that is.")
     said = param.String(default="", doc="What the chosen one is doing, and what is wrong with it.")
     code = param.String(default=CODE, doc="What to type.")
-    server_only: ClassVar[tuple[str, ...]] = ("items", "over", "many", "chosen", "following", "said", "code")
+    server_only: ClassVar[tuple[str, ...]] = ("items", "over", "alerts", "many", "chosen", "following", "said", "code")
 
     _esm = beside(__file__, "tracked_list.js")
     _stylesheets: ClassVar[list[str]] = [beside(__file__, "tracked_list.css")]
