@@ -4,6 +4,7 @@ Panel imports this file when it makes the application, which is before it makes 
 `on_server_loaded` would be called after that, when the handlers of pages and sockets are chosen already.
 """
 
-from dashboard.server import patches
+from dashboard.server import health, patches
 
 patches.install()
+health.install()

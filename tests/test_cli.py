@@ -203,6 +203,10 @@ def test_a_server_starts_from_any_folder_under_a_prefix_and_asks_for_a_password(
                 pytest.fail((place / "said").read_text())
         assert answer.geturl().startswith(f"http://localhost:{port}/lab/login"), "who has no password sees nothing"
         assert b"password" in answer.read()
+        load = json.loads(urllib.request.urlopen(f"http://localhost:{port}/lab/health", timeout=60).read())
+        assert (load["status"], load["shared_runs"], load["followers"]) == ("ok", 0, 0)
+        assert load["memory_mib"] > 0
+        assert load["sessions"] >= load["connections"] == 0
     finally:
         server.kill()
         server.wait()

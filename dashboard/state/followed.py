@@ -45,6 +45,11 @@ class SharedRun:
             raise ValueError("nobody shares a run under this link any more; ask for a new one")
         return cls._all[key]
 
+    @classmethod
+    def everything(cls) -> list[Self]:
+        """All that is shared in this process."""
+        return list(cls._all.values())
+
     @property
     def following(self) -> int:
         """How many look at it."""
