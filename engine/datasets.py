@@ -215,6 +215,20 @@ def chebyshev(
     return _valued(x, np.cos(degree * np.arccos(x)), noise, seed, "chebyshev")
 
 
+def slope(
+    n: Count = 10,
+    noise: Noise = 0.0,
+    seed: int = 0,
+    strength: Annotated[float, Range(-5.0, 5.0, doc="The value at 1, and minus the value at -1.")] = 1.0,
+) -> Dataset:
+    """A straight line at two points: `strength` x at x = -1 and 1 by turns, so that the mean of x^2 is 1.
+
+    A linear network learns one number of it, the product of its weights. Many trainings of that are solved exactly.
+    """
+    x = 2.0 * _turns(n, 2) - 1
+    return _valued(x, strength * x, noise, seed, "slope")
+
+
 def step(n: Count = 100, noise: Noise = 0.1, seed: int = 0) -> Dataset:
     """A jump from -1 to 1 at x = 0: what a smooth function can only approach."""
     x = _grid(n)
@@ -308,6 +322,7 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "linear": linear,
     "sine": sine,
     "chebyshev": chebyshev,
+    "slope": slope,
     "step": step,
     "gaussian": gaussian,
     "linear teacher": linear_teacher,

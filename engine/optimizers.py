@@ -26,8 +26,8 @@ from engine.options import Range
 CLEARLY = 1e-5
 
 State = dict[str, np.ndarray]
-OVERWRITTEN = ("scratch", "hessian")
-"""What a state holds only to spare allocations: every step writes it before it reads it."""
+OVERWRITTEN = ("scratch", "hessian", "is_bias")
+"""What a state holds that is not remembered: a step writes it before it reads it, or the caller writes it."""
 
 LearningRate = Annotated[float, Range(1e-4, 10.0, log=True, doc="Length of a step, as a multiple of the gradient.")]
 Epsilon = Annotated[
@@ -241,18 +241,35 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with weight decay of its own: p -= r d p first, then Adam's step, which never sees the decay.
 
+<<<<<<< HEAD
     Weight decay d shrinks all parameters, biases included, as in PyTorch. Its edge of stability is Adam's times
     1 - r d / 2.
+=======
+    Weight decay d shrinks all parameters, biases included, as in PyTorch. A `bias_decay` below 1 spares the biases,
+    which are where the caller has written 1 into `state["is_bias"]`; 0 is PyTorch's with two groups of parameters.
+>>>>>>> 5375811 (Solvable worlds and grokking: exact lines first, then the engine's runs; AdamW may spare biases)
     Source: Loshchilov & Hutter 2019, algorithm 2.
     """
 
     weight_decay: Annotated[float, Range(0.0, 1.0, doc="How fast parameters shrink, times the learning rate.")] = 0.01
+    bias_decay: Annotated[float, Range(0.0, 1.0, doc="How fast biases shrink, as a share of the weight decay.")] = 1.0
+
+    def start(self, parameters: np.ndarray) -> State:
+        return super().start(parameters) | _zeros(parameters, "is_bias")
 
     def edge_of_stability(self, learning_rate: np.ndarray | float) -> np.ndarray | float:
         return super().edge_of_stability(learning_rate) * (1 - np.multiply(learning_rate, self.weight_decay) / 2)
 
     def step(self, parameters: np.ndarray, gradient: np.ndarray, state: State, learning_rate: Rate) -> None:
-        parameters *= 1.0 - learning_rate * self.weight_decay
+        if self.bias_decay == 1.0:
+            parameters *= 1.0 - learning_rate * self.weight_decay
+        else:
+            kept = state["scratch"]
+            np.multiply(state["is_bias"], self.bias_decay - 1.0, out=kept)
+            kept += 1.0
+            kept *= learning_rate * self.weight_decay
+            np.subtract(1.0, kept, out=kept)
+            parameters *= kept
         super().step(parameters, gradient, state, learning_rate)
 
 

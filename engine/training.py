@@ -220,7 +220,7 @@ class Training:
         self.network.parameters = checkpoint.parameters
         self._index = checkpoint.index
         self._rng.bit_generator.state = checkpoint.rng_state
-        self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+        self._begin()
         self._state |= _copied(checkpoint.optimizer_state)
         self._retune()
         with np.errstate(all="ignore"):
@@ -231,10 +231,16 @@ class Training:
         with np.errstate(all="ignore"):
             return sum(1 for _ in islice(work, updates)) == updates
 
+    def _begin(self) -> None:
+        """Take up the optimizer, with the state before its first step."""
+        self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+        if "is_bias" in self._state:
+            self._state["is_bias"][...] = 1.0 - self._penalty.is_weight
+
     def _retune(self) -> None:
         """Take up what was written to the attributes since the last call."""
         if self.optimizer is not self._in_use:
-            self._in_use, self._state = self.optimizer, self.optimizer.start(self.network.parameters)
+            self._begin()
         self._learn_rates()
         if self.batch_size != self._minibatches.size:
             self._minibatches = _Minibatches(self.network, self._data, self._loss, self.batch_size)

@@ -119,6 +119,8 @@ def test_a_hyperparameter_written_mid_run_takes_hold_at_the_next_step(name, opti
     parameters, gradients = parameters_and_gradients()
     optimizer = OPTIMIZERS[name]()
     state = started(optimizer, parameters)
+    if "is_bias" in state:
+        state["is_bias"][:4] = 1.0
     for gradient in gradients[:10]:
         optimizer.step(parameters, gradient, state, LEARNING_RATE)
     unchanged, rewritten = parameters.copy(), parameters.copy()
@@ -315,3 +317,35 @@ def test_newton_is_for_small_networks():
     with pytest.raises(ValueError, match="a Hessian for 2001 parameters is too large; choose 2000 or fewer"):
         Newton().start(np.zeros(2001))
     assert Newton().start(np.zeros(2))["hessian"].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def spared(parameters: np.ndarray, gradients: np.ndarray, **options: float) -> np.ndarray:
+    """The parameters after these gradients of an AdamW that decays no biases, the last three of them."""
+    optimizer = OPTIMIZERS["adamw"](learning_rate=0.05, weight_decay=0.3, **options)
+    state = optimizer.start(parameters)
+    state["is_bias"][-3:] = 1.0
+    for gradient in gradients:
+        optimizer.step(parameters, gradient, state, 0.05)
+    return parameters
+
+
+def test_a_bias_decay_of_0_leaves_biases_where_they_are_and_shrinks_weights_alone():
+    decayed = spared(np.ones(8), np.zeros((20, 8)), bias_decay=0.0)
+    np.testing.assert_allclose(decayed, np.append(np.full(5, (1 - 0.05 * 0.3) ** 20), np.ones(3)), rtol=1e-12)
+    half = spared(np.ones(8), np.zeros((20, 8)), bias_decay=0.5)
+    np.testing.assert_allclose(half[-3:], (1 - 0.05 * 0.15) ** 20, rtol=1e-12)
+    np.testing.assert_array_equal(spared(np.ones(8), np.zeros((20, 8)), bias_decay=1.0), np.full(8, half[0]))
+
+
+@pytest.mark.torch
+def test_it_is_pytorchs_adamw_with_two_groups_of_parameters():
+    torch = pytest.importorskip("torch")
+    start, gradients = parameters_and_gradients()
+    weights, biases = (torch.tensor(part, requires_grad=True) for part in (start[:5], start[5:]))
+    groups = [{"params": [weights], "weight_decay": 0.3}, {"params": [biases], "weight_decay": 0.0}]
+    theirs = torch.optim.AdamW(groups, lr=0.05)
+    for gradient in gradients:
+        weights.grad, biases.grad = torch.tensor(gradient[:5]), torch.tensor(gradient[5:])
+        theirs.step()
+    expected = np.concatenate([part.detach().numpy() for part in (weights, biases)])
+    np.testing.assert_allclose(spared(start.copy(), gradients, bias_decay=0.0), expected, rtol=1e-9)

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from engine.chance import stream
+from engine.datasets import DATASETS, Dataset
+from engine.initializers import Gaussian
+from engine.network import Network
+from engine.optimizers import SGD
 from engine.theory import cascade, deep_linear
 from engine.theory.catapult import advanced, catapult
-from engine.theory.double_descent import excess_risk, measured_risk
+from engine.theory.double_descent import excess_risk, finite_excess_risk, measured_risk
 from engine.theory.mean_field import MeanField, critical_weight_variance
+from engine.theory.wide_network import Linearized, jacobian
+from engine.training import Training
 
 
 def test_tanh_is_critical_where_it_was_published():
@@ -186,3 +192,102 @@ def test_the_risk_is_infinite_where_features_are_as_many_as_examples():
     assert np.isinf(excess_risk(1.0, 0.5))
     with pytest.raises(ValueError, match="cannot be fitted"):
         measured_risk(0, 10, 0.5)
+
+
+@pytest.mark.parametrize(("features", "examples"), [(20, 80), (60, 80), (100, 80), (240, 80)])
+def test_the_mean_risk_of_few_examples_is_known_exactly(features, examples):
+    """Over 400 draws, within 4 standard errors; the limit of many examples is off by more than 1 / n."""
+    draws = np.array([measured_risk(features, examples, 0.5, seed=seed) for seed in range(400)])
+    exact = finite_excess_risk(features, examples, 0.5)
+    assert abs(draws.mean() - exact) < 4 * draws.std() / math.sqrt(len(draws))
+    assert float(excess_risk(features / examples, 0.5)) == pytest.approx(exact, rel=3 / abs(features - examples))
+
+
+def test_without_two_features_more_or_less_there_is_no_mean_risk():
+    assert [finite_excess_risk(p, 10, 0.5) for p in (9, 10, 11)] == [math.inf] * 3
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        finite_excess_risk(0, 10, 0.5)
+
+
+def test_a_mode_is_learned_from_any_start_along_the_closed_form():
+    """Gradient descent comes to it as its rate falls: a tenth of the rate, a tenth of the error."""
+    u, v = 0.1 * stream(1, "weights").standard_normal((2, 20))
+    grown, shrunk, errors = (u + v) @ (u + v) / 4, (u - v) @ (u - v) / 4, []
+    for rate in (1e-2, 1e-3):
+        first, second, found = u, v, [u @ v]
+        for _ in range(round(4 / rate)):
+            missing = 2.0 - first @ second
+            first, second = first + rate * missing * second, second + rate * missing * first
+            found.append(first @ second)
+        exact = deep_linear.from_start(np.arange(len(found)), 2.0, grown, shrunk, tau=1 / rate)
+        errors.append(np.abs(found - exact).max())
+    assert errors[1] < 0.01
+    assert errors[0] / errors[1] == pytest.approx(10, rel=0.1)
+
+
+def test_from_a_balanced_start_that_is_the_sigmoid():
+    t = np.linspace(0, 5, 50)
+    exact = deep_linear.mode_strengths(t, 3.0, 1e-3)
+    assert deep_linear.from_start(t, 3.0, 1e-3, 0.0) == pytest.approx(exact, rel=1e-9)
+
+
+# Wide networks
+
+
+def wide(*widths: int, seed: int = 0) -> tuple[Network, Dataset]:
+    network = Network([1, *widths, 1], "tanh", "linear", Gaussian(1.5), seed, parametrization="ntk")
+    return network, DATASETS["sine"](n=12, noise=0.0)
+
+
+def test_the_jacobian_is_that_of_central_differences():
+    network, data = wide(5)
+    found, step = jacobian(network, data.x), 1e-6
+    for place in range(network.n_parameters):
+        start = network.parameters[place]
+        network.parameters[place] = start + step
+        above = network.predict(data.x)[:, 0]
+        network.parameters[place] = start - step
+        expected = (above - network.predict(data.x)[:, 0]) / (2 * step)
+        network.parameters[place] = start
+        assert found[:, place] == pytest.approx(expected, abs=1e-8)
+
+
+def test_only_one_linear_output_has_such_a_kernel():
+    with pytest.raises(ValueError, match="one linear output"):
+        jacobian(Network([2, 3, 1]), np.zeros((1, 2)))
+
+
+def test_a_network_that_is_linear_follows_its_kernel_exactly():
+    """Only the last layer learns: gradient descent on the outputs, and the flow as its rate falls."""
+    network, data = wide(30)
+    training = Training(network.copy(), data, "half mse", SGD(0.3), layer_rates=[0.0, 1.0])
+    linear = Linearized.of(network, data, training.rates)
+    assert training.advance(200).loss == pytest.approx(linear.losses(np.arange(200), 0.3), rel=1e-10)
+    flow = linear.outputs(np.arange(200) * 1000, 0.3 / 1000, is_flow=True)
+    fine = linear.outputs(np.arange(200) * 1000, 0.3 / 1000)
+    assert np.abs(flow - fine).max() < 1e-3 * np.abs(flow).max()
+
+
+def test_the_flow_is_the_published_formula():
+    network, data = wide(8)
+    linear = Linearized.of(network, data)
+    values, vectors = np.linalg.eigh(linear.kernel)
+    decay = vectors @ np.diag(np.exp(-0.2 * values * 30 / len(data))) @ vectors.T
+    expected = linear.targets + decay @ (linear.start - linear.targets)
+    assert linear.outputs(np.array([30.0]), 0.2, is_flow=True)[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_network_parts_from_its_kernel_by_the_root_of_its_width():
+    """Published: a slope of -0.5 within 0.1 over widths 16 to 128, here of two hidden layers; medians of 20 seeds."""
+    widths, epochs, medians = [16, 32, 64, 128], np.array([0, 300]), []
+    for width in widths:
+        apart = []
+        for seed in range(20):
+            network, data = wide(width, width, seed=seed)
+            training = Training(network.copy(), data, "half mse", SGD(0.2))
+            expected = Linearized.of(network, data, training.rates).outputs(epochs, 0.2)[-1]
+            training.advance(301)
+            apart.append(np.linalg.norm(training.network.predict(data.x)[:, 0] - expected))
+        medians.append(np.median(apart))
+    slope = np.polyfit(np.log(widths), np.log(medians), 1)[0]
+    assert slope == pytest.approx(-0.5, abs=0.1)

@@ -82,7 +82,7 @@ class Setup:
         outputs = train.n_classes if train.task == "classes" else 1
         network = Network(
             [train.x.shape[1], *_sizes(settings, train.x.shape[1], outputs), outputs],
-            activation=settings.activation,
+            activation=settings.activations,
             output=settings.output,
             seed=settings.draws(settings.seed),
             **settings.network_arguments(),
@@ -806,7 +806,8 @@ def _check_cost(parameters: int, examples: int) -> None:
 
 
 def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
-    sizes = [features, *settings.hidden, outputs]
+    hidden = [*([settings.embedding] if settings.embedding else []), *settings.hidden]
+    sizes = [features, *hidden, outputs]
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
     most = MAX_SECOND_ORDER_PARAMETERS if OPTIMIZERS[settings.optimizer].second_order else MAX_PARAMETERS
     if parameters > most:
@@ -814,4 +815,4 @@ def _sizes(settings: Settings, features: int, outputs: int) -> list[int]:
             f"this network would have {parameters:,} parameters, the most with {settings.optimizer} is {most:,}; "
             "choose fewer layers or fewer units"
         )
-    return list(settings.hidden)
+    return hidden

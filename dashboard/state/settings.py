@@ -144,6 +144,13 @@ class Settings(Choices):
         label="Hidden layers",
         doc="Units in each hidden layer. No layer at all is logistic (or linear) regression.",
     )
+    embedding = param.Integer(
+        default=0,
+        bounds=(0, MAX_UNITS_PER_LAYER),
+        label="Embedding",
+        doc="Units of a first layer without activation, which turns inputs of which one is 1 into as many numbers. "
+        "0: there is no such layer.",
+    )
     activation = param.Selector(
         default="relu", objects=list(ACTIVATIONS), doc="The function every hidden unit applies to its weighted sum."
     )
@@ -271,6 +278,11 @@ class Settings(Choices):
         if self.dataset == OWN:
             return self.table().task if self.own in TABLES else "binary"
         return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).task
+
+    @property
+    def activations(self) -> list[str]:
+        """That of each hidden layer, an embedding among them."""
+        return ["linear"] * bool(self.embedding) + [self.activation] * len(self.hidden)
 
     @property
     def output(self) -> str:

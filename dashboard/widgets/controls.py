@@ -54,7 +54,7 @@ PAIRS = """
 
 SECTIONS = {
     "Data": ("dataset", "n", "noise", "validation", "standardize", "data_seed"),
-    "Network": ("hidden", "activation", "skip"),
+    "Network": ("embedding", "hidden", "activation", "skip"),
     "Training": ("optimizer", "batch_size", "schedule"),
     "Start": ("initializer", "bias", "seed"),
     "Loss and penalties": ("loss", "l2", "l1"),

@@ -69,6 +69,10 @@ class MeanField:
         """chi: by what the mean square of a gradient grows with every layer on its way back; 1 is critical."""
         return self._slopes_product(1.0, self.fixed_length())
 
+    def factor_at(self, q: float) -> float:
+        """What the mean square of a gradient grows by on its way back through a layer of mean square q."""
+        return self._slopes_product(1.0, q)
+
     def fixed_correlation(self) -> float:
         """c*, the correlation to which any two inputs settle: 1 in the ordered phase, less in the chaotic one.
 
