@@ -241,13 +241,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with weight decay of its own: p -= r d p first, then Adam's step, which never sees the decay.
 
-<<<<<<< HEAD
     Weight decay d shrinks all parameters, biases included, as in PyTorch. Its edge of stability is Adam's times
-    1 - r d / 2.
-=======
-    Weight decay d shrinks all parameters, biases included, as in PyTorch. A `bias_decay` below 1 spares the biases,
-    which are where the caller has written 1 into `state["is_bias"]`; 0 is PyTorch's with two groups of parameters.
->>>>>>> 5375811 (Solvable worlds and grokking: exact lines first, then the engine's runs; AdamW may spare biases)
+    1 - r d / 2. A `bias_decay` below 1 spares the biases, which are where the caller has written 1 into
+    `state["is_bias"]`; 0 is PyTorch's with two groups of parameters.
     Source: Loshchilov & Hutter 2019, algorithm 2.
     """
 
