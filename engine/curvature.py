@@ -49,6 +49,22 @@ class Sharpness(NamedTuple):
     products: int
 
 
+class Leading(NamedTuple):
+    """The largest eigenvalues of the Hessian, as far as they were found.
+
+    Attributes:
+        values: (k,) descending, each within its residual of an exact one.
+        vectors: (k, n_parameters) their eigenvectors, of length 1.
+        residuals: (k,) |H vector - value vector|.
+        products: How many Hessian-vector products it took.
+    """
+
+    values: np.ndarray
+    vectors: np.ndarray
+    residuals: np.ndarray
+    products: int
+
+
 class Spectrum:
     """The eigenvalues of a Hessian, (n_parameters, n_parameters), and its eigenvectors if they are asked for."""
 
@@ -185,17 +201,41 @@ class Curvature:
             seed: Of the random vector, a third of which is mixed into `start` as well, lest an eigenvector that was the
                 sharpest hide the one that is.
         """
+        with np.errstate(all="ignore"):
+            return self._lanczos(1, start, tolerance, seed).largest()
+
+    def leading(self, count: int, start: np.ndarray | None = None, tolerance: float = 1e-6, seed: int = 0) -> Leading:
+        """The largest eigenvalues and their eigenvectors, as `sharpness` finds one.
+
+        Of eigenvalues that are exactly equal it finds one. There are fewer than `count` in a network of fewer
+        parameters.
+
+        Args:
+            count: How many.
+            start: (n_parameters,) such as the sum of the eigenvectors found earlier.
+            tolerance: For all of them, as a share of the largest eigenvalue's size.
+            seed: As for `sharpness`.
+
+        Raises:
+            ValueError: For a count below 1, or a start of another shape.
+        """
+        if count < 1:
+            raise ValueError(f"{count} eigenvalues cannot be found; choose 1 or more")
+        with np.errstate(all="ignore"):
+            return self._lanczos(count, start, tolerance, seed).leading(count)
+
+    def _lanczos(self, count: int, start: np.ndarray | None, tolerance: float, seed: int) -> "_Lanczos":
+        """Lanczos' method, come to an end for the largest eigenvalues."""
         size = self._at.size
         if start is not None and np.shape(start) != (size,):
             raise ValueError(f"start has the shape {np.shape(start)}; expected ({size},), one number per parameter")
-        with np.errstate(all="ignore"):
-            self._linearize()
-            lanczos = _Lanczos(_blend(start, stream(seed, "lanczos").standard_normal(size)))
-            tolerance = tolerance if start is None else min(tolerance, WARM)
-            while not lanczos.found(tolerance):
-                self._write_product(lanczos.newest, lanczos.image)
-                lanczos.extend()
-            return lanczos.largest()
+        self._linearize()
+        lanczos = _Lanczos(_blend(start, stream(seed, "lanczos").standard_normal(size)))
+        tolerance = tolerance if start is None else min(tolerance, WARM)
+        while not lanczos.found(tolerance, count):
+            self._write_product(lanczos.newest, lanczos.image)
+            lanczos.extend()
+        return lanczos
 
     def _write_product(self, vector: np.ndarray, out: np.ndarray) -> None:
         """Write the matrix that has the sharpness times a vector into `out`."""
@@ -299,13 +339,14 @@ class _Lanczos:
         self.newest = self._basis[count]
         np.divide(image, self._beside[-1], out=self.newest)
 
-    def found(self, tolerance: float) -> bool:
+    def found(self, tolerance: float, wanted: int = 1) -> bool:
         """Whether there is nothing more to find, or it is not worth it; looked at after every other product."""
         count = len(self._diagonal)
         if not count or (count % 2 and count < len(self._basis) - 1 and self._goes_on()):
             return False
         values, vectors = self._ritz()
-        enough = self._beside[-1] * abs(vectors[-1, -1]) <= tolerance * np.abs(values).max()
+        rest = self._beside[-1] * np.abs(vectors[-1, -wanted:]).max()
+        enough = count >= wanted and rest <= tolerance * np.abs(values).max()
         return bool(enough or count == len(self._basis) - 1 or not self._goes_on())
 
     def largest(self) -> Sharpness:
@@ -314,6 +355,15 @@ class _Lanczos:
         values, vectors = self._ritz()
         weights = vectors[:, -1] * (1.0 if vectors[0, -1] >= 0 else -1.0)
         return Sharpness(float(values[-1]), weights @ self._basis[:count], self._beside[-1] * abs(weights[-1]), count)
+
+    def leading(self, wanted: int) -> Leading:
+        """The best answers so far."""
+        count = len(self._diagonal)
+        values, vectors = self._ritz()
+        last = slice(None, -min(wanted, count) - 1, -1)
+        weights = vectors[:, last].T * np.where(vectors[0, last] >= 0, 1.0, -1.0)[:, None]
+        residuals = self._beside[-1] * np.abs(weights[:, -1])
+        return Leading(values[last], weights @ self._basis[:count], residuals, count)
 
     def _goes_on(self) -> bool:
         """False once the vectors hold all there is, up to rounding, or something is not a number."""

@@ -307,3 +307,23 @@ def test_a_start_that_does_not_fit_is_refused():
 def test_a_loss_that_does_not_go_with_the_output_is_refused():
     with pytest.raises(ValueError, match="loss 'cross-entropy' does not go with the output 'sigmoid'"):
         Curvature(Network([2, 1]), MOONS, "cross-entropy")
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+def test_leading_eigenpairs_are_the_spectrums_largest(count):
+    network = Network([2, 6, 1], "tanh", seed=3)
+    curvature = Curvature(network, MOONS)
+    found, whole = curvature.leading(count), curvature.spectrum()
+    np.testing.assert_allclose(found.values, whole.eigenvalues[::-1][:count], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.vectors @ found.vectors.T, np.eye(count), atol=1e-9)
+    bent = curvature.product(found.vectors)
+    np.testing.assert_allclose(bent, found.values[:, None] * found.vectors, atol=2e-6 * found.values[0])
+    again = curvature.leading(count, found.vectors.sum(axis=0))
+    np.testing.assert_allclose(again.values, found.values, rtol=1e-6, atol=1e-9)
+
+
+def test_fewer_than_one_eigenvalue_is_refused_and_more_than_there_are_are_all():
+    curvature = Curvature(line(), QUADRATIC)
+    with pytest.raises(ValueError, match="0 eigenvalues"):
+        curvature.leading(0)
+    np.testing.assert_allclose(curvature.leading(5).values, np.linalg.eigvalsh(parabola())[::-1])

@@ -124,6 +124,58 @@ def test_the_curve_is_the_largest_eigenvalue_at_every_epoch_that_is_drawn():
     assert column(instrument, "now", "sharpness") == column(instrument, "dots", "sharpness")[-1]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_the_next_eigenvalues_are_those_of_the_whole_hessian(optimizer):
+    run = run_of(40, **SMALL, optimizer=optimizer)
+    instrument = SharpnessCurve(run, eigenvalues=4)
+    surveyed(instrument)
+    hessian = spectrum(run.network, run.setup.train, run.setup.loss).hessian
+    scale = np.sqrt(divisors(run)) if optimizer == "adam" else np.ones(len(hessian))
+    expected = np.linalg.eigvalsh(hessian / np.outer(scale, scale))[::-1][:4]
+    last = column(instrument, "others", "epoch") == 40
+    assert column(instrument, "dots", "sharpness")[-1] == pytest.approx(expected[0], rel=1e-6)
+    np.testing.assert_allclose(column(instrument, "others", "sharpness")[last], expected[1:], rtol=1e-5)
+    assert len(column(instrument, "others", "epoch")) == 3 * 41
+    instrument.eigenvalues = 1
+    assert len(column(surveyed(instrument), "others", "epoch")) == 0
+
+
+def test_a_curve_that_stays_behind_says_where_it_has_come_to_and_catches_up():
+    run = run_of(60, **SMALL)
+    instrument = SharpnessCurve(run)
+    work = instrument.work(run.frame())
+    for _ in range(10):
+        next(work)
+    instrument.draw(run.frame())
+    known = instrument._sharpness.found
+    came_to = next(epoch for epoch in range(61) if epoch + 1 not in known)
+    assert 0 < came_to < 59
+    assert f"the curve has come to epoch {came_to}" in instrument.caption
+    assert "the curve has come" not in surveyed(instrument).caption
+
+
+def test_over_rate_times_epoch_all_rates_lie_on_one_curve_until_each_meets_its_edge():
+    """Well below its edge a large rate is where a small one is, but for the discrete steps: within 5 %."""
+    run = run_of()
+    study(run, seeds=1, epochs=200)
+    instrument = surveyed(SharpnessStudy(run, by_distance=True))
+    curves = instrument.curves
+    assert instrument.figure.yaxis[0].axis_label == "sharpness"
+    assert "learning rate" in instrument.figure.xaxis[0].axis_label
+    rates = {label: curve.result.settings["learning_rate"] for label, curve in curves.items()}
+    for label, curve in curves.items():
+        np.testing.assert_allclose(curve.index, rates[label] * curve.result.index)
+    slow, fast = curves["rate 0.05"], curves["rate 0.1"]
+    together = np.interp(slow.index, fast.index, fast.runs[0])
+    below = (slow.index > 0) & (together < 0.8 * 2 / 0.1)
+    assert below.sum() > 5
+    np.testing.assert_allclose(slow.runs[0][below], together[below], rtol=0.05)
+    by_epoch = np.interp(slow.result.index, fast.result.index, fast.runs[0])
+    assert np.abs(slow.runs[0] / by_epoch - 1).max() > 0.05
+    heights = sorted(ys[0] for ys in instrument.sources["predictions"].data["ys"])
+    assert heights == pytest.approx([10.0, 20.0, 40.0])
+
+
 def test_looking_back_measures_at_the_epoch_that_is_shown():
     run = run_of(600, **SMALL)
     instrument = surveyed(SharpnessCurve(run))

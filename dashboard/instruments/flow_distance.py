@@ -1,10 +1,11 @@
-"""How far a run comes from the mean path that was foreseen of it, and how far gradient flow does."""
+"""How far a run comes from its start, or from the mean path that was foreseen of it, and how far gradient flow does."""
 
 import holoviews as hv
 import numpy as np
 
 from dashboard.instruments.foreseen import Foreseen, with_line
 from dashboard.instruments.instrument import Columns, Instrument
+from dashboard.instruments.numerals import digits
 from dashboard.state.analyses.foresight import Path
 from dashboard.state.run import Frame
 from dashboard.widgets import style
@@ -16,11 +17,11 @@ class FlowDistance(Foreseen, Instrument):
     title = "Foreseen and run"
     question = "Does the run go where the slope alone leads, or where the edge sends it?"
     reading = (
-        "Press Foresee: the dashed line at 0 is the central flow, the mean path at the edge of stability; the other "
-        "is how far gradient flow, which knows the slope alone, will be from it. Then press Play: the solid line is "
-        "the run, which leaps around the central flow or walks away with gradient flow. The caption has the distances "
-        "between mean weights, which leave the leaps out. Right after the sharpness has come to the edge both flows "
-        "are early by a spike: leaps have to grow before they are felt."
+        "How far the weights have come since epoch 0. Press Foresee: the dashed line at 0 is the central flow, the "
+        "mean path at the edge of stability; the other is how far gradient flow, which knows the slope alone, will be "
+        "from it. Then press Play: the solid line is the run, which leaps around the central flow or walks away with "
+        "gradient flow. The caption has the distances between mean weights, which leave the leaps out. Right after the "
+        "sharpness has come to the edge both flows are early by a spike: leaps have to grow before they are felt."
     )
     foreseen = "distance"
 
@@ -36,7 +37,7 @@ class FlowDistance(Foreseen, Instrument):
             color=style.CURSOR, size=9, line_color="white", line_width=1.5
         )
         return hv.Overlay([*self.guides(), run, now]).opts(
-            xlim=(0, 20), ylim=(0, 1), xlabel="epoch", ylabel="distance from the central flow"
+            xlim=(0, 20), ylim=(0, 1), xlabel="epoch", ylabel="distance of the weights"
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
@@ -46,17 +47,26 @@ class FlowDistance(Foreseen, Instrument):
         if after < 0 or path is not self._path or known != self._known:
             self._path, self._known, after = path, known, -1
             self._epochs, self._distances = np.empty(0, np.int64), np.empty(0)
-        now: Columns = {"epoch": [], "distance": []}
-        if path:
-            rows = self.rows(frame, after)
-            rows = rows.rows((rows.index >= path.start) & (rows.index <= path.end))
-            self._epochs = np.append(self._epochs, rows.index)
-            self._distances = np.append(self._distances, _away(path, rows.index, rows.parameters))
-            here = frame.epoch
-            if path.start <= here.index <= path.end:
-                distance = _away(path, np.array([here.index]), here.parameters[None])
-                now = {"epoch": [here.index], "distance": distance}
-        return {**self.flows(frame, after), "run": {"epoch": self._epochs, "distance": self._distances}, "now": now}
+        rows, here = self.rows(frame, after), frame.epoch
+        shown = [(rows.index, rows.parameters), (np.array([here.index]), here.parameters[None])]
+        (epochs, away), now = (self._away(frame, *some) for some in shown)
+        self._epochs, self._distances = np.append(self._epochs, epochs), np.append(self._distances, away)
+        return {
+            **self.flows(frame, after),
+            "run": {"epoch": self._epochs, "distance": self._distances},
+            "now": dict(zip(("epoch", "distance"), now, strict=True)),
+        }
+
+    def _away(self, frame: Frame, epochs: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Epochs, and how far the weights (k, n_parameters) are from those of the path there; without one, of epoch 0.
+
+        The epochs that the path does not reach are left out.
+        """
+        path = self._path
+        if path is None:
+            return epochs, np.linalg.norm(weights - frame.history.at(0).parameters, axis=1)
+        on = (epochs >= path.start) & (epochs <= path.end)
+        return epochs[on], np.linalg.norm(weights[on] - path.weights_at(epochs[on]), axis=1)
 
     def flows(self, frame: Frame, after: int) -> dict[str, Columns]:
         epochs, distances = self.foresight.apart(frame)
@@ -75,7 +85,8 @@ class FlowDistance(Foreseen, Instrument):
     def describe(self, frame: Frame) -> str:
         foresight = self.foresight
         if foresight.wanted.foreseen_from is None:
-            return "press Foresee to see where the run will go"
+            away = float(np.linalg.norm(frame.epoch.parameters - frame.history.at(0).parameters))
+            return f"{digits(away)} from the weights of epoch 0; press Foresee to see where the run will go"
         if foresight.message:
             return foresight.message
         paths = foresight.shown(frame)
@@ -84,8 +95,3 @@ class FlowDistance(Foreseen, Instrument):
         away = self.in_words(frame, "distance")
         start = next(iter(paths.values())).start
         return with_line(away or f"foreseen from epoch {start:,}", foresight.lost(frame))
-
-
-def _away(path: Path, epochs: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(k,) how far weights (k, n_parameters) are from a path's at these epochs."""
-    return np.linalg.norm(weights - path.weights_at(epochs), axis=1)

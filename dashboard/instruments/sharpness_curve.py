@@ -32,18 +32,26 @@ class SharpnessCurve(Foreseen, Instrument):
         "quadratic sharper than 2 / learning rate gradient descent diverges; momentum has an edge of its own. Adam and "
         "its kin divide every step by a preconditioner P, so the dots are the largest eigenvalue of P⁻¹H, whose edge "
         "is 38 / learning rate for Adam with β₁ = 0.9; at the first steps P knows few gradients. The line moves with "
-        "the slider, at once. Click to look at an epoch."
+        "the slider, at once. More eigenvalues, the next largest, are paler: one after the other they come to the "
+        "edge. While the run plays fast the curve stays behind, says where it has come to, and catches up at a pause. "
+        "Click to look at an epoch."
     )
     growing = ("edge",)
     points = 256
-    controls = ("log",)
+    controls = ("eigenvalues", "log")
     foreseen = "sharpness"
 
+    eigenvalues = param.Selector(
+        default=1,
+        objects={"the largest": 1, "the 2 largest": 2, "the 4 largest": 4, "the 8 largest": 8},
+        label="Eigenvalues",
+        doc="How many of the Hessian's largest eigenvalues are measured and drawn.",
+    )
     log = param.Boolean(default=False, label="Log", doc="Draw the sharpness on a logarithmic axis.")
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self._sharpness = DrawnSharpness(self.run, frame.setup)
+        self._sharpness = DrawnSharpness(self.run, frame.setup, self.eigenvalues)
         self._sent: object = self
         self.heavy = takes_long(frame.setup)
 
@@ -68,11 +76,14 @@ class SharpnessCurve(Foreseen, Instrument):
             tools=["hover"],
             hover_tooltips=[("epoch", "@epoch"), ("sharpness", "@sharpness{measured}")],
         )
+        others = hv.Points([], ["epoch", "sharpness"], label="others").opts(
+            color=style.TRAIN, size=3, line_alpha=0, alpha=0.35
+        )
         now = hv.Points([], ["epoch", "sharpness"], label="now").opts(
             color=style.CURSOR, size=9, line_color="white", line_width=1.5
         )
         scale = {"logy": True, "yticks": style.FINE_DECADES, "yformatter": "%.3g"} if self.log else {}
-        return hv.Overlay([*self.guides(), edge, ahead, line, dots, now, words]).opts(
+        return hv.Overlay([*self.guides(), edge, ahead, others, line, dots, now, words]).opts(
             **scale,
             xlim=(0, 20),
             ylim=(0.1, 1),
@@ -95,6 +106,7 @@ class SharpnessCurve(Foreseen, Instrument):
         if after < 0 or shown != self._sent:
             self._sent = shown
             layers["dots"] = layers["line"] = self._dots(range(0, here + 1, stride))
+            layers["others"] = self._others(range(0, here + 1, stride))
         return layers | self.flows(frame, after)
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
@@ -115,7 +127,9 @@ class SharpnessCurve(Foreseen, Instrument):
             return "measuring…"
         value, kind = self._sharpness.found[epoch], "preconditioned, " if frame.preconditioned else ""
         share = f"{value / edge:.2f} of the edge" if np.isfinite(edge) else without_edge(optimizer)
-        return f"{kind}{value:.4g} at epoch {epoch:,}, {share}"
+        behind = self._sharpness.behind(frame, self.rows(frame, -1).index)
+        rest = "" if behind is None else f"; the curve has come to epoch {behind:,}"
+        return f"{kind}{value:.4g} at epoch {epoch:,}, {share}{rest}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return self._sharpness.work(frame, self.rows(frame, -1), self.stride(frame))
@@ -124,7 +138,7 @@ class SharpnessCurve(Foreseen, Instrument):
         """Look at the epoch that was clicked."""
         self.run.look_at(min(max(0, round(x)), self.run.history[-1].index))
 
-    @param.depends("log", watch=True)
+    @param.depends("log", "eigenvalues", watch=True)
     def _change_axis(self) -> None:
         self.redraw()
 
@@ -132,6 +146,12 @@ class SharpnessCurve(Foreseen, Instrument):
         known = self._sharpness.found
         found = [(epoch, known[epoch]) for epoch in epochs if epoch in known]
         return {"epoch": [epoch for epoch, _ in found], "sharpness": np.array([value for _, value in found])}
+
+    def _others(self, epochs: range) -> Columns:
+        """The eigenvalues after the largest one."""
+        known = self._sharpness.leading
+        rows = [(epoch, value) for epoch in epochs if epoch in known for value in known[epoch][1:].tolist()]
+        return {"epoch": [epoch for epoch, _ in rows], "sharpness": np.array([value for _, value in rows])}
 
     def _right(self, frame: Frame) -> int:
         return max(20, round(1.12 * frame.epoch.index), self.last_foreseen(frame))

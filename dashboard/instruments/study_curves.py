@@ -59,6 +59,7 @@ class StudyCurves(StudyPicture, Instrument):
 
     Attributes:
         own: The quantity of the page's own run at the frame's epoch; nan where it is not drawn.
+        curves: What is drawn of the study, by variant.
     """
 
     title = "All variants"
@@ -158,21 +159,21 @@ class StudyCurves(StudyPicture, Instrument):
             return phrase(own, "press Compare to train the variants" if self.labels else "", between=APART)
         if self.picked:
             label, seed = self.picked
-            value = self._curves[label].runs[seed, self._curves[label].result.row(frame.epoch.index)]
+            value = self.curves[label].runs[seed, self.curves[label].result.row(frame.epoch.index)]
             return f"{own}{APART}{label}, seed {seed}: {digits(value)}"
         seeds = next(iter(self.results.values())).runs
         return f"{own}{APART}lines: median of {seeds} seeds, bands: the middle half"
 
     def tapped(self, x: float, y: float) -> None:
         """Pick the run that was clicked; elsewhere, look at that epoch."""
-        found = self._nearest(x, y)
+        found = self.nearest(x, y)
         if found:
             self.pick(*found)
         else:
             self.run.look_at(min(max(0, round(x)), self.run.history[-1].index))
 
     def reading_of(self, label: str, epoch: int) -> str:
-        curve = self._curves.get(label)
+        curve = self.curves.get(label)
         return digits(curve.quartiles[1, curve.result.row(epoch)]) if curve else ""
 
     def own_reading(self, frame: Frame) -> str:
@@ -185,7 +186,7 @@ class StudyCurves(StudyPicture, Instrument):
     def declared(self) -> None:
         super().declared()
         self._shown: object = None
-        self._curves: dict[str, Curve] = {}
+        self.curves: dict[str, Curve] = {}
         self._bounds = math.inf, -math.inf
 
     def _lines(self, label: str, width: float) -> hv.Contours:
@@ -198,31 +199,32 @@ class StudyCurves(StudyPicture, Instrument):
 
     def _survey(self, frame: Frame) -> None:
         """Update curves and bounds; curves of unchanged results are reused."""
-        before = self._curves
-        self._curves = {
-            label: before[label] if label in before and before[label].result is result else self._curve(result)
+        before = self.curves
+        self.curves = {
+            label: before[label] if label in before and before[label].result is result else self.curve_of(result)
             for label, result in self.results.items()
         }
         self._expected = list(self.predictions(frame))
-        seen = [curve.runs if self.runs else curve.quartiles for curve in self._curves.values()]
+        seen = [curve.runs if self.runs else curve.quartiles for curve in self.curves.values()]
         if self.picked:
-            seen.append(self._curves[self.picked[0]].runs[self.picked[1]])
+            seen.append(self.curves[self.picked[0]].runs[self.picked[1]])
         seen += [np.asarray(line.y) for line in self._expected]
         self._bounds = math.inf, -math.inf
         for values in seen:
             self._bounds = self._wider(self._bounds, values)
 
-    def _curve(self, result: Result) -> Curve:
+    def curve_of(self, result: Result) -> Curve:
+        """A result as it is drawn."""
         runs = np.asarray(self.of_result(result), dtype=float)
         return Curve(result, result.index, ranked(runs, 0.25, 0.5, 0.75), runs)
 
     def _study(self) -> dict[str, Columns]:
         return {
             "bands": self._bands(),
-            "medians": self._columns({label: [curve.quartiles[1]] for label, curve in self._curves.items()}, DRAWN),
-            "runs": self._columns({k: list(curve.runs) if self.runs else [] for k, curve in self._curves.items()}),
+            "medians": self._columns({label: [curve.quartiles[1]] for label, curve in self.curves.items()}, DRAWN),
+            "runs": self._columns({k: list(curve.runs) if self.runs else [] for k, curve in self.curves.items()}),
             "picked": self._columns(
-                {label: [self._curves[label].runs[seed]] for label, seed in filter(None, [self.picked])}, DRAWN, False
+                {label: [self.curves[label].runs[seed]] for label, seed in filter(None, [self.picked])}, DRAWN, False
             ),
             **self._theory(),
         }
@@ -242,8 +244,8 @@ class StudyCurves(StudyPicture, Instrument):
     def _columns(self, lines: dict[str, list[np.ndarray]], most: int = FAINT, named: bool = True) -> Columns:
         """Lines of the variants as columns of a layer."""
         rows = [(label, values) for label, group in lines.items() for values in group]
-        thin = {label: self._thinned(self._curves[label].index, most) for label in lines}
-        x = {label: in_digits(self._places(self._curves[label].index[thin[label]])) for label in lines}
+        thin = {label: self._thinned(self.curves[label].index, most) for label in lines}
+        x = {label: in_digits(self._places(self.curves[label].index[thin[label]])) for label in lines}
         columns = {
             "xs": [x[label] for label, _ in rows],
             "ys": [in_digits(self._heights(values[thin[label]])) for label, values in rows],
@@ -253,7 +255,7 @@ class StudyCurves(StudyPicture, Instrument):
 
     def _bands(self) -> Columns:
         """A row for every variant, drawn or not: Bokeh fails to paint polygons that have become fewer."""
-        bands = [self._band(self._curves.get(label)) for label in self.labels] or [NO_BAND] * 2
+        bands = [self._band(self.curves.get(label)) for label in self.labels] or [NO_BAND] * 2
         colors = [self.color(label) for label in self.labels] or [style.GHOST] * 2
         return {"xs": [[[x]] for x, _ in bands], "ys": [[[y]] for _, y in bands], "fill_color": colors}
 
@@ -308,13 +310,13 @@ class StudyCurves(StudyPicture, Instrument):
         fine = values[(np.abs(values) < HUGE) & (values > TINY if self.log_y else True)]
         return (min(bounds[0], float(fine.min())), max(bounds[1], float(fine.max()))) if fine.size else bounds
 
-    def _nearest(self, x: float, y: float) -> tuple[str, int] | None:
+    def nearest(self, x: float, y: float) -> tuple[str, int] | None:
         """The run whose curve is closest to a point, as variant and seed; None where none is near."""
         axis = self.figure.y_range
         scale = np.log10 if self.log_y else np.asarray
         height = float(scale(axis.end) - scale(axis.start))
         found: tuple[float, str, int] | None = None
-        for label, curve in self._curves.items():
+        for label, curve in self.curves.items():
             row = int(np.argmin(np.abs(self._along(curve.index) - self._along(np.array([max(x, 0)])))))
             away = np.abs(scale(self._heights(curve.runs[:, row])) - scale(self._heights(np.array([y])))) / height
             seed = int(np.argmin(away))

@@ -42,8 +42,11 @@ def takes_long(setup: Setup) -> bool:
 class SharpnessTracker:
     """Measures the sharpness of a run at one epoch after the other, each from the eigenvector of the one before."""
 
-    def __init__(self, setup: Setup, tolerance: float = TOLERANCE, l1: float = 0.0, l2: float = 0.0) -> None:
-        """l1, l2: of the objective, where a measurement does not name others."""
+    def __init__(
+        self, setup: Setup, tolerance: float = TOLERANCE, l1: float = 0.0, l2: float = 0.0, count: int = 1
+    ) -> None:
+        """l1, l2: of the objective, where a measurement does not name others. count: of the eigenvalues."""
+        self.leading = np.full(count, np.nan)
         self._setup, self._tolerance, self._usual = setup, tolerance, (l1, l2)
         self._network = setup.network.copy()
         self._curvatures: dict[tuple[float, float], Curvature] = {}
@@ -57,7 +60,7 @@ class SharpnessTracker:
         from_scratch: bool = False,
         preconditioner: np.ndarray | None = None,
     ) -> float:
-        """The largest eigenvalue of the Hessian there; nan where the parameters are not finite.
+        """The largest eigenvalue of the Hessian there, and with others in `leading`; nan where it is not finite.
 
         Args:
             epoch: Its number is the seed of a start from scratch.
@@ -73,10 +76,17 @@ class SharpnessTracker:
         self._network.parameters[:] = parameters
         self._curvatures[penalties].rates = preconditioned(self._setup.rates, preconditioner)
         start = None if from_scratch else self._vector
-        found = self._curvatures[penalties].sharpness(start, tolerance=self._tolerance, seed=epoch)
-        if np.isfinite(found.value):
-            self._vector = found.vector
-        return found.value
+        curvature, count = self._curvatures[penalties], len(self.leading)
+        if count > 1:
+            several = curvature.leading(count, start, tolerance=self._tolerance, seed=epoch)
+            self.leading = np.pad(several.values, (0, count - len(several.values)), constant_values=np.nan)
+            value, vector = float(several.values[0]), several.vectors.sum(axis=0)
+        else:
+            value, vector, *_ = curvature.sharpness(start, tolerance=self._tolerance, seed=epoch)
+            self.leading = np.array([value])
+        if np.isfinite(value):
+            self._vector = vector
+        return value
 
 
 class DrawnSharpness:
@@ -86,11 +96,13 @@ class DrawnSharpness:
 
     Attributes:
         found: By epoch.
+        leading: The largest eigenvalues (count,), by epoch, the sharpness first.
     """
 
-    def __init__(self, run: Shown, setup: Setup) -> None:
-        self.run, self.found = run, dict[int, float]()
-        self._tracker = SharpnessTracker(setup)
+    def __init__(self, run: Shown, setup: Setup, count: int = 1) -> None:
+        """count: of the eigenvalues that are measured."""
+        self.run, self.found, self.leading = run, dict[int, float](), dict[int, np.ndarray]()
+        self._tracker = SharpnessTracker(setup, count=count)
 
     def work(self, frame: Frame, rows: Epochs, stride: int) -> Iterator[object] | None:
         """Measure at the frame's epoch and at all of these rows, a stride apart; None where all are known."""
@@ -103,6 +115,13 @@ class DrawnSharpness:
         """The last epoch up to the frame's at which it was measured."""
         return max((epoch for epoch in self.found if epoch <= frame.epoch.index), default=None)
 
+    def behind(self, frame: Frame, epochs: np.ndarray) -> int | None:
+        """The last of the epochs up to which all are measured, where that is not yet the last one; else None."""
+        known = np.array([epoch in self.found for epoch in epochs.tolist()], bool)
+        if known.all():
+            return None
+        return int(epochs[max(0, int(np.argmin(known)) - 1)])
+
     def until(self, frame: Frame) -> np.ndarray:
         """(k,) what was measured up to the frame's epoch, where it is finite and positive."""
         values = np.array([value for epoch, value in self.found.items() if epoch <= frame.epoch.index])
@@ -114,6 +133,7 @@ class DrawnSharpness:
         """Measure at the frame's epoch, then wherever nothing was measured yet."""
         here, found = frame.epoch.index, self.found
         self.found = {epoch: value for epoch, value in found.items() if epoch % stride == 0 or epoch == here}
+        self.leading = {epoch: values for epoch, values in self.leading.items() if epoch in self.found}
         if here not in self.found:
             yield from self._measure_each(frame, {here: frame.epoch.parameters})
         yield from self._measure_each(frame, {epoch: parameters[i] for epoch, i in missing.items()})
@@ -138,6 +158,7 @@ class DrawnSharpness:
     def _measure_at(self, frame: Frame, epoch: int, parameters: np.ndarray, preconditioner: np.ndarray | None) -> None:
         """Pictures may read what was found meanwhile, in another thread: it is replaced, never changed."""
         value = self._tracker.measure(epoch, parameters, frame.objective(epoch), preconditioner=preconditioner)
+        self.leading = {**self.leading, epoch: self._tracker.leading}
         self.found = {**self.found, epoch: value}
 
 
