@@ -282,16 +282,23 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def windows(browser: Any) -> Iterator[Callable[..., Any]]:
-    """Opens windows; those of one kind share their cache, which spares the loading of scripts for every test."""
+    """Opens windows, which share their cache where they can: that spares the loading of scripts for every test.
+
+    Size and color scheme belong to a window; what else is asked for makes a context of its own.
+    """
     contexts: dict[tuple, Any] = {}
 
-    def window(**kind: Any) -> Any:
+    def window(viewport: dict | None = None, color_scheme: str | None = None, **kind: Any) -> Any:
         key = tuple(sorted((name, str(value)) for name, value in kind.items()))
         if key not in contexts:
-            contexts[key] = browser.new_context(**{"viewport": {"width": 1400, "height": 1700}, **kind})
+            contexts[key] = browser.new_context(**kind)
             contexts[key].set_default_timeout(PATIENCE)
             contexts[key].add_init_script(LAB)
-        return contexts[key].new_page()
+        found = contexts[key].new_page()
+        found.set_viewport_size(viewport or {"width": 1400, "height": 1700})
+        if color_scheme:
+            found.emulate_media(color_scheme=color_scheme)
+        return found
 
     yield window
     for context in contexts.values():
