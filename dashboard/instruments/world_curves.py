@@ -46,6 +46,17 @@ class WorldPicture(Instrument):
         """What was measured with the present settings."""
         return self.worlds.samples if self.worlds.is_of(self.run.settings) else ()
 
+    @classmethod
+    def suits(cls, frame: Frame) -> bool:
+        """Whether the data are those of a world; the settings that do not belong to it are named in the caption."""
+        setup = frame.setup
+        is_solved = {
+            "slope": True,
+            "linear teacher": not setup.network.widths,
+            "sine": setup.network.parametrization == "ntk",
+        }
+        return is_solved.get(setup.train.name, False)
+
     def is_fresh(self, frame: Frame) -> bool:
         return super().is_fresh(frame) or self.subject() != self.drawn_subject
 
