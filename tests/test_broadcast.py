@@ -27,6 +27,9 @@ from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.run import Run
 
 FOLLOWED = ["playground", "geometry"]
+"""Pages all of whose pictures are compared; elsewhere two do, because every follower declares its own."""
+
+TWO = ["Loss", "Gradient flow"]
 
 
 class Pupil:
@@ -124,8 +127,10 @@ def pupils(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Pupil
 
 @pytest.fixture
 def shared(request: pytest.FixtureRequest) -> Iterator[SharedRun]:
-    slug = getattr(request, "param", "home")
+    slug = getattr(request, "param", "playground")
     run, _ = PAGES[slug].opened({"n": "40"} if PAGES[slug].store is Run else {})
+    if not hasattr(request, "param"):
+        run.view.pictures = TWO
     run.advance(9)
     found = SharedRun(run, slug)
     yield found
