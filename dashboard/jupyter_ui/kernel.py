@@ -62,7 +62,7 @@ class Kernel:
         self._outputs: dict[str, Output] = {}
         self._scripts: list[str] = []
         self._refs: dict[str, str] = {}
-        self._lines: dict[str, list[Any]] = {}
+        self._lines: dict[str, Any] = {}
         self._ticking = False
         self._next = 0.0
         self.lock = threading.RLock()
@@ -118,10 +118,10 @@ class Kernel:
 
     def _answer(self, line: Any, message: Mapping[str, Any]) -> None:
         """Give a page what is live in an output, as it is now."""
-        answered = line.comm_id in self._lines
-        self._lines.setdefault(line.comm_id, []).append(line)  # what is dropped is closed, on the page too
-        if answered:
+        if line.comm_id in self._lines:
+            line._closed = True  # the page, which knows one line of this name, is to be told once when it ends
             return  # a page requests until it is answered; what has happened since then is sent, not in another answer
+        self._lines[line.comm_id] = line  # what is dropped is closed, on the page too
         request = message["content"]["data"]
         key = str(request.get("key"))
         with self.lock:
@@ -197,8 +197,6 @@ class Kernel:
         kernel = self
 
         class LockedComm(comm):
-            _openings: tuple[Any, ...] = ()
-
             def _handle_msg(self, msg: Any) -> None:
                 message = self.decode(msg)
                 comm_id = message.pop("comm_id", None)
@@ -214,10 +212,10 @@ class Kernel:
                 self.send(metadata=reply | ({"comm_id": comm_id} if comm_id else {}))
 
             def _handle_open(self, comm: Any, msg: Any) -> None:
-                self._openings = *self._openings, comm  # what is dropped is closed, on the page too
                 if self._comm is None or self._comm.comm_id != comm.comm_id:
                     super()._handle_open(comm, msg)
                 else:
+                    self._comm._closed = True  # the same line once more: when it ends the page is to be told once
                     self._comm = comm
                     comm.on_msg(self._handle_msg)
 

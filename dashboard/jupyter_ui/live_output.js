@@ -3,7 +3,8 @@
 // output is gone, so is the live page, and the image is left. `key` is that of the output, `ref` that of what is live.
 (key, ref) => {
   const place = document.currentScript?.closest("[data-descent-lab]")
-  window.descentLabOutputs ??= {live: {}, received: {}, places: {}, drawn: {}, loading: null}
+  window.descentLabOutputs ??= {live: {}, places: {}, drawn: {}, loading: null}
+  window.descentLabOutputs.state ??= {}  // outputs of an older version on the same page have none
   const lab = window.descentLabOutputs
   const kernels = () => window.PyViz?.kernels ?? {}
 
@@ -16,7 +17,7 @@
   const forget = () => {
     const {element, target} = lab.live[key], still = lab.places[key].querySelector(".still")
     delete lab.live[key]
-    delete lab.received[key]
+    delete lab.state[key]
     element.remove()
     if (still) { still.hidden = false }
     if (target != null) { delete kernels()[target]; delete window.PyViz.plot_index?.[target] }
@@ -35,12 +36,11 @@
   const until = async (isTrue) => { while (!isTrue()) { await new Promise((done) => setTimeout(done, 20)) } }
 
   const receive = async (_, message) => {
-    if (lab.received[key]) { return }
-    lab.received[key] = true
+    if (lab.state[key] !== "requested") { return }
+    lab.state[key] = "received"
     const {html, scripts} = await unpacked(message.buffers[0])
-    if (html == null) { return }
-    await until(() => lab.places[key].isConnected || !(key in kernels()))
-    if (!lab.places[key].isConnected) { return }
+    if (html != null) { await until(() => lab.places[key].isConnected || !(key in kernels())) }
+    if (html == null || !lab.places[key].isConnected) { lab.state[key] = "none"; return }
     lab.loading ??= scripts && (async () => { for (const script of scripts) { run(script) } })()
     await until(() => window.Bokeh?.Panel && window.PyViz?.comm_manager?.insistent)
     const element = document.createElement("div")
@@ -67,13 +67,14 @@
     if (!kernel) { return }
     lab.places[key] = place
     if (lab.live[key]) { kernels()[ref] = kernel; return show() }
-    if (lab.received[key] === false) { return }
-    lab.received[key] = false
+    // Once at a time: the image may be drawn anew while the live page is still being made.
+    if (["requested", "received"].includes(lab.state[key])) { return }
+    lab.state[key] = "requested"
     kernel.registerCommTarget(key, (comm, message) => receive(comm, message))
     // The same one again: a busy kernel receives it once it has got a thread of its own, for which JupyterLab asks.
     const comm = kernel.connectToComm("descent-lab")
     const request = (time) => {
-      if (lab.received[key] || !(key in kernels()) || time > 20) { return }
+      if (lab.state[key] !== "requested" || !(key in kernels()) || time > 20) { return }
       try { comm.open({key, scripts: !window.Bokeh?.Panel && !lab.loading}) } catch { return }  // the kernel has gone
       setTimeout(() => request(time + 1), Math.min(500 * 2 ** time, 30000))
     }

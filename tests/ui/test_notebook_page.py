@@ -4,6 +4,7 @@ Each of the two scripts that change what libraries do on the page is tried again
 test that begins with "without" fails, the library no longer needs the script.
 """
 
+import json
 from pathlib import Path
 
 import bokeh
@@ -11,7 +12,7 @@ import panel
 import pytest
 from pyviz_comms import PYVIZ_PROXY, JupyterCommManager
 
-from dashboard.jupyter_ui.page_assets import called
+from dashboard.jupyter_ui.page_assets import called, kept
 
 pytestmark = pytest.mark.ui
 
@@ -51,6 +52,27 @@ ECHO = """
 }
 """
 """How many changes the page would send back to the kernel, of one by the kernel and of one by the user."""
+
+
+DRAW = """
+(html) => {
+  window.node ??= document.body.appendChild(document.createElement("div"))
+  const drawn = document.createElement("div")
+  drawn.innerHTML = html
+  const still = drawn.querySelector("script"), script = document.createElement("script")
+  script.textContent = still.textContent
+  still.replaceWith(script)
+  window.node.replaceChildren(drawn)
+}
+"""
+"""Puts an output on the page as JupyterLab does, or draws it anew in its place."""
+
+PACK = """
+async (text) => {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("deflate"))
+  return await new Response(stream).arrayBuffer()
+}
+"""
 
 
 @pytest.fixture
@@ -115,6 +137,23 @@ def test_the_kernel_is_told_of_an_output_that_is_gone(page):
     page.evaluate("delete PyViz.kernels.plot")
     page.wait_for_function("sent.length == 1")
     assert page.evaluate("sent") == [{"event_type": "delete", "id": "plot"}]
+
+
+def test_an_image_that_is_drawn_anew_while_the_live_page_is_loading_does_not_request_another(bare):
+    image = kept("plot", "live", "an image")["text/html"]
+    bare.evaluate(DRAW, image)
+    bare.wait_for_function("opened.length >= 1 && Boolean(targets.plot)")
+    answer = json.dumps({"html": "<b>live</b>", "scripts": None})
+    bare.evaluate(f"async (text) => targets.plot({{}}, {{buffers: [await ({PACK})(text)]}})", answer)
+    bare.wait_for_timeout(300)  # a page without Bokeh loads it for ever
+    before = bare.evaluate("opened.length")
+    for _ in range(3):
+        bare.evaluate(DRAW, image)
+        bare.wait_for_timeout(300)
+    assert bare.evaluate("opened.length") == before
+    bare.evaluate("window.Bokeh = {Panel: {}, index: {}, documents: []}, PyViz.comm_manager.insistent = true")
+    bare.wait_for_function("document.querySelectorAll('b').length == 1")
+    assert bare.evaluate("document.querySelector('.still').hidden")
 
 
 def test_without_the_script_a_message_reaches_an_output_that_is_not_drawn(bare):
