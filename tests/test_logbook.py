@@ -90,7 +90,10 @@ def test_a_metric_alone_is_an_epoch_and_a_step_counts_as_one():
     assert own.names == ["f1"]
 
 
-@pytest.mark.parametrize("value", ["low", object(), [1, 2], None, {}, {"a": object()}], ids=repr)
+NO_NUMBERS = {"text": "low", "object": object(), "list": [1, 2], "none": None, "empty": {}, "nested": {"a": object()}}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
 def test_what_is_no_number_is_said_and_raises_nothing(value, caplog):
     with watch("mine") as lab:
         lab.log(0, loss=1.0, odd=value)
