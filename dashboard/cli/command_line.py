@@ -3,11 +3,14 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 FORMATS = ("npz", "csv")
 DEFAULT_PORT = 5006
+
+Adds = Callable[..., argparse.ArgumentParser]
+"""Adds a command by its name."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,14 +43,14 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(required=True, metavar="command")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--home", default="", help="the folder of runs and notes; by default DESCENT_LAB_HOME")
-    _add_serve(commands, shared)
-    _add_runs(commands, shared)
-    _add_map(commands, shared)
+    _add_serve(commands.add_parser, shared)
+    _add_runs(commands.add_parser, shared)
+    _add_map(commands.add_parser, shared)
     return made
 
 
-def _add_serve(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser) -> None:
-    serve = commands.add_parser("serve", parents=[shared], help="serve the laboratory", epilog=FURTHER)
+def _add_serve(add: Adds, shared: argparse.ArgumentParser) -> None:
+    serve = add("serve", parents=[shared], help="serve the laboratory", epilog=FURTHER)
     serve.set_defaults(module="dashboard.cli.serving")
     serve.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for any that is free")
     serve.add_argument("--address", default="", help="the network interface to listen on; by default all of them")
@@ -59,8 +62,8 @@ def _add_serve(commands: argparse._SubParsersAction, shared: argparse.ArgumentPa
     serve.add_argument("--show", action="store_true", help="open a browser")
 
 
-def _add_runs(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser) -> None:
-    runs = commands.add_parser("runs", help="list, show, export and delete kept and watched runs")
+def _add_runs(add: Adds, shared: argparse.ArgumentParser) -> None:
+    runs = add("runs", help="list, show, export and delete kept and watched runs")
     actions = runs.add_subparsers(required=True, dest="action", metavar="action")
     listing = actions.add_parser("list", parents=[shared], help="all runs, the newest first")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -76,8 +79,8 @@ def _add_runs(commands: argparse._SubParsersAction, shared: argparse.ArgumentPar
     runs.set_defaults(module="dashboard.cli.runs")
 
 
-def _add_map(commands: argparse._SubParsersAction, shared: argparse.ArgumentParser) -> None:
-    made = commands.add_parser("map", parents=[shared], help="compute a map of runs, as the page of maps shows it")
+def _add_map(add: Adds, shared: argparse.ArgumentParser) -> None:
+    made = add("map", parents=[shared], help="compute a map of runs, as the page of maps shows it")
     made.set_defaults(module="dashboard.cli.maps")
     made.add_argument("--x", default="learning_rate", help="what varies across")
     made.add_argument("--y", default="std", help="what varies upward")

@@ -37,7 +37,7 @@ class SolvableWorldsPage(Page):
     formulas = tuple(world.formula for world in WORLDS.values())
     trap = (
         "“Theory of infinite width describes real networks.” It describes their mean, up to a correction of the order "
-        "of 1 / width: at width 4 the runs leave the band of chance, at width 128 hundreds of them do not tell."
+        "of 1 / width: at width 4 hundreds of runs leave the band of chance, at width 128 sixty do not."
     )
     defaults: ClassVar = {**WORLDS["signals"].fixed, **WORLDS["signals"].usual, "n": 4}
     presets = (
