@@ -20,6 +20,7 @@ from dashboard.tracking import log_writer, run_log
 from dashboard.tracking.endings import ending, is_ours
 from dashboard.tracking.logger import observe, watch
 from dashboard.tracking.run_log import HEAD, Layout, RunLog, run_logs
+from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 from engine import DATASETS, Network, train
 
 ROOT = Path(__file__).parents[1]
@@ -387,12 +388,15 @@ def test_an_epoch_that_cannot_be_is_shown_as_the_next_one(epoch):
     assert found[2**53 - 1] == {"loss": 3.0, "accuracy": 1.0}
 
 
-def test_numbers_without_names_and_unknown_ones_are_said_and_not_raised():
+def test_numbers_without_names_are_said_and_not_raised_and_any_name_is_a_metric():
     with watch("unknown", model=3) as lab:
         lab.log(0, 1.0, 0.5, 0.25, perplexity=3)
     assert logged(lab.id) == {0: {"loss": 1.0}}
     assert "model" in said(lab.id)[0]
-    assert "perplexity, 2 numbers without names" in said(lab.id)[1]
+    assert "2 numbers without names" in said(lab.id)[1]
+    store = TrackedRun(WatchSettings(feed=lab.id))
+    store.read_all()
+    assert store.logbook.metrics["perplexity"].values.tolist() == [3.0]
 
 
 @pytest.mark.parametrize("raised", [MemoryError(), RecursionError(), Warning("w"), Panic("p"), AssertionError()])
