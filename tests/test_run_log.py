@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -500,5 +501,6 @@ def test_one_reader_serves_all_and_goes_with_the_last(writer):
     writer.take_arrays(telling(0))
     first = read(writer)
     assert LogReader.of(writer.run_log.id) is first
+    left = weakref.ref(first)
     del first
-    assert not LogReader._all
+    assert left() is None
