@@ -144,7 +144,8 @@ def test_an_image_that_is_drawn_anew_while_the_live_page_is_loading_does_not_req
     bare.evaluate(DRAW, image)
     bare.wait_for_function("opened.length >= 1 && Boolean(targets.plot)")
     answer = json.dumps({"html": "<b>live</b>", "scripts": None})
-    bare.evaluate(f"async (text) => targets.plot({{}}, {{buffers: [await ({PACK})(text)]}})", answer)
+    bare.evaluate(f"async (text) => {{ window.answer = await ({PACK})(text) }}", answer)
+    bare.evaluate("() => { targets.plot({}, {buffers: [answer]}) }")  # and do not wait until it is loaded
     bare.wait_for_timeout(300)  # a page without Bokeh loads it for ever
     before = bare.evaluate("opened.length")
     for _ in range(3):
