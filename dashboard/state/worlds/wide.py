@@ -7,7 +7,7 @@ import numpy as np
 
 from dashboard.state.run import Frame, Setup
 from dashboard.state.settings import Settings
-from dashboard.state.worlds.world import Line, Outcome, World, recorded
+from dashboard.state.worlds.world import DESCENT, Line, Outcome, World, recorded
 from engine.theory.wide_network import Linearized
 
 EPOCHS = 400
@@ -19,19 +19,7 @@ class WideNetwork(World):
     label = "Wide networks and their kernel"
     formula = r"f_t = y + e^{-\eta K t / n}\,(f_0 - y), \quad K = J J^T \text{ at the start}"
     source = "Jacot et al. 2018"
-    fixed = {
-        "dataset": "sine",
-        "validation": 0.0,
-        "parametrization": "ntk",
-        "initializer": "gaussian",
-        "loss": "half mse",
-        "optimizer": "sgd",
-        "schedule": "constant",
-        "layer_rates": [],
-        "batch_size": 0,
-        "l1": 0.0,
-        "l2": 0.0,
-    }
+    fixed = {**DESCENT, "dataset": "sine", "parametrization": "ntk", "initializer": "gaussian"}
     usual = {
         "n": 12,
         "noise": 0.0,

@@ -128,15 +128,8 @@ class World(ABC):
         return ""
 
 
-LINEAR: Mapping[str, Any] = {
-    "dataset": "slope",
-    "noise": 0.0,
+DESCENT: Mapping[str, Any] = {
     "validation": 0.0,
-    "standardize": False,
-    "activation": "linear",
-    "skip": False,
-    "biases": False,
-    "output_scale": 1.0,
     "loss": "half mse",
     "optimizer": "sgd",
     "schedule": "constant",
@@ -144,6 +137,18 @@ LINEAR: Mapping[str, Any] = {
     "batch_size": 0,
     "l1": 0.0,
     "l2": 0.0,
+}
+"""Gradient descent at one rate on half the mean square, over all examples."""
+
+LINEAR: Mapping[str, Any] = {
+    **DESCENT,
+    "dataset": "slope",
+    "noise": 0.0,
+    "standardize": False,
+    "activation": "linear",
+    "skip": False,
+    "biases": False,
+    "output_scale": 1.0,
 }
 """Two linear layers that learn a slope by gradient descent on all examples."""
 
