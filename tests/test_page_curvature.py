@@ -11,6 +11,7 @@ from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.sharpest_direction import SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.sharpness_study import SharpnessStudy
+from dashboard.pages import PAGES
 from dashboard.pages.curvature import EdgeOfStability
 from dashboard.shell.app import App
 from dashboard.state.analyses.sharpest_cut import STEPS
@@ -472,3 +473,10 @@ def test_tiny_weights_start_at_a_saddle_and_leave_it():
     assert start == pytest.approx(np.log(2), abs=1e-3)
     assert run.history.at(200).loss > 0.69
     assert run.history[-1].loss < 0.1
+
+
+def test_a_comparison_that_knows_one_number_only_has_ticks_that_can_be_told_apart():
+    run, _ = PAGES["curvature"].opened()
+    study = SharpnessStudy(run)
+    study.draw(run.frame())
+    assert study.figure.y_range.end - study.figure.y_range.start > 0.1

@@ -148,7 +148,7 @@ class StudyCurves(StudyPicture, Instrument):
         if not low <= high:
             return {"x": x, "y": (0.1, 1)}
         if not self.log_y:
-            margin = 0.06 * max(high - low, 1e-12)
+            margin = 0.06 * (high - low) if high > low else 0.1 * abs(high) or 1.0
             return {"x": x, "y": (0.0 if 0 <= low < high / 2 else low - margin, high + margin)}
         high = max(high, TINY)
         return {"x": x, "y": (max(low, high / 10.0**DECADES) / 1.5, high * 1.5)}
