@@ -9,13 +9,16 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
+from weakref import ref
 
 import pytest
 from bokeh.core.has_props import HasProps
+from bokeh.core.properties import List, String
 from bokeh.document import Document
 from bokeh.document.callbacks import invoke_with_curdoc
 from bokeh.document.events import ModelChangedEvent
 from bokeh.io import curdoc
+from bokeh.model import DataModel
 from bokeh.models import Axis, Div, LinearAxis, Slider
 from bokeh.plotting import figure
 from bokeh.protocol import Protocol
@@ -90,6 +93,27 @@ def test_what_a_page_says_of_what_only_we_change_is_dropped_and_sent_again():
     assert events == [moved]
     assert (again.model, again.attr, again.new) == (model.data, "label", "Play")
     assert drop_echoes(document, events) == []
+
+
+class Chosen(DataModel):
+    """What the component of a menu sends."""
+
+    value = List(String, default=["loss"])
+
+
+def test_a_value_that_is_remembered_does_not_keep_its_document():
+    def left() -> ref[Document]:
+        document, chosen = Document(), Chosen()
+        document.add_root(chosen)
+        drop_echoes(document, [{"kind": "MessageSent"}])
+        chosen.value = ["gradients"]
+        assert drop_echoes(document, [changed(chosen, "value", ["loss"])]) == []
+        drop_echoes(document, [{"kind": "MessageSent"}])
+        return ref(document)
+
+    document = left()
+    gc.collect()
+    assert document() is None
 
 
 def test_a_value_that_the_server_has_changed_again_is_not_taken_from_the_page_s_echo(monkeypatch):

@@ -31,7 +31,7 @@ class Echoes:
         """Take note of the values as they are, before a message of the page is read."""
         for model in document.models:
             if isinstance(model, DataModel) and hasattr(type(model), VALUE):
-                self._note(model, getattr(model, VALUE))
+                self._note(model, _copied(getattr(model, VALUE)))
 
     def is_one(self, event: Mapping[str, Any], document: Document) -> bool:
         """Whether a page's change of a widget's value is an echo; any other is taken for a user's."""
@@ -44,7 +44,7 @@ class Echoes:
         is_recent = time.monotonic() - latest[0] < SPAN_S
         if is_recent and not _same(value, latest[1]) and any(_same(value, sent) for _, sent in earlier):
             return True
-        self._said[model] = value
+        self._said[model] = _copied(value)
         return False
 
     def _note(self, model: Model, value: Any) -> None:
@@ -53,6 +53,13 @@ class Echoes:
             recent = [one for one in self._sent.get(model, []) if time.monotonic() - one[0] < 2 * SPAN_S]
             self._sent[model] = [] if _same(said, value) else [*recent, (time.monotonic(), value)]
         self._known[model] = value
+
+
+def _copied(value: Any) -> Any:
+    """A value by itself: Bokeh's own lists and mappings refer to their model, and would keep it and its document."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, list | tuple) else value
 
 
 def _same(one: Any, other: Any) -> bool:
