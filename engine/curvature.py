@@ -12,7 +12,9 @@ from the eigenvector before 0.9. JAX, compiled and in its fastest form, takes 80
 and 24 ms for the Hessian.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -141,6 +143,8 @@ class Curvature:
         self._batch, self._penalty = network.batch(data, function), network.penalty(l1, l2)
         self._kernel = CurvatureKernel(network, function, self._batch.n)
         self._at = np.full(network.n_parameters, np.nan)
+        ends = accumulate(((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(network.sizes)), initial=0)
+        self._layers = [slice(*pair) for pair in pairwise(ends)]
 
     @property
     def rates(self) -> np.ndarray | None:
@@ -224,22 +228,74 @@ class Curvature:
         with np.errstate(all="ignore"):
             return self._lanczos(count, start, tolerance, seed).leading(count)
 
-    def _lanczos(self, count: int, start: np.ndarray | None, tolerance: float, seed: int) -> "_Lanczos":
-        """Lanczos' method, come to an end for the largest eigenvalues."""
+    def eigenpairs(self, tolerance: float = 1e-6, seed: int = 0) -> Iterator[Sharpness]:
+        """The largest eigenvalue and its eigenvector, the next largest and so on, as `sharpness` finds the first.
+
+        Each is sought at right angles to those before it: of equal eigenvalues all are found, unlike by `leading`. The
+        parameters have to stay as they are from one to the next. Arguments are those of `sharpness`.
+        """
+        known = np.empty((0, self._at.size))
+        while len(known) < self._at.size:
+            with np.errstate(all="ignore"):
+                # From the same random vector, what it has of an eigenspace would be known already.
+                found = self._lanczos(1, None, tolerance, seed + len(known), known).largest()
+            yield found
+            known = np.vstack([known, found.vector])
+
+    def layers(self, starts: Sequence[np.ndarray] = (), tolerance: float = 1e-6, seed: int = 0) -> Iterator[Sharpness]:
+        """The largest eigenvalue of each layer's own block of the Hessian, as `sharpness` finds that of the whole.
+
+        It is the sharpness while all other layers stand still, and at most that of the whole; the vectors are 0 outside
+        of their layer. Each costs as many products with the whole Hessian as Lanczos' method needs.
+
+        Args:
+            starts: For as many layers as there are, eigenvectors (n_parameters,) that were found earlier.
+            tolerance: As for `sharpness`.
+            seed: As for `sharpness`.
+        """
+        for i, layer in enumerate(self._layers):
+            with np.errstate(all="ignore"):
+                start = starts[i] if i < len(starts) else None
+                found = self._lanczos(1, start, tolerance, seed, layer=layer).largest()
+            vector = np.zeros(self._at.size)
+            vector[layer] = found.vector
+            yield found._replace(vector=vector)
+
+    def _lanczos(
+        self,
+        count: int,
+        start: np.ndarray | None,
+        tolerance: float,
+        seed: int,
+        known: np.ndarray | None = None,
+        layer: slice | None = None,
+    ) -> "_Lanczos":
+        """Lanczos' method, come to an end for the largest eigenvalues.
+
+        known: (k, n_parameters) eigenvectors to which others are sought. layer: the parameters of a block, instead of
+        all.
+        """
         size = self._at.size
         if start is not None and np.shape(start) != (size,):
             raise ValueError(f"start has the shape {np.shape(start)}; expected ({size},), one number per parameter")
         self._linearize()
-        lanczos = _Lanczos(_blend(start, stream(seed, "lanczos").standard_normal(size)))
+        place = slice(None) if layer is None else layer
+        begin = None if start is None else np.asarray(start)[place]
+        lanczos = _Lanczos(_blend(begin, stream(seed, "lanczos").standard_normal(size)[place]), known)
         tolerance = tolerance if start is None else min(tolerance, WARM)
         while not lanczos.found(tolerance, count):
-            self._write_product(lanczos.newest, lanczos.image)
+            self._write_product(lanczos.newest, lanczos.image, layer)
             lanczos.extend()
         return lanczos
 
-    def _write_product(self, vector: np.ndarray, out: np.ndarray) -> None:
-        """Write the matrix that has the sharpness times a vector into `out`."""
-        if self._roots is None:
+    def _write_product(self, vector: np.ndarray, out: np.ndarray, layer: slice | None = None) -> None:
+        """Write the matrix that has the sharpness times a vector into `out`, or a layer's block of it."""
+        if layer is not None:
+            whole, product = np.zeros((2, self._at.size))
+            whole[layer] = vector
+            self._write_product(whole, product)
+            out[...] = product[layer]
+        elif self._roots is None:
             self._kernel.product(vector, self._penalty, out)
         else:
             self._kernel.product(self._roots * vector, self._penalty, out)
@@ -320,9 +376,12 @@ class _Lanczos:
         image: (size,) where to write it.
     """
 
-    def __init__(self, start: np.ndarray) -> None:
-        self._basis = np.empty((min(len(start), PRODUCTS) + 1, len(start)))
+    def __init__(self, start: np.ndarray, known: np.ndarray | None = None) -> None:
+        """known: (k, size) eigenvectors of length 1, at right angles, to which others are sought."""
+        self._known = np.empty((0, len(start))) if known is None else known
+        self._basis = np.empty((min(len(start) - len(self._known), PRODUCTS) + 1, len(start)))
         self.newest, self.image = self._basis[0], np.empty(len(start))
+        start = self._without_known(self._without_known(start))
         self.newest[...] = start / np.linalg.norm(start)
         self._diagonal: list[float] = []
         self._beside: list[float] = []
@@ -335,6 +394,7 @@ class _Lanczos:
         # Once leaves what rounding put into large parts; twice is enough.
         for _ in range(2):
             image -= (basis @ image) @ basis
+            image[...] = self._without_known(image)
         self._beside.append(float(np.linalg.norm(image)))
         self.newest = self._basis[count]
         np.divide(image, self._beside[-1], out=self.newest)
@@ -364,6 +424,10 @@ class _Lanczos:
         weights = vectors[:, last].T * np.where(vectors[0, last] >= 0, 1.0, -1.0)[:, None]
         residuals = self._beside[-1] * np.abs(weights[:, -1])
         return Leading(values[last], weights @ self._basis[:count], residuals, count)
+
+    def _without_known(self, vector: np.ndarray) -> np.ndarray:
+        """The vector less its part in the eigenvectors that are known."""
+        return vector - (self._known @ vector) @ self._known if len(self._known) else vector
 
     def _goes_on(self) -> bool:
         """False once the vectors hold all there is, up to rounding, or something is not a number."""

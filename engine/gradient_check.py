@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.backpropagation import Backpropagation
 from engine.kernel import Kernel
-from engine.losses import OUTPUTS, Loss, Output, matching_loss
+from engine.losses import LOSSES, OUTPUTS, Loss, Output, matching_loss
 from engine.network import Data, Network
 from engine.resolution import EPSILON, Resolution
 
@@ -230,6 +230,19 @@ def parameter_names(network: Network) -> list[str]:
         names += [f"W{layer}[{row}, {column}]" for row, column in np.ndindex(fan_in, fan_out)]
         names += [f"b{layer}[{column}]" for column in range(fan_out)]
     return names
+
+
+def kinked(network: Network, loss: str | None = None, l1: float = 0.0) -> tuple[str, ...]:
+    """What in an objective has a kink, at which its slope jumps: activations and the loss by name, and "L1".
+
+    The Hessian knows nothing of kinks. The arguments are those of `Network.loss`.
+    """
+    function = matching_loss(loss, network.output)
+    names = dict(zip(network.activations, network.functions, strict=True))
+    found = [name for name, activation in names.items() if _jumps_along(activation.slope(PROBES))]
+    if has_kink(function, OUTPUTS[network.output], network.sizes[-1]):
+        found.append(next(name for name, one in LOSSES.items() if one is function))
+    return (*found, *(["L1"] if l1 else []))
 
 
 class JumpingSlopes:

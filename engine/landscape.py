@@ -5,13 +5,15 @@ reaches: a path that leaves the plane has another loss than the surface beneath 
 the distance between.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from engine.chance import stream
+from engine.curvature import Curvature, Sharpness
 from engine.kernel import Kernel, tiles
 from engine.losses import matching_loss
 from engine.network import Data, Network
@@ -24,6 +26,12 @@ DRAWS = 32
 
 ROUNDING = 1e-12
 """A share of the variance that may be rounding."""
+
+CLOSE = 0.05
+"""By which share of the larger one two eigenvalues differ at most whose eigenvectors are a matter of chance."""
+
+SOUGHT = 3
+"""The eigenvalues of a Hessian's plane: those of its two directions, and the next, to which it may be close."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +74,42 @@ class PrincipalPlane(Plane):
     """
 
     variance_explained: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class HessianPlane(Plane):
+    """The plane in which the loss curves up most; its directions are of length 1 and at right angles.
+
+    Where two eigenvalues are equal, every direction between their eigenvectors is one, too; where they are close, a
+    small change of the parameters turns these by much.
+
+    Attributes:
+        eigenvalues: (3,) the Hessian's largest: those of the directions, and the next; nan where there is none.
+    """
+
+    eigenvalues: np.ndarray
+
+    @classmethod
+    def of(cls, origin: np.ndarray, found: Sequence[Sharpness]) -> "HessianPlane":
+        """The one through these parameters, from the first two or three of `Curvature.eigenpairs` there."""
+        values = np.array([one.value for one in found])
+        directions = np.stack([one.vector for one in found[:2]])
+        return cls(origin.copy(), directions, np.pad(values, (0, SOUGHT - len(values)), constant_values=np.nan))
+
+    @property
+    def axes_are_arbitrary(self) -> bool:
+        """Whether the two eigenvalues are so close that other directions within the plane are as good."""
+        return self._close(0)
+
+    @property
+    def is_arbitrary(self) -> bool:
+        """Whether the second eigenvalue is so close to the next that other planes are as good."""
+        return self._close(1)
+
+    def _close(self, i: int) -> bool:
+        """Whether an eigenvalue is close to the next."""
+        larger, smaller = self.eigenvalues[i : i + 2]
+        return bool(larger - smaller <= CLOSE * abs(larger))
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +259,23 @@ def pca_plane(path: np.ndarray, center: np.ndarray | None = None) -> PrincipalPl
     travelled = directions @ (path[-1] - path[0])
     directions[travelled < 0] *= -1
     return PrincipalPlane(np.array(path[-1] if center is None else center, dtype=np.float64), directions, variances)
+
+
+def hessian_plane(
+    network: Network, data: Data, loss: str | None = None, l1: float = 0.0, l2: float = 0.0
+) -> HessianPlane:
+    """The plane of the Hessian's first two eigenvectors, through where the network stands.
+
+    Along all directions at right angles to it the loss curves up less. With kinks in it, as with ReLU, the Hessian is
+    that of the smooth piece on which the network stands, and the loss leaves its parabola where a unit is switched on
+    or off. The arguments are those of `Network.loss`.
+
+    Raises ValueError where the Hessian is not finite.
+    """
+    pairs = list(islice(Curvature(network, data, loss, l1, l2).eigenpairs(), SOUGHT))
+    if not np.isfinite([one.value for one in pairs]).all():
+        raise ValueError("the Hessian is not finite here; choose parameters with a finite loss and slope")
+    return HessianPlane.of(network.parameters, pairs)
 
 
 def plane_through(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> Plane:

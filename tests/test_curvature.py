@@ -1,7 +1,7 @@
 """Hessian-vector products, Hessians, spectra and sharpness, also PyTorch's."""
 
 import tracemalloc
-from itertools import product
+from itertools import islice, product
 from types import SimpleNamespace
 
 import numpy as np
@@ -327,3 +327,72 @@ def test_fewer_than_one_eigenvalue_is_refused_and_more_than_there_are_are_all():
     with pytest.raises(ValueError, match="0 eigenvalues"):
         curvature.leading(0)
     np.testing.assert_allclose(curvature.leading(5).values, np.linalg.eigvalsh(parabola())[::-1])
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_eigenpairs_come_one_after_the_other_as_the_spectrum_has_them(scaled):
+    network = trained()
+    rates = np.linspace(0.1, 3.0, network.n_parameters) if scaled else None
+    curvature = Curvature(network, MOONS, l2=0.01, rates=rates)
+    whole, found = curvature.spectrum(), list(islice(curvature.eigenpairs(), 6))
+    vectors = np.stack([one.vector for one in found])
+    # Each is sought beside what is known of those before it, whose residuals are 1e-6 of the largest eigenvalue.
+    np.testing.assert_allclose(
+        [one.value for one in found], whole.eigenvalues[:-7:-1], rtol=0, atol=1e-6 * whole.sharpness
+    )
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(6), atol=1e-12)
+    np.testing.assert_allclose(
+        vectors @ whole.hessian, vectors * whole.eigenvalues[:-7:-1, None], atol=1e-5 * whole.sharpness
+    )
+
+
+def test_of_equal_eigenvalues_all_are_found_which_leading_cannot():
+    """A linear model of two outputs has the Hessian of one output twice: each of its eigenvalues comes twice."""
+    data = SimpleNamespace(x=wave(30, 2, seed=4), y=wave(30, 2, seed=5))
+    curvature = Curvature(Network([2, 2], output="linear"), data)
+    whole = curvature.spectrum().eigenvalues[::-1]
+    assert whole[0] == pytest.approx(whole[1], rel=1e-12)
+    np.testing.assert_allclose([one.value for one in curvature.eigenpairs()], whole, rtol=1e-9)
+    assert curvature.leading(2).values[1] == pytest.approx(whole[2], rel=1e-9)
+
+
+def test_a_network_has_no_more_eigenpairs_than_parameters():
+    assert len(list(Curvature(line(), QUADRATIC).eigenpairs())) == 2
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("number", [0, 7, 24, 40])
+def test_a_layers_sharpness_is_the_largest_eigenvalue_of_its_own_block(number, scaled):
+    case = CASES[number]
+    network = case.network
+    rates = np.linspace(0.1, 3.0, network.n_parameters) if scaled else None
+    curvature = Curvature(*case.objective, rates=rates)
+    _check_layers(curvature, curvature.spectrum().hessian, network)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("number", [0, 24])
+def test_a_layers_sharpness_is_that_of_pytorchs_block_live(number):
+    pytest.importorskip("torch")
+    _check_layers(Curvature(*CASES[number].objective), torch_hessian(CASES[number]), CASES[number].network)
+
+
+def _check_layers(curvature: Curvature, hessian: np.ndarray, network: Network) -> None:
+    """Each block's largest eigenvalue, by all of them; to a millionth of the block's largest in size."""
+    ends = np.cumsum([0, *(matrix.size for matrix in layer_matrices(network.parameters, network.sizes))])
+    found = list(curvature.layers())
+    assert len(found) == len(network.weights)
+    for one, start, end in zip(found, ends, ends[1:], strict=False):
+        block = np.linalg.eigvalsh(hessian[start:end, start:end])
+        assert one.value == pytest.approx(block[-1], rel=0, abs=1e-6 * np.abs(block).max() + 1e-15)
+        assert not one.vector[:start].any() and not one.vector[end:].any()
+        assert np.linalg.norm(one.vector) == pytest.approx(1.0, abs=1e-12)
+    again = list(curvature.layers([one.vector for one in found]))
+    for one, other in zip(found, again, strict=True):
+        assert other.value == pytest.approx(one.value, rel=0, abs=1e-6 * abs(one.value) + 1e-15)
+    assert max(one.value for one in found) <= curvature.sharpness().value * (1 + 1e-6) + 1e-15
+
+
+def test_one_layer_alone_is_the_whole_network():
+    found, whole = list(Curvature(line(), QUADRATIC).layers()), Curvature(line(), QUADRATIC).sharpness()
+    assert [one.value for one in found] == pytest.approx([whole.value], rel=1e-12)

@@ -9,7 +9,7 @@ from oracle_gradients import Case, cases
 from engine.activations import ACTIVATIONS
 from engine.backpropagation import BUGS
 from engine.datasets import DATASETS, Dataset
-from engine.gradient_check import bug_check, epsilon_curve, gradient_check, parameter_names, walk
+from engine.gradient_check import bug_check, epsilon_curve, gradient_check, kinked, parameter_names, walk
 from engine.losses import LOSSES, OUTPUTS, BinaryCrossEntropy
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
@@ -396,3 +396,14 @@ def test_an_epsilon_that_moves_nothing_is_refused(epsilon):
 def test_a_wrong_argument_is_refused_with_what_would_be_right(look, message):
     with pytest.raises(ValueError, match=message):
         look()
+
+
+def test_what_has_a_kink_is_named_once_and_nothing_else():
+    """An activation of straight lines has one unless it is a single line."""
+    for name, activation in ACTIVATIONS.items():
+        expected = (name,) if not activation.curved and name != "linear" else ()
+        assert kinked(network_for(MOONS, activation=name)) == expected
+    for loss, output in MATCHING:
+        assert kinked(network_for(data_for(loss, output), output), loss) == (("hinge",) if loss == "hinge" else ())
+    mixed = Network([2, 3, 3, 3, 1], ["relu", "tanh", "relu"], "linear")
+    assert kinked(mixed, "hinge", l1=0.1) == ("relu", "hinge", "L1")

@@ -10,6 +10,7 @@ from dashboard import instruments
 from dashboard.instruments.activation_map import ActivationMap
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fate_counts import FateCounts
+from dashboard.instruments.hessian_landscape import HessianLandscape
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.loss_landscape import LossLandscape
 from dashboard.instruments.pca_landscape import PcaLandscape
@@ -81,7 +82,7 @@ def test_the_unit_plane_s_pixels_are_the_unit_s_activations_at_their_centers():
     np.testing.assert_allclose(image.ravel(), expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", [LossLandscape, WeightSlice, PcaLandscape])
+@pytest.mark.parametrize("kind", [LossLandscape, WeightSlice, PcaLandscape, HessianLandscape])
 def test_the_landscape_s_pixels_are_the_losses_at_their_centers(kind):
     run = run_of(validation=0.0)
     landscape, frame = kind(run), run.frame()

@@ -1,15 +1,20 @@
 """Surfaces are the network's own losses, planes and lines are where they say, and nothing is left changed."""
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from oracle_surfaces import REFERENCES, recorded_paths, sklearn_components
 
+from engine.curvature import hessian
 from engine.datasets import DATASETS
 from engine.landscape import (
+    CLOSE,
+    HessianPlane,
     Plane,
     Survey,
+    hessian_plane,
     line,
     loss_on_line,
     loss_on_plane,
@@ -428,3 +433,58 @@ def test_three_runs_on_one_line_are_refused(shares):
     a, step = np.random.default_rng(0).normal(size=(2, 20))
     with pytest.raises(ValueError, match="lie on one line"):
         plane_through(a, a + shares[0] * step, a + shares[1] * step)
+
+
+@every_case
+def test_the_hessians_plane_is_that_of_its_two_largest_eigenvalues(network, data, options):
+    """Within the plane the loss is a parabola with these curvatures: as far as the third derivative allows."""
+    values, vectors = np.linalg.eigh(hessian(network, data, **options))
+    plane = hessian_plane(network, data, **options)
+    expected = np.append(values[::-1], np.nan)[:3]
+    np.testing.assert_allclose(plane.eigenvalues, expected, rtol=0, atol=1e-6 * np.abs(values).max())
+    np.testing.assert_array_equal(plane.origin, network.parameters)
+    np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-12)
+    if values[-2] - values[-3] > CLOSE * values[-2]:
+        inside = np.linalg.norm(plane.directions @ vectors[:, -2:], axis=0)
+        np.testing.assert_allclose(inside, 1.0, atol=1e-6)
+
+
+def test_along_the_hessians_plane_the_loss_is_the_parabola_of_its_eigenvalues():
+    """Differences over 1e-3: truncation about a millionth, rounding 1e-16 / 1e-6 = 1e-10 of a loss near 1."""
+    network = Network([2, 5, 4, 1], "tanh", seed=1)
+    plane, h = hessian_plane(network, MOONS), 1e-3
+    losses = loss_on_plane(network, MOONS, plane, np.array([-h, 0.0, h]), np.array([-h, 0.0, h]))
+    across = (losses[1, 0] - 2 * losses[1, 1] + losses[1, 2]) / h**2
+    up = (losses[0, 1] - 2 * losses[1, 1] + losses[2, 1]) / h**2
+    mixed = (losses[0, 0] - losses[0, 2] - losses[2, 0] + losses[2, 2]) / (4 * h**2)
+    assert (across, up) == pytest.approx(tuple(plane.eigenvalues[:2]), rel=1e-4)
+    assert mixed == pytest.approx(0, abs=1e-4 * plane.eigenvalues[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "axes", "whole"),
+    [
+        ((5, 3, 1), False, False),
+        ((5, 4.9, 1), True, False),
+        ((5, 3, 2.95), False, True),
+        ((5, 3, np.nan), False, False),
+    ],
+)
+def test_a_plane_is_arbitrary_where_eigenvalues_are_close(values, axes, whole):
+    plane = HessianPlane(np.zeros(3), np.eye(3)[:2], np.array(values, float))
+    assert (plane.axes_are_arbitrary, plane.is_arbitrary) == (axes, whole)
+
+
+def test_of_a_flat_place_every_plane_is_as_good():
+    network = Network([2, 4, 1], "tanh", "linear", initializer="zeros")
+    network.biases[1][...] = 5.0
+    data = SimpleNamespace(x=np.ones((6, 2)), y=np.ones(6))
+    plane = hessian_plane(network, data, "hinge")
+    assert plane.axes_are_arbitrary and plane.is_arbitrary
+
+
+def test_a_hessian_that_is_not_finite_has_no_plane():
+    network = Network([2, 3, 1])
+    network.weights[0][0, 0] = np.inf
+    with pytest.raises(ValueError, match="the Hessian is not finite here"):
+        hessian_plane(network, MOONS)

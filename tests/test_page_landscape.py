@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from dashboard.instruments.hessian_landscape import HessianLandscape
 from dashboard.instruments.instrument import Instrument
 from dashboard.instruments.linear_interpolation import LinearInterpolation
 from dashboard.instruments.pca_landscape import PcaLandscape
@@ -13,11 +14,13 @@ from dashboard.instruments.surface_errors import SurfaceErrors
 from dashboard.instruments.weight_slice import ANOTHER, LandscapeView, WeightSlice
 from dashboard.pages.landscape import Landscape
 from dashboard.shell.app import App
+from dashboard.state.analyses.hessian_plane import SteepestPlane
 from dashboard.state.analyses.landscape_survey import window_around
 from dashboard.state.analyses.line_losses import ALONG, START, barrier, matched
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Study
+from engine.curvature import hessian
 from engine.network import Network
 
 OTHERS = next(iter(Landscape.plan.variants))
@@ -148,6 +151,70 @@ def test_the_paths_plane_explains_what_singular_values_say():
     path = PcaLandscape(run).rows(run.frame(), -1).parameters
     squares = np.linalg.svd(path - path.mean(axis=0), compute_uv=False) ** 2
     np.testing.assert_allclose(relief.plane.variance_explained, squares[:2] / squares.sum(), rtol=1e-6)
+
+
+def test_the_hessians_plane_shows_the_path_along_its_two_largest_eigenvectors():
+    run = run_of(300)
+    instrument = surveyed(HessianLandscape(run))
+    here, start = run.frame().epoch.parameters, run.history.at(0).parameters
+    values, vectors = np.linalg.eigh(hessian(run.network, run.setup.train, run.setup.loss))
+    rows = instrument.rows(run.frame(), -1)
+    for name, place in (("a", -1), ("b", -2)):
+        along = vectors[:, place] * np.sign(vectors[:, place] @ (here - start))
+        np.testing.assert_allclose(column(instrument, "path", name), (rows.parameters - here) @ along, atol=1e-7)
+        assert column(instrument, "path", name)[0] < 0
+    assert column(instrument, "here", "a") == pytest.approx(0, abs=1e-12)
+    labels = [axis.axis_label for axis in (instrument.figure.xaxis[0], instrument.figure.yaxis[0])]
+    assert labels == [f"first eigenvector, λ = {values[-1]:.3g}", f"second eigenvector, λ = {values[-2]:.3g}"]
+    assert f"λ₁ {values[-1]:.3g}, λ₂ {values[-2]:.3g} at epoch 300" in instrument.caption
+    assert instrument.relief.here < 1e-12
+
+
+def test_the_hessians_plane_is_that_of_the_epoch_that_is_looked_at_whatever_was_looked_at_before():
+    run = run_of(200)
+    instrument = surveyed(HessianLandscape(run))
+    run.look_at(50)
+    again = surveyed(instrument).relief
+    alone = surveyed(HessianLandscape(run)).relief
+    np.testing.assert_array_equal(again.losses, alone.losses)
+    np.testing.assert_array_equal(again.plane.origin, run.history.at(50).parameters)
+    assert again.epoch == 50
+
+
+def test_before_the_hessians_plane_is_known_no_path_is_drawn():
+    run = run_of(20)
+    instrument = HessianLandscape(run)
+    assert [len(column(instrument, layer, "a")) for layer in ("path", "here")] == [0, 0]
+    instrument.tapped(0.0, 0.0)
+    assert run.looked_at is None
+    assert len(column(surveyed(instrument), "path", "a")) == 21
+
+
+def test_the_hessians_plane_says_where_another_one_would_be_as_good():
+    """Without any weights all three units are alike: what one of them has, the Hessian has three times."""
+    run = run_of(0, hidden=[3], initializer="zeros")
+    values = np.linalg.eigvalsh(hessian(run.network, run.setup.train, run.setup.loss))[::-1]
+    caption = surveyed(HessianLandscape(run)).caption
+    assert ("λ₁ ≈ λ₂" in caption) == (values[0] - values[1] < 0.05 * values[0])
+    assert ("λ₂ ≈ λ₃" in caption) == (values[1] - values[2] < 0.05 * values[1])
+    assert "≈" in caption
+    assert "≈" not in surveyed(HessianLandscape(run_of(300))).caption
+
+
+def test_the_hessians_plane_says_that_it_knows_nothing_of_kinks():
+    assert "kinks of relu" in surveyed(HessianLandscape(run_of(20, activation="relu"))).caption
+    assert "kinks of L1" in surveyed(HessianLandscape(run_of(20, l1=0.01))).caption
+    assert "kinks" not in surveyed(HessianLandscape(run_of(20))).caption
+
+
+def test_a_hessian_that_is_not_finite_has_no_plane_to_show():
+    run = run_of(5)
+    frame = run.frame()
+    frame.epoch.parameters = np.full_like(frame.epoch.parameters, np.nan)
+    steepest = SteepestPlane(run)
+    for _ in steepest.work(frame):
+        pass
+    assert steepest.plane is None and steepest.knows(frame) and steepest.work(frame) is None
 
 
 def test_surface_errors_show_the_loss_at_the_nearest_point_of_each_plane():

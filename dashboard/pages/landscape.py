@@ -4,6 +4,7 @@ import param
 
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
+from dashboard.instruments.hessian_landscape import HessianLandscape
 from dashboard.instruments.linear_interpolation import LinearInterpolation
 from dashboard.instruments.loss_landscape import REACHES, LossLandscape
 from dashboard.instruments.pca_landscape import PcaLandscape
@@ -22,14 +23,14 @@ class RandomPlane(LossLandscape):
 
 
 class Landscape(Page):
-    """One run on three planes at once, with the truth beside them, and the lines to other runs."""
+    """One run on four planes at once, with the truth beside them, and the lines to other runs."""
 
     slug = "landscape"
     title = "Loss landscape"
     place = 75
     question = "Can the picture of a loss landscape be trusted?"
     look_for = (
-        "One run, three planes through the same weights. At the disc each surface is exact; back along the path the "
+        "One run, four planes through the same weights. At the disc each surface is exact; back along the path the "
         "dots (true loss) leave the color of the surface beneath them. Drag the time slider: every plane follows."
     )
     formulas = (
@@ -84,6 +85,7 @@ class Landscape(Page):
         (WeightSlice,),
         (RandomPlane,),
         (PcaLandscape,),
+        (HessianLandscape,),
         (SurfaceErrors,),
         (LinearInterpolation,),
         (DecisionMap, FittedCurve),

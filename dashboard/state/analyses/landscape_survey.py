@@ -146,8 +146,8 @@ SHARED_SURVEYS: WeakKeyDictionary[History, dict[Hashable, SharedSurvey]] = WeakK
 """By kind of site and subject, as long as their history is shown."""
 
 
-def window_around(places: np.ndarray, least: float) -> Window:
-    """A window that holds places (k, 2) with room to spare, at least so far to each side.
+def window_around(places: np.ndarray, least: float | np.ndarray) -> Window:
+    """A window that holds places (k, 2) with room to spare, at least so far to each side, or (2,) along each axis.
 
     Its sides are at multiples of a power of two, so that it stays as it is while the places move a little.
     """
