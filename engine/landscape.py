@@ -84,7 +84,8 @@ class HessianPlane(Plane):
     small change of the parameters turns these by much.
 
     Attributes:
-        eigenvalues: (3,) the Hessian's largest: those of the directions, and the next; nan where there is none.
+        eigenvalues: (3,) the Hessian's largest: those of the directions, and the next. 0 where one is but rounding, nan
+            where there is none.
     """
 
     eigenvalues: np.ndarray
@@ -93,6 +94,7 @@ class HessianPlane(Plane):
     def of(cls, origin: np.ndarray, found: Sequence[Sharpness]) -> "HessianPlane":
         """The one through these parameters, from the first two or three of `Curvature.eigenpairs` there."""
         values = np.array([one.value for one in found])
+        values[np.abs(values) <= np.finfo(float).eps * len(origin) * np.abs(values).max()] = 0.0
         directions = np.stack([one.vector for one in found[:2]])
         return cls(origin.copy(), directions, np.pad(values, (0, SOUGHT - len(values)), constant_values=np.nan))
 

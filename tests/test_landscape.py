@@ -483,6 +483,12 @@ def test_of_a_flat_place_every_plane_is_as_good():
     assert plane.axes_are_arbitrary and plane.is_arbitrary
 
 
+def test_an_eigenvalue_of_rounding_is_0():
+    """Without slopes of the loss in the last layer's weights only its bias curves: all other eigenvalues are 0."""
+    network = Network([2, 3, 1], "relu", initializer="zeros")
+    assert hessian_plane(network, MOONS).eigenvalues.tolist()[1:] == [0.0, 0.0]
+
+
 def test_a_hessian_that_is_not_finite_has_no_plane():
     network = Network([2, 3, 1])
     network.weights[0][0, 0] = np.inf

@@ -14,6 +14,7 @@ from dashboard.instruments.sharpness_study import SharpnessStudy
 from dashboard.pages import PAGES
 from dashboard.pages.curvature import EdgeOfStability
 from dashboard.shell.app import App
+from dashboard.state.analyses.optimizer_geometry import Geometry
 from dashboard.state.analyses.sharpest_cut import STEPS
 from dashboard.state.analyses.sharpness import DrawnSharpness, edge_of_stability
 from dashboard.state.analyses.study_sharpness import StudyRun
@@ -401,6 +402,58 @@ def test_at_the_edge_every_step_leaps_to_the_other_wall():
         turns[label] = np.count_nonzero(moves[1:] * moves[:-1] < 0)
     assert turns["at the edge"] == STEPS - 2
     assert turns["on the way"] < STEPS - 2
+
+
+def test_the_spectrum_of_adam_is_that_of_the_preconditioned_hessian_and_so_is_its_edge():
+    run = run_of(30, **SMALL, optimizer="adam")
+    instrument, scale = surveyed(HessianSpectrum(run)), np.sqrt(divisors(run))
+    expected = np.linalg.eigvalsh(
+        spectrum(run.network, run.setup.train, run.setup.loss).hessian / np.outer(scale, scale)
+    )
+    shown = column(instrument, "dots", "eigenvalue")
+    leading = expected[np.argsort(-np.abs(expected))][:5]
+    np.testing.assert_allclose(np.sort(shown[:5]), np.sort(leading), rtol=1e-3)  # drawn to four digits
+    assert instrument.caption.startswith(f"P⁻¹H: largest {expected[-1]:.3g}")
+    assert column(instrument, "edge", "y") == pytest.approx(38 / run.settings.learning_rate)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adagrad"])
+def test_the_cut_of_a_preconditioned_run_is_along_the_sharpest_direction_of_what_it_descends(optimizer):
+    """One number for the curve, the spectrum and the cut, and the loss itself bends by it along the cut."""
+    run = run_of(60, **SMALL, optimizer=optimizer)
+    cut = surveyed(direction := SharpestDirection(run)).cut
+    assert cut.sharpness == pytest.approx(column(surveyed(SharpnessCurve(run)), "now", "sharpness")[0], rel=1e-6)
+    assert cut.sharpness == pytest.approx(surveyed(HessianSpectrum(run)).measured.sharpness, rel=1e-6)
+    i, width = len(cut.places) // 2, cut.places[1] - cut.places[0]
+    for curve, off in ((cut.parabola, 1e-6), (cut.losses, 0.1)):  # the loss has a third and a fourth derivative, too
+        assert (curve[i + 1] - 2 * curve[i] + curve[i - 1]) / width**2 == pytest.approx(cut.sharpness, rel=off)
+    assert f"epoch {cut.epoch}, along P⁻¹H: " in direction.caption
+
+
+@pytest.mark.parametrize("rates", [None, "by layer", "a layer stands still"])
+def test_a_step_along_the_sharpest_direction_is_as_long_as_it_is_drawn(rates):
+    scaled = {"by layer": np.linspace(0.01, 9.0, 12), "a layer stands still": np.repeat([0.0, 2.0], 6)}.get(rates)
+    geometry, vector = Geometry(scaled), np.random.default_rng(0).standard_normal(12)
+    vector[:6] *= rates != "a layer stands still"
+    vector /= np.linalg.norm(vector)
+    steps = np.array([0.5, -2.0])[:, None] * geometry.direction(vector)
+    np.testing.assert_allclose(geometry.along(vector, steps), [0.5, -2.0])
+
+
+def test_layers_with_rates_of_their_own_have_a_cut_as_sharp_as_the_curve_says():
+    run = run_of(60, **SMALL, layer_rates=[0.2, 0.5])
+    cut = surveyed(SharpestDirection(run)).cut
+    assert cut.sharpness == pytest.approx(column(surveyed(SharpnessCurve(run)), "now", "sharpness")[0], rel=1e-6)
+    assert cut.sharpness < 0.6 * eigenvalues(run)[-1]
+
+
+def test_at_its_own_edge_adam_leaps_to_the_other_wall_as_gradient_descent_does():
+    """Nearly every step: what Adam remembers of the slopes before lets some go on the same way."""
+    turns = [
+        surveyed(SharpestDirection(run_of(epochs, **preset("Adam's own edge")))).cut.turns for epochs in (100, 1500)
+    ]
+    assert turns[0] < 0.6 * (STEPS - 2)
+    assert turns[1] > 0.75 * (STEPS - 2)
 
 
 def test_for_every_learning_rate_the_sharpness_settles_at_its_edge():

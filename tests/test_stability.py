@@ -31,6 +31,14 @@ CASES = {
     "minibatches": {**SMALL, "batch_size": 7, "learning_rate": 0.25},
     "a schedule": {**SMALL, "schedule": "warmup", "learning_rate": 0.3},
 }
+PRECONDITIONED = {
+    "Adam": {**SMALL, "optimizer": "adam", "learning_rate": 0.01},
+    "Adam, another momentum": {**SMALL, "optimizer": "adam", "beta1": 0.5, "learning_rate": 0.003},
+    "AdamW": {**SMALL, "optimizer": "adamw", "weight_decay": 0.5, "learning_rate": 0.01},
+    "RMSProp": {**SMALL, "optimizer": "rmsprop", "learning_rate": 0.003},
+    "AdaGrad": {**SMALL, "optimizer": "adagrad", "learning_rate": 0.1},
+    "Adam on minibatches": {**SMALL, "optimizer": "adam", "batch_size": 7, "learning_rate": 0.01},
+}
 
 
 def run_of(epochs: int = 0, **choices) -> Run:
@@ -56,6 +64,35 @@ def factor(settings: Settings) -> float:
     """The edge times the learning rate, as in Cohen et al. 2021."""
     m = settings.momentum
     return {"sgd": 2, "momentum": 2 + 2 * m, "nesterov": (2 + 2 * m) / (1 + 2 * m)}[settings.optimizer]
+
+
+def divided_by(run: Run) -> list[np.ndarray]:
+    """P of the update after each epoch, as the engine's own training has it when it comes by."""
+    training, found = run.setup.training(run.settings), []
+    for _ in run.history:
+        training.advance(1)
+        found.append(training.preconditioner.copy())
+    np.testing.assert_array_equal(training.network.parameters, run.history[-1].parameters)
+    return found
+
+
+def shares_of_the_edge(run: Run) -> np.ndarray:
+    """Preconditioned sharpness over the edge at every epoch whose next update is known, by whole matrices."""
+    network, shares = run.setup.network.copy(), []
+    for epoch, divisor in zip(list(run.history)[:-1], divided_by(run), strict=False):
+        network.parameters[:] = epoch.parameters
+        hessian = spectrum(network, run.setup.train, run.setup.loss).hessian
+        edge = run.settings.build("optimizer").edge_of_stability(epoch.learning_rate)
+        shares.append(np.linalg.eigvalsh(hessian / np.sqrt(np.outer(divisor, divisor)))[-1] / edge)
+    return np.array(shares)
+
+
+def first_from_below(shares: np.ndarray) -> int | None:
+    """The first at the edge after one below it."""
+    below = np.flatnonzero(shares < 1)
+    above = np.flatnonzero(shares >= 1)
+    later = above[above > below[0]] if len(below) else above[:0]
+    return int(later[0]) if len(later) else None
 
 
 def first_crossing(run: Run) -> int | None:
@@ -94,6 +131,54 @@ def test_the_bookmark_does_not_depend_on_when_the_monitor_had_its_turns():
         assert run.history.stride == (1 if total < 1000 else 4)
         look(monitor)
         assert found(run) == wanted, (block, pieces, total)
+
+
+@pytest.mark.parametrize("case", PRECONDITIONED)
+def test_of_a_preconditioned_run_it_is_the_first_epoch_at_the_edge_after_one_below(case):
+    run = run_of(400, **PRECONDITIONED[case])
+    shares = shares_of_the_edge(run)
+    look(StabilityMonitor(run))
+    assert found(run) == first_from_below(shares)
+    assert shares[0] > 10
+    mark = next((mark for mark in run.bookmarks if mark.kind == "edge"), None)
+    assert mark is None or mark.title.startswith("preconditioned sharpness")
+
+
+def test_most_of_these_runs_come_to_their_edge_within_these_epochs():
+    crossings = [first_from_below(shares_of_the_edge(run_of(400, **case))) for case in PRECONDITIONED.values()]
+    assert sum(epoch is not None for epoch in crossings) >= 4
+    assert min(epoch for epoch in crossings if epoch is not None) > 3
+
+
+def test_the_bookmark_of_adam_does_not_depend_on_when_the_monitor_had_its_turns():
+    choices = PRECONDITIONED["Adam"]
+    wanted = first_from_below(shares_of_the_edge(run_of(400, **choices)))
+    assert wanted is not None
+    for block, pieces, total in ((1, None, 400), (7, 5, 400), (40, 11, 400), (3000, None, 3000)):
+        run = run_of(**choices)
+        monitor = StabilityMonitor(run)
+        for _ in range(0, total, block):
+            run.advance(block)
+            look(monitor, pieces)
+        look(monitor)
+        assert found(run) == wanted, (block, pieces, total)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 40])
+def test_a_fork_or_a_saved_run_of_adam_finds_the_same_whether_it_has_been_below_yet_or_not(epoch):
+    choices = PRECONDITIONED["Adam"]
+    wanted = first_from_below(shares_of_the_edge(run_of(400, **choices)))
+    run = run_of(50, **choices)
+    monitor = StabilityMonitor(run)
+    look(monitor)
+    assert found(run) is None and run.bookmarks.below_edge >= 32
+    run.look_at(epoch)
+    run.fork()
+    again = Run.reopened(run.recording())
+    for one, watching in ((run, monitor), (again, StabilityMonitor(again))):
+        one.advance(350)
+        look(watching)
+        assert found(one) == wanted
 
 
 def test_a_saved_run_goes_on_looking_where_it_was_and_finds_the_same():

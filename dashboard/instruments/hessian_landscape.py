@@ -41,9 +41,15 @@ class HessianLandscape(LossLandscape):
         self.heavy = takes_long(frame.setup)
         super().begin(frame)
 
+    def prepared(self, frame: Frame) -> Iterator[object]:
+        return self._steepest.work(frame) or iter(())
+
+    def has_plane(self, frame: Frame) -> bool:
+        return self._steepest.plane is not None and self._steepest.knows(frame)
+
     def plane(self, frame: Frame) -> Plane:
         """The plane that was found for the frame; before that, the frame's parameters alone."""
-        if self._steepest.plane and self._steepest.knows(frame):
+        if self.has_plane(frame):
             return self._steepest.plane
         origin = frame.epoch.parameters
         return Plane(origin, np.zeros((2, len(origin))))
@@ -82,24 +88,13 @@ class HessianLandscape(LossLandscape):
         return f"λ₁ {first}, λ₂ {second} at epoch {relief.epoch:,}; off by {relief.start:.2f} at the start"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        frame = self.drawn_frame(frame)
-        if self._steepest.knows(frame) and not self._steepest.plane:
-            return None
-        surveying = self._survey.work(frame, self.relief)
-        return self._look(frame, surveying) if surveying else None
+        drawn = self.drawn_frame(frame)
+        return None if self._steepest.knows(drawn) and not self._steepest.plane else super().work(frame)
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch whose dot is nearest, once there are dots."""
         if self.relief:
             super().tapped(x, y)
-
-    def _look(self, frame: Frame, surveying: Iterator[object]) -> Iterator[object]:
-        """Find the plane, then survey it."""
-        yield from self._steepest.work(frame) or ()
-        if self._steepest.plane:
-            yield from surveying
-        else:
-            self.run.touch()
 
     def _doubts(self, frame: Frame, plane: HessianPlane) -> Iterator[str]:
         if plane.axes_are_arbitrary:

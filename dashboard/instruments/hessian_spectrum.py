@@ -1,6 +1,5 @@
 """The eigenvalues of the Hessian, at the time cursor."""
 
-import math
 from collections.abc import Iterator
 
 import holoviews as hv
@@ -27,10 +26,10 @@ class HessianSpectrum(Instrument):
     title = "Spectrum of the Hessian"
     question = "How many directions are steep, how many flat, and how many bend down?"
     reading = (
-        "All eigenvalues by size, the largest at the left, on two logarithmic axes. Pink ones are negative: in these "
-        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability, unless that is one "
-        "of the preconditioned Hessian, as with Adam. "
-        "What is smaller than the picture reaches is flat for all practical purposes."
+        "All eigenvalues by size, the largest first, on two logarithmic axes. Pink ones are negative: in these "
+        "directions the loss bends down, as at a saddle. The dashed line is the edge of stability. Adam and its kin "
+        "divide every step by a preconditioner P: eigenvalues and edge are those of P⁻¹H. What is smaller than "
+        "the picture reaches is flat for all practical purposes."
     )
     missing = f"the exact spectrum is for networks of at most {MAX_PARAMETERS:,} parameters."
 
@@ -80,7 +79,7 @@ class HessianSpectrum(Instrument):
         )
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
-        edge = math.nan if frame.preconditioned else frame.edge
+        edge = frame.edge
         layers = {"edge": {"y": [edge] if np.isfinite(edge) else []}, "moment": self._moment(frame)}
         if after < 0 or self.measured is not self._sent:
             self._sent = self.measured
@@ -89,7 +88,7 @@ class HessianSpectrum(Instrument):
 
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         _, high = self._reach()
-        edge = math.nan if frame.preconditioned else frame.edge
+        edge = frame.edge
         return {"y": (high / 10**DECADES, 2 * max(high, min(edge, 100 * high) if np.isfinite(edge) else 0))}
 
     def describe(self, frame: Frame) -> str:
@@ -145,7 +144,7 @@ def in_words(found: Eigenvalues) -> str:
         return "the Hessian is not finite"
     condition = "" if found.n_negative else f"condition number {digits(found.condition_number, 2)}"
     return phrase(
-        f"largest {digits(found.sharpness)}, sum {digits(found.trace)}",
+        f"{'P⁻¹H: ' if found.is_preconditioned else ''}largest {digits(found.sharpness)}, sum {digits(found.trace)}",
         colored(f"{found.n_negative} negative", style.DOWNWARD),
         f"{found.n_flat} near zero",
         condition,

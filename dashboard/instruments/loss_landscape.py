@@ -29,7 +29,8 @@ class LossLandscape(Instrument):
     much as their own length, at random, and so makes them about 1.4 times as long. The other dimensions of the path are
     lost: its points fade with their distance from the plane, and their color is the run's true loss, not the surface's.
 
-    Subclasses choose another `plane`, and the `window` of it that is shown.
+    Subclasses choose another `plane`, and the `window` of it that is shown. One that takes computing is found in
+    `prepared`, in pieces, before the surface is surveyed.
 
     Attributes:
         relief: The surface that is drawn; None before there is one.
@@ -61,6 +62,14 @@ class LossLandscape(Instrument):
     def plane(self, frame: Frame) -> Plane:
         """The plane to be shown at a frame."""
         return random_plane(frame.network(), seed=0)
+
+    def prepared(self, frame: Frame) -> Iterator[object]:
+        """Whatever has to be computed before the plane of a frame is known, in pieces."""
+        return iter(())
+
+    def has_plane(self, frame: Frame) -> bool:
+        """Whether there is a plane at a frame, once it is prepared."""
+        return True
 
     def window(self, frame: Frame, plane: Plane) -> Window:
         """The part of the plane that is shown: from where to where, along both directions."""
@@ -155,7 +164,9 @@ class LossLandscape(Instrument):
         return f"{digits(low)} (dark) to {digits(high)} around epoch {relief.epoch:,}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
-        return self._survey.work(self.drawn_frame(frame), self.relief)
+        frame = self.drawn_frame(frame)
+        surveying = self._survey.work(frame, self.relief)
+        return self._prepare_and(frame, surveying) if surveying else None
 
     def tapped(self, x: float, y: float) -> None:
         """Look at the epoch whose dot is nearest."""
@@ -163,6 +174,13 @@ class LossLandscape(Instrument):
         places = self._plane.project(rows.parameters)[0]
         away = ((places[:, 0] - x) / width) ** 2 + ((places[:, 1] - y) / height) ** 2
         self.run.look_at(int(rows.index[np.argmin(away)]))
+
+    def _prepare_and(self, frame: Frame, surveying: Iterator[object]) -> Iterator[object]:
+        yield from self.prepared(frame)
+        if self.has_plane(frame):
+            yield from surveying
+        else:
+            self.run.touch()
 
     @param.depends("reach", watch=True)
     def _change_reach(self) -> None:

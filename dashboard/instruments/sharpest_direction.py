@@ -20,7 +20,9 @@ class SharpestDirection(Instrument):
     reading = (
         "A cut through the loss at the time cursor, along the eigenvector of the largest eigenvalue; dashed, the "
         "parabola that has its slope and curvature there. The dots are the latest epochs, as far along it as they were "
-        "and as high as their true loss: at the edge of stability they leap to and fro while the loss comes down."
+        "and as high as their true loss: at the edge of stability they leap to and fro while the loss comes down. Of "
+        "Adam and its kin, which divide every step by a preconditioner P, it is the eigenvector of P⁻¹H, and distances "
+        "are those of the weights times √P."
     )
 
     @property
@@ -93,7 +95,7 @@ class SharpestDirection(Instrument):
             return "looking for the sharpest direction…"
         steps = len(cut.bounces) - 1
         leaps = f"{cut.turns} of the last {steps - 1} steps turned back" if steps > 1 else "no steps yet"
-        return f"epoch {cut.epoch:,}: {leaps}"
+        return f"epoch {cut.epoch:,}{', along P⁻¹H' if cut.is_preconditioned else ''}: {leaps}"
 
     def work(self, frame: Frame) -> Iterator[object] | None:
         return self._found.work(frame)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard.state.analyses.optimizer_geometry import geometry_of
 from dashboard.state.run import Frame, Setup
 from dashboard.state.store import Shown
 from engine.curvature import Curvature
@@ -15,10 +16,11 @@ QUICK_PARAMETERS = 100
 
 @dataclass(frozen=True, eq=False)
 class Eigenvalues:
-    """What is known of the Hessian at an epoch.
+    """What is known of the Hessian at an epoch, or of what it is divided by the preconditioner of its optimizer.
 
     Attributes:
         objective: The penalties, l1 and l2, of the loss.
+        is_preconditioned: Whether it is divided.
         sizes: (n_parameters,) of the eigenvalues, largest first.
         signs: Theirs.
         n_negative: How many are below zero by more than rounding.
@@ -27,6 +29,7 @@ class Eigenvalues:
 
     epoch: int
     objective: tuple[float, float]
+    is_preconditioned: bool
     sizes: np.ndarray
     signs: np.ndarray
     sharpness: float
@@ -55,7 +58,8 @@ class HessianEigenvalues:
 
     def _survey(self, frame: Frame) -> Iterator[object]:
         setup, objective = frame.setup, (frame.l1, frame.l2)
-        found = Curvature(frame.network(), setup.train, setup.loss, *objective, rates=setup.rates).spectrum()
+        geometry = yield from geometry_of(self.run, frame)
+        found = Curvature(frame.network(), setup.train, setup.loss, *objective, rates=geometry.rates).spectrum()
         yield
         order = np.argsort(-np.abs(found.eigenvalues), kind="stable")
         values = found.eigenvalues[order]
@@ -64,6 +68,7 @@ class HessianEigenvalues:
             self.newest = Eigenvalues(
                 frame.epoch.index,
                 objective,
+                geometry.is_preconditioned,
                 np.abs(values),
                 np.sign(values),
                 found.sharpness,

@@ -1,10 +1,11 @@
-"""A cut through the loss along the Hessian's first eigenvector, with the latest steps on it."""
+"""A cut through the loss in its sharpest direction, the one of its edge of stability, with the latest steps on it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard.state.analyses.optimizer_geometry import Geometry, geometry_of
 from dashboard.state.analyses.sharpness import TOLERANCE
 from dashboard.state.run import Frame
 from dashboard.state.store import Shown
@@ -19,10 +20,15 @@ POINTS, POINTS_PER_PIECE = 61, 20
 
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """The loss along a direction of length 1, from the weights of an epoch at 0.
+    """The loss along the sharpest direction, from the weights of an epoch at 0.
+
+    Of an optimizer that divides by its preconditioner P, it is the first eigenvector of the Hessian divided by P: along
+    it the steps leap to and fro at the edge. Its length is 1 in weights times the root of P, in which the curvature of
+    the parabola is the preconditioned sharpness.
 
     Attributes:
         objective: The penalties, l1 and l2, of the loss.
+        is_preconditioned: Whether there is such a P.
         places: (k,) along the direction, like the `losses` of the curve and of its `parabola`.
         bounces: (k, 3) of the latest epochs: where they are along the direction, their true loss, their number.
     """
@@ -30,6 +36,7 @@ class Cut:
     epoch: int
     objective: tuple[float, float]
     sharpness: float
+    is_preconditioned: bool
     places: np.ndarray
     losses: np.ndarray
     parabola: np.ndarray
@@ -57,13 +64,16 @@ class SharpestCut:
     def _survey(self, frame: Frame) -> Iterator[object]:
         setup, epoch, network = frame.setup, frame.epoch, frame.network()
         objective = setup.loss, frame.l1, frame.l2
-        found = Curvature(network, setup.train, *objective).sharpness(tolerance=TOLERANCE)
+        geometry = yield from geometry_of(self.run, frame)
+        curvature = Curvature(network, setup.train, *objective, rates=geometry.rates)
+        found = curvature.sharpness(tolerance=TOLERANCE)
         if not np.isfinite(found.value):
             return
         yield
-        direction = found.vector * np.sign(found.vector[np.argmax(np.abs(found.vector))])
+        vector = found.vector * np.sign(found.vector[np.argmax(np.abs(found.vector))])
+        direction = geometry.direction(vector)
         slope = float(direction @ network.gradient(setup.train, *objective).flat)
-        bounces = _bounces(frame, direction)
+        bounces = _bounces(frame, geometry, vector)
         reach = _reach(bounces[:, 0], found.value, slope, epoch.loss)
         places = np.linspace(-reach, reach, POINTS)
         survey, cut = Survey(network, setup.train, *objective), line(epoch.parameters, epoch.parameters + direction)
@@ -73,17 +83,18 @@ class SharpestCut:
             losses[part] = survey.losses_along(cut, places[part])
             yield
         parabola = epoch.loss + slope * places + found.value * places**2 / 2
-        self.cut = Cut(epoch.index, (frame.l1, frame.l2), found.value, places, losses, parabola, bounces)
+        kind = geometry.is_preconditioned
+        self.cut = Cut(epoch.index, (frame.l1, frame.l2), found.value, kind, places, losses, parabola, bounces)
         self.run.touch()
 
 
-def _bounces(frame: Frame, direction: np.ndarray) -> np.ndarray:
+def _bounces(frame: Frame, geometry: Geometry, vector: np.ndarray) -> np.ndarray:
     """The latest epochs that are all kept, (k, 3): how far along the direction, their loss, their number."""
     epoch = frame.epoch
     recent = frame.history.latest(epoch.index - STEPS, epoch.index)
     if not len(recent):
         return np.array([[0.0, epoch.loss, epoch.index]])
-    along = (recent.parameters - epoch.parameters) @ direction
+    along = geometry.along(vector, recent.parameters - epoch.parameters)
     return np.stack([along, recent.loss, recent.index.astype(float)], axis=1)
 
 

@@ -1,6 +1,7 @@
 """The sharpness of a run: its tracker, its curve over the epochs, and the monitor that finds the edge of stability."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -167,12 +168,23 @@ def monitors_of(store: Shown) -> list["StabilityMonitor"]:
     return [StabilityMonitor(store)] if isinstance(store, Run) else []
 
 
+class _Place(NamedTuple):
+    """Where a run was at an epoch; `preconditioner` (n_parameters,) is what the update after it divides by, if any."""
+
+    epoch: int
+    parameters: np.ndarray
+    preconditioner: np.ndarray | None = None
+
+
 class StabilityMonitor:
     """Finds the first epoch of a run whose sharpness is at the edge of stability or above, and bookmarks it.
 
     It measures every epoch in order, and retrains those that are no longer recorded: what it finds depends on the run
     alone. While it lags behind, the bookmark comes later, but at the same epoch. An epoch can be measured once the
     update that follows it is known, since the edge is that update's.
+
+    The preconditioned sharpness of Adam and its kin is far above their edge at the first epochs, when the
+    preconditioner knows one or two gradients. Of such a run it is the first epoch at the edge after one below it.
     """
 
     heavy = False
@@ -201,12 +213,14 @@ class StabilityMonitor:
         setup, self._history = frame.setup, frame.history
         found = any(mark.kind == "edge" for mark in bookmarks)
         bearable = setup.network.n_parameters * len(setup.train) <= MAX_PARAMETER_EXAMPLES
-        self._looking = not found and bearable and not np.isnan(frame.edge) and not frame.preconditioned
+        self._looking = not found and bearable and not np.isnan(frame.edge)
         self._tracker = SharpnessTracker(setup, EDGE_TOLERANCE)
-        self._seen = bookmarks.below_edge
-        self._unverified: list[tuple[int, np.ndarray]] = []
-        self._source: Iterator[tuple[int, np.ndarray] | None] = iter(())
-        self._in_hand: tuple[int, np.ndarray] | None = None
+        self._was_below = not frame.preconditioned
+        # Whether it has been below shows at the last epoch that is known to be: that is measured once more.
+        self._seen = bookmarks.below_edge if self._was_below else max(-1, bookmarks.below_edge - 1)
+        self._unverified: list[_Place] = []
+        self._source: Iterator[_Place | None] = iter(())
+        self._in_hand: _Place | None = None
 
     def _look(self) -> Iterator[object]:
         """Measure the epochs not measured so far, in order, until there are none left.
@@ -218,15 +232,15 @@ class StabilityMonitor:
             yield
             if self._in_hand is None:
                 continue
-            epoch, parameters = self._in_hand
-            at = self._at(epoch, parameters)
+            epoch = self._in_hand.epoch
+            at = self._at(self._in_hand) if self._comes_from_below(self._in_hand) else None
             self._seen, self._in_hand = epoch, None
             if at is not None and history is self.run.history:
                 self._looking = False
                 if bookmarks.mark("edge", *at):
                     self.run.touch()
                 return
-            if not self._unverified:
+            if self._was_below and not self._unverified:
                 bookmarks.below_edge = epoch
 
     def _fetch(self) -> bool:
@@ -238,42 +252,66 @@ class StabilityMonitor:
         self._in_hand, self._source = None, self._epochs(self._seen, self._last)
         return self._seen < self._last
 
-    def _epochs(self, after: int, until: int) -> Iterator[tuple[int, np.ndarray] | None]:
-        """Each of the epochs with after < index <= until, recorded or retrained; None on the way."""
+    def _epochs(self, after: int, until: int) -> Iterator[_Place | None]:
+        """Each of the epochs with after < index <= until; None on the way."""
+        if not self.run.frame().preconditioned:
+            yield from self._parameters(after, until)
+            return
+        places = self._parameters(after, until)
+        for one in self.run.preconditioners(range(after + 1, until + 1)):
+            if one is None:
+                yield None
+                continue
+            place = None
+            while place is None:
+                place = next(places)
+                yield place and place._replace(preconditioner=one[1])
+
+    def _parameters(self, after: int, until: int) -> Iterator[_Place | None]:
+        """The same without what is divided by: recorded or retrained."""
         history = self._history
         whole = history.kept(after, until) if history.stride == 1 else history.latest(after, until)
         if len(whole) and whole.index[0] == after + 1:
-            yield from zip(whole.index.tolist(), whole.parameters, strict=True)
+            yield from map(_Place, whole.index.tolist(), whole.parameters)
             return
         for block in self.run.again(after, until):
-            yield from zip(block.index.tolist(), block.parameters, strict=True) if block else (None,)
+            yield from map(_Place, block.index.tolist(), block.parameters) if block else (None,)
 
-    def _at(self, epoch: int, parameters: np.ndarray) -> tuple[int, str] | None:
-        """The first epoch at the edge, and its description, once this epoch has been measured too.
+    def _comes_from_below(self, place: _Place) -> bool:
+        """Whether the run has been below the edge, here or before, so that this may be where it meets it."""
+        if not self._was_below:
+            self._was_below = self._sharpness(place, from_scratch=True) < self._edge(place.epoch)
+        return self._was_below
+
+    def _at(self, place: _Place) -> tuple[int, str] | None:
+        """The first epoch at the edge, and its description, once this one has been measured too.
 
         Lanczos' method never overestimates: a value that reaches the edge is at the edge. It may miss a direction that
         has become the sharpest: a crossing counts only after all epochs since the last verified one have been measured
         from scratch, and so does an epoch for which that finds more.
         """
-        value, edge = self._sharpness(epoch, parameters), self._edge(epoch)
-        self._unverified.append((epoch, parameters))
-        crossed, due = value >= edge, epoch % VERIFIED == 0
-        missed = due and not crossed and self._sharpness(epoch, parameters, True) > value * (1 + EDGE_TOLERANCE)
+        value, edge = self._sharpness(place), self._edge(place.epoch)
+        self._unverified.append(place)
+        crossed, due = value >= edge, place.epoch % VERIFIED == 0
+        missed = due and not crossed and self._sharpness(place, True) > value * (1 + EDGE_TOLERANCE)
         suspects = self._unverified
         if crossed or due:
             self._unverified = []
-        for other, there in suspects if crossed or missed else ():
-            anew, limit = self._sharpness(other, there, True), self._edge(other)
-            anew = max(anew, value) if other == epoch else anew
+        for other in suspects if crossed or missed else ():
+            anew, limit = self._sharpness(other, True), self._edge(other.epoch)
+            anew = max(anew, value) if other is place else anew
             if anew >= limit:
-                words = "starts above" if other == 0 else "meets"
-                return other, f"sharpness {anew:.3g} {words} the edge, {limit:.3g}"
+                kind = "sharpness" if other.preconditioner is None else "preconditioned sharpness"
+                words = "starts above" if other.epoch == 0 else "meets"
+                return other.epoch, f"{kind} {anew:.3g} {words} the edge, {limit:.3g}"
         return None
 
     def _edge(self, epoch: int) -> float:
         """The edge of the update that follows an epoch."""
         return float(self.run.frame().hyperparameter_log.edges(np.array([epoch]))[0])
 
-    def _sharpness(self, epoch: int, parameters: np.ndarray, from_scratch: bool = False) -> float:
+    def _sharpness(self, place: _Place, from_scratch: bool = False) -> float:
         """The sharpness of an epoch's objective."""
-        return self._tracker.measure(epoch, parameters, self.run.frame().objective(epoch), from_scratch)
+        epoch, parameters, preconditioner = place
+        objective = self.run.frame().objective(epoch)
+        return self._tracker.measure(epoch, parameters, objective, from_scratch, preconditioner)
