@@ -1,6 +1,7 @@
 """The page of the edge of stability: what it measures is the Hessian's, and the sharpness ends where theory says."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from dashboard.instruments.hessian_spectrum import HessianSpectrum
 from dashboard.instruments.instrument import Instrument
+from dashboard.instruments.layer_curvature import LayerCurvature
 from dashboard.instruments.sharpest_direction import SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve
 from dashboard.instruments.sharpness_study import SharpnessStudy
@@ -454,6 +456,48 @@ def test_at_its_own_edge_adam_leaps_to_the_other_wall_as_gradient_descent_does()
     ]
     assert turns[0] < 0.6 * (STEPS - 2)
     assert turns[1] > 0.75 * (STEPS - 2)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_bars_are_the_largest_eigenvalues_of_each_layers_block_and_of_the_whole(optimizer):
+    run = run_of(30, hidden=[5, 4], optimizer=optimizer)
+    instrument = surveyed(LayerCurvature(run))
+    hessian = spectrum(run.network, run.setup.train, run.setup.loss).hessian
+    scale = np.sqrt(divisors(run)) if optimizer == "adam" else np.ones(len(hessian))
+    hessian = hessian / np.outer(scale, scale)
+    ends = np.cumsum([0, 2 * 5, 6 * 4, 5])
+    blocks = [np.linalg.eigvalsh(hessian[i:j, i:j])[-1] for i, j in pairwise(ends)]
+    whole = np.linalg.eigvalsh(hessian)[-1]
+    np.testing.assert_allclose(column(instrument, "bars", "top"), [*blocks, whole], rtol=1e-6)
+    assert column(instrument, "bars", "layer").tolist() == ["1", "2", "output", "whole"]
+    assert column(instrument, "edge", "y") == pytest.approx(run.frame().edge)
+    assert f"whole network {whole:.3g}" in instrument.caption and f"{max(blocks):.3g}" in instrument.caption
+    assert instrument.caption.startswith("P⁻¹H") == (optimizer == "adam")
+
+
+def test_bars_go_on_from_the_epoch_before_and_back_to_one_that_is_looked_at():
+    run = run_of(30, **SMALL)
+    instrument = surveyed(LayerCurvature(run))
+    run.advance(30)
+    later = column(surveyed(instrument), "bars", "sharpness")
+    np.testing.assert_allclose(later, column(surveyed(LayerCurvature(run)), "bars", "sharpness"), rtol=1e-7)
+    run.look_at(30)
+    earlier = column(surveyed(instrument), "bars", "sharpness")
+    at_30 = column(surveyed(LayerCurvature(run_of(30, **SMALL))), "bars", "sharpness")
+    np.testing.assert_allclose(earlier, at_30, rtol=1e-7)
+    assert column(instrument, "moment", "text").tolist() == ["epoch 30"]
+
+
+def test_a_layer_that_only_bends_down_has_a_bar_below_zero():
+    """Being wrong and sure of it costs nearly 1, at most: from there the loss falls off in every direction."""
+    run = run_of(3, dataset="linear", hidden=[], loss="mse", initializer="zeros", bias=5.0, n=40)
+    instrument = surveyed(LayerCurvature(run))
+    sharpness, bottoms = column(instrument, "bars", "sharpness"), column(instrument, "bars", "bottom")
+    largest = spectrum(run.network, run.setup.train, run.setup.loss).sharpness
+    np.testing.assert_allclose(sharpness, largest, rtol=1e-6)
+    assert largest < 0
+    np.testing.assert_array_equal(bottoms, sharpness)
+    assert instrument.figure.y_range.start < largest and instrument.figure.y_range.end > 0
 
 
 def test_for_every_learning_rate_the_sharpness_settles_at_its_edge():

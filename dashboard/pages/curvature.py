@@ -9,6 +9,7 @@ from dashboard.instruments.flow_distance import FlowDistance
 from dashboard.instruments.foreseen import Foreseen, with_line
 from dashboard.instruments.hessian_spectrum import HessianSpectrum
 from dashboard.instruments.instrument import Columns
+from dashboard.instruments.layer_curvature import LayerCurvature
 from dashboard.instruments.loss_curve import LossCurve
 from dashboard.instruments.sharpest_direction import SharpestDirection
 from dashboard.instruments.sharpness_curve import SharpnessCurve
@@ -50,7 +51,7 @@ class LossInLeaps(Foreseen, LossCurve):
 
 
 class EdgeOfStability(Page):
-    """Sharpness, spectrum and the walls of the valley of one run, and several learning rates beside it."""
+    """Sharpness, spectrum, layers and the walls of the valley of one run, and several learning rates beside it."""
 
     slug = "curvature"
     title = "Edge of stability"
@@ -144,6 +145,7 @@ class EdgeOfStability(Page):
         (LossInLeaps,),
         (HessianSpectrum,),
         (SharpestDirection,),
+        (LayerCurvature,),
         (FlowDistance,),
         (SharpnessStudy,),
         (FittedCurve, DecisionMap),
