@@ -16,6 +16,7 @@ from dashboard.instruments.sharpness_study import SharpnessStudy
 from dashboard.pages import PAGES
 from dashboard.pages.curvature import EdgeOfStability
 from dashboard.shell.app import App
+from dashboard.state.analyses.foresight import FLOWS, Foresight
 from dashboard.state.analyses.optimizer_geometry import Geometry
 from dashboard.state.analyses.sharpest_cut import STEPS
 from dashboard.state.analyses.sharpness import DrawnSharpness, edge_of_stability
@@ -178,6 +179,61 @@ def test_over_rate_times_epoch_all_rates_lie_on_one_curve_until_each_meets_its_e
     assert np.abs(slow.runs[0] / by_epoch - 1).max() > 0.05
     heights = sorted(ys[0] for ys in instrument.sources["predictions"].data["ys"])
     assert heights == pytest.approx([10.0, 20.0, 40.0])
+
+
+def test_over_rate_times_epoch_a_run_of_twice_the_rate_lies_on_the_same_curve_until_its_edge():
+    """Well below its edge a large rate is where a small one is, but for the discrete steps: within 5 %."""
+    drawn = {}
+    for rate in (0.05, 0.1):
+        picture = surveyed(SharpnessCurve(run_of(240, learning_rate=rate), by_distance=True))
+        drawn[rate] = column(picture, "dots", "distance"), column(picture, "dots", "sharpness")
+        np.testing.assert_allclose(drawn[rate][0], rate * column(picture, "dots", "epoch"))
+        assert "learning rate" in picture.figure.xaxis[0].axis_label
+    distance, slow = drawn[0.05]
+    fast = np.interp(distance, *drawn[0.1])
+    below = fast < 0.8 * 2 / 0.1
+    assert below.sum() > 100
+    np.testing.assert_allclose(slow[below], fast[below], rtol=0.05)
+    assert np.abs(slow / drawn[0.1][1] - 1).max() > 0.05  # over epochs they differ
+
+
+def test_over_rate_times_epoch_a_changed_rate_or_schedule_counts_from_its_own_epoch_on():
+    run = run_of(40, **SMALL, schedule="step", every=10, drop=0.5)
+    run.settings.learning_rate = 0.02
+    instrument = surveyed(SharpnessCurve(run, by_distance=True))
+    factor = 0.5 ** (np.arange(60) // 10)
+    expected = np.concatenate([[0.0], np.cumsum(np.where(np.arange(60) < 40, 0.1, 0.02) * factor)])
+    assert column(instrument, "now", "distance") == pytest.approx(expected[40])
+    assert column(instrument, "ahead", "x1") == pytest.approx(expected[instrument._right(run.frame())])
+    run.advance(20)
+    surveyed(instrument)
+    np.testing.assert_allclose(column(instrument, "dots", "distance"), expected)
+    np.testing.assert_allclose(column(instrument, "edge", "distance"), expected)
+    np.testing.assert_array_equal(column(instrument, "edge", "sharpness"), run.frame().edges(np.arange(61)))
+    assert instrument.figure.x_range.end > expected[-1]
+
+
+def test_a_click_over_rate_times_epoch_looks_at_the_epoch_that_was_there():
+    run = run_of(60, **SMALL)
+    instrument = surveyed(SharpnessCurve(run, by_distance=True))
+    instrument.tapped(3.04, 5.0)
+    assert run.looked_at == 30
+    instrument.by_distance = False
+    assert instrument.figure.xaxis[0].axis_label == "epoch"
+    instrument.tapped(12.2, 5.0)
+    assert run.looked_at == 12
+
+
+def test_what_is_foreseen_lies_over_rate_times_epoch_too():
+    run = run_of(20, **SMALL, learning_rate=0.2)
+    run.view.param.update(foreseen_from=20, foreseen_steps=60)
+    for _ in run.analysis(Foresight).work(run.frame()):
+        pass
+    instrument = surveyed(SharpnessCurve(run, by_distance=True))
+    for name in FLOWS:
+        epochs = column(instrument, name, "epoch")
+        assert len(epochs) > 3
+        np.testing.assert_allclose(column(instrument, name, "distance"), 0.2 * epochs)
 
 
 def test_looking_back_measures_at_the_epoch_that_is_shown():
