@@ -209,3 +209,19 @@ def test_optimizers_that_divide_settle_at_edges_of_their_own():
 
 def test_the_central_flow_foresees_a_run_and_gradient_flow_does_not():
     assert_within(experiments.the_line_ahead(3))
+
+
+def test_published_runs_of_degree_6_settle_where_they_did():
+    assert_within(experiments.degree_six_at_the_edge(3))
+
+
+def test_a_published_catapult_of_degree_6_is_one_of_ours():
+    assert_within(experiments.degree_six_thrown(10))
+
+
+def test_a_published_run_of_degree_6_diverges_when_ours_do():
+    assert_within(experiments.degree_six_lost(6))
+
+
+def test_a_network_without_biases_cannot_learn_an_even_polynomial():
+    assert_within(experiments.an_even_polynomial_without_biases(3))
