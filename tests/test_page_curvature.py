@@ -220,6 +220,7 @@ def test_a_click_over_rate_times_epoch_looks_at_the_epoch_that_was_there():
     assert run.looked_at == 30
     instrument.by_distance = False
     assert instrument.figure.xaxis[0].axis_label == "epoch"
+    assert instrument.work(run.frame()) is None  # another axis takes no measuring
     instrument.tapped(12.2, 5.0)
     assert run.looked_at == 12
 

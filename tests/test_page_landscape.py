@@ -165,7 +165,7 @@ def test_the_hessians_plane_shows_the_path_along_its_two_largest_eigenvectors():
         assert column(instrument, "path", name)[0] < 0
     assert column(instrument, "here", "a") == pytest.approx(0, abs=1e-12)
     labels = [axis.axis_label for axis in (instrument.figure.xaxis[0], instrument.figure.yaxis[0])]
-    assert labels == [f"first eigenvector, λ = {values[-1]:.3g}", f"second eigenvector, λ = {values[-2]:.3g}"]
+    assert labels == [f"eigenvector 1, λ = {values[-1]:.3g}", f"eigenvector 2, λ = {values[-2]:.3g}"]
     assert f"λ₁ {values[-1]:.3g}, λ₂ {values[-2]:.3g} at epoch 300" in instrument.caption
     assert instrument.relief.here < 1e-12
 

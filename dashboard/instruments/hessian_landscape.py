@@ -62,7 +62,7 @@ class HessianLandscape(LossLandscape):
         return None
 
     def axis_labels(self, frame: Frame) -> tuple[str, str]:
-        return "first eigenvector", "second eigenvector"
+        return "eigenvector 1", "eigenvector 2"
 
     def columns(self, frame: Frame, after: int) -> dict[str, Columns]:
         """Without a plane there is no place to draw the path at."""

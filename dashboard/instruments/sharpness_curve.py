@@ -1,6 +1,7 @@
 """The largest eigenvalue of the Hessian over the epochs, and the edge of stability."""
 
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import holoviews as hv
@@ -42,6 +43,7 @@ class SharpnessCurve(Foreseen, Instrument):
     points = 256
     controls = ("eigenvalues", "by_distance", "log")
     foreseen = "sharpness"
+    _measured: tuple[object, ...] = ()
 
     eigenvalues = param.Selector(
         default=1,
@@ -58,7 +60,10 @@ class SharpnessCurve(Foreseen, Instrument):
 
     def begin(self, frame: Frame) -> None:
         super().begin(frame)
-        self._sharpness = DrawnSharpness(self.run, frame.setup, self.eigenvalues)
+        measured = self.run, frame.setup, self.eigenvalues
+        if any(one is not other for one, other in zip_longest(measured, self._measured)):
+            self._sharpness = DrawnSharpness(*measured)
+        self._measured = measured
         self._sent: object = self
         self._travelled, self._tuned = np.zeros(1), list[Any]()
         self.heavy = takes_long(frame.setup)
