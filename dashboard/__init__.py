@@ -12,14 +12,17 @@ _HOMES = {
     "App": "dashboard.shell.app",
     "Run": "dashboard.state.run",
     "Settings": "dashboard.state.settings",
+    "keras_callback": "dashboard.tracking.keras_adapter",
+    "lightning_callback": "dashboard.tracking.lightning_adapter",
     "observe": "dashboard.tracking.logger",
+    "observe_estimator": "dashboard.tracking.sklearn_adapter",
     "watch": "dashboard.tracking.logger",
 }
 
 HOSTS = {"ipykernel": "dashboard.jupyter_ui.kernel_host"}
 """What shows pictures in a process that has loaded a program of this name; see `dashboard.server.host`."""
 
-_WATCHING = {"observe", "watch"}
+_WATCHING = {"keras_callback", "lightning_callback", "observe", "observe_estimator", "watch"}
 """What goes on without us where we cannot be imported, and what a cell of a notebook shows below itself."""
 
 __all__ = list(_HOMES)

@@ -86,17 +86,17 @@ ALIASES = {
 """Names that mean one of `KINDS`."""
 
 
-def _harmless(method: Callable) -> Callable:
-    """Wrap a method so that its errors are reported, each kind once, and never raised."""
+def harmless(method: Callable) -> Callable:
+    """Wrap a method so that its errors go to `excuse` of its object, and are never raised."""
 
     @wraps(method)
-    def tried(self: "Logger", *arguments: Any, **named: Any) -> Any:
+    def tried(self: Any, *arguments: Any, **named: Any) -> Any:
         try:
             return method(self, *arguments, **named)
         except BaseException as error:
             if not is_ours(error):
                 raise
-            self._excuse(error)
+            self.excuse(error)
             return None
 
     return tried
@@ -230,9 +230,9 @@ class Logger:
         except BaseException as error:
             if not is_ours(error):
                 raise
-            self._excuse(error)
+            self.excuse(error)
 
-    @_harmless
+    @harmless
     def note(self, words: Any, epoch: Any = None) -> None:
         """Write words at an epoch, such as "rate dropped"; the curves show where.
 
@@ -244,13 +244,13 @@ class Logger:
             index = max(0, self._next - 1) if epoch is None else self._index(epoch)
             self._writer.take_note(index, str(words))
 
-    @_harmless
+    @harmless
     def log_epoch(self, epoch: Epoch) -> None:
         """Log an epoch of the engine as it is: its arrays never change, so nothing is copied."""
         if self._writer is not None:
             self._writer.take_row(epoch)
 
-    @_harmless
+    @harmless
     def close(self, end: str = run_log.ENDED, error: str = "") -> None:
         """Write the rest and stop. Leaving `with`, the end of the program and garbage collection do the same.
 
@@ -268,7 +268,7 @@ class Logger:
             if self._writer is not None:
                 self._writer.close(end, error)
 
-    @_harmless
+    @harmless
     def left_from(self, frame: FrameType) -> Ending:
         """How a loop was left, seen from the frame that drops it; which exception it was is logged a moment later."""
         self._place.note(frame)
@@ -296,7 +296,7 @@ class Logger:
 
         return MagicMock, ()
 
-    @_harmless
+    @harmless
     def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> None:
         self.close(*ending(kind, error))
 
@@ -376,7 +376,7 @@ class Logger:
         self._measure(entry, late.gradients, None, None, {"gradient": gradients, "update": late.updates})
         self._writer.take_arrays(entry)
 
-    @_harmless
+    @harmless
     def _begin(
         self,
         name: Any,
@@ -412,13 +412,13 @@ class Logger:
             self._attach(module)
         self._show(open_browser)
 
-    @_harmless
+    @harmless
     def _attach(self, module: Any) -> None:
         from dashboard.tracking.torch_adapter import Probe
 
         self._probe = Probe(module, self._writer.leave_out, self._share / USUAL_SHARE, self._every)
 
-    @_harmless
+    @harmless
     def _show(self, open_browser: bool | None) -> None:
         """Print where the run can be seen, and open it there."""
         if [shown for shown in DISPLAYS if shown(self)]:
@@ -510,7 +510,7 @@ class Logger:
             self._is_seldom = True
             self._writer.report(SELDOM)
 
-    def _excuse(self, error: BaseException) -> None:
+    def excuse(self, error: BaseException) -> None:
         """Report once what went wrong and what to do; the training goes on."""
         with suppress(Exception):
             said = reason(error)

@@ -252,6 +252,9 @@ def _placed(
     return row, found
 
 
+MAX_LOOKED_AT = 16
+"""First items of a list among which arrays are looked for, which tell a branch of a tree from a list of numbers."""
+
 HEAD_LETTERS = 12
 """How many of a long name's letters are taken from its beginning: paths of modules differ at their ends."""
 
@@ -336,17 +339,33 @@ def flat_of(parameters: Any) -> np.ndarray:
 
 
 def named(parts: Any) -> dict[str, Any] | None:
-    """Values by name, given a dict, a dict of dicts or a list; one array counts as a list of one."""
+    """Values by name, given a dict, a list, or a tree of these, such as JAX's; one array counts as a list of one."""
     if parts is None:
         return None
+    if not isinstance(parts, Iterable) or hasattr(parts, "ndim"):
+        parts = [parts]
+    found: dict[str, Any] = {}
+    for name, value in _children(parts):
+        inner = named(value) if _is_branch(value) else None
+        found |= {name: value} if inner is None else {f"{name}.{key}": one for key, one in inner.items()}
+    return found
+
+
+def _children(parts: Iterable) -> Iterable[tuple[str, Any]]:
+    """What a part of a tree holds, by name: the fields of a named tuple have names, the items of a list numbers."""
     if isinstance(parts, Mapping):
-        found: dict[str, Any] = {}
-        for name, value in parts.items():
-            inner = named(value) if isinstance(value, Mapping) else None
-            found |= {str(name): value} if inner is None else {f"{name}.{key}": one for key, one in inner.items()}
-        return found
-    values = list(parts) if isinstance(parts, Iterable) and not hasattr(parts, "ndim") else [parts]
-    return {str(place): value for place, value in enumerate(values, 1)}
+        return [(str(name), value) for name, value in parts.items()]
+    fields = getattr(parts, "__match_args__", ()) if isinstance(parts, tuple) else ()
+    return [(fields[place - 1] if fields else str(place), value) for place, value in enumerate(parts, 1)]
+
+
+def _is_branch(value: Any) -> bool:
+    """Whether a value is no leaf of a tree: a list of numbers is one, as an array is."""
+    if isinstance(value, Mapping):
+        return True
+    if not isinstance(value, list | tuple):
+        return False
+    return not value or any(_is_branch(one) or getattr(one, "ndim", 0) for one in value[:MAX_LOOKED_AT])
 
 
 def _fewer(parts: dict[str, np.ndarray | None] | None, most: int) -> dict[str, np.ndarray | None] | None:
