@@ -12,6 +12,7 @@ _HOMES = {
     "App": "dashboard.shell.app",
     "Run": "dashboard.state.run",
     "Settings": "dashboard.state.settings",
+    "data_frame": "dashboard.tracking.data_frame",
     "keras_callback": "dashboard.tracking.keras_adapter",
     "lightning_callback": "dashboard.tracking.lightning_adapter",
     "observe": "dashboard.tracking.logger",

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from dashboard.instruments.layer_bands import LayerBands
 from dashboard.instruments.layer_statistics import ROWS, LayerStatistics
 from dashboard.instruments.logged_metrics import LoggedMetrics
 from dashboard.shell.app import App
-from dashboard.tracking import log_writer, named_records, run_log
+from dashboard.storage.run_archive import RunArchive
+from dashboard.tracking import log_writer, logbook, named_records, run_log
 from dashboard.tracking.layer_rows import in_order, scores, unusual_first
 from dashboard.tracking.log_reader import LogReader
 from dashboard.tracking.logbook import Logbook, Series
@@ -471,3 +473,77 @@ def test_a_density_that_is_none_is_the_usual_one(wrong):
     with watch("mine", **wrong) as lab:
         lab.log(0, loss=1.0, gradients={"a": [1.0]})
     assert seen(lab).logbook.layers == ("a",)
+
+
+def logged_by_name() -> Logger:
+    """A run that logged something of every kind."""
+    with watch("mine", config={"width": 3, "rate": float("inf")}, tags=["try", HOSTILE]) as lab:
+        for epoch in range(30):
+            outputs = {"a.b": np.arange(6.0).reshape(3, 2) * epoch}
+            lab.log(epoch, loss=1.0, f1=epoch / 7, activations=outputs, gradients={"a.b": 1.0, "c": 2.0})
+            if epoch % 10 == 3:
+                lab.log(epoch, val_f1=float("nan"))
+                lab._writer.flush()
+        lab.note(HOSTILE, epoch=4)
+        lab.log(30, loss=float("inf"))
+    return lab
+
+
+def same_book(one: Logbook, other: Logbook) -> None:
+    for name in ("metrics", "statistics"):
+        ours, theirs = getattr(one, name), getattr(other, name)
+        assert list(ours) == list(theirs) and ours
+        for key, series in ours.items():
+            np.testing.assert_array_equal(series.index, theirs[key].index)
+            np.testing.assert_array_equal(series.values, theirs[key].values)
+    assert (one.layers, one.notes) == (other.layers, other.notes)
+    np.testing.assert_array_equal(one.moments.values, other.moments.values)
+
+
+def test_a_kept_run_has_what_was_logged_by_name_and_what_the_program_said_of_it():
+    store = shown(logged_by_name())
+    assert {note.kind for note in store.logbook.notes} == {"note", "alert"}
+    assert len(store.logbook.moments) > 0
+    kept = RunArchive().keep(store.recording())
+    RunArchive().rename(kept.id, "renamed")
+    again = TrackedRun.reopened(RunArchive().load(kept.id), WatchView())
+    same_book(store.logbook, again.logbook)
+    assert again.about == store.about == (("try", run_log.text(HOSTILE, 50)), {"width": 3, "rate": "inf"})
+    assert again.condition.startswith("kept recording of renamed; tagged try, ")
+    assert again.condition.endswith("; width = 3; rate = inf")
+    twice = TrackedRun.reopened(again.recording(), WatchView())
+    same_book(again.logbook, twice.logbook)
+    assert twice.about == again.about
+    page = App(again, "watch").shown
+    shows = {type(card.instrument) for card in page.cards if card.instrument}
+    assert {LoggedMetrics, LayerStatistics, LayerBands} <= shows
+
+
+def test_a_kept_run_of_an_older_version_opens_without_what_it_lacks():
+    recording = shown(logged_by_name()).recording()
+    older = {key: recording.notes["watched"][key] for key in ("layout", "validates")}
+    again = TrackedRun.reopened(replace(recording, extras={}, notes={"kind": "watched", "watched": older}))
+    assert not again.logbook and again.about == ((), {})
+    np.testing.assert_array_equal(again.history.epochs().loss, recording.epochs.loss)
+    assert again.condition == "kept recording of mine"
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda packed: packed[:-1], lambda packed: b"?" * len(packed)], ids=["cut", "other"]
+)
+def test_a_kept_run_whose_logbook_is_damaged_is_refused(damage):
+    recording = shown(logged_by_name()).recording()
+    packed = np.frombuffer(damage(recording.extras["logbook"].tobytes()), np.uint8)
+    with pytest.raises(ValueError, match="logged by name cannot be read"):
+        TrackedRun.reopened(replace(recording, extras={"logbook": packed}))
+
+
+def test_of_a_long_logbook_every_so_many_values_are_kept_and_the_newest(monkeypatch):
+    book = shown(logged_by_name()).logbook
+    monkeypatch.setattr(logbook, "MAX_PACKED_BYTES", 2 * 16 * 10 * len(book.metrics))
+    again = Logbook.unpacked(book.packed())
+    assert again.metrics["f1"].index.tolist() == list(range(2, 30, 3))
+    assert again.notes == book.notes
+    series = again.statistics["gradient"]
+    assert 0 < len(series) < len(book.statistics["gradient"])
+    assert series.index[-1] == book.statistics["gradient"].index[-1]

@@ -143,6 +143,29 @@ def test_the_file_is_numpys_own_and_needs_no_pickle(tmp_path):
             np.testing.assert_array_equal(arrays[name], getattr(saved.epochs, name))
 
 
+EXTRAS = {"words": np.arange(5, dtype=np.uint8), "table": np.eye(3), "places": np.array([3, -1])}
+
+
+def test_extras_come_back_as_they_were_and_only_with_them_is_the_file_of_the_newer_version(tmp_path):
+    for name, extras in (("with", EXTRAS), ("without", {})):
+        save(tmp_path / name, recording_of(extras=extras))
+        loaded = load(tmp_path / name)
+        assert loaded.extras.keys() == extras.keys()
+        for key, array in extras.items():
+            assert loaded.extras[key].dtype == array.dtype
+            np.testing.assert_array_equal(loaded.extras[key], array)
+        assert contents(tmp_path / name)["format"] == 1 + bool(extras)
+        assert summary(tmp_path / name).epoch == loaded.epochs.index[-1]
+
+
+@pytest.mark.parametrize(
+    "extras", [{"a.b": np.zeros(1)}, {"a": [1.0]}, {"a": np.zeros(1, np.float32)}, {"a": np.array([object()])}]
+)
+def test_an_extra_that_a_file_could_not_hold_is_refused_at_once(extras):
+    with pytest.raises(ValueError, match=r"the extra a is|'a\.b' of an extra"):
+        recording_of(extras=extras)
+
+
 def test_settings_nested_as_deeply_as_may_be_are_saved(tmp_path):
     save(tmp_path / "run.npz", Recording(block(0, 1), settings=nested(DEPTH)))
     assert load(tmp_path / "run.npz").settings == nested(DEPTH)
@@ -243,8 +266,8 @@ def test_arrays_of_another_program_are_refused(path):
 
 
 def test_a_newer_version_is_refused_whatever_else_is_in_it(path):
-    np.savez(path, format=np.array(2), future=np.zeros(3, np.float32))
-    assert_refused(path, "saved by a newer version, in format 2; this version reads up to 1: update it")
+    np.savez(path, format=np.array(3), future=np.zeros(3, np.float32))
+    assert_refused(path, "saved by a newer version, in format 3; this version reads up to 2: update it")
 
 
 @pytest.mark.parametrize("version", [0, -1, 1.0, [1]])

@@ -5,7 +5,7 @@ import numpy as np
 from dashboard.tracking.logbook import Logbook
 from engine.training import NUMBERS, Epochs
 
-SECONDS = "seconds"
+EPOCH, SECONDS = "epoch", "seconds"
 
 
 def columns_of(epochs: Epochs, logbook: Logbook | None, layers: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
@@ -20,7 +20,7 @@ def columns_of(epochs: Epochs, logbook: Logbook | None, layers: tuple[str, ...] 
     index = np.unique(np.concatenate([epochs.index, *(series.index for series in metrics.values())]))
     index = index.astype(np.int64)
     at = np.searchsorted(index, epochs.index)
-    found: dict[str, np.ndarray] = {"epoch": index}
+    found: dict[str, np.ndarray] = {EPOCH: index}
     if logbook and len(logbook.moments):
         found[SECONDS] = logbook.seconds(index)
     for name in NUMBERS:

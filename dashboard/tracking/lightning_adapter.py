@@ -15,7 +15,7 @@ from dashboard.tracking.training_hooks import TrainingHooks
 LOSSES = {"loss", *(name for name, meaning in ALIASES.items() if meaning == "loss")}
 RATES = {"lr", "learning_rate"}
 SPLIT = "step", "epoch"
-"""What Lightning appends, after an underscore, to a name that is logged both by step and by epoch, beside the name itself."""
+"""What Lightning appends, after an underscore, to a name that is logged both by step and by epoch; it logs that too."""
 
 
 class LightningHooks(TrainingHooks):

@@ -1,17 +1,24 @@
 """The logbook holds what a program logged under names of its own: metrics, statistics of layers, moments and notes."""
 
-from collections.abc import Callable
+import json
+import struct
+from collections.abc import Callable, Iterator
+from typing import Self
 
 import numpy as np
 
 from dashboard.tracking import named_records
 from dashboard.tracking.named_records import MAX_METRICS, MAX_STATISTIC_LAYERS, QUANTITIES, Note
+from dashboard.tracking.run_log import HEAD, MAX_TEXT_BYTES, record
 
 MAX_POINTS = 20_000
 """Most points of a metric that are held; of more, every second one is dropped, the newest never."""
 
 MAX_NUMBERS = 4_000_000
 """Most numbers of layer statistics that are held: 32 MB."""
+
+MAX_PACKED_BYTES = 16 * 2**20
+"""About the most bytes of a logbook that is packed; of longer series every so many values are left out."""
 
 MAX_NOTES = 500
 MAX_MOMENTS = 20_000
@@ -64,6 +71,11 @@ class Series:
         if more > 0:
             self._values = np.hstack([self._values, np.full((len(self._values), more), np.nan)])
 
+    def thinned(self, most: int) -> tuple[np.ndarray, np.ndarray]:
+        """Epochs and values, at most so many: evenly spaced, the newest among them."""
+        stride = -(-len(self._index) // max(1, most)) or 1
+        return self._index[::-1][::stride][::-1], self._values[::-1][::stride][::-1]
+
     def until(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Epochs and values up to an epoch."""
         stop = int(np.searchsorted(self._index, epoch, side="right"))
@@ -107,6 +119,46 @@ class Logbook:
         """
         if kind in self._take:
             self._take[kind](payload)
+
+    def packed(self) -> bytes:
+        """Everything in it, as records of a run log."""
+        return b"".join(record(kind, payload) for kind, payload in self._records())
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """The logbook in some records.
+
+        Raises:
+            ValueError: If they are damaged.
+        """
+        book, at = cls(), 0
+        try:
+            while at < len(content):
+                _, kind, length, _ = HEAD.unpack_from(content, at)
+                start, at = at + HEAD.size, at + HEAD.size + length
+                if at > len(content):
+                    raise ValueError("its last record is cut off")
+                book.take(kind, content[start:at])
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            raise ValueError(f"what was logged by name cannot be read: {error}") from error
+        return book
+
+    def _records(self) -> Iterator[tuple[bytes, bytes]]:
+        """The kind and the payload of each record."""
+        most = MAX_PACKED_BYTES // 2 // (16 * max(1, len(self.metrics)))
+        for name, series in self.metrics.items():
+            yield named_records.METRICS, named_records.packed_table({"names": [name]}, *series.thinned(most))
+        about = {"layers": list(self.layers)}
+        if self.statistics and len(json.dumps(about)) <= MAX_TEXT_BYTES // 2:
+            most = MAX_PACKED_BYTES // 2 // (8 * len(self.layers) * len(self.statistics))
+            for quantity, series in self.statistics.items():
+                said = about | {"quantities": [quantity]}
+                yield named_records.STATISTICS, named_records.packed_table(said, *series.thinned(most))
+        if len(self.moments):
+            moments = self.moments.index, self.moments.values
+            yield named_records.MOMENTS, named_records.packed_table({}, *moments)
+        for note in self.notes:
+            yield named_records.NOTES, named_records.packed_note(note)
 
     def seconds(self, index: np.ndarray) -> np.ndarray:
         """(k,) when these epochs were logged, in seconds since the run began; nan where that is not known.

@@ -243,8 +243,8 @@ class RunLog:
             born(),
             socket.gethostname(),
             dict(network or {}),
-            _config(config or {}),
-            _tags(tags),
+            plain_config(config or {}),
+            plain_tags(tags),
         )
         (made / "epochs.feed").touch()
         stored = {part.name: getattr(log, part.name) for part in fields(log) if part.name != "folder"}
@@ -266,7 +266,7 @@ class RunLog:
             if stored["format"] not in READABLE:
                 raise ValueError(f"it is in format {stored['format']!r:.20}; this version reads {READABLE}")
             words = {name: text(stored[name], 200) for name in ("name", "created", "born", "host")}
-            more = {"config": _config(dict(stored.get("config", {}))), "tags": _tags(stored.get("tags", ()))}
+            more = {"config": plain_config(dict(stored.get("config", {}))), "tags": plain_tags(stored.get("tags", ()))}
             return cls(place, pid=_count(stored["pid"]), network=dict(stored["network"]), **words, **more)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ValueError(f"the run {key} is not there to be watched; it was deleted, or is elsewhere") from error
@@ -609,7 +609,7 @@ def _checked(content: bytes) -> bytes:
     return body
 
 
-def _config(stored: Mapping[str, Any]) -> dict[str, Any]:
+def plain_config(stored: Mapping[str, Any]) -> dict[str, Any]:
     """A config as it is kept: at most so many numbers, truth values and texts, each cut."""
     kept = {}
     for name, value in list(stored.items())[:MAX_CONFIG]:
@@ -618,7 +618,7 @@ def _config(stored: Mapping[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _tags(stored: Sequence[str]) -> tuple[str, ...]:
+def plain_tags(stored: Sequence[str]) -> tuple[str, ...]:
     """Tags as they are kept."""
     return tuple(dict.fromkeys(text(tag, 50) for tag in list(stored)[:MAX_TAGS]))
 

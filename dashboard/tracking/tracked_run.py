@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +30,9 @@ from engine.training import Epochs
 
 KIND = "watched"
 """The kind of recording that tracked runs are saved as."""
+
+LOGBOOK = "logbook"
+"""The extra of a recording that holds what the run logged by name."""
 
 MAX_EXAMPLES = 5000
 """Most examples that are saved with a recording."""
@@ -94,6 +98,50 @@ class WatchView(View):
     over = param.List(default=[], item_type=str, bounds=(0, MAX_OVERLAID), doc="Ids of runs drawn over the one shown.")
 
 
+@dataclass(frozen=True, eq=False)
+class KeptRun:
+    """A tracked run out of a recording.
+
+    Attributes:
+        about: What the program says of it: its tags and its config.
+        penalties: On the weights, L1 and L2.
+    """
+
+    setup: Setup
+    logged: LoggedHistory
+    logbook: Logbook
+    name: str
+    created: str
+    about: tuple[tuple[str, ...], dict[str, Any]] = ((), {})
+    penalties: tuple[float, float] = (0.0, 0.0)
+
+    @classmethod
+    def of(cls, recording: Recording) -> Self:
+        """The run in a recording; older ones have neither logbook nor tags.
+
+        Raises:
+            ValueError: If it is another kind of recording, or damaged.
+        """
+        setup = _setup_of(recording)
+        about, stored = recording.notes["watched"], recording.extras.get(LOGBOOK)
+        try:
+            book = Logbook() if stored is None else Logbook.unpacked(stored.tobytes())
+            words = run_log.plain_tags(about.get("tags", ())), run_log.plain_config(about.get("config", {}))
+            penalties = float(about.get("l1", 0.0)), float(about.get("l2", 0.0))
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"this recording does not say what was watched: {error}") from error
+        logged = LoggedHistory(recording.epochs, recording.stride)
+        return cls(setup, logged, book, run_log.text(recording.name, 100), recording.created, words, penalties)
+
+    @property
+    def condition(self) -> str:
+        """What it is, as a sentence without its end."""
+        tags, config = self.about
+        said = [f"kept recording of {self.name}" if self.name else "kept recording"]
+        said += [f"tagged {', '.join(tags)}"] if tags else []
+        return "; ".join([*said, *(f"{name} = {value}" for name, value in config.items())])
+
+
 class TrackedRun(ReadOnly):
     """The training whose run log the settings name, or the newest one; nothing at all where there is none.
 
@@ -110,7 +158,7 @@ class TrackedRun(ReadOnly):
         self, settings: WatchSettings | None = None, view: View | None = None, study: Companion | None = None
     ) -> None:
         self._reader: LogReader | None = None
-        self._still: tuple[Setup, LoggedHistory] | None = None
+        self._still: KeptRun | None = None
         self._nothing, self._empty = _nothing(), Logbook()
         self._others: dict[str, LogReader] = {}
         self._listing = Listing.of(home())
@@ -131,7 +179,7 @@ class TrackedRun(ReadOnly):
     @property
     def chosen(self) -> str:
         """Id of the run log that is shown; empty where there is none."""
-        return self._reader.run_log.id if self._reader else ""
+        return self._reader.run_log.id if self._reader and not self._still else ""
 
     @property
     def goes_on(self) -> bool:
@@ -146,7 +194,16 @@ class TrackedRun(ReadOnly):
     @property
     def logbook(self) -> Logbook:
         """What the run that is shown logged under names of its own."""
-        return self._reader.logbook if self._reader and not self._still else self._empty
+        if self._still:
+            return self._still.logbook
+        return self._reader.logbook if self._reader else self._empty
+
+    @property
+    def about(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """What the program says of the run that is shown: its tags and its config."""
+        if self._still:
+            return self._still.about
+        return (self._reader.run_log.tags, self._reader.run_log.config) if self._reader else ((), {})
 
     @property
     def alerts(self) -> tuple[Note, ...]:
@@ -165,11 +222,13 @@ class TrackedRun(ReadOnly):
         """What is wrong or missing, as sentences."""
         damaged = [f"{self.unlisted:,} older runs are not listed."] if self.unlisted else []
         damaged += [f"{entry.problem[:1].upper()}{entry.problem[1:]}." for entry in self.entries if entry.problem]
-        return [*(self._reader.problems if self._reader else []), *damaged[:MAX_DAMAGED]]
+        return [*(self._reader.problems if self._reader and not self._still else []), *damaged[:MAX_DAMAGED]]
 
     @property
     def condition(self) -> str:
         """What the training that is shown is doing, as a sentence; empty where there is none."""
+        if self._still:
+            return self._still.condition
         if self._reader is None:
             return ""
         reader = self._reader
@@ -221,35 +280,47 @@ class TrackedRun(ReadOnly):
         setup, logged = self._shown()
         if self.is_empty:
             raise ValueError("there is nothing to keep yet: the run has logged no epoch")
-        about = _described(setup)
-        title = name or (self._reader.run_log.name if self._reader else "")
-        created = self._reader.run_log.created if self._reader else ""
+        (tags, config), (l1, l2) = self.about, self._penalties
+        about = _described(setup) | {"tags": tags, "config": config, "l1": l1, "l2": l2}
+        source = self._still or (self._reader.run_log if self._reader else None)
+        title, created = name or getattr(source, "name", ""), getattr(source, "created", "")
         notes |= {"kind": KIND, "watched": about}
-        return Recording.of(logged.history, settings={"feed": ""}, notes=notes, name=title, created=created)
+        packed = self.logbook.packed()
+        extras = {LOGBOOK: np.frombuffer(packed, np.uint8)} if packed else {}
+        words = {"settings": {"feed": ""}, "notes": notes, "name": title, "created": created}
+        return Recording.of(logged.history, **words, extras=extras)
 
     @classmethod
     def reopened(cls, recording: Recording, view: View | None = None, study: Companion | None = None) -> Self:
         if recording.notes.get("kind") != KIND:
             raise ValueError(f"this is a recording of a {recording.notes.get('kind', 'training')}, not a watched one")
         watched = cls(WatchSettings(), view)
-        watched._still = _setup_of(recording), LoggedHistory(recording.epochs, recording.stride)
+        watched._still = KeptRun.of(recording)
         watched.fresh()
         return watched
 
     def _shown(self) -> tuple[Setup, LoggedHistory]:
         """Setup and history that are shown, empty ones included."""
         if self._still:
-            return self._still
+            return self._still.setup, self._still.logged
         return (self._reader.setup, self._reader.logged) if self._reader else self._nothing
+
+    @property
+    def _penalties(self) -> tuple[float, float]:
+        """Those on the weights of the run that is shown, L1 and L2."""
+        if self._still:
+            return self._still.penalties
+        return (self._reader.l1, self._reader.l2) if self._reader else (0.0, 0.0)
 
     def _newest(self) -> Frame:
         setup, logged = self._shown()
         if not len(logged):
             setup, logged = self._nothing
-        l1, l2 = (self._reader.l1, self._reader.l2) if self._reader else (0.0, 0.0)
         history = logged.history
         names = _names(setup)
-        return LoggedFrame(setup, history, history.stride, history[-1], l1, l2, logged, names, logbook=self.logbook)
+        return LoggedFrame(
+            setup, history, history.stride, history[-1], *self._penalties, logged, names, logbook=self.logbook
+        )
 
     def _theirs(self) -> int:
         theirs = self._reader.version if self._reader else 0

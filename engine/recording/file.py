@@ -17,7 +17,9 @@ from engine.atomic_write import replacing
 from engine.recording.recording import LIMIT, Recording, check, mebibytes, plain_dict
 from engine.training import COLUMNS, Checkpoint, Epochs
 
-FORMAT = 1
+FORMAT = 2
+"""The newest version of the format. Files without extras are of version 1, so that older programs read them."""
+
 SPARE = 2**20
 """Of the most bytes of a file, what the arrays leave to the archive around them."""
 
@@ -27,7 +29,7 @@ DIRECTORY = 2**16
 MAX_TEXT_BYTES = 16 * 2**20
 """The most bytes of settings, seeds and notes together that are read to sum a file up."""
 
-STATE = "optimizer."
+STATE, EXTRA = "optimizer.", "extra."
 ABOUT = ("settings", "seeds", "notes", "name", "created", "capacity", "recent", "stride")
 
 
@@ -139,10 +141,11 @@ def _arrays(recording: Recording) -> dict[str, np.ndarray]:
     }
     state = {} if checkpoint is None else checkpoint.optimizer_state
     arrays = {
-        "format": np.array(FORMAT),
+        "format": np.array(2 if recording.extras else 1),
         "about": np.frombuffer(json.dumps(about, default=np.generic.item).encode(), np.uint8),
         **recording.epochs.columns,
         **{STATE + name: array for name, array in state.items()},
+        **{EXTRA + name: array for name, array in recording.extras.items()},
     }
     ordered = {name: _little_endian(array) for name, array in arrays.items()}
     return ordered | {"seal": _seal(ordered)}
@@ -165,17 +168,22 @@ def _recording(content: bytes) -> Recording:
     """The recording in a file's content. Raises all sorts of errors if there is none."""
     arrays = _unpacked(content)
     seal = arrays.pop("seal", None)
-    state = {name.removeprefix(STATE): array for name, array in arrays.items() if name.startswith(STATE)}
-    named = arrays.keys() - {STATE + name for name in state}
+    state, extras = (_under(arrays, prefix) for prefix in (STATE, EXTRA))
+    named = arrays.keys() - {STATE + name for name in state} - {EXTRA + name for name in extras}
     check(named == {"format", "about", *COLUMNS}, f"it is no recording: what it holds is {', '.join(arrays)}")
     check(seal is not None and np.array_equal(seal, _seal(arrays)), "its contents were changed after it was saved")
     about = _about(arrays["about"])
     epochs = Epochs(**{name: arrays[name] for name in COLUMNS}, widths=tuple(about["widths"]))
     checkpoint = Checkpoint(int(epochs.index[-1]), epochs.parameters[-1].copy(), state, about["rng_state"])
     going_on = None if about["rng_state"] is None else checkpoint
-    recording = Recording(epochs, checkpoint=going_on, **{name: about[name] for name in ABOUT})
+    recording = Recording(epochs, checkpoint=going_on, extras=extras, **{name: about[name] for name in ABOUT})
     check(about["digest"] == recording.digest, "its final weights are not those that were saved")
     return recording
+
+
+def _under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names have the prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _about(words: np.ndarray) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Recording:
         checkpoint: Of the last epoch, to go on exactly, or None.
         notes: Anything else that JSON can say.
         name: A title, and `created` a time, both in the words of whoever writes them.
+        extras: Whatever else whoever records wants to keep: arrays of float64, int64 or uint8, by name.
         capacity: With `recent` and `stride`, what the history was that the epochs come from.
 
     Raises:
@@ -47,6 +48,7 @@ class Recording:
     notes: dict[str, Any] = field(default_factory=dict)
     name: str = ""
     created: str = ""
+    extras: dict[str, np.ndarray] = field(default_factory=dict)
     capacity: int = 1024
     recent: int = 200
     stride: int = 1
@@ -59,6 +61,8 @@ class Recording:
         for name in ("capacity", "recent", "stride"):
             _check_count(name, getattr(self, name))
         _check_epochs(self.epochs)
+        for name, array in self.extras.items():
+            _check_extra(name, array)
         if self.checkpoint is not None:
             _check_checkpoint(self.checkpoint, self.epochs)
 
@@ -125,6 +129,12 @@ def _check_column(name: str, column: np.ndarray, k: int) -> None:
         f"the column {name} is {_described(column)}; expected {dtype} with {'one axis' if axes == 1 else 'two axes'}, "
         f"{k} long as the index is",
     )
+
+
+def _check_extra(name: str, array: object) -> None:
+    fine = isinstance(array, np.ndarray) and array.dtype in (np.float64, np.int64, np.uint8)
+    check(name.isidentifier(), f"the name {name!r} of an extra is none that Python's variables can have")
+    check(fine, f"the extra {name} is {_described(array)}; expected an array of float64, int64 or uint8")
 
 
 def _described(array: object) -> str:
