@@ -500,6 +500,8 @@ async def heard(line: Any, parts: list[str], kind: str) -> Any:
             del told["doc"]["defs"]
         about = {name: value for name, value in json.loads(header).items() if name not in ("msgid", "reqid")}
         parts += [json.dumps(about), metadata, json.dumps(told)]
+        for _ in range(2 * about.get("num_buffers", 0)):  # each with a header of its own
+            await asyncio.wait_for(line.read_message(), 30)
         if about["msgtype"] == kind:
             return told
 
@@ -525,24 +527,32 @@ def alike(text: str) -> str:
 
 
 @contextmanager
-def server(folder: Path, *apps: str) -> Iterator[str]:
-    """A server of some apps, from its own process, as long as the `with` block lasts; its address."""
+def server(folder: Path, *apps: str, script: str = "") -> Iterator[str]:
+    """A server of some apps, from its own process, as long as the `with` block lasts; its address.
+
+    A script, which is given the port, makes the server itself.
+    """
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     log = folder / f"log-{port}"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "panel", "serve", *apps, "--port", str(port)],
+            [sys.executable, *([script] if script else ["-m", "panel", "serve", *apps, "--port"]), str(port)],
             cwd=ROOT,
             stdout=out,
             stderr=out,
             # With one seed for hashes, sets are written in the same order by every process.
-            env={**os.environ, "DESCENT_LAB_HOME": str(folder / "home"), "PYTHONHASHSEED": "0"},
+            env={
+                **os.environ,
+                "DESCENT_LAB_HOME": str(folder / "home"),
+                "PYTHONHASHSEED": "0",
+                "PYTHONPATH": str(ROOT),
+            },
         )
     try:
         until = time.monotonic() + 180
-        while "app running at" not in log.read_text():
+        while not re.search("app running at|Launching server at", log.read_text()):
             assert process.poll() is None and time.monotonic() < until, log.read_text()
             time.sleep(0.1)
         yield f"http://localhost:{port}"
@@ -564,3 +574,84 @@ def test_an_app_beside_the_laboratory_is_served_as_it_is_without_it(tmp_path):
     assert expected["known"] == {"color": "red", "label": "Pressed", "said": ["3, red, Pressed"]}
     assert "Content-Security-Policy" not in expected["headers"]
     assert found == expected
+
+
+PICTURE = """
+import panel as pn
+from dashboard import Run, Settings
+from dashboard.instruments.loss_curve import LossCurve
+
+run = Run(Settings(n=40, hidden=[3]))
+pn.state.add_periodic_callback(lambda: run.advance(1), 200)
+pn.Column("# Mine", LossCurve(run), pn.widgets.IntSlider(end=9)).servable(title="Mine")
+"""
+WHOLE = """
+import panel as pn
+from dashboard import App, Run, Settings
+
+lab = App(Run(Settings(n=40, hidden=[3])), "playground")
+lab.clock.play()
+pn.Row("# Mine", lab).servable(title="Mine")
+"""
+SERVED = """
+import sys
+import panel as pn
+from dashboard import App, Run, Settings
+
+def playing():
+    lab = App(Run(Settings(n=40, hidden=[3])), "playground")
+    lab.clock.play()
+    return lab
+
+pn.serve({"mine": playing, "all": App}, port=int(sys.argv[1]), show=False)
+"""
+"""Apps of somebody's: with a picture of ours, whose run the app itself advances, and with all of the laboratory."""
+
+
+def rows(models: list[dict[str, Any]]) -> int:
+    """The most rows of a source that has epochs."""
+    found = [dict(one["attributes"]["data"]["entries"]) for one in models if one["name"] == "ColumnDataSource"]
+    columns = [data["epoch"] for data in found if "epoch" in data]
+    return max((len(one) if isinstance(one, list) else one["shape"][0] for one in columns), default=0)
+
+
+async def seen(address: str, enough: int, acknowledges: bool) -> int:
+    """Wait until so many epochs are in the document of a page that follows it, or until a minute has passed."""
+    with urlopen(address, timeout=60) as page:
+        assert "Content-Security-Policy" not in page.headers, "the laboratory's policy is none of this app's business"
+        token = re.search(r'"token":"([^"]+)"', page.read().decode())[1]
+    line = await websocket_connect(HTTPRequest(f"{address.replace('http', 'ws', 1)}/ws"), subprotocols=["bokeh", token])
+    parts: list[str] = []
+    await heard(line, parts, "ACK")
+    until, found = time.monotonic() + 60, 0
+    while found < enough and time.monotonic() < until:
+        models = models_of(await asked(line, parts, Protocol().create("PULL-DOC-REQ")))
+        found = rows(models)
+        for one in models if acknowledges else []:
+            if "frame" in one["attributes"]:  # the page has painted all that it was sent
+                change = {"kind": "ModelChanged", "model": {"id": one["id"]}, "attr": "shown"}
+                painted = [{**change, "new": one["attributes"]["frame"]}]
+                await asked(line, parts, patch_doc(patch_doc.create_header(), {}, {"events": painted}))
+        await asyncio.sleep(0.1)
+    line.close()
+    sent = [json.loads(part)["events"] for part in parts if part.startswith('{"events"')]
+    assert any(event["kind"] != "ModelChanged" or "data" in event["attr"] for events in sent for event in events)
+    return found
+
+
+@pytest.mark.parametrize(("code", "acknowledges"), [(PICTURE, False), (WHOLE, True)], ids=["picture", "laboratory"])
+def test_an_app_of_somebodys_shows_what_trains_in_it(tmp_path, code, acknowledges):
+    """Without any patch: the server was made before the laboratory was loaded."""
+    app = tmp_path / "mine.py"
+    app.write_text(code, encoding="utf-8")
+    with server(tmp_path, str(app)) as address:
+        assert asyncio.run(seen(f"{address}/mine", 12, acknowledges)) >= 12
+
+
+def test_a_script_serves_the_laboratory_as_panel_serves_any_viewer(tmp_path):
+    script = tmp_path / "serves.py"
+    script.write_text(SERVED, encoding="utf-8")
+    with server(tmp_path, script=str(script)) as address:
+        assert asyncio.run(seen(f"{address}/mine", 12, True)) >= 12
+        with urlopen(f"{address}/all", timeout=60) as page:
+            assert page.status == 200

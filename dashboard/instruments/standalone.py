@@ -1,4 +1,4 @@
-"""Standalone instruments, as the output of a notebook's cell: each follows its run without a page."""
+"""Standalone instruments, in a notebook's cell or in somebody's Panel app: each follows its run without a page."""
 
 import time
 from typing import Any
@@ -7,7 +7,7 @@ import panel as pn
 from bokeh.model import Model
 from panel.io.notebook import Comm
 
-from dashboard.server.host import host
+from dashboard.server.host import Live, host
 from dashboard.server.live_component import LivePane
 from dashboard.state.store import Shown
 from dashboard.state.thread_task import ThreadTask
@@ -29,20 +29,20 @@ IMAGE_TIMEOUT_S = 1.0
 
 
 class Standalone:
-    """A picture in a cell without a page: it follows its run, and has its heavy work done, by itself."""
+    """A picture without a page: it follows its run, and has its heavy work done, by itself."""
 
     def __init__(self, instrument: Any) -> None:
-        self._instrument = instrument
+        self.instrument = instrument
         self._version = -1
         self._job: ThreadTask | None = None
 
     def poll(self) -> None:
         """Look at what others have changed in the run."""
-        self._instrument.run.poll()
+        self.instrument.run.poll()
 
     def catch_up(self) -> None:
         """Draw what is new in the run."""
-        instrument, version = self._instrument, self._instrument.run.version
+        instrument, version = self.instrument, self.instrument.run.version
         if version != self._version:
             self._version, frame = version, instrument.run.frame()
             if not instrument.suits(frame):
@@ -59,9 +59,18 @@ class Standalone:
         if self._job:
             self._job.drop()
 
+    def leads(self, other: Live) -> bool:
+        """Nothing else is its own."""
+        return False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether its pane is on a page."""
+        return self.instrument.pane.is_shown
+
     @property
     def mark(self) -> object:
-        return self._instrument.run.version, self._instrument.caption
+        return self.instrument.run.version, self.instrument.caption
 
     def settle(self) -> tuple[Shown, list[Any], str]:
         """Wait a moment for what takes long to compute; returns the store and its picture."""
@@ -70,11 +79,11 @@ class Standalone:
         until = time.perf_counter() + IMAGE_TIMEOUT_S
         while self._job and self._job.busy and time.perf_counter() < until:
             time.sleep(0.01)
-        return self._instrument.run, [self._instrument], ""
+        return self.instrument.run, [self.instrument], ""
 
 
 class Keeper:
-    """Has a part of an instrument kept up to date, wherever a notebook shows it; it can be in one place only."""
+    """Has a part of an instrument kept up to date, wherever something shows it; it can be in one place only."""
 
     def __init__(self, instrument: Any) -> None:
         host()
@@ -90,7 +99,7 @@ class Keeper:
 
 
 class Picture(LivePane):
-    """A figure of an instrument, which is kept up to date wherever a notebook shows it."""
+    """A figure of an instrument, which is kept up to date wherever a notebook or an app shows it."""
 
     def __init__(self, instrument: Any, **params: Any) -> None:
         self._keeper = Keeper(instrument)

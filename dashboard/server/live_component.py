@@ -48,6 +48,11 @@ class LiveComponent(Rendered, JSComponent):
             model.data.update(**values)
 
     @property
+    def is_shown(self) -> bool:
+        """Whether a page shows it."""
+        return bool(self._models)
+
+    @property
     def ids(self) -> list[str]:
         """The id of its model, on every page."""
         return [model.id for model, _ in self._models.values()]

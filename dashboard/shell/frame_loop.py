@@ -10,7 +10,9 @@ from bokeh.document import Document
 from bokeh.document.events import DocumentPatchedEvent
 from panel.io.state import set_curdoc
 
+from dashboard.instruments.standalone import Standalone
 from dashboard.server.frame_rate import FRAME_RATE, PERIOD
+from dashboard.server.host import Live
 from dashboard.server.inbound import WAKERS
 from dashboard.server.outbound import collected, send
 from dashboard.server.subscription import Host, Subscription
@@ -48,7 +50,7 @@ class Screen(Host, Protocol):
 class FrameLoop:
     """Draws a screen into a document, frame by frame, and has the long work of its pictures done.
 
-    In a notebook the kernel calls `catch_up` instead.
+    In a notebook the kernel calls `catch_up` instead, and in somebody's app the host.
     """
 
     def __init__(self, workspace: Workspace, screen: Screen) -> None:
@@ -122,7 +124,7 @@ class FrameLoop:
             self._screen.refresh()
 
     def catch_up(self) -> None:
-        """One beat in a notebook, which sends what was drawn."""
+        """One beat in a notebook or in somebody's app, which send what was drawn."""
         self._beats += 1
         self._screen.lazy = True
         self._stand_where_looked_at()
@@ -137,6 +139,16 @@ class FrameLoop:
         """The cell of the notebook that has shown the page is gone."""
         self._workspace.clock.pause()
         self._work_queue.drop()
+
+    def leads(self, other: Live) -> bool:
+        """Whether something is a picture of the page, which is drawn with it."""
+        pictures = [one for card in self._workspace.shown.cards for one in (card, *card.compared)]
+        return isinstance(other, Standalone) and any(one.instrument is other.instrument for one in pictures)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the screen is on any page."""
+        return self._screen.browser.is_shown
 
     @property
     def mark(self) -> object:

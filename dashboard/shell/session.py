@@ -42,9 +42,9 @@ def serve() -> None:
     epoch = _epoch(query.get("epoch", "0"), problems)
     _expect(run, epoch, query.get("weights", ""), problems)
     app = App(run, kind.slug, problems, lazy=True, key=key, reads=_asked_for)
-    app.page().servable(title="Descent Lab")
     document = pn.state.curdoc
-    claim(document)
+    claim(document)  # before anything is rendered: what is shown elsewhere is kept up to date otherwise
+    app.page().servable(title="Descent Lab")
     LISTENERS[document] = WeakMethod(app.browser.receive)
     request = document.session_context.request
     with suppress(AttributeError, ValueError):  # a socket of another kind has no port

@@ -52,7 +52,7 @@ class Browser(LiveComponent):
         self._on_key(msg)
 
     def rendered(self, root: Model, comm: Comm | None) -> None:
-        """Have all that it is shown with kept up to date, where a notebook shows it."""
+        """Have all that it is shown with kept up to date, where a notebook or somebody's app shows it."""
         if self._live and host().is_live(comm):
             host().show(root, self._live, leads=True)
 
