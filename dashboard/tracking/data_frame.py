@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
+from pandas import DataFrame
 
 from dashboard.state.race import KIND as RACE
 from dashboard.tracking.export_table import EPOCH, columns_of
@@ -13,7 +13,7 @@ from engine.recording import History, Recording
 from engine.training import Epochs
 
 
-def data_frame(run: Any) -> pd.DataFrame:
+def data_frame(run: Any) -> DataFrame:
     """The epochs of a run that are kept, as a table: a row for each, indexed by epoch, and a column for each number.
 
     The columns are `loss`, `accuracy` and so on, as far as they were measured, the norm of each layer's gradient and,
@@ -28,7 +28,7 @@ def data_frame(run: Any) -> pd.DataFrame:
     epochs, logbook, layers = _known(run)
     if epochs is None:
         raise ValueError(f"{run!r} has no epochs of a training; give a run, a watched run or a recording of one")
-    return pd.DataFrame(columns_of(epochs, logbook, layers)).set_index(EPOCH)
+    return DataFrame(columns_of(epochs, logbook, layers)).set_index(EPOCH)
 
 
 def _known(run: Any) -> tuple[Epochs | None, Logbook | None, tuple[str, ...]]:
