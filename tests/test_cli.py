@@ -77,6 +77,21 @@ def test_kept_and_watched_runs_are_listed_shown_exported_and_deleted(place, caps
     assert RunArchive().restore(kept.id).name == "mine"
 
 
+def test_a_kept_recording_of_a_watched_run_is_exported_with_what_was_logged_by_name(place):
+    with watch("mine") as lab:
+        for epoch in range(4):
+            lab.log(epoch, loss=1 / (epoch + 1), f1=epoch)
+    first, second = place / "first.npz", place / "second.csv"
+    assert command_line.main(["runs", "export", lab.id, "--format", "npz", "--to", str(first)]) == 0
+    kept = RunArchive().add(first.read_bytes(), "first.npz")
+    assert command_line.main(["runs", "export", kept.id, "--format", "csv", "--to", str(second)]) == 0
+    with second.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["epoch"]), float(row["f1"]), float(row["loss"])) for row in rows] == [
+        (epoch, epoch, 1 / (epoch + 1)) for epoch in range(4)
+    ]
+
+
 def test_a_run_that_goes_on_is_not_deleted(capsys):
     with watch("mine") as lab:
         lab.log(0, loss=1.0)

@@ -13,7 +13,7 @@ from typing import Any
 from dashboard.storage.home import home
 from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import run_log
-from dashboard.tracking.export_table import columns_of
+from dashboard.tracking.data_frame import data_frame
 from dashboard.tracking.log_listing import Listing
 from dashboard.tracking.run_log import RunLog
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
@@ -101,20 +101,15 @@ def _show(wanted: argparse.Namespace) -> None:
 def _export(wanted: argparse.Namespace) -> None:
     kind, _ = _found(wanted.id)
     path = Path(wanted.to or f"{wanted.id}.{wanted.format}")
-    if kind == KEPT:
-        recording = RunArchive().load(wanted.id)
-        table = columns_of(recording.epochs, None)
-    else:
-        store = _store(wanted.id)
-        recording = store.recording() if wanted.format == "npz" else None
-        table = columns_of(store.history.epochs(), store.logbook, store.frame().layer_names)
+    found = RunArchive().load(wanted.id) if kind == KEPT else _store(wanted.id)
     if wanted.format == "npz":
-        save(path, recording)
+        save(path, found if kind == KEPT else found.recording())
     else:
+        table = data_frame(found).reset_index()
         with path.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            rows.writerow(table)
-            rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
+            rows.writerow(table.columns)
+            rows.writerows(table.itertuples(index=False, name=None))
     sys.stdout.write(f"{path}\n")
 
 
