@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.export.static_page import static_page
 from dashboard.instruments.layer_bands import LayerBands
 from dashboard.instruments.layer_statistics import ROWS, LayerStatistics
 from dashboard.instruments.logged_metrics import LoggedMetrics
+from dashboard.pages import PAGES
 from dashboard.shell.app import App
 from dashboard.storage.run_archive import RunArchive
 from dashboard.tracking import log_writer, logbook, named_records, run_log
@@ -547,3 +549,10 @@ def test_of_a_long_logbook_every_so_many_values_are_kept_and_the_newest(monkeypa
     series = again.statistics["gradient"]
     assert 0 < len(series) < len(book.statistics["gradient"])
     assert series.index[-1] == book.statistics["gradient"].index[-1]
+
+
+def test_a_page_that_plays_by_itself_shows_what_a_kept_run_logged_by_name():
+    file = static_page(PAGES["watch"], shown(logged_by_name()).recording(), 4).decode()
+    for picture in (LoggedMetrics, LayerStatistics, LayerBands):
+        assert f"<h2>{picture.title}</h2>" in file
+    assert HOSTILE not in file
