@@ -76,10 +76,13 @@ logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 class Small(L.LightningModule):
     def __init__(self):
         super().__init__()
+        self.losses = []
         self.net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
     def training_step(self, batch, i):
         loss = ((self.net(batch[0]) - batch[1]) ** 2).mean()
         self.log("train_mae", loss.detach() ** 0.5, on_step=True, on_epoch=True)
+        self.log("train_loss", loss)  # of the last batch
+        self.losses.append(loss.item())
         self.log("epoch_share", float(self.current_epoch))
         return loss
     def validation_step(self, batch, i):
@@ -97,7 +100,7 @@ def trained(*callbacks):
     ).fit(module, DataLoader(data, 8, shuffle=True), DataLoader(data, 16))
     weights = b"".join(one.numpy().tobytes() for one in module.state_dict().values())
     chance = torch.get_rng_state().numpy().tobytes()
-    return hashlib.sha256(weights + chance).hexdigest()
+    return hashlib.sha256(weights + chance).hexdigest(), module.losses
 
 print(json.dumps([trained(), trained(lightning_callback("mine", tags=["try"]))]))
 """
@@ -107,15 +110,18 @@ print(json.dumps([trained(), trained(lightning_callback("mine", tags=["try"]))])
 def test_a_training_of_lightning_is_logged_by_epoch_with_its_layers_and_is_the_same_as_unwatched():
     alone, watched = fresh(LIGHTNING, "torch", "lightning")
     assert watched == alone
+    losses = np.reshape(watched[1], (4, 4))  # by epoch and batch
     found = reader()
     assert (found.run_log.name, found.run_log.tags, found.run_log.state()) == ("mine", ("try",), "ended")
     assert not found.problems
     epochs, metrics = found.history.epochs(), found.logbook.metrics
     assert epochs.index.tolist() == [0, 1, 2, 3]
-    assert np.isfinite(epochs.loss).all() and epochs.learning_rate.tolist() == [0.01] * 4
+    assert epochs.loss == pytest.approx(losses.mean(axis=1))  # summed in float32
+    assert metrics["train_loss"].values == pytest.approx(losses[:, -1])
+    assert epochs.learning_rate.tolist() == [0.01] * 4
     assert np.isfinite(epochs.validation_loss).tolist() == [False, True, False, True], "validated every second epoch"
     assert metrics["epoch_share"].values.tolist() == [0, 1, 2, 3]
-    assert set(metrics) == {"train_mae", "epoch_share"}
+    assert set(metrics) == {"train_loss", "train_mae", "epoch_share"}
     assert {"net.0", "net.3"} <= set(found.logbook.layers)
     assert {"gradient", "mean"} <= set(found.logbook.statistics)
 

@@ -5,7 +5,7 @@
 Lightning is not imported here: a program that has a trainer has done so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from dashboard.tracking.endings import ending
@@ -19,7 +19,7 @@ SPLIT = "step", "epoch"
 
 
 class LightningHooks(TrainingHooks):
-    """Logs every epoch: what the module logs, its loss, the learning rate, and the module's layers."""
+    """Logs every epoch: its batches' mean loss, what the module logs, the learning rate, and the module's layers."""
 
     modules = "lightning.pytorch", "pytorch_lightning"
     _total, _batches = 0.0, 0
@@ -40,7 +40,7 @@ class LightningHooks(TrainingHooks):
     @harmless
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         numbers = self._fresh(trainer)
-        if self._batches and not LOSSES & numbers.keys():
+        if self._batches:  # what the module logs as its loss may be that of the last batch
             numbers["loss"] = self._total / self._batches
         self._total, self._batches = 0.0, 0
         if trainer.optimizers and not RATES & numbers.keys():
@@ -49,7 +49,7 @@ class LightningHooks(TrainingHooks):
 
     @harmless
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        if self._lab is not None and (numbers := self._fresh(trainer)):
+        if self._lab is not None and (numbers := self._fresh(trainer, LOSSES)):
             self.note(trainer.current_epoch, numbers)
 
     @harmless
@@ -60,11 +60,11 @@ class LightningHooks(TrainingHooks):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         self.end()
 
-    def _fresh(self, trainer: Any) -> dict[str, Any]:
-        """The metrics that have been computed since they were last looked at: Lightning keeps those of earlier ones."""
-        metrics = dict(trainer.callback_metrics)
+    def _fresh(self, trainer: Any, but: Set[str] = frozenset()) -> dict[str, Any]:
+        """The metrics that have been computed since they were last taken: Lightning keeps those of earlier epochs."""
+        metrics = {name: value for name, value in trainer.callback_metrics.items() if name not in but}
         new = {name: value for name, value in metrics.items() if self._seen.get(name) is not value}
-        self._seen = metrics
+        self._seen |= metrics
         return {name: value for name, value in new.items() if not _is_double(name, metrics)}
 
 
