@@ -1,11 +1,15 @@
 """Each run of a study is a run that can be opened, they start when they should, and they can be stopped."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from dashboard.state import thread_task
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.study import Plan, Study
@@ -163,6 +167,43 @@ def test_a_job_that_fails_says_why(caplog):
     errors = []
     ThreadTask(fails(), errors.append).wait(PATIENCE)
     assert [str(error) for error in errors] == ["no more paper"]
+    assert "a job was stopped by an error" in caplog.text
+
+
+LEAVES = """
+import threading
+from dashboard.state.thread_task import ThreadTask
+from engine.worker_pool import processes
+
+begun, executor = threading.Event(), processes(workers=1)
+
+def tasks():
+    while True:
+        executor.submit(abs, -1).result()
+        begun.set()
+        yield
+
+if __name__ == "__main__":
+    ThreadTask(tasks(), print)
+    begun.wait()
+"""
+
+
+def test_a_program_that_ends_while_workers_compute_says_nothing():
+    ended = subprocess.run([sys.executable, "-c", LEAVES], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_workers_that_were_closed_while_the_program_goes_on_are_an_error(monkeypatch, caplog):
+    monkeypatch.setattr(thread_task, "LEAVING_SECONDS", 0.01)
+    closed, errors = ThreadPoolExecutor(1), []
+    closed.shutdown()
+
+    def tasks() -> Iterator[None]:
+        yield closed.submit(abs, -1)
+
+    ThreadTask(tasks(), errors.append).wait(PATIENCE)
+    assert [str(error) for error in errors] == ["cannot schedule new futures after shutdown"]
     assert "a job was stopped by an error" in caplog.text
 
 

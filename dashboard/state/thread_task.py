@@ -7,8 +7,11 @@ from contextlib import nullcontext
 
 log = logging.getLogger(__name__)
 
-LEAVING = "after interpreter shutdown"
-"""How the error ends with which executors refuse tasks once the program is leaving, when nobody is there to be told."""
+REFUSED = "cannot schedule new futures"
+"""How the error begins with which executors refuse tasks, when they were closed or the program is leaving."""
+
+LEAVING_SECONDS = 5
+"""How long a program that is leaving may take until its main thread has ended."""
 
 
 class ThreadTask:
@@ -63,10 +66,17 @@ class ThreadTask:
             while not self._dropped.is_set() and self._next() is not self:
                 pass
         except Exception as error:
-            if LEAVING in str(error):
+            if REFUSED in str(error) and _is_leaving():
                 return
             log.exception("a job was stopped by an error")
             self._failed(error)
         finally:
             if hasattr(self._pieces, "close"):
                 self._pieces.close()
+
+
+def _is_leaving() -> bool:
+    """Whether the program is about to end, so that nobody is there to be told of anything."""
+    main = threading.main_thread()
+    main.join(LEAVING_SECONDS)
+    return not main.is_alive()
