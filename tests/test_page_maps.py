@@ -14,6 +14,7 @@ from bokeh.models import HoverTool
 
 from dashboard.instruments import map_picture
 from dashboard.instruments.map_picture import MapPicture
+from dashboard.instruments.numerals import SPARKS
 from dashboard.pages.maps import Maps
 from dashboard.shell.app import App
 from dashboard.state import run_map
@@ -384,6 +385,24 @@ def test_the_pointer_reads_the_values_of_its_pixel():
     (tool,) = picture.figure.select(HoverTool)
     listed = json.loads(tool.formatters["$x"].code.split("= ")[1].split("\n")[0])
     assert listed == pytest.approx(app.run.study.sweep.x, rel=1e-5)
+    app.close()
+
+
+def test_the_pointer_shows_what_a_run_came_to_at_every_mark():
+    app = app_of({"epochs": 40})
+    picture = computed(app)
+    sweep, data = app.run.study.sweep, picture.sources["map"].data
+    assert sweep.marks == (10, 30, 40)
+    levels = np.stack([data[f"mark{place}"][0] for place in range(3)])
+    losses = np.stack([sweep.values("loss", mark) for mark in sweep.marks])
+    infinite = np.isposinf(losses)
+    assert (levels[infinite] == len(SPARKS) - 1).all()
+    order = np.argsort(losses[~infinite])
+    assert (np.diff(levels[~infinite][order].astype(int)) >= 0).all(), "a higher loss has no lower bar"
+    assert {levels[~infinite].min(), levels[~infinite].max()} == {1, len(SPARKS) - 2}
+    (tool,) = picture.figure.select(HoverTool)
+    assert tool.tooltips[-1] == ("at epochs 10, 30, 40", "@mark0{custom}@mark1{custom}@mark2{custom}")
+    assert SPARKS in tool.formatters["@mark0"].code
     app.close()
 
 

@@ -386,7 +386,7 @@ class Instrument(pn.viewable.Viewer, metaclass=_Begun):
         image, place = columns["image"], {name: value for name, value in columns.items() if name != "image"}
         before, place_before = self._images.get(label, (None, None))
         self._images[label] = image, place
-        changed = _changed_columns(before, image) if place == place_before else None
+        changed = _changed_columns(before, image) if _alike(place, place_before) else None
         if changed is None:
             source.data = {name: [value] for name, value in columns.items()}
         elif changed.stop > changed.start:
@@ -498,6 +498,13 @@ def _plain(columns: Columns) -> dict[str, Any]:
         name: values.tolist() if isinstance(values, np.ndarray) and len(values) <= SHORT else values
         for name, values in columns.items()
     }
+
+
+def _alike(one: Columns, other: Columns | None) -> bool:
+    """Whether two columns have the same names and the same values, arrays among them."""
+    if other is None or one.keys() != other.keys():
+        return False
+    return all(value is other[name] or np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def _changed_columns(before: np.ndarray | None, after: np.ndarray) -> slice | None:

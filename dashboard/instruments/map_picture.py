@@ -10,20 +10,16 @@ from bokeh.events import RangesUpdate
 from bokeh.models import CustomJSHover
 
 from dashboard.instruments.instrument import Columns, Instrument
-from dashboard.instruments.numerals import counted, digits, share
+from dashboard.instruments.numerals import counted, digits, share, spark_levels
 from dashboard.instruments.sample_grid import measured_at
 from dashboard.state.map_axes import MapAxis
-from dashboard.state.run_map import RunMap
+from dashboard.state.run_map import RunMap, map_of
 from dashboard.state.store import Frame
 from dashboard.state.view import MapView
 from dashboard.widgets import style
 from dashboard.widgets.plain_text import phrase
 from engine.sweep import MEASURES, Measure
-from engine.sweep.boundary import boundary, box_dimension
 from engine.sweep.measures import Accuracy, DeadShare, GradientRatio, Loss, ValidationGap
-
-FINE = 64
-"""Pixels a side from which on the dimension of a border can be told."""
 
 LEAST_DECADES = 1.5
 """Span of a logarithmic axis from which on its ticks are powers of ten."""
@@ -60,12 +56,11 @@ class MapPicture(Instrument):
     def __init__(self, run: object, **params: object) -> None:
         super().__init__(run, **params)
         self.play: Callable[[], None] = lambda: None
-        self._no_map = RunMap()
 
     @property
     def map(self) -> RunMap:
         """The map that is drawn; one that nobody computes where the run has none."""
-        return self.run.study if isinstance(self.run.study, RunMap) else self._no_map
+        return map_of(self.run)
 
     @property
     def measure(self) -> type[Measure]:
@@ -95,6 +90,10 @@ class MapPicture(Instrument):
             )
         )
         self._found: object = self
+        self._sparks = dict.fromkeys(
+            (f"mark{place}" for place in range(len(self.map.marks))),
+            np.zeros(tuple(map(len, self._values))[::-1], "u1"),
+        )
 
     def outline(self, frame: Frame) -> Hashable:
         return self._drawn_subject[:-1]
@@ -118,6 +117,10 @@ class MapPicture(Instrument):
                 (across.label, "$x{custom}"),
                 (up.label, "$y{custom}"),
                 (self.measure.label, "@image{measured}"),
+                (
+                    f"at epochs {', '.join(map(str, self.map.marks))}",
+                    "".join(f"@{name}{{spark}}" for name in self._sparks),
+                ),
             ],
         )
         here = hv.Points([(0, 0, 1)], ["x", "y"], "value", label="here").opts(
@@ -157,7 +160,7 @@ class MapPicture(Instrument):
         self._image = self._measured()
         return {
             **layers,
-            "map": measured_at(self._image, np.arange(columns) + 0.5, np.arange(rows) + 0.5),
+            "map": measured_at(self._image, np.arange(columns) + 0.5, np.arange(rows) + 0.5) | self._sparkline(),
             **self._theory(),
         }
 
@@ -192,15 +195,6 @@ class MapPicture(Instrument):
             parts.append(f"here:{here} {digits(pixel, 4)} at the end")
         return phrase(*parts, between="; ")
 
-    def _roughness(self) -> list[str]:
-        """How rough the border between categories is, once a map that is fine enough is done."""
-        if not (self.measure.categories and self.map.is_done and self.map.side >= FINE):
-            return []
-        try:
-            return [f"box dimension of the border {box_dimension(boundary(self._image))}"]
-        except ValueError:
-            return ["no border"]
-
     def tapped(self, x: float, y: float) -> None:
         """Open the run of a pixel and play it."""
         columns, rows = map(len, self._values)
@@ -221,14 +215,14 @@ class MapPicture(Instrument):
             tuple(found.window),
             found.side,
             self.map.measure,
+            found.marks,
             self._epoch(),
             id(found.sweep),
         )
 
     def _epoch(self) -> int:
         """The epoch that the map shows: the last one measured that is not after the one asked for."""
-        asked = MapView.of(self.run.view).map_epoch
-        return max((mark for mark in self.map.marks if mark <= asked), default=self.map.marks[0])
+        return self.map.mark_until(MapView.of(self.run.view).map_epoch)
 
     def _measured(self) -> np.ndarray:
         """(rows, columns) what is known, nan where nothing is."""
@@ -238,6 +232,14 @@ class MapPicture(Instrument):
             return np.full((rows, columns), np.nan, np.float32)
         with np.errstate(over="ignore"):
             return sweep.values(self.map.measure, self._epoch()).astype(np.float32)
+
+    def _sparkline(self) -> Columns:
+        """What each run came to at one mark after the other, as bars; nothing is known before the map is done."""
+        sweep = self.map.sweep
+        if sweep and self.map.is_done:
+            values = np.stack([sweep.values(self.map.measure, mark) for mark in sweep.marks])
+            self._sparks = dict(zip(self._sparks, spark_levels(values, self.measure.log), strict=True))
+        return self._sparks
 
     def _scale(self) -> tuple[float, float]:
         """The ends of the color scale."""

@@ -6,6 +6,7 @@ infinite one is given in words; a dash stands for a missing number.
 
 import math
 
+import numpy as np
 from bokeh.models import CustomJSHover, HoverTool
 
 NONE, ENDLESS = "–", "infinite"
@@ -14,13 +15,17 @@ NUMBER = """
     const number = Number(value ?? NaN)
     if (!Number.isFinite(number)) return Number.isNaN(number) ? "–" : number > 0 ? "infinite" : "−infinite"
     return String(Number(number.toPrecision(%d)))"""
+SPARKS = "·▁▂▃▄▅▆▇█×"
+"""The bars of a sparkline, from the lowest to the highest; before them what is not known, after them the infinite."""
+
 READERS = {
     "{measured}": NUMBER % 4,
     "{finely}": NUMBER % 7,
     "{epoch}": "return String(value < 1 ? 0 : Math.round(value))",
+    "{spark}": f"return '{SPARKS}'[value]",
 }
 """Marks in a tooltip, and what the browser does for each: a number in four or in seven digits; an epoch, on an axis
-that begins at 1/2 where it is logarithmic."""
+that begins at 1/2 where it is logarithmic; a bar of a sparkline, by its place in `SPARKS`."""
 
 
 def digits(value: float, most: int = 3) -> str:
@@ -54,6 +59,20 @@ def ratio(part: float, whole: float, most: int = 2) -> str:
     if whole:
         return digits(part / whole, most)
     return "no gradient" if not part else "none, the last is 0"
+
+
+def spark_levels(values: np.ndarray, log: bool = False) -> np.ndarray:
+    """The places in `SPARKS` of values of any shape, which share one scale; as bytes, of the same shape."""
+    with np.errstate(all="ignore"):
+        scaled = np.log10(values) if log else values
+    finite = np.isfinite(scaled)
+    low, high = (scaled[finite].min(), scaled[finite].max()) if finite.any() else (0.0, 1.0)
+    bars = len(SPARKS) - 2
+    levels = np.zeros(values.shape, np.uint8)
+    levels[finite] = 1 + np.minimum(bars - 1, bars * (scaled[finite] - low) / ((high - low) or 1.0)).astype(np.uint8)
+    levels[np.isposinf(scaled)] = bars + 1
+    levels[np.isneginf(scaled)] = 1
+    return levels
 
 
 def counted(number: int, noun: str) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from dashboard.instruments.border_roughness import BorderRoughness
 from dashboard.instruments.decision_map import DecisionMap
 from dashboard.instruments.fitted_curve import FittedCurve
 from dashboard.instruments.gradient_bars import GradientBars
@@ -150,9 +151,10 @@ class Maps(Page):
         (LossCurve,),
         (DecisionMap, FittedCurve),
         (GradientBars,),
+        (BorderRoughness,),
         (NetworkPicture,),
     )
-    shares = ("half", "half", "third", "third", "third")
+    shares = ("half", "half", "third", "third", "third", "whole")
     view = MapView
     bar = MapBar
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import param
@@ -12,7 +12,7 @@ from dashboard.state.map_axes import AXES, DEPTH, RATES, WIDTH, MapAxis
 from dashboard.state.map_theory import TheoryLine, theory_lines
 from dashboard.state.run import Setup
 from dashboard.state.settings import Settings
-from dashboard.state.store import Companion
+from dashboard.state.store import Companion, Shown
 from dashboard.state.study import FREE
 from dashboard.state.thread_task import ThreadTask
 from dashboard.state.workers import Workers, forget, workers
@@ -123,6 +123,10 @@ class RunMap(Companion):
     def marks(self) -> tuple[int, ...]:
         """The epochs at which it is measured."""
         return marks_until(self.epochs)
+
+    def mark_until(self, epoch: int) -> int:
+        """The last epoch at which it is measured that is not after this one."""
+        return max((mark for mark in self.marks if mark <= epoch), default=self.marks[0])
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -260,6 +264,16 @@ class RunMap(Companion):
         forget()
         self.message = f"The map was stopped by an error: {error}. What is computed stays; press “Compute” to go on."
         self.on_change()
+
+
+def map_of(run: Shown) -> RunMap:
+    """The map that belongs to a run; one that nobody computes where it has none."""
+    return run.study if isinstance(run.study, RunMap) else _no_map()
+
+
+@cache
+def _no_map() -> RunMap:
+    return RunMap()
 
 
 def settings_of(values: Mapping[str, Any]) -> dict[str, Any]:

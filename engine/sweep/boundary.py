@@ -5,7 +5,7 @@ shares and dimensions between machines, never pixels: next to the boundary the l
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,24 +104,43 @@ def trained_on_ripples(x: np.ndarray, y: np.ndarray, ripple: float = 0.05, epoch
     return late / min(LATE, epochs) < 1
 
 
-def flips_by_one_ulp(sweep: "Sweep", measure: str = "trained", most: int = 1000) -> float:
-    """The share of the boundary's pixels that get another label if both their values are the next larger numbers.
+def flips_by_one_ulp(sweep: "Sweep", measure: str = "trained", most: int = 1000, mark: int | None = None) -> float:
+    """The share of the boundary's pixels of which `one_ulp_on` tells that they get another label.
 
-    If it is small, the boundary is that of the runs and not of rounding. The runs are trained here, one by one: at most
-    so many, evenly spread over the boundary.
-    Raises ValueError where there is no boundary.
+    If it is small, the boundary is that of the runs and not of rounding.
     """
-    labels = sweep.values(measure)
+    return float(np.mean(list(one_ulp_on(sweep, measure, most, mark))))
+
+
+def one_ulp_on(sweep: "Sweep", measure: str = "trained", most: int = 1000, mark: int | None = None) -> Iterator[bool]:
+    """Whether pixels of the boundary get another label if their values are the next larger floating-point numbers.
+
+    The runs are trained here, one by one: at most so
+    many, evenly spread over the boundary. A value that is a whole number stays as it is.
+
+    Args:
+        sweep: The map.
+        measure: The labels.
+        most: The largest number of runs.
+        mark: The epoch, by default the last one.
+
+    Raises:
+        ValueError: Where there is no boundary, or no axis whose values are not whole numbers.
+    """
+    labels = sweep.values(measure, mark)
     rows, columns = np.nonzero(boundary(labels) & sweep.computed)
+    names = [axis.name for axis in sweep.axes if not axis.whole]
     if not len(rows):
         raise ValueError("all pixels are alike, so there is no boundary; choose wider axes")
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
-    flipped = 0
-    for iy, ix in zip(rows[chosen], columns[chosen], strict=True):
-        chosen_values = sweep.settings_of(int(ix), int(iy))
-        beside = {axis.name: math.nextafter(chosen_values[axis.name], math.inf) for axis in sweep.axes}
-        flipped += sweep.measured_at(beside)[measure][-1] != labels[iy, ix]
-    return flipped / len(chosen)
+    if not names:
+        raise ValueError("whole numbers have no neighbors a rounding away; choose another axis")
+    at = -1 if mark is None else sweep.marks.index(mark)
+    for place in np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)):
+        iy, ix = int(rows[place]), int(columns[place])
+        chosen = sweep.settings_of(ix, iy)
+        beside = {axis.name: chosen[axis.name] for axis in sweep.axes}
+        beside |= {name: math.nextafter(chosen[name], math.inf) for name in names}
+        yield bool(sweep.measured_at(beside)[measure][at] != labels[iy, ix])
 
 
 def _rippled(a: np.ndarray, b: np.ndarray, ripple: float, frequency: float) -> np.ndarray:
