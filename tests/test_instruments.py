@@ -69,6 +69,9 @@ STEADY = {
 }
 """What they say may stay the same for some epochs: a wall of 0, a ratio in two digits, how many units are silent."""
 
+OF_A_MAP = {"BorderRoughness"}
+"""It shows nothing of the run, but the border of a map, which these runs do not have."""
+
 DEAD = {"UnitSizes", "UnitPlane"}
 STILL = {
     "Ten sigmoid layers": {"ActivationCurve", "PreActivationMap"},
@@ -187,9 +190,9 @@ def test_every_picture_moves_when_the_run_advances(kind, name):
     before, caption = sources(instrument), instrument.caption
     run.advance(30)
     survey(instrument)
-    assert not same(before, sources(instrument))
+    assert same(before, sources(instrument)) == (kind in OF_A_MAP)
     assert instrument.caption or kind in WORDLESS
-    assert instrument.caption != caption or kind in STEADY
+    assert instrument.caption != caption or kind in STEADY | OF_A_MAP
 
 
 @every_pair
@@ -265,7 +268,7 @@ def test_every_number_that_is_drawn_is_in_the_file_of_the_picture(kind, name):
                 written = np.array([float(row[column]) for row in mine])
                 np.testing.assert_array_equal(written, drawn)
     assert len(rows) == sum(len(list(rows_of(columns))) for columns in table.values())
-    assert rows
+    assert bool(rows) == (kind not in OF_A_MAP)
 
 
 def numbers(source: ColumnDataSource) -> dict[str, list[float]]:
