@@ -2,29 +2,19 @@
 
 from dashboard.state.analyses.foresight import Foresight
 from dashboard.state.view import ForesightView
-from dashboard.widgets.study_bar import StudyBar
+from dashboard.widgets.study_bar import BarState, StudyBar
 
 
 class ForesightBar(StudyBar):
     """The progress of what is foreseen, with a button that begins it, stops it, or takes it away."""
 
-    def draw(self) -> None:
-        """Show the progress."""
-        run, foresight = self._run, self._run.analysis(Foresight)
-        frame, wanted = run.frame(), foresight.wanted
-        busy = foresight.is_busy(frame)
-        now = wanted.foreseen_from, wanted.foreseen_steps, busy, foresight.progress, foresight.message, run.version
-        if now == self._drawn:
-            return
-        self._drawn = now
-        asked = wanted.foreseen_from is not None
-        self._button.param.update(
-            label="Stop foreseeing" if busy else "Forget" if asked else "Foresee",
-            icon="stop" if busy else "visibility_off" if asked else "visibility",
-            disabled=not isinstance(run.view, ForesightView),
-        )
-        self._line.param.update(value=round(100 * foresight.progress), visible=busy)
-        self._words.object = self._in_words(busy)
+    def state(self) -> BarState:
+        foresight = self._run.analysis(Foresight)
+        busy, asked = foresight.is_busy(self._run.frame()), foresight.wanted.foreseen_from is not None
+        press, icon = ("Forget", "visibility_off") if asked else ("Foresee", "visibility")
+        press, icon = ("Stop foreseeing", "stop") if busy else (press, icon)
+        follows = not isinstance(self._run.view, ForesightView)
+        return BarState(press, icon, busy, foresight.progress, self._in_words(busy), follows)
 
     def _in_words(self, busy: bool) -> str:
         foresight = self._run.analysis(Foresight)

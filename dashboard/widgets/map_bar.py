@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import panel as pn
 import panel_material_ui as pmui
 
-from dashboard.widgets.study_bar import STYLE, StudyBar
+from dashboard.widgets.study_bar import STYLE, BarState, StudyBar
 from engine.sweep import duration
 
 MAX_STEPS = 6
@@ -19,27 +19,28 @@ class MapBar(StudyBar):
         self._cluster = pmui.Button(
             label="The cluster's own page", icon="open_in_new", size="small", variant="text", margin=0, target="_blank"
         )
+        self._shown: object = None
         self._way = pn.Row(margin=0, stylesheets=[STYLE])
         return [self._cluster, self._way]
 
+    def state(self) -> BarState:
+        found = self._run.study
+        press, icon = ("Stop", "stop") if found.busy else ("Compute", "grid_on")
+        share = found.progress.share if found.progress else 0.0
+        return BarState(
+            press, icon, found.busy, share, found.message or self._in_words(), found.is_done and not found.busy
+        )
+
     def draw(self) -> None:
         """Show the progress and the way."""
+        super().draw()
         found = self._run.study
-        now = found.x, found.y, found.windows, found.side, found.epochs, found.busy, found.progress, found.message
-        if now == self._drawn:
+        windows, dashboard = list(found.windows), found.workers.dashboard if found.workers else ""
+        if (windows, dashboard) == self._shown:
             return
-        self._drawn = now
-        self._button.param.update(
-            label="Stop" if found.busy else "Compute",
-            icon="stop" if found.busy else "grid_on",
-            disabled=found.is_done and not found.busy,
-        )
-        share = found.progress.share if found.progress else 0.0
-        self._line.param.update(value=round(100 * share), visible=found.busy)
-        self._words.object = found.message or self._state()
-        dashboard = found.workers.dashboard if found.workers else ""
+        self._shown = windows, dashboard
         self._cluster.param.update(href=dashboard or None, visible=bool(dashboard))
-        self._way.param.update(objects=self._steps(), visible=bool(found.windows))
+        self._way.param.update(objects=self._steps(), visible=bool(windows))
 
     def _steps(self) -> list[pn.viewable.Viewable]:
         """A button for each window on the way, the innermost ones of many; the last is the one that is shown."""
@@ -59,7 +60,7 @@ class MapBar(StudyBar):
         button.on_click(lambda _: self._run.study.go_out(level))
         return button
 
-    def _state(self) -> str:
+    def _in_words(self) -> str:
         found = self._run.study
         size = f"{found.side} × {found.side} runs of {found.epochs:,} epochs"
         if found.progress is None:

@@ -1,5 +1,7 @@
 """The study bar: how far a comparison is, and the buttons that start and stop it."""
 
+from typing import NamedTuple
+
 import panel as pn
 import panel_material_ui as pmui
 
@@ -10,12 +12,33 @@ from dashboard.widgets.plain_text import Words
 STYLE = beside(__file__, "study_bar.css")
 
 
+class BarState(NamedTuple):
+    """What a bar says of a computation.
+
+    Attributes:
+        press: What the button does.
+        icon: That of the button.
+        is_busy: Whether it is under way.
+        share: How much of it is done.
+        words: What it is, and how far.
+        is_final: Whether there is nothing to press for.
+    """
+
+    press: str
+    icon: str
+    is_busy: bool
+    share: float
+    words: str
+    is_final: bool = False
+
+
 class StudyBar(pn.viewable.Viewer):
     """The progress of the runs trained for comparison, with a button to start or stop them."""
 
     def __init__(self, run: Shown) -> None:
         super().__init__()
-        self._run, self._drawn = run, None
+        self._run = run
+        self._drawn: BarState | None = None
         self._button = pmui.Button(size="small", variant="text", margin=0, on_click=self._press)
         self._words = Words(variant="body2", margin=0, sx={"fontVariantNumeric": "tabular-nums"})
         self._line = pmui.LinearProgress(variant="determinate", value=0, width=160, margin=(8, 0))
@@ -30,25 +53,26 @@ class StudyBar(pn.viewable.Viewer):
         """What else stands in the bar."""
         return []
 
-    def draw(self) -> None:
-        """Show the progress."""
+    def state(self) -> BarState:
+        """What to show now."""
         study = self._run.study
-        now = study.seeds, study.epochs, study.busy, study.progress, study.message
-        if now == self._drawn:
-            return
-        self._drawn = now
-        runs = study.seeds * len(study.plan.variants)
-        self._button.param.update(
-            label="Stop comparing" if study.busy else "Compare",
-            icon="stop" if study.busy else "compare_arrows",
-            disabled=study.progress == 1 and not study.busy,
-        )
-        self._line.param.update(value=round(100 * study.progress), visible=study.busy)
-        state = f"{study.progress:.0%}" if study.busy else "done" if study.progress == 1 else "not trained yet"
         variants = len(study.plan.variants)
         noun = "variant" if variants == 1 else "variants"
-        sizes = f"{variants} {noun} × {study.seeds} seeds = {runs} runs of {study.epochs:,} epochs"
-        self._words.object = study.message or f"{sizes}: {state}"
+        runs = f"{variants} {noun} × {study.seeds} seeds = {study.seeds * variants} runs of {study.epochs:,} epochs"
+        state = f"{study.progress:.0%}" if study.busy else "done" if study.progress == 1 else "not trained yet"
+        press, icon = ("Stop comparing", "stop") if study.busy else ("Compare", "compare_arrows")
+        words = study.message or f"{runs}: {state}"
+        return BarState(press, icon, study.busy, study.progress, words, study.progress == 1 and not study.busy)
+
+    def draw(self) -> None:
+        """Show the progress."""
+        state = self.state()
+        if state == self._drawn:
+            return
+        self._drawn = state
+        self._button.param.update(label=state.press, icon=state.icon, disabled=state.is_final)
+        self._line.param.update(value=round(100 * state.share), visible=state.is_busy)
+        self._words.object = state.words
 
     def _press(self, _: object) -> None:
         study = self._run.study
