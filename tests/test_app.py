@@ -24,6 +24,8 @@ from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.storage.journal import Journal
+from dashboard.widgets.controls import SECTIONS
+from dashboard.widgets.followed_settings import FollowedSettings
 
 PATIENCE = 60
 """Seconds after which a thread that should have ended is taken for one that never will."""
@@ -471,8 +473,10 @@ def test_a_follower_is_told_so_at_once_and_whoever_shares_sees_how_many_there_ar
     students = [App(FollowedRun(shared), page="playground") for _ in range(2)]
     for student in students:
         student.draw()
-        assert student.alert.visible
-        assert student.alert.object.startswith("You are following a shared run, on the page Playground.")
+        (band,) = student._company.objects
+        assert student._company.visible
+        assert band.words.endswith("a shared run.") or "a shared run, " in band.words
+        assert "whoever shares it plays it" in band.more
         assert "followers" not in student.playback_bar._numbers.text
     assert "followers</dt><dd>2<" in followers()
     students[0].end()
@@ -480,6 +484,64 @@ def test_a_follower_is_told_so_at_once_and_whoever_shares_sees_how_many_there_ar
     teacher.workspace.stop_following()
     assert "followers" not in followers()
     students[1].end()
+    teacher.end()
+
+
+def test_a_follower_reads_the_settings_and_finds_disabled_what_they_cannot_press():
+    run, _ = PAGES["playground"].opened({"n": "40", "hidden": "[3, 2]"})
+    teacher = App(run, page="playground")
+    shared = teacher.workspace.let_follow()
+    student = App(FollowedRun(shared), page="playground")
+    (settings,) = student._side.objects
+
+    def rows() -> dict[str, str]:
+        return {name: value for _, rows in settings.sections for name, _, value in rows}
+
+    assert rows()["hidden"] == "3, 2"
+    assert {title for title, _ in settings.sections} == set(SECTIONS)
+    teacher.run.settings.param.update(optimizer="adam", learning_rate=0.02, batch_size=8)
+    student.draw()
+    assert (rows()["optimizer"], rows()["learning_rate"], rows()["batch_size"]) == ("adam", "0.02", "8")
+    assert set(teacher.run.settings.options("optimizer")) <= rows().keys()
+    bar, story = student.playback_bar, student.shown._story
+    assert bar._roll.disabled
+    assert bar._speed.disabled
+    assert story.locked
+    before = teacher.run.settings.values()
+    story._handle_msg(1)
+    assert (student.run.message, teacher.run.settings.values()) == ("", before)
+    bar, story = teacher.playback_bar, teacher.shown._story
+    assert not (bar._roll.disabled or bar._speed.disabled or story.locked)
+    story._handle_msg(1)
+    assert teacher.run.view.step == 1
+    student.end()
+    teacher.end()
+
+
+def test_a_follower_takes_the_run_over_at_the_epoch_that_they_look_at_and_plays_it():
+    teacher = App(Run(Settings(n=40, hidden=[3])), page="activations")
+    shared = teacher.workspace.let_follow()
+    teacher.run.advance(20)
+    student = App(FollowedRun(shared), page="activations")
+    (band,) = student._company.objects
+    student.clock.look_at(8)
+    band._handle_msg("take over")
+    assert (shared.following, student._company.visible) == (0, False)
+    assert student.shown.slug == "activations"
+    assert student.run.followed is None
+    assert not [one for one in student._side.objects if isinstance(one, FollowedSettings)]
+    assert len(student._side.objects) == 1
+    assert student.run.frame().epoch.index == 8
+    student.run.advance(12)
+    mine, theirs = student.run.frame().epoch, teacher.run.frame().epoch
+    assert (mine.index, mine.parameters.tobytes()) == (20, theirs.parameters.tobytes())
+    student.run.settings.learning_rate = 0.05
+    student.run.advance(5)
+    assert teacher.run.frame().epoch.index == 20
+    assert teacher.run.settings.learning_rate != 0.05
+    with pytest.raises(ValueError, match="only a followed run"):
+        student.workspace.take_over()
+    student.end()
     teacher.end()
 
 

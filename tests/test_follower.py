@@ -10,12 +10,14 @@ import pytest
 from dashboard.pages import PAGES
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
-from dashboard.state.followed import FollowedRun, SharedRun
+from dashboard.state.followed import LONGEST_NAME, Company, FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
 from dashboard.state.race import Race
 from dashboard.state.run import Run
 from dashboard.state.settings import Settings
 from dashboard.state.store import Trainable
+from dashboard.widgets.follow_band import in_words
+from dashboard.widgets.followed_settings import FollowedSettings
 
 FOLLOWED = [slug for slug, page in PAGES.items() if page.store in (Run, Race) and not page.timeless]
 
@@ -161,6 +163,68 @@ def test_followers_leave_nothing_behind_on_what_they_followed(shared):
     assert shared.following == 0
     assert SCHEDULER.tasks == 0
     assert threading.active_count() <= threads
+
+
+def test_followers_know_whose_run_it_is_and_how_many_others_follow(shared):
+    one, other = FollowedRun(shared), FollowedRun(shared)
+    shared.sign("  Ada\n Lovelace ")
+    for follower in (one, other):
+        assert follower.differs
+        follower.mirror()
+        assert not follower.differs
+        assert follower.company == Company("Ada Lovelace", 1)
+    unseen = FollowedRun(shared, counts=False)
+    assert unseen.company == Company("Ada Lovelace", 2)
+    told = []
+    one.param.watch(told.append, "company")
+    other.close()
+    one.frame()
+    assert [event.new for event in told] == [Company("Ada Lovelace", 0)]
+    shared.sign("x" * 500)
+    one.frame()
+    assert one.company.name == "x" * LONGEST_NAME
+
+
+@pytest.mark.parametrize("others", [0, 1, 29])
+def test_the_band_counts_the_others(others):
+    told = in_words(Company("Ada", others))
+    assert "Ada’s run" in told
+    assert (str(others) in told) == (others > 0)
+    assert "a shared run" in in_words(Company("", others))
+
+
+@pytest.mark.parametrize("slug", FOLLOWED)
+def test_every_followed_page_shows_all_its_settings_in_words(slug):
+    run, _ = PAGES[slug].opened()
+    shared = SharedRun(run, slug)
+    table = FollowedSettings(FollowedRun(shared))
+    rows = [row for _, rows in table.sections for row in rows]
+    assert len({name for name, _, _ in rows}) == len(rows) >= 3
+    assert all(label and value for _, label, value in rows)
+    assert {name for name, _, _ in rows} <= set(run.settings.names())
+    shared.stop()
+    run.close()
+
+
+@pytest.mark.parametrize("slug", FOLLOWED)
+def test_what_is_taken_over_goes_on_bit_for_bit(slug):
+    run, _ = PAGES[slug].opened()
+    shared = SharedRun(run, slug)
+    run.advance(12)
+    student = App(FollowedRun(shared), slug)
+    student.clock.look_at(5)
+    student.workspace.take_over()
+    assert student.run.frame().epoch.index == 5
+    student.run.advance(7)
+    newest, same = run.frame().epoch, student.run.frame().epoch
+    assert same.index == newest.index == 12
+    for name in ("parameters", "points"):
+        if hasattr(newest, name):
+            assert getattr(same, name).tobytes() == getattr(newest, name).tobytes()
+    assert hasattr(newest, "parameters") or hasattr(newest, "points")
+    student.end()
+    shared.stop()
+    run.close()
 
 
 def test_what_a_follower_keeps_is_the_run(shared):

@@ -216,7 +216,10 @@ class Page(pn.viewable.Viewer):
         return Story(
             steps,
             lambda step: self.choose(self.presets[step - 1]),
-            opening=f"A story in {len(steps)} steps. Begin with the first, or change any setting and press Play.",
+            opening=f"A story in {len(steps)} steps. Begin with the first, or change any setting and press Play."
+            if not self.run.is_read_only
+            else "",
+            locked=self.run.is_read_only,
             css_classes=["story"],
             margin=0,
             sizing_mode="stretch_width",

@@ -23,6 +23,8 @@ from dashboard.widgets.beside import beside
 from dashboard.widgets.browser import Browser
 from dashboard.widgets.controls import Controls, knobs_of
 from dashboard.widgets.crosshair import Crosshair
+from dashboard.widgets.follow_band import FollowBand
+from dashboard.widgets.followed_settings import FollowedSettings
 from dashboard.widgets.heartbeat import Heartbeat
 from dashboard.widgets.keys import Keys
 from dashboard.widgets.plain_text import Alert
@@ -32,7 +34,6 @@ from dashboard.widgets.quiet_text import QuietText
 BESIDE = ":host { display: flex !important; flex-flow: row wrap-reverse; align-items: flex-end; }"
 """Controls beside the page, and below it where a cell is narrow."""
 
-YOURS = "Whoever shares it plays it and changes its settings; what you pick and the epoch you look at are yours."
 HALVE = "Halve the rate and start again"
 STYLE = beside(__file__, "app.css")
 LOGO = Path(__file__).parents[1] / "logo.svg"
@@ -68,6 +69,9 @@ class App(pn.viewable.Viewer):
         self.lazy = lazy
         self._side, self.body = pn.Column(margin=0, sizing_mode="stretch_width"), pn.Column(margin=0)
         self.body.param.update(sizing_mode="stretch_width", stylesheets=[STYLE], css_classes=["stack", "body"])
+        self._company = pn.Column(
+            stylesheets=[STYLE], css_classes=["stack"], margin=0, visible=False, sizing_mode="stretch_width"
+        )
         self._remedy: Callable[[], None] = lambda: None
         self.remedy = pmui.Button(
             size="small", variant="outlined", color="error", margin=0, visible=False, on_click=lambda _: self._remedy()
@@ -163,15 +167,22 @@ class App(pn.viewable.Viewer):
         page = self.shown
         self._drawn = -1
         self.loop.begin()
-        self._side.objects = [] if page.timeless or self.run.is_read_only else [self.controls]
+        self._side.objects = [] if page.timeless else self._settings()
+        self._company.objects = [FollowBand(self.run, self.take_over)] if isinstance(self.run, FollowedRun) else []
+        self._company.visible = bool(self._company.objects)
         self._draw_aside()
         page.intro.is_open = self._is_intro_open
         page.intro.param.watch(self._note_intro, "is_open")
         self.body.objects = [page.heading, *([] if page.timeless else [self.playback_bar]), page]
-        if self.run.followed and not self.run.message:
-            self.say(f"You are following a shared run, on the page {page.title}. {YOURS}")
         while not self.lazy and self.is_behind():
             self.draw()
+
+    def take_over(self) -> None:
+        """Go on with a copy of the run that is followed, as one's own."""
+        try:
+            self.workspace.take_over()
+        except (ValueError, OSError) as error:
+            self.say(str(error), "error")
 
     def put_away(self) -> None:
         """Close dialogs and drawers."""
@@ -265,6 +276,12 @@ class App(pn.viewable.Viewer):
         """Pages opened later have their intro open, or folded, as a user has left the last one."""
         self._is_intro_open = event.new
 
+    def _settings(self) -> list[pn.viewable.Viewable]:
+        """What the side bar has of the settings: controls, or of a run that is followed, what they are set to."""
+        if self.run.is_read_only:
+            return [FollowedSettings(self.run)] if isinstance(self.run, FollowedRun) else []
+        return [self.controls]
+
     def _draw_aside(self) -> None:
         """Put the side bar away where it is empty, and have it back as it was where it is not."""
         self._aside.visible = bool(self._side.objects)
@@ -275,7 +292,7 @@ class App(pn.viewable.Viewer):
             self._window.sidebar_open, self._was_open = True, False
 
     def _main(self) -> pn.viewable.Viewable:
-        parts = self.alert, self.body, *self.toolbar.panels, self.browser, Crosshair(), QuietText()
+        parts = self.alert, self._company, self.body, *self.toolbar.panels, self.browser, Crosshair(), QuietText()
         return pn.Column(
             *parts, stylesheets=[STYLE], css_classes=["stack"], sizing_mode="stretch_width", margin=(10, 12)
         )

@@ -11,6 +11,7 @@ from bokeh.document import Document
 
 from dashboard.export.static_page import FRAMES, StaticPage, file_name, packed
 from dashboard.shell.workspace import Workspace
+from dashboard.state.followed import LONGEST_NAME
 from dashboard.state.run import Setup
 from dashboard.state.thread_task import ThreadTask
 from dashboard.widgets.download import Payload
@@ -49,6 +50,15 @@ class ShareDialog(pn.viewable.Viewer):
             title="Follow",
             words="Others who open this link see what you do here as you do it, each at an epoch of their own.",
         )
+        self._name = pmui.TextInput(
+            label="Your name, which those who follow see",
+            placeholder="none",
+            max_length=LONGEST_NAME,
+            size="small",
+            width=300,
+            margin=(0, 0, 18, 0),
+        )
+        self._name.param.watch(lambda _: self._sign(), "value")
         self._run = ExportCard(
             {"run": self.recording},
             title="Run",
@@ -83,14 +93,15 @@ class ShareDialog(pn.viewable.Viewer):
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        offers = self._link, self._following, self._run, self._animation, self._frames, self._code
+        follow = self._following, self._name
+        offers = self._link, *follow, self._run, self._animation, self._frames, self._code
         return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
 
     def refresh(self) -> None:
         """Offer what the open page has."""
         self._code.visible = isinstance(self._host.run.frame().setup, Setup)
         self._link.visible = self._host.is_served
-        self._following.visible = self._host.is_served and not self._host.run.followed
+        self._following.visible = self._name.visible = self._host.is_served and not self._host.run.followed
         self._show_followers()
         self._follow()
 
@@ -107,6 +118,7 @@ class ShareDialog(pn.viewable.Viewer):
     def follow(self) -> Payload:
         """The query of a link that follows what is done here from now on."""
         shared = self._host.let_follow()
+        self._sign()
         self._show_followers()
         return _link({"follow": shared.id})
 
@@ -159,6 +171,11 @@ class ShareDialog(pn.viewable.Viewer):
         if not self._page or not self._page.file:
             raise ValueError("the page is not made yet; press “Make the page” first")
         return Payload(self._page.file, file_name(self._page.title, "html"))
+
+    def _sign(self) -> None:
+        """Tell those who follow who shares it."""
+        if self._host.shared:
+            self._host.shared.sign(self._name.value or "")
 
     def _show_followers(self) -> None:
         """Show how many follow, if anybody may."""

@@ -9,7 +9,7 @@ from dashboard.shell.recent_runs import RecentRuns
 from dashboard.state.choices import Choices
 from dashboard.state.followed import FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
-from dashboard.state.store import Shown
+from dashboard.state.store import Shown, Trainable
 from dashboard.storage.run_archive import ArchivedRun, RunArchive
 from dashboard.widgets.address_bar import AddressBar
 from dashboard.widgets.controls import Watchers
@@ -144,6 +144,22 @@ class Workspace:
     def follow(self, shared: SharedRun) -> None:
         """Show what somebody shares, on its page."""
         self._swap(lambda: (PAGES[shared.page], FollowedRun(shared), [], ""))
+
+    def take_over(self) -> None:
+        """Go on with a copy of what is followed, from the epoch that is shown, as one's own; the other goes its way.
+
+        Raises:
+            ValueError: If nothing is followed that could be copied.
+        """
+        followed = self.run
+        if not isinstance(followed, FollowedRun) or not followed.can_be_copied:
+            raise ValueError("only a followed run can be taken over, and only one that trains in this laboratory")
+        recording, epoch = self.shown.recording(), followed.looked_at
+        kind, run = page_of(recording), self.reopened(recording)
+        if epoch is not None and isinstance(run, Trainable):
+            run.look_at(epoch)
+            run.fork()
+        self._swap(lambda: (kind, run, [], ""))
 
     def travel(self, query: Mapping[str, str]) -> None:
         """Show what was there when the address bar held this link: the run itself, if it is one of the last ones left.

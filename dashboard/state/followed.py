@@ -6,18 +6,35 @@ with the link.
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from weakref import WeakSet
 
 import param
 
 from dashboard.state.read_only import ReadOnly
-from dashboard.state.store import Frame, Shown
+from dashboard.state.store import Frame, Shown, Trainable
 from dashboard.state.view import View
 from engine.recording import Recording
 
 LAST = 20
 """Precedence of watchers: after the store's own and those of all controls."""
+
+LONGEST_NAME = 40
+"""Letters of the name of whoever shares."""
+
+
+@dataclass(frozen=True)
+class Company:
+    """What somebody who follows is told of who else is there.
+
+    Attributes:
+        name: Of whoever shares the run, in their own words; empty where they gave none.
+        others: How many more follow it.
+    """
+
+    name: str = ""
+    others: int = 0
 
 
 class SharedRun:
@@ -32,7 +49,7 @@ class SharedRun:
         """page: the slug of the page that it is shown on."""
         self.id = secrets.token_urlsafe(16)
         self.store, self.page = store, page
-        self.left = False
+        self.name, self.left = "", False
         self.changes = 0
         self.followers: WeakSet[FollowedRun] = WeakSet()
         self._settings: tuple[object, dict[str, Any]] = (None, {})
@@ -66,6 +83,11 @@ class SharedRun:
             self.followers.discard(follower)
             self.store.touch()
 
+    def sign(self, name: str) -> None:
+        """Tell all who follow the name of whoever shares; blanks count once, and what is too long is cut."""
+        self.name = " ".join(name.split())[:LONGEST_NAME]
+        self.changes += 1
+
     def settings(self) -> dict[str, Any]:
         """The values of its settings, the same dict until one changes: fifty followers ask at every frame."""
         at = self.store, self.store.version
@@ -92,6 +114,10 @@ class FollowedRun(ReadOnly):
     Changes made here are taken back, with a message.
     """
 
+    company = param.ClassSelector(
+        class_=Company, default=Company(), doc="Who shares it and how many follow, as of the last look."
+    )
+
     REFUSAL = "You are following: only whoever has shared this run can change it. Pictures and epochs are yours."
 
     def __init__(self, shared: SharedRun, view: View | None = None, counts: bool = True) -> None:
@@ -106,11 +132,17 @@ class FollowedRun(ReadOnly):
         self._mirroring = False
         if counts:
             shared.join(self)
+        self.company = self._company()
 
     @property
     def followed(self) -> SharedRun:
         """What is followed."""
         return self._shared
+
+    @property
+    def can_be_copied(self) -> bool:
+        """Whether what is followed can go on elsewhere: what trains in another program cannot."""
+        return isinstance(self._seen, Trainable)
 
     @property
     def page(self) -> str:
@@ -177,12 +209,22 @@ class FollowedRun(ReadOnly):
 
     @property
     def differs(self) -> bool:
-        """Whether the settings are others than there."""
-        return not self.outdated and self._shared.settings() is not self._accepted
+        """Whether the settings are others than there, or others follow by now."""
+        return not self.outdated and (self._has_old_settings or self.company != self._company())
+
+    @property
+    def _has_old_settings(self) -> bool:
+        return self._shared.settings() is not self._accepted
+
+    def _company(self) -> Company:
+        return Company(self._shared.name, self._shared.following - (self in self._shared.followers))
 
     def mirror(self) -> None:
-        """Have the settings as they are there; asking for a frame does it too."""
-        if self.differs:
+        """Have the settings and the company as they are there; asking for a frame does it too."""
+        if not self.differs:
+            return
+        self.company = self._company()
+        if self._has_old_settings:
             self._accepted, self._mirroring = self._shared.settings(), True
             try:
                 self.settings.restore(self._accepted)

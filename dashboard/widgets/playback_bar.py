@@ -66,7 +66,7 @@ class PlaybackBar(pn.viewable.Viewer):
         self._roll = _icon(
             "casino", "New seed: other data, other starting weights", self._seed.roll if self._seed else None
         )
-        self._roll.visible = self._seed is not None
+        self._roll.param.update(visible=self._seed is not None, disabled=looks)
         self._back = _icon("skip_previous", "Look one epoch back (arrow left)", self.back)
         self._back.css_classes = ["time", "back"]
         self._undo = _icon("undo", NOTHING_LEFT, self.undo)
@@ -82,6 +82,7 @@ class PlaybackBar(pn.viewable.Viewer):
             css_classes=["speed"],
             description="",
             visible=len(settings.param.speed.names) > 1,
+            disabled=looks,
         )
         self._numbers = sheet(stylesheets=[STYLE], css_classes=["readings"])
         self._rates = Rates()

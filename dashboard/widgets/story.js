@@ -43,8 +43,9 @@ export function render({model, el}) {
     made.addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) { return }
       event.preventDefault()
-      choose(place + 1)
+      if (!model.locked) { choose(place + 1) }
     })
+    if (model.locked) { made.setAttribute("aria-disabled", "true") }
     item.append(made)
     return item
   }
@@ -59,8 +60,8 @@ export function render({model, el}) {
       if (place + 1 === step) { made.setAttribute("aria-current", "step") } else { made.removeAttribute("aria-current") }
     })
     sentence.textContent = step ? model.steps[step - 1]?.doc ?? "" : model.opening
-    back.disabled = step <= 1
-    next.disabled = step >= model.steps.length
+    back.disabled = model.locked || step <= 1
+    next.disabled = model.locked || step >= model.steps.length
     next.textContent = step ? "Next" : "Begin"
     const current = links[step - 1]
     // Where the steps do not fit beside one another, the chosen one is kept in sight; the page itself stays.

@@ -16,7 +16,8 @@ class Story(JSComponent):
     step = param.Integer(default=0, bounds=(0, None), doc="The step that is chosen, from 1; 0 for none.")
     is_open = param.Boolean(default=True, doc="Whether the steps may take several lines, and the opening is said.")
     opening = param.String(default="", doc="What stands in the sentence's place before a step is chosen.")
-    server_only: ClassVar[tuple[str, ...]] = ("steps", "step", "is_open", "opening")
+    locked = param.Boolean(default=False, doc="Whether no step can be chosen here.")
+    server_only: ClassVar[tuple[str, ...]] = ("steps", "step", "is_open", "opening", "locked")
 
     _esm = beside(__file__, "story.js")
     _stylesheets = [beside(__file__, "story.css")]
@@ -33,5 +34,5 @@ class Story(JSComponent):
         self._asked = asked
 
     def _handle_msg(self, msg: Any) -> None:
-        if isinstance(msg, int) and 1 <= msg <= len(self.steps):
+        if not self.locked and isinstance(msg, int) and 1 <= msg <= len(self.steps):
             self._asked(msg)

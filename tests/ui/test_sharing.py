@@ -124,6 +124,39 @@ def test_a_page_with_tables_and_sheets_of_numbers_plays_too(visit, offline, tmp_
     assert file.ask(table) != last
 
 
+def test_a_follower_reads_what_is_changed_and_takes_the_run_over(visit):
+    teacher = visit("?page=playground&speed=100&epoch=30")
+    teacher.window.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    teacher.press("Share")
+    teacher.window.get_by_label("Your name").fill("Ada")
+    teacher.window.keyboard.press("Tab")
+    teacher.press("Let others follow")
+    teacher.window.get_by_text("copied", exact=True).wait_for()
+    link = teacher.ask("navigator.clipboard.readText()")
+    teacher.window.keyboard.press("Escape")
+    student = visit(link[link.index("?") :])
+    student.window.get_by_text("You alone follow Ada’s run.").wait_for()
+    assert student.button("New seed").is_disabled()
+    assert student.button("(Begin|Next)").is_disabled()
+    teacher.press("New seed")
+    changed = student.window.locator("div.changed", has=student.window.locator("dt:text-is('Seed')"))
+    changed.wait_for()
+    teacher.until(lambda: "seed" in teacher.link(), "the link to have the seed")
+    seed = teacher.link()["seed"]
+    student.window.get_by_text(f"Changed: Seed: {seed}, before: 0").wait_for(state="attached")
+    changed.wait_for(state="hidden")
+    student.button("Take this over").focus()
+    student.window.keyboard.press("Enter")
+    student.until(lambda: "follow" not in student.address(), "an address of its own")
+    student.ready()
+    assert student.link()["seed"] == seed
+    assert not student.button("New seed").is_disabled()
+    student.press("Play")
+    student.pass_by(3)
+    student.stand()
+    assert teacher.epoch() == 0
+
+
 def test_a_class_follows_its_teacher_and_each_looks_where_they_like(visit):
     teacher = visit("?page=playground&speed=100")
     teacher.window.context.grant_permissions(["clipboard-read", "clipboard-write"])
