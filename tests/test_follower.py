@@ -10,7 +10,7 @@ import pytest
 from dashboard.pages import PAGES
 from dashboard.shell.app import App
 from dashboard.state.clock import SCHEDULER
-from dashboard.state.followed import LONGEST_NAME, Company, FollowedRun, SharedRun
+from dashboard.state.followed import CODE_LETTERS, LONGEST_NAME, Company, FollowedRun, SharedRun
 from dashboard.state.playback import clock_of
 from dashboard.state.race import Race
 from dashboard.state.run import Run
@@ -113,7 +113,20 @@ def test_when_the_one_who_shares_leaves_it_stands_still_and_is_said(shared):
         SharedRun.found(shared.id)
 
 
-@pytest.mark.parametrize("key", ["", "x", "../..", "None"])
+def test_a_code_can_be_typed_as_it_is_heard(shared):
+    for typed in (shared.code, shared.code.upper(), shared.code.replace("-", "")):
+        assert SharedRun.found(typed) is shared
+    others = [SharedRun(shared.store, "home") for _ in range(50)]
+    assert len({one.code for one in others}) == 50
+    assert set("".join(one.code for one in others)) <= {*CODE_LETTERS, "-"}
+    assert not set("01ilo") & set(CODE_LETTERS)
+    for one in others:
+        one.stop()
+    with pytest.raises(ValueError, match="nobody shares"):
+        SharedRun.found(others[0].code)
+
+
+@pytest.mark.parametrize("key", ["", "-", "x", "../..", "None"])
 def test_what_nobody_shares_cannot_be_followed(key):
     with pytest.raises(ValueError, match="nobody shares"):
         SharedRun.found(key)

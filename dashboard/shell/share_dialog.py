@@ -16,6 +16,7 @@ from dashboard.state.run import Setup
 from dashboard.state.thread_task import ThreadTask
 from dashboard.widgets.download import Payload
 from dashboard.widgets.export_card import ExportCard
+from dashboard.widgets.qr_code import QRCode
 from engine.source_code import as_numpy, as_torch
 
 LOOK = 0.25
@@ -50,6 +51,7 @@ class ShareDialog(pn.viewable.Viewer):
             title="Follow",
             words="Others who open this link see what you do here as you do it, each at an epoch of their own.",
         )
+        self._code_to_follow = QRCode()
         self._name = pmui.TextInput(
             label="Your name, which those who follow see",
             placeholder="none",
@@ -93,7 +95,7 @@ class ShareDialog(pn.viewable.Viewer):
         self.refresh()
 
     def __panel__(self) -> pn.viewable.Viewable:
-        follow = self._following, self._name
+        follow = self._following, self._name, self._code_to_follow
         offers = self._link, *follow, self._run, self._animation, self._frames, self._code
         return pn.Column(*offers, margin=(4, 4, 0, 4), sizing_mode="stretch_width")
 
@@ -120,7 +122,7 @@ class ShareDialog(pn.viewable.Viewer):
         shared = self._host.let_follow()
         self._sign()
         self._show_followers()
-        return _link({"follow": shared.id})
+        return _link({"follow": shared.code})
 
     def stop(self) -> None:
         """Stop sharing: nobody follows any more."""
@@ -183,6 +185,7 @@ class ShareDialog(pn.viewable.Viewer):
         copy = _act("follow", "copy", "Copy it again" if shared else "Let others follow", "Copies the link")
         stop = _act("stop", "ask", "Stop", "Nobody can follow any more")
         state = f"{shared.following} follow" if shared else ""
+        self._code_to_follow.show(_address(_link({"follow": shared.code})) if shared else "")
         self._following.param.update(acts=[copy, stop] if shared else [copy], state=state)
 
     def _written(self, write: Callable[..., str]) -> str:

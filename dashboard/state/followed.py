@@ -23,6 +23,12 @@ LAST = 20
 LONGEST_NAME = 40
 """Letters of the name of whoever shares."""
 
+CODE_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
+"""Of a code that is read aloud and typed: none looks like another."""
+
+CODE_LENGTH = 8
+"""Of a code: 40 bits, which a server that takes a second for a page does not give away."""
+
 
 @dataclass(frozen=True)
 class Company:
@@ -47,6 +53,7 @@ class SharedRun:
 
     def __init__(self, store: Shown, page: str) -> None:
         """page: the slug of the page that it is shown on."""
+        self.code = _code()
         self.id = secrets.token_urlsafe(16)
         self.store, self.page = store, page
         self.name, self.left = "", False
@@ -57,10 +64,12 @@ class SharedRun:
 
     @classmethod
     def found(cls, key: str) -> Self:
-        """What is shared under an id. Raises ValueError when nothing is, or no longer."""
-        if key not in cls._all:
+        """What is shared under an id or a code. Raises ValueError when nothing is, or no longer."""
+        code = key.lower().replace("-", "")
+        found = cls._all.get(key) or next((one for one in cls.everything() if one.code.replace("-", "") == code), None)
+        if found is None:
             raise ValueError("nobody shares a run under this link any more; ask for a new one")
-        return cls._all[key]
+        return found
 
     @classmethod
     def everything(cls) -> list[Self]:
@@ -106,6 +115,11 @@ class SharedRun:
         self._all.pop(self.id, None)
         self.left = True
         self.changes += 1
+
+
+def _code() -> str:
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
+    return f"{letters[: CODE_LENGTH // 2]}-{letters[CODE_LENGTH // 2 :]}"
 
 
 class FollowedRun(ReadOnly):

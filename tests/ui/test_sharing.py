@@ -133,6 +133,8 @@ def test_a_follower_reads_what_is_changed_and_takes_the_run_over(visit):
     teacher.press("Let others follow")
     teacher.window.get_by_text("copied", exact=True).wait_for()
     link = teacher.ask("navigator.clipboard.readText()")
+    teacher.window.get_by_role("img", name="QR code of the link to follow").wait_for()
+    teacher.window.get_by_text(link, exact=True).wait_for()
     teacher.window.keyboard.press("Escape")
     student = visit(link[link.index("?") :])
     student.window.get_by_text("You alone follow Ada’s run.").wait_for()
