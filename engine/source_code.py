@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.activations import ACTIVATIONS
 from engine.datasets import Standardization
+from engine.features import COORDINATES, FeatureMap
 from engine.network import Network
 
 SPELLED = 2000
@@ -46,7 +47,7 @@ IN_NUMPY = '''\
 
 def predict(x):
     """{answers}, (n, {outputs}), for examples x, (n, {features})."""
-    a = {inputs}
+    a = {inputs}{features_of}
     with np.errstate(over="ignore"):
         {steps}
 
@@ -76,7 +77,7 @@ class Network(torch.nn.Module):
         {layers}
 
     def forward(self, x):
-        a = {inputs}
+        a = {inputs}{features_of}
         {steps}
 
 
@@ -119,6 +120,7 @@ def as_numpy(
     standardization: Standardization | None = None,
     about: str = "",
     examples: np.ndarray | None = None,
+    features: FeatureMap | None = None,
 ) -> str:
     """A Python file with the network as it is, for NumPy alone.
 
@@ -129,14 +131,16 @@ def as_numpy(
         standardization: What the network's inputs went through: with it, `predict` takes them as they were before.
         about: What it was trained on, how long, and so on: any text.
         examples: (k, features) what the demonstration shows, the first three of them; else one of zeros.
+        features: What the network's inputs were made of: with it, `predict` takes points of the plane, (n, 2).
 
     Raises:
-        ValueError: If standardization or examples have another number of features than the network.
+        ValueError: If standardization, examples or features have another number of features than the network.
     """
     steps = _steps(network, "a @ W{0} + b{0}")
-    parts = _parts(network, standardization, about, examples, dialect=0)
+    parts = _parts(network, standardization, about, examples, features, dialect=0)
     inputs = _scaled("np.asarray(x, dtype=np.float64)", standardization)
-    return IN_NUMPY.format(**parts, inputs=inputs, steps="\n        ".join(steps))
+    made = f"\n    x = a\n    a = np.stack([{features.code('np')}], axis=1)" if features else ""
+    return IN_NUMPY.format(**parts, inputs=inputs, features_of=made, steps="\n        ".join(steps))
 
 
 def as_torch(
@@ -144,30 +148,39 @@ def as_torch(
     standardization: Standardization | None = None,
     about: str = "",
     examples: np.ndarray | None = None,
+    features: FeatureMap | None = None,
 ) -> str:
     """A Python file with the network as it is, as a PyTorch module in double precision; otherwise like `as_numpy`."""
     layers = [f"self.layer{i} = layer(W{i}, b{i})" for i in range(1, len(network.sizes))]
     steps = _steps(network, "self.layer{0}(a)")
-    parts = _parts(network, standardization, about, examples, dialect=1)
+    parts = _parts(network, standardization, about, examples, features, dialect=1)
     spaced = {"layers": "\n        ".join(layers), "steps": "\n        ".join(steps)}
-    return IN_TORCH.format(**parts, **spaced, inputs=_scaled("x", standardization))
+    made = f"\n        x = a\n        a = torch.stack([{features.code('torch')}], dim=1)" if features else ""
+    return IN_TORCH.format(**parts, **spaced, features_of=made, inputs=_scaled("x", standardization))
 
 
 def _parts(
-    network: Network, standardization: Standardization | None, about: str, examples: np.ndarray | None, dialect: int
+    network: Network,
+    standardization: Standardization | None,
+    about: str,
+    examples: np.ndarray | None,
+    features: FeatureMap | None,
+    dialect: int,
 ) -> dict[str, object]:
     """What both templates have in common, in one of the two dialects."""
-    features, outputs = network.sizes[0], network.sizes[-1]
+    if features and len(features.names) != network.sizes[0]:
+        raise ValueError(f"there are {len(features.names)} input features; the network has {network.sizes[0]} inputs")
+    given, outputs = len(COORDINATES) if features else network.sizes[0], network.sizes[-1]
     functions = _functions(network, dialect) + (UNPACK.format(UNPACKED[dialect]) if _packs(network) else "")
     return {
         "about": _in_docstring(f"{_title(network)}\n\n{about}\n"),
         "imports": _imports(functions),
         "functions": functions,
-        "arrays": "\n".join(_arrays(network, standardization, ARRAY[dialect])),
+        "arrays": "\n".join(_arrays(network, standardization, given, ARRAY[dialect])),
         "answers": ANSWERS[network.output].capitalize(),
-        "features": features,
+        "features": given,
         "outputs": outputs,
-        "demonstration": DEMONSTRATION.format(_shown(examples, features)),
+        "demonstration": DEMONSTRATION.format(_shown(examples, given)),
     }
 
 
@@ -215,20 +228,20 @@ def _scaled(x: str, standardization: Standardization | None) -> str:
     return f"({x} - MEAN) / STD" if standardization else x
 
 
-def _arrays(network: Network, standardization: Standardization | None, array: str) -> list[str]:
+def _arrays(network: Network, standardization: Standardization | None, given: int, array: str) -> list[str]:
     """An assignment for every array."""
     named = {}
     if standardization:
-        named = {"MEAN": _checked(standardization.mean, network), "STD": _checked(standardization.std, network)}
+        named = {"MEAN": _checked(standardization.mean, given), "STD": _checked(standardization.std, given)}
     for i, (w, b) in enumerate(zip(network.weights, network.biases, strict=True), start=1):
         named |= {f"W{i}": w, f"b{i}": b}
     as_text = _packed if _packs(network) else lambda values: array.format(_spelled(values))
     return [f"{name} = {as_text(values)}" for name, values in named.items()]
 
 
-def _checked(numbers: np.ndarray, network: Network) -> np.ndarray:
-    if len(numbers) != network.sizes[0]:
-        raise ValueError(f"the standardization is for {len(numbers)} features; the network has {network.sizes[0]}")
+def _checked(numbers: np.ndarray, given: int) -> np.ndarray:
+    if len(numbers) != given:
+        raise ValueError(f"the standardization is for {len(numbers)} features; the network has {given}")
     return numbers
 
 

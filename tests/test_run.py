@@ -51,6 +51,8 @@ def another(settings: Settings, name: str) -> Any:
         return not value
     if isinstance(parameter, Widths):
         return [3, 3, 3]
+    if name == "features":
+        return ["x1", "x2", "x1^2"]
     if name == "layer_rates":
         return [2.0] * (len(settings.hidden) + 1)
     if name in ("n", "own"):

@@ -20,6 +20,7 @@ from dashboard.state.settings import (
     MAX_UNITS_PER_LAYER,
     OPTIONS,
     Digest,
+    Features,
     Multipliers,
     Settings,
     Widths,
@@ -27,6 +28,7 @@ from dashboard.state.settings import (
 from dashboard.storage.tables import OWN, TABLES, Table
 from dashboard.widgets.controls import LayerEditor, RatesEditor
 from engine.datasets import DATASETS
+from engine.features import FEATURES
 from engine.losses import LOSSES
 from engine.optimizers import OPTIMIZERS
 from engine.options import options
@@ -68,6 +70,8 @@ def valid(name: str) -> st.SearchStrategy:
         return st.lists(st.integers(1, MAX_UNITS_PER_LAYER), max_size=MAX_HIDDEN_LAYERS)
     if isinstance(parameter, Multipliers):
         return st.lists(st.integers(0, 9) | st.floats(0, MAX_MULTIPLIER), max_size=MAX_HIDDEN_LAYERS + 1)
+    if isinstance(parameter, Features):
+        return st.lists(st.sampled_from(list(FEATURES)), min_size=1, unique=True)
     low, high = parameter.bounds
     if isinstance(parameter, param.Integer):
         return st.integers(low, high)
@@ -102,6 +106,8 @@ def bad_texts(name: str) -> list[str]:
     if isinstance(parameter, Multipliers):
         wrong = ("[-1]", "[1e10]", "[true]", "[NaN]", "[Infinity]", "[null]", "1", '["1"]', "[[1]]")
         return [*texts, *wrong, json.dumps([1] * (MAX_HIDDEN_LAYERS + 2))]
+    if isinstance(parameter, Features):
+        return [*texts, "[]", "x1", '["x3"]', '["x1", "x1"]', "[1]", '["x1", null]', '[["x1"]]', '{"x1": 1}']
     if isinstance(parameter, param.Boolean):
         return [*texts, "1", "0", "True", "[]"]
     if isinstance(parameter, param.Selector):

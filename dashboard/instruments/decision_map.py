@@ -74,7 +74,7 @@ class DecisionMap(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return frame.setup.task != "regression" and frame.setup.train.x.shape[1] == 2 and frame.knows("parameters")
+        return frame.setup.task != "regression" and frame.setup.is_plane and frame.knows("parameters")
 
     def __init__(self, run: Shown, **params: Any) -> None:
         super().__init__(run, **params)
@@ -103,11 +103,12 @@ class DecisionMap(Instrument):
         (left, right), (bottom, top) = self._box
         self._x, self._y = np.linspace(left, right, RESOLUTION), np.linspace(bottom, top, RESOLUTION)
         self._network = frame.setup.network.copy()
-        self._predict = self._network.predictor(np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2))
+        plane = np.stack(np.meshgrid(self._x, self._y), axis=-1).reshape(-1, 2)
+        self._predict = self._network.predictor(frame.setup.inputs(plane))
 
     def box(self, frame: Frame) -> Box:
         """The ends of the plane that is shown."""
-        return box_around(frame.setup.train, frame.setup.validation)
+        return box_around(frame.setup.examples, frame.setup.held_out)
 
     def outline(self, frame: Frame) -> Hashable:
         return len(frame.setup.train) > MAX_EXAMPLES
@@ -145,7 +146,7 @@ class DecisionMap(Instrument):
             "regions": self._regions(style.region_shades(answers)),
             "boundary": self._boundary(answers, 0.5),
             "threshold": self._boundary(answers, self.run.view.threshold) if self._apart else NO_LINES,
-            "picked": self._picked(frame.setup.train),
+            "picked": self._picked(frame.setup.examples),
         }
         return moving if after >= 0 else {**moving, **self._examples(frame)}
 
@@ -175,7 +176,7 @@ class DecisionMap(Instrument):
             self._mark([(x, y)])
             return
         spans = [high - low for low, high in self._box]
-        self.run.view.example = int(np.argmin((((self.setup.train.x - [x, y]) / spans) ** 2).sum(axis=1)))
+        self.run.view.example = int(np.argmin((((self.setup.examples.x - [x, y]) / spans) ** 2).sum(axis=1)))
 
     @param.depends("pen", watch=True)
     def _take_pen(self) -> None:
@@ -296,7 +297,7 @@ class DecisionMap(Instrument):
         """Shift and scale of each input that convert the plane's coordinates to the examples' own units."""
         if not self.run.settings.standardize:
             return np.zeros(2), np.ones(2)
-        parts = [part.x for part in (frame.setup.train, frame.setup.validation) if part is not None]
+        parts = [part.x for part in (frame.setup.examples, frame.setup.held_out) if part is not None]
         own, shown = self.run.settings.examples().x, np.concatenate(parts)
         spread = np.ptp(shown, axis=0)
         scale = np.where(spread > 0, np.ptp(own, axis=0) / np.where(spread > 0, spread, 1.0), 1.0)
@@ -316,7 +317,7 @@ class DecisionMap(Instrument):
 
     def _sketch(self, frame: Frame) -> dict[str, Columns]:
         """What is drawn and cannot be learned yet, on an empty plane."""
-        drawing, train = self._drawing, frame.setup.train
+        drawing, train = self._drawing, frame.setup.examples
         points = replace(train, x=(drawing.x - self._mean) / self._std, y=drawing.y)
         return {
             "regions": self._regions(np.zeros(RESOLUTION**2, dtype=np.uint8)),
@@ -341,7 +342,7 @@ class DecisionMap(Instrument):
         return {"x1": shown[:, 0], "x2": shown[:, 1]}
 
     def _examples(self, frame: Frame) -> dict[str, Columns]:
-        train, validation = frame.setup.train, frame.setup.validation
+        train, validation = frame.setup.examples, frame.setup.held_out
         return {
             "training": _columns(train),
             "validation": _columns(_none_of(train) if validation is None else validation),

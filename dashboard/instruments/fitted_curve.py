@@ -23,7 +23,7 @@ class FittedCurve(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return frame.setup.task == "regression" and frame.setup.train.x.shape[1] == 1
+        return frame.setup.task == "regression" and frame.setup.examples.x.shape[1] == 1
 
     def begin(self, frame: Frame) -> None:
         parts = [part for part in (frame.setup.train, frame.setup.validation) if part is not None]

@@ -19,6 +19,7 @@ from dashboard.widgets import style
 from dashboard.widgets.network_canvas import NetworkCanvas
 from dashboard.widgets.plain_text import APART, phrase
 from engine.datasets import Dataset
+from engine.features import COORDINATES
 from engine.network import Network
 
 MAX_UNITS = 8
@@ -76,8 +77,8 @@ class NetworkPicture(Instrument):
     def begin(self, frame: Frame) -> None:
         self._unwritten = None
         self._network = network = frame.setup.network.copy()
-        self._in_words = _in_words(network)
-        self._fixed = {"network": _described(frame), "examples": _examples(frame.setup.train)}
+        self._in_words, self._inputs = _in_words(network), _inputs(frame)
+        self._fixed = {"network": _described(frame), "examples": _examples(frame.setup.examples)}
         sizes, last = network.sizes, len(network.sizes) - 1
         shown = [[(layer, unit) for unit in range(min(size, MAX_UNITS))] for layer, size in enumerate(sizes)]
         spots = {
@@ -87,12 +88,12 @@ class NetworkPicture(Instrument):
         self._edges = np.array([place_of_weight(sizes, *end, start[1]) for start, end in ends])
         self._lines = {
             **_columns([(*spots[start], *spots[end]) for start, end in ends], ("x0", "y0", "x1", "y1")),
-            "name": [f"{_named(sizes, start)} → {_named(sizes, end)}" for start, end in ends],
+            "name": [f"{self._named(start)} → {self._named(end)}" for start, end in ends],
         }
         units = [place for place in spots if 0 < place[0] < last]
         self._discs = {
             **_columns([spots[place] for place in units], ("x", "y")),
-            "name": [_named(sizes, place) for place in units],
+            "name": [self._named(place) for place in units],
         }
         self._ends = _columns([spots[place] for place in spots if place[0] in (0, last)], ("x", "y"))
         starts = np.cumsum([0, *network.widths])
@@ -220,8 +221,11 @@ class NetworkPicture(Instrument):
         """The largest of these values of all weights, and which weight has it."""
         place = self._weights[int(np.argmax(np.abs(values[self._weights])))]
         start, end = ends_of_weight(self._network.sizes, int(place))
-        sizes = self._network.sizes
-        return f"{digits(values[place], 4)}, {_named(sizes, start)} → {_named(sizes, end)}"
+        return f"{digits(values[place], 4)}, {self._named(start)} → {self._named(end)}"
+
+    def _named(self, place: Place) -> str:
+        layer, unit = place
+        return _named(self._network.sizes, place) if layer else self._inputs[unit]
 
 
 def place_of_weight(sizes: tuple[int, ...], layer: int, unit: int, source: int) -> int:
@@ -244,20 +248,29 @@ def _start(sizes: tuple[int, ...], layer: int) -> int:
 def _described(frame: Frame) -> dict[str, Any]:
     """What a fresh start fixes, as the browser reads it."""
     setup = frame.setup
-    network, data = setup.network, setup.train
+    network = setup.network
     return {
         "sizes": list(network.sizes),
         "activations": list(network.activations),
         "skips": list(network.skips),
         "output": network.output,
-        "inputs": [f"x{number}".translate(SUBSCRIPTS) for number in range(1, data.features + 1)],
-        "box": [list(ends) for ends in box_around(data, setup.validation)],
+        "inputs": _inputs(frame),
+        "features": list(setup.features.names if setup.features else COORDINATES) if setup.is_plane else [],
+        "box": [list(ends) for ends in box_around(setup.examples, setup.held_out)],
         "task": setup.task,
     }
 
 
+def _inputs(frame: Frame) -> list[str]:
+    """What the inputs are called."""
+    setup = frame.setup
+    if setup.features:
+        return setup.features.labels
+    return [f"x{number}".translate(SUBSCRIPTS) for number in range(1, setup.network.sizes[0] + 1)]
+
+
 def _examples(data: Dataset) -> np.ndarray:
-    """(n * (features + 1),) inputs and answer of the first examples."""
+    """(n * (features + 1),) the numbers of the first examples and their answers."""
     return _single(np.column_stack([data.x, data.y])[:MAX_EXAMPLES].ravel())
 
 
@@ -272,8 +285,6 @@ def _in_words(network: Network) -> str:
 
 def _named(sizes: tuple[int, ...], place: Place) -> str:
     layer, unit = place
-    if layer == 0:
-        return f"x{unit + 1}".translate(SUBSCRIPTS)
     if layer == len(sizes) - 1:
         return f"output {unit + 1}" if sizes[-1] > 1 else "output"
     return f"layer {layer}, unit {unit + 1}"

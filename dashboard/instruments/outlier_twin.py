@@ -42,11 +42,11 @@ class OutlierTwin(DecisionMap):
 
     def box(self, frame: Frame) -> Box:
         original = self.companion.original
-        return box_around(original.train, original.validation)
+        return box_around(original.examples, original.held_out)
 
     def describe(self, frame: Frame) -> str:
         words = f"{frame.epoch.accuracy:.1%} right at epoch {frame.epoch.index:,}"
-        if frame.setup.network.widths:
+        if frame.setup.network.widths or frame.setup.features:
             return words
         angle = _angle(self._parameters[:2], frame.epoch.parameters[:2])
         return f"{words}{APART}outliers turn the line by {angle:.1f}°"

@@ -35,16 +35,16 @@ class UnitPlane(Instrument):
 
     @classmethod
     def suits(cls, frame: Frame) -> bool:
-        return bool(frame.setup.network.widths) and frame.setup.train.x.shape[1] == 2
+        return bool(frame.setup.network.widths) and frame.setup.is_plane
 
     def begin(self, frame: Frame) -> None:
-        self._network, self._examples = frame.setup.network.copy(), frame.setup.train.x
+        self._network, self._examples = frame.setup.network.copy(), frame.setup.examples.x
         low, high = self._examples.min(axis=0), self._examples.max(axis=0)
         margin = MARGIN * np.maximum(high - low, 1e-6)
         self._box = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))
         self._axes = [np.linspace(*ends, RESOLUTION) for ends in self._box]
         grid = np.stack(np.meshgrid(*self._axes), axis=-1).reshape(-1, 2)
-        self._places = np.concatenate([grid, self._examples])
+        self._places = frame.setup.inputs(np.concatenate([grid, self._examples]))
 
     def outline(self, frame: Frame) -> Hashable:
         return None

@@ -116,6 +116,7 @@ class Backpropagation(Page):
         "exponent",
         "subject",
         "activation",
+        "features",
         "hidden",
         "initializer",
         "learning_rate",

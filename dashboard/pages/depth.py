@@ -113,7 +113,7 @@ class Depth(Page):
             about=Losses,
         ),
     )
-    controls = ("hidden", "activation", "initializer", "skip", "learning_rate", "seeds", "epochs")
+    controls = ("features", "hidden", "activation", "initializer", "skip", "learning_rate", "seeds", "epochs")
     instruments = (
         (DepthBars,),
         (GradientRatios,),

@@ -24,7 +24,7 @@ class Home(Page):
         "A small network learns to tell two moons apart, epoch by epoch. Turn a knob while it does, and every "
         "picture answers. Then open an experiment: each asks one question and shows the answer live."
     )
-    controls = ("dataset", "hidden", "activation", "learning_rate")
+    controls = ("dataset", "features", "hidden", "activation", "learning_rate")
     defaults: ClassVar = {"stop_epoch": 1000}
     plays = True
     presets = (

@@ -127,7 +127,7 @@ class Initialization(Page):
             about=StudyOutcomes,
         ),
     )
-    controls = ("seeds", "epochs", "initializer", "learning_rate", "dataset", "hidden", "activation")
+    controls = ("seeds", "epochs", "initializer", "learning_rate", "dataset", "features", "hidden", "activation")
     instruments = (
         (Losses,),
         (StudyOutcomes,),

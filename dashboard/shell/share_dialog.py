@@ -194,9 +194,9 @@ class ShareDialog(pn.viewable.Viewer):
         setup = frame.setup
         if not isinstance(setup, Setup):
             raise ValueError("there is no network on this page")
-        scale, examples = setup.standardization, setup.train.x[:3]
+        scale, examples = setup.standardization, setup.examples.x[:3]
         raw = examples * scale.std + scale.mean if scale else examples
-        return write(frame.network(), scale, _about(host), raw)
+        return write(frame.network(), scale, _about(host), raw, setup.features)
 
     def _pieces(self, page: StaticPage) -> Iterator[None]:
         """The work on a file, with its progress now and then; it ends with the session."""

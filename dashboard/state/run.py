@@ -23,6 +23,7 @@ from dashboard.state.view import View
 from dashboard.storage.tables import OWN, TABLES
 from engine.chance import FORMAT
 from engine.datasets import Dataset, Standardization
+from engine.features import COORDINATES, FeatureMap
 from engine.network import Network
 from engine.optimizers import OPTIMIZERS
 from engine.recording import History, Recording
@@ -62,6 +63,8 @@ class Setup:
 
     standardization   that of the inputs, if the settings ask for one
     rates   (n_parameters,) what the learning rate is multiplied by for each parameter, unless that is 1 for all
+    features   what the inputs are made of, unless the points of the plane are the inputs themselves
+    points   training and validation examples as points of the plane, if the inputs are made of them
     """
 
     train: Dataset
@@ -71,6 +74,8 @@ class Setup:
     task: str
     standardization: Standardization | None = None
     rates: np.ndarray | None = None
+    features: FeatureMap | None = None
+    points: tuple[Dataset, Dataset | None] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> "Setup":
@@ -79,6 +84,9 @@ class Setup:
         Raises ValueError where they do not go together, naming what would.
         """
         train, validation, standardization = _data(settings)
+        features, points = _features(settings, train), (train, validation)
+        if features:
+            train, validation = features.apply(train), features.apply(validation) if validation else None
         outputs = train.n_classes if train.task == "classes" else 1
         network = Network(
             [train.x.shape[1], *_sizes(settings, train.x.shape[1], outputs), outputs],
@@ -89,7 +97,27 @@ class Setup:
         )
         _check_cost(network.n_parameters, len(train))
         rates = network.rates(OPTIMIZERS[settings.optimizer].degree, settings.layer_rates)
-        return cls(train, validation, network, settings.loss, train.task, standardization, rates)
+        made = {"features": features, "points": points} if features else {}
+        return cls(train, validation, network, settings.loss, train.task, standardization, rates, **made)
+
+    @property
+    def examples(self) -> Dataset:
+        """The training examples as pictures show them: points of the plane, whatever the network is given of them."""
+        return self.points[0] if self.points else self.train
+
+    @property
+    def held_out(self) -> Dataset | None:
+        """The validation examples, likewise."""
+        return self.points[1] if self.points else self.validation
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether the examples are points of a plane."""
+        return self.examples.x.shape[1] == len(COORDINATES)
+
+    def inputs(self, x: np.ndarray) -> np.ndarray:
+        """(n, inputs) what the network is given of examples as pictures show them."""
+        return self.features(x) if self.features else x
 
     def training(self, settings: Settings) -> Training:
         """A training of the network, from its start, as the settings want it.
@@ -795,6 +823,14 @@ def _data(settings: Settings) -> tuple[Dataset, Dataset | None, Standardization 
         return train, validation, None
     scale = Standardization.of(train.x)
     return scale.apply(train), scale.apply(validation) if validation else None, scale
+
+
+def _features(settings: Settings, train: Dataset) -> FeatureMap | None:
+    """What the network's inputs are made of; None where they are the data's own."""
+    if train.features != len(COORDINATES):
+        return None
+    features = FeatureMap.of(settings.features)
+    return None if features.is_identity else features
 
 
 def _check_cost(parameters: int, examples: int) -> None:

@@ -4,6 +4,7 @@ The families of the engine fill the menus, and their `Range`d fields become para
 dataset brings its own controls along.
 """
 
+import json
 from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from dashboard.storage.tables import DIGEST, OWN, TABLES, Table
 from engine.activations import ACTIVATIONS
 from engine.chance import FORMAT, seeded
 from engine.datasets import DATASETS, Dataset
+from engine.features import COORDINATES, FEATURES
 from engine.initializers import INITIALIZERS
 from engine.losses import LOSSES, OUTPUTS
 from engine.optimizers import OPTIMIZERS
@@ -92,6 +94,20 @@ class Multipliers(param.List):
             )
 
 
+class Features(param.List):
+    """A list of names of input features, at least one, each once."""
+
+    def in_words(self) -> str:
+        """The possible values, as the end of a sentence."""
+        return f"a list of at least one of {json.dumps(list(FEATURES))}, each once"
+
+    def _validate_value(self, val: Any, allow_None: bool) -> None:
+        super()._validate_value(val, allow_None)
+        names = [name for name in val if isinstance(name, str) and name in FEATURES]
+        if not val or len(set(names)) < len(val):
+            raise ValueError(f"features cannot be {val!r}; choose {self.in_words()}")
+
+
 class Digest(param.String):
     """The digest of a table, or empty."""
 
@@ -136,6 +152,12 @@ class Settings(Choices):
         default=False,
         label="Standardize inputs",
         doc="Shift and scale every input to mean 0 and standard deviation 1, as measured on the training examples.",
+    )
+    features = Features(
+        default=list(COORDINATES),
+        label="Input features",
+        doc="What the network is given of each point, where examples are points of a plane: one input for each. Other "
+        "data are given as they are. Standardized inputs are standardized before.",
     )
 
     hidden = Widths(
@@ -278,6 +300,13 @@ class Settings(Choices):
         if self.dataset == OWN:
             return self.table().task if self.own in TABLES else "binary"
         return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).task
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether the examples are points of a plane, of which input features can be made."""
+        if self.dataset == OWN:
+            return self.own in TABLES and self.table().dataset().features == len(COORDINATES)
+        return self.build("dataset", n=ENOUGH, noise=0.0, seed=0).features == len(COORDINATES)
 
     @property
     def activations(self) -> list[str]:

@@ -20,6 +20,7 @@ from dashboard.widgets import style
 from dashboard.widgets.data_dialog import DataDialog, OwnData
 from dashboard.widgets.plain_text import Words
 from engine.datasets import DATASETS
+from engine.features import FEATURES
 
 PENALTIES = (0.0, *(round(digit * 10.0**power, 9) for power in range(-5, 0) for digit in (1, 2, 5)), 1.0)
 BATCHES = (0, 1, 2, 4, 8, 10, 16, 32, 64, 128, 256, 512)
@@ -54,7 +55,7 @@ PAIRS = """
 
 SECTIONS = {
     "Data": ("dataset", "n", "noise", "validation", "standardize", "data_seed"),
-    "Network": ("embedding", "hidden", "activation", "skip"),
+    "Network": ("features", "embedding", "hidden", "activation", "skip"),
     "Training": ("optimizer", "batch_size", "schedule"),
     "Start": ("initializer", "bias", "seed"),
     "Loss and penalties": ("loss", "l2", "l1"),
@@ -127,6 +128,8 @@ class Controls(pn.viewable.Viewer):
             return pn.Column(*parts, sizing_mode="stretch_width", margin=0)
         if name == "layer_rates" and isinstance(choices, Settings):
             return RatesEditor(choices, self._say)
+        if name == "features" and isinstance(choices, Settings):
+            return FeatureTicks(choices, self._say)
         if name in special and isinstance(choices, Settings):
             return special[name](choices)
         if name in COMMON and isinstance(choices, Settings):
@@ -319,6 +322,38 @@ class LayerEditor(pn.viewable.Viewer):
 
     def _drop(self, _: object) -> None:
         self._settings.hidden = self._settings.hidden[:-1]
+
+
+class FeatureTicks(pn.viewable.Viewer):
+    """The input features as boxes to tick, where the examples are points of a plane. The last one stays on."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._settings, self._say = settings, say
+        words = {**_words(settings, "features"), "margin": BELOW_LABEL}
+        options = {feature.label: name for name, feature in FEATURES.items()}
+        self._widget = pmui.CheckBoxGroup(options=options, value=list(settings.features), inline=True, **words)
+        self._layout = pn.Column(self._widget, margin=0, sizing_mode="stretch_width")
+        self._show()
+        self._widget.param.watch(self._take, "value")
+        settings.param.watch(self._follow, "features")
+        settings.param.watch(self._show, ["dataset", "own", *family_options([DATASETS])], precedence=1)
+
+    def __panel__(self) -> pn.viewable.Viewable:
+        return self._layout
+
+    def _take(self, event: param.parameterized.Event) -> None:
+        if not event.new:
+            self._say("One input feature stays on: a network without inputs has nothing to learn from.")
+        elif set(event.new) != set(self._settings.features):
+            self._settings.features = [name for name in FEATURES if name in event.new]
+        self._follow()
+
+    def _follow(self, *_: object) -> None:
+        self._widget.value = list(self._settings.features)
+
+    def _show(self, *_: object) -> None:
+        self._layout.visible = self._settings.is_plane
 
 
 class RatesEditor(pn.viewable.Viewer):

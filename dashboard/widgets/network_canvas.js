@@ -1,5 +1,5 @@
 // STYLE is put before this: the colors of widgets/style.py.
-import {Answers, bias_at, weight_at} from "./network_forward.js"
+import {Answers, bias_at, FEATURES, weight_at} from "./network_forward.js"
 
 const ROWS = 8, THUMB = 46, EDGE_SAMPLES = 14, PRODUCTS = 1.6e6, LONGEST = 250
 const REST = "ArrowLeft ArrowRight ArrowUp ArrowDown Enter Escape".split(" ")
@@ -66,9 +66,10 @@ const level = (field, side, value) => {
 }
 
 // Points at which the units are asked: a grid in the plane, places on a line, or the examples, sorted by their answer.
+const numbers_of = ({sizes, features}) => features.length ? 2 : sizes[0]
 const asked = (network, examples) => {
-  const {sizes, box} = network, features = sizes[0], wide = features + 1
-  if (features === 2) {
+  const {sizes, box} = network, features = numbers_of(network), wide = features + 1
+  if (network.features.length) {
     const weights = sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] + 8), 0)
     const side = clamp(Math.floor(Math.sqrt(PRODUCTS / weights)), 14, 44), [[left, right], [bottom, top]] = box
     const x = new Float64Array(side * side), y = new Float64Array(side * side)
@@ -76,7 +77,8 @@ const asked = (network, examples) => {
       x[p] = left + (p % side + 0.5) / side * (right - left)
       y[p] = top - (Math.floor(p / side) + 0.5) / side * (top - bottom)
     }
-    return {kind: "plane", inputs: [x, y], wide: side, high: side}
+    const inputs = network.features.map((name) => x.map((value, p) => FEATURES[name](value, y[p])))
+    return {kind: "plane", inputs, wide: side, high: side}
   }
   if (features === 1) {
     const [[left, right]] = box
@@ -112,7 +114,7 @@ export function render({model, el}) {
 
   const may_edit = () => model.editable && !model.fixed
 
-  const structure = () => JSON.stringify([model.network.sizes, model.network.box, model.network.output])
+  const structure = () => JSON.stringify(["sizes", "box", "output", "features"].map((name) => model.network[name]))
   const expected = () => model.network.sizes?.slice(1).reduce((n, size, i) => n + (model.network.sizes[i] + 1) * size, 0)
   const begin = () => {
     points = asked(model.network, model.examples ?? [])
@@ -165,9 +167,15 @@ export function render({model, el}) {
     if (picked >= first.length && picked < size) { first[first.length - 1] = picked }
     return first
   }
+  const NAME = {size: 12, weight: 400}, BESIDE = 5
+  const room_for_names = (usual) => {
+    ctx.font = `${NAME.weight} ${NAME.size}px ${font}`
+    const {features, inputs} = model.network
+    return features.length ? Math.max(usual, ...inputs.map((name) => ctx.measureText(name).width + 2 * BESIDE)) : usual
+  }
   const lay_out = () => {
     const width = box.clientWidth, height = box.clientHeight, {sizes} = model.network, last = sizes.length - 1
-    const narrow = width < 560, top = 40, bottom = 22, left = narrow ? 20 : 34
+    const narrow = width < 560, top = 40, bottom = 22, left = room_for_names(narrow ? 20 : 34)
     const plane = clamp(Math.min(height - top - bottom, width * (narrow ? 0.33 : 0.28)), 84, 420)
     const map = {x: width - plane - 2, y: top + (height - top - bottom - plane) / 2, width: plane, height: plane}
     const own = sizes[last] > 1, room = map.x - left - (narrow ? 14 : 44)
@@ -247,8 +255,8 @@ export function render({model, el}) {
     if (!box.clientWidth) { return }
     now = at_share(share)
     answers.compute(now)
-    fit()
     look()
+    fit()
     ctx.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0)
     ctx.clearRect(0, 0, lay.width, lay.height)
     ctx.textBaseline = "middle"
@@ -384,7 +392,7 @@ export function render({model, el}) {
     const {inputs} = model.network
     for (const one of lay.units) {
       if (!one.layer && one.x > 24) {
-        write(inputs[one.unit] ?? "", one.x - one.size / 2 - 5, one.y, {align: "right", alpha: 0.8, size: 12})
+        write(inputs[one.unit] ?? "", one.x - one.size / 2 - BESIDE, one.y, {align: "right", alpha: 0.8, ...NAME})
       }
     }
     for (const {layer, x, more} of lay.columns) {
@@ -450,7 +458,7 @@ export function render({model, el}) {
     ctx.stroke()
   }
   const label_ends = () => {
-    const wide = model.network.sizes[0] + 1, labels = []
+    const wide = numbers_of(model.network) + 1, labels = []
     for (let at = wide - 1; at < model.examples.length; at += wide) { labels.push(model.examples[at]) }
     return ends(labels)
   }

@@ -40,10 +40,12 @@ class NetworkCanvas(LiveComponent):
 
     network = param.Dict(
         default={},
-        doc="What a fresh start fixes: sizes, activations, skips, output, inputs (their names), box (the ends of the "
-        "inputs) and task.",
+        doc="What a fresh start fixes: sizes, activations, skips, output, inputs (their names), features (what the "
+        "inputs are of the points of a plane; empty where examples are none), box (the ends of the examples) and task.",
     )
-    examples = param.ClassSelector(class_=np.ndarray, doc="(n * (features + 1),) inputs and answer of each example.")
+    examples = param.ClassSelector(
+        class_=np.ndarray, doc="(n * (k + 1),) the k numbers and the answer of each example."
+    )
     parameters = param.ClassSelector(class_=np.ndarray, doc="(n_parameters,) of the epoch that is shown.")
     gradient = param.ClassSelector(class_=np.ndarray, doc="The same of the gradient; None while weights are shown.")
     live = param.Boolean(default=True, doc="Whether the newest epoch is shown, so that a frame follows from the last.")

@@ -71,6 +71,17 @@ export const OUTPUTS = {
   "linear": () => {},
 }
 
+// Every feature of engine/features.py: what an input is given of a point of the plane.
+export const FEATURES = {
+  "x1": (x1) => x1,
+  "x2": (_, x2) => x2,
+  "x1^2": (x1) => x1 * x1,
+  "x2^2": (_, x2) => x2 * x2,
+  "x1 x2": (x1, x2) => x1 * x2,
+  "sin x1": (x1) => Math.sin(x1),
+  "sin x2": (_, x2) => Math.sin(x2),
+}
+
 // Where the weights of a layer begin in the flat parameters; those to its j-th unit are `sizes[layer]` apart.
 export const start_of = (sizes, layer) => {
   let start = 0

@@ -5,6 +5,7 @@ import pytest
 
 from dashboard.widgets.network_canvas import FORWARD
 from engine.activations import ACTIVATIONS
+from engine.features import FEATURES
 from engine.losses import OUTPUTS
 from engine.network import Network
 
@@ -14,7 +15,7 @@ MODULE = """
 async (source) => {
   const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}))
   window.forward = await import(url)
-  return [Object.keys(forward.ACTIVATIONS), Object.keys(forward.OUTPUTS)]
+  return [forward.ACTIVATIONS, forward.OUTPUTS, forward.FEATURES].map(Object.keys)
 }"""
 ANSWERS = """
 ({network, inputs, parameters}) =>
@@ -42,10 +43,20 @@ def computed(page, network: Network, x: np.ndarray) -> list[np.ndarray]:
     return [np.array(units, float) for units in page.evaluate(ANSWERS, asked)]
 
 
-def test_the_browser_knows_every_activation_and_every_output_of_the_engine(module):
-    _, (activations, outputs) = module
+def test_the_browser_knows_every_activation_output_and_input_feature_of_the_engine(module):
+    _, (activations, outputs, features) = module
     assert activations == list(ACTIVATIONS)
     assert outputs == list(OUTPUTS)
+    assert features == list(FEATURES)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_every_input_feature_is_the_engines(module, name):
+    page, _ = module
+    x1, x2 = np.random.default_rng(2).normal(scale=2.0, size=(2, 40))
+    asked = "([name, x1, x2]) => x1.map((value, p) => forward.FEATURES[name](value, x2[p]))"
+    answers = page.evaluate(asked, [name, x1.tolist(), x2.tolist()])
+    np.testing.assert_allclose(answers, FEATURES[name].function(x1, x2), rtol=1e-14)
 
 
 @pytest.mark.parametrize("skip", [False, True])
@@ -176,3 +187,23 @@ def test_a_unit_is_muted_and_another_one_taken_away(visit):
     page.until(lambda: page.link().get("hidden") == "[4, 2]", lambda: f"two units: {page.link()}")
     page.press("Add a hidden layer")
     page.until(lambda: page.link().get("hidden") == "[4, 2, 2]", lambda: f"another layer: {page.link()}")
+
+
+def test_input_features_are_ticked_and_the_last_one_stays(visit):
+    page = visit("?page=home&epoch=0", pictures=3)
+    before = drawn(page)
+    box = {name: page.window.get_by_role("checkbox", name=name, exact=True) for name in ("x₁", "x₂", "x₁²")}
+    box["x₁²"].focus()
+    box["x₁²"].press("Space")
+    page.until(lambda: page.link().get("features") == '["x1", "x2", "x1^2"]', lambda: f"three: {page.link()}")
+    page.until(lambda: "3 inputs" in network(page).get_attribute("aria-label"), "a network of three inputs")
+    page.until(lambda: drawn(page) != before, "the network to be drawn anew")
+    hover(page, "input x₁²")
+    assert "from 0" in tip(page)
+    for name in ("x₁", "x₂"):
+        box[name].click()
+    page.until(lambda: page.link().get("features") == '["x1^2"]', lambda: f"one: {page.link()}")
+    box["x₁²"].click()
+    page.window.get_by_text("One input feature stays on").wait_for()
+    page.until(box["x₁²"].is_checked, "the last one to be ticked again")
+    assert page.link().get("features") == '["x1^2"]'
