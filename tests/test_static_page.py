@@ -223,8 +223,8 @@ def test_the_link_says_which_epoch_is_shown(share):
 
 def test_others_can_follow_until_they_may_not(share):
     query = parse_qs(share.follow().content.decode().lstrip("?"))
-    assert query["follow"] == [share._host.shared.id]
-    assert share.follow().content.decode() == f"?follow={share._host.shared.id}"
+    assert query["follow"] == [share._host.shared.code]
+    assert share.follow().content.decode() == f"?follow={share._host.shared.code}"
     assert share._following.state == "0 follow"
     share.stop()
     assert share._host.shared is None
