@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ui
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
-NAMED = "button|slider|combobox|switch|textbox|spinbutton|checkbox|radio|link"
+NAMED = "button|slider|combobox|switch|textbox|spinbutton|checkbox|radiogroup|radio|link"
 FOCUSED = """(() => {
   const found = lab.focused()
   if (!found) { return null }
@@ -66,7 +66,7 @@ def test_everything_that_can_be_used_has_a_name(page):
     page.window.get_by_label("Stop at epoch").first.wait_for()
     said = page.window.locator("body").aria_snapshot()
     assert len(re.findall(r"slider", said)) > 6, "the snapshot sees the controls"
-    nameless = [line.strip() for line in said.splitlines() if re.match(rf"\s*- '?({NAMED})(?! *\")", line)]
+    nameless = [line.strip() for line in said.splitlines() if re.match(rf"\s*- '?({NAMED})\b(?! *\")", line)]
     assert nameless == [], "\n".join(nameless)
 
 
