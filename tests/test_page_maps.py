@@ -129,6 +129,7 @@ def test_depth_and_width_together_make_a_rectangle_of_layers():
         {"dataset": "blobs", "batch_size": 7, "validation": 0.25, "optimizer": "momentum"},
         {"dataset": "sine", "learning_rate": 0.01, "standardize": True, "l2": 0.01},
         {"format": 1, "seed": 3, "data_seed": 5, "schedule": "step"},
+        {"features": ["x1", "x1^2", "sin x2"]},
     ],
     ids=str,
 )

@@ -45,9 +45,10 @@ def test_it_has_all_runs_of_all_variants_from_the_first_epoch_to_the_last():
         assert result.loss.shape == (3, len(result.index))
 
 
+@pytest.mark.parametrize("changes", [{}, {"features": ["x1", "x1 x2"]}], ids=str)
 @pytest.mark.parametrize("label", PLAN.variants)
-def test_each_of_its_runs_can_be_opened_bit_for_bit(label):
-    settings = Settings(**SETTINGS, seed=7)
+def test_each_of_its_runs_can_be_opened_bit_for_bit(label, changes):
+    settings = Settings(**SETTINGS, **changes, seed=7)
     result = computed(Study(PLAN), settings).results[label]
     run = Run(Settings(**Study(PLAN).settings_of(settings, label, seed=2)))
     run.advance(40)
