@@ -25,6 +25,7 @@ PURPOSES = {
     "pen": 10,
     "biases": 11,
     "labels": 12,
+    "pixels": 13,
 }
 """What is drawn, and the key of its stream. A key never changes and is never given away again: runs depend on it.
 
@@ -40,6 +41,7 @@ rows read, rows taken   samples of a table that is too long
 pen           how points scatter that are drawn by hand
 labels        values that have nothing to do with examples, or the teacher that gives them
 biases        a network's before it is trained, where they are random
+pixels        which of a map's are looked at first
 """
 
 

@@ -24,6 +24,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one's own, with the runs in its folder `home`; all their arrays are measured."""
+    monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
+    return tmp_path
+
+
 def _required(config: pytest.Config) -> set[str]:
     return set(filter(None, config.getoption("--require").split(",")))
 

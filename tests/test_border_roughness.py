@@ -78,6 +78,13 @@ def test_an_earlier_epoch_of_the_map_has_its_own_border():
     run.close()
 
 
+def test_runs_that_take_long_are_not_all_trained_once_more(monkeypatch):
+    monkeypatch.setattr(border_checks, "TRIAL_S", 0)
+    run, picture = mapped()
+    assert "of 1 run flip" in worked(picture)
+    run.close()
+
+
 def test_what_the_picture_says_of_borders_without_a_network_is_so():
     """Published: 1.68 with the cosine. The quadratic's is a hyperbola; the bands are those of fits on 256 pixels."""
     assert reference("cosine").value == pytest.approx(1.68, abs=0.1)

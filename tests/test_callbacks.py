@@ -24,13 +24,7 @@ from dashboard.tracking.run_log import RunLog, run_logs
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of one's own; all arrays are measured."""
-    monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
-    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def readers() -> list[LogReader]:

@@ -39,6 +39,7 @@ FIRST = {
     "pen": "0x1.c4259d5026ce7p-1",
     "biases": "0x1.2f466f82e06f4p-3",
     "labels": "0x1.9e1f3fd333f31p-1",
+    "pixels": "0x1.4edfee4244488p-3",
 }
 LINKS = OLD["links"].tobytes().decode().splitlines()
 CLOSE = 1e-12

@@ -1,7 +1,5 @@
 """A run as a DataFrame has the numbers of its history, those that were logged by name, and no others."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,13 +9,7 @@ from dashboard.state.race import Race
 from dashboard.tracking.tracked_run import TrackedRun, WatchSettings
 from engine.recording import load, save
 
-
-@pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("DESCENT_LAB_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DESCENT_LAB_BROWSER", "0")
-    monkeypatch.setattr("dashboard.tracking.sampler.CREDIT", 1e9)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("place")
 
 
 def test_a_run_its_history_and_its_recording_are_the_same_table(place):

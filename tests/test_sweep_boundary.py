@@ -1,5 +1,7 @@
 """The boundary between runs that train and runs that do not: its dimension, and what the dimension is worth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -170,3 +172,21 @@ def test_with_a_frozen_first_layer_the_boundary_is_smooth():
     list(sweep.run())
     assert box_dimension(boundary(sweep.values("trained"))).value == pytest.approx(1, abs=0.12)
     assert flips_by_one_ulp(sweep) == 0
+
+
+def test_whole_numbers_are_left_as_they_are_and_two_axes_of_them_have_no_neighbors(monkeypatch):
+    rate, width, depth = Axis("learning_rate", 0.1, 1e4, "log"), Axis("width", 1, 8, whole=True), Axis("depth", 1, 4)
+    options = {"epochs": 20, "size": (8, 8), "make": training_of, "workers": 1}
+    sweep = Sweep([rate, width], {"dataset": "sine", "activation": "tanh"}, "trained", **options)
+    list(sweep.run())
+    tried, measured_at = [], sweep.measured_at
+    monkeypatch.setattr(sweep, "measured_at", lambda beside: tried.append(beside) or measured_at(beside))
+    flips_by_one_ulp(sweep)
+    assert tried
+    for beside in tried:
+        assert type(beside["width"]) is int
+        assert beside["learning_rate"] in np.nextafter(sweep.x, np.inf)
+    whole = Sweep([width, replace(depth, whole=True)], {"learning_rate": 50.0, "dataset": "sine"}, "trained", **options)
+    list(whole.run())
+    with pytest.raises(ValueError, match="whole numbers have no neighbors"):
+        flips_by_one_ulp(whole)

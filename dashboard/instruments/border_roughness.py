@@ -17,6 +17,9 @@ from engine.sweep.boundary import BoxDimension
 COLORS = {"border": style.TRAIN, "cosine": style.variant_color(1), "quadratic": style.variant_color(3)}
 WORDS = {"border": "this border", "cosine": "two numbers and a cosine", "quadratic": "two numbers, a quadratic"}
 
+EMPTY = {"x": (1.5, 48), "y": (5, 10_000)}
+"""The axes before there is a border."""
+
 DOTS = ("size", "count", "color")
 
 
@@ -64,8 +67,8 @@ class BorderRoughness(Instrument):
         return hv.Overlay([*lines, dots]).opts(
             logx=True,
             logy=True,
-            xlim=(1.5, 48),
-            ylim=(5, 10_000),
+            xlim=EMPTY["x"],
+            ylim=EMPTY["y"],
             xticks=[(size, str(size)) for size in sizes],
             xlabel="box size (pixels)",
             ylabel="boxes at the border",
@@ -88,7 +91,7 @@ class BorderRoughness(Instrument):
     def ranges(self, frame: Frame) -> dict[str, tuple[float, float]]:
         lines = self._lines().values()
         if not lines:
-            return {"x": (1.5, 48), "y": (5, 10_000)}
+            return EMPTY
         sizes = [size for line in lines for size in line.sizes]
         counts = [count for line in lines for count in line.counts]
         return {"x": (min(sizes) / 1.3, max(sizes) * 1.3), "y": (min(counts) / 1.5, max(counts) * 1.5)}
@@ -132,4 +135,4 @@ def _rounding(found: BorderFound) -> list[str]:
     if not found.tried:
         return []
     said = f"one rounding further {share(found.flipped / found.tried)} of {counted(found.tried, 'run')} flip"
-    return [said if found.is_done else f"{said}, of {TRIED} to be tried"]
+    return [said if found.is_done else f"{said}, of at most {TRIED}"]

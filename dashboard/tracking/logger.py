@@ -642,19 +642,33 @@ def observe(
     """
     given = {"network": network, "data": data, "validation": validation, "loss": loss, "l1": l1, "l2": l2}
     logger = _logger_of(training, name, given, open_browser)
-    end = PROPER
-    try:
+    with Loop(logger):
         for epoch in training:
             logger.log_epoch(epoch)
             yield epoch
-    except GeneratorExit:
-        end = logger.left_from(inspect.currentframe().f_back) or PROPER
-        raise
-    except BaseException as error:
-        end = ending(type(error), error)
-        raise
-    finally:
-        logger.close(*end)
+
+
+class Loop:
+    """Closes a logger as somebody's loop over a generator is left: at its end, by an exception, or by dropping it.
+
+    To be entered by the generator itself: how it was dropped shows in the frame that does so.
+    """
+
+    def __init__(self, logger: Logger, log_last: Callable[[], None] = lambda: None) -> None:
+        """log_last: logs the body after which the loop was left by `break`."""
+        self._logger, self._log_last = logger, log_last
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        end = ending(kind, error)
+        if kind is GeneratorExit:
+            generator = inspect.currentframe().f_back
+            end = self._logger.left_from(generator.f_back) or PROPER
+            if end == PROPER:
+                self._log_last()
+        self._logger.close(*end)
 
 
 KNOWN = ("network", "data", "validation", "loss", "l1", "l2")

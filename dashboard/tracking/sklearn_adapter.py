@@ -6,12 +6,11 @@
 scikit-learn is not needed: any estimator with these attributes does.
 """
 
-import inspect
 from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
 
-from dashboard.tracking.endings import PROPER, ending, let_pass
-from dashboard.tracking.logger import Logger
+from dashboard.tracking.endings import let_pass
+from dashboard.tracking.logger import Logger, Loop
 
 PARTS = ("coefs_", "intercepts_", "coef_", "intercept_", "cluster_centers_")
 """What an estimator has learned, as far as there is any of it."""
@@ -45,21 +44,11 @@ def observe_estimator(
     """
     logger = Logger(name or type(estimator).__name__, **options)
     parts = {"": (x, y), "val_": validation or (None, None)}
-    end, place = PROPER, -1
-    try:
+    place = -1
+    with Loop(logger, lambda: _log(logger, place, estimator, parts)):
         for place, epoch in enumerate(epochs):
             yield epoch
             _log(logger, place, estimator, parts)
-    except GeneratorExit:
-        end = logger.left_from(inspect.currentframe().f_back) or PROPER
-        if end == PROPER:
-            _log(logger, place, estimator, parts)
-        raise
-    except BaseException as error:
-        end = ending(type(error), error)
-        raise
-    finally:
-        logger.close(*end)
 
 
 def _log(logger: Logger, place: int, estimator: Any, parts: dict[str, tuple[Any, Any]]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.chance import stream
 from engine.sweep.measures import HIGHEST, LATE
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def flips_by_one_ulp(sweep: "Sweep", measure: str = "trained", most: int = 1000,
 def one_ulp_on(sweep: "Sweep", measure: str = "trained", most: int = 1000, mark: int | None = None) -> Iterator[bool]:
     """Whether pixels of the boundary get another label if their values are the next larger floating-point numbers.
 
-    The runs are trained here, one by one: at most so
-    many, evenly spread over the boundary. A value that is a whole number stays as it is.
+    The runs are trained here, one by one: at most so many, evenly spread over the boundary, and in an order that the
+    first few are spread over it too. A value that is a whole number stays as it is.
 
     Args:
         sweep: The map.
@@ -130,12 +131,13 @@ def one_ulp_on(sweep: "Sweep", measure: str = "trained", most: int = 1000, mark:
     labels = sweep.values(measure, mark)
     rows, columns = np.nonzero(boundary(labels) & sweep.computed)
     names = [axis.name for axis in sweep.axes if not axis.whole]
-    if not len(rows):
-        raise ValueError("all pixels are alike, so there is no boundary; choose wider axes")
     if not names:
         raise ValueError("whole numbers have no neighbors a rounding away; choose another axis")
+    if not len(rows):
+        raise ValueError("all pixels are alike, so there is no boundary; choose wider axes")
     at = -1 if mark is None else sweep.marks.index(mark)
-    for place in np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)):
+    places = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+    for place in stream(0, "pixels").permutation(places):
         iy, ix = int(rows[place]), int(columns[place])
         chosen = sweep.settings_of(ix, iy)
         beside = {axis.name: chosen[axis.name] for axis in sweep.axes}

@@ -1,5 +1,6 @@
 """What the border on a map is worth: its box dimension, beside borders without a network, and what rounding decides."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,7 +20,10 @@ FINEST, FEWEST = 256, 64
 """Pixels a side of the maps without a network; and those from which on a border's dimension can be told."""
 
 TRIED = 200
-"""Runs at the border that are trained once more, one rounding further."""
+"""Runs at the border that are trained once more, one rounding further, at most."""
+
+TRIAL_S = 30
+"""Seconds after which no further one is begun: the runs of a map may take long."""
 
 RIPPLES = {"cosine": (0.05, (10**-0.4, 10**0.1)), "quadratic": (0.0, (10**-1.0, 10**0.5))}
 """Two numbers that descend, by name: the height of the cosine in their loss, and the rates of each."""
@@ -82,10 +86,13 @@ class BorderChecks:
         for name in RIPPLES:
             found = replace(found, references=(*found.references, (name, reference(name))))
             yield from self._show(found)
+        until = time.monotonic() + TRIAL_S
         try:
             for flips in one_ulp_on(sweep, MEASURE, TRIED, mark):
                 found = replace(found, tried=found.tried + 1, flipped=found.flipped + flips)
                 yield from self._show(found)
+                if time.monotonic() > until:
+                    break
         except ValueError as error:
             found = replace(found, rounding=str(error))
         yield from self._show(replace(found, is_done=True))
