@@ -215,6 +215,7 @@ def test_every_followed_page_shows_all_its_settings_in_words(slug):
     assert len({name for name, _, _ in rows}) == len(rows) >= 3
     assert all(label and value for _, label, value in rows)
     assert {name for name, _, _ in rows} <= set(run.settings.names())
+    assert not hasattr(run.settings, "features") or ["features", "Input features", "x₁, x₂"] in rows
     shared.stop()
     run.close()
 

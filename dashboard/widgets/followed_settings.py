@@ -11,6 +11,7 @@ from dashboard.state.settings import FAMILIES, Settings
 from dashboard.state.store import Shown
 from dashboard.widgets.beside import beside
 from dashboard.widgets.controls import SECTIONS, STEPS
+from engine.features import FeatureMap
 
 MARKED_S = 8
 """For how long a change stands out."""
@@ -68,6 +69,8 @@ def in_words(choices: Choices, name: str) -> str:
         return next((label for label, one in parameter.names.items() if one == value), str(value))
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if name == "features":
+        return ", ".join(FeatureMap.of(value).labels)
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
