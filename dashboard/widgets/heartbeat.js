@@ -77,10 +77,11 @@ export function render({model, el}) {
       return performance.now() - began > patience + 500 ? "perhaps" : "late"  // it was this page that slept
     } finally { clearTimeout(limit) }
   }
-  const receive = () => {
+  // An answer tells of when it was requested: it may have been long on its way from a server that has stopped since.
+  const receive = (since = performance.now()) => {
     const seconds = Math.round((Date.now() - lastWord) / 1000)
-    received = performance.now()
-    lastWord = Date.now()
+    received = Math.max(received, since)
+    lastWord = Date.now() - (performance.now() - received)
     if (shown !== "silent") { return }
     if (news) {
       show("back", news)
@@ -102,7 +103,7 @@ export function render({model, el}) {
     const answer = await answers(shown ? LONG : PATIENCE)
     requesting = false
     if (gone || leaving || document.hidden) { return }
-    if (answer === "yes") { return receive() }
+    if (answer === "yes") { return receive(now) }
     if (answer === "perhaps" || performance.now() - received < QUIET) { return }
     const seconds = Math.max(1, Math.round((Date.now() - lastWord) / 1000))
     const since = `What you see is from ${time(lastWord)}.`

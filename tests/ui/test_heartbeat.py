@@ -37,6 +37,19 @@ window.sockets = []
 window.WebSocket = class extends WebSocket { constructor(...how) { super(...how); sockets.push(this) } }
 """
 
+ON_ITS_WAY = """
+new Promise((resolve) => {
+  const {fetch} = window
+  window.fetch = async (...what) => {
+    const answer = await fetch(...what)
+    resolve()
+    await new Promise((done) => setTimeout(done, 650))
+    return answer
+  }
+})
+"""
+"""Answers take long from now on to get from the network to the page; done when the first has left the server."""
+
 
 @pytest.fixture(scope="module")
 def one_for_all(tmp_path_factory):
@@ -147,6 +160,12 @@ def test_a_server_that_is_frozen_is_reported_and_nothing_is_lost_when_it_goes_on
     page.reach(2)
     said.wait_for(state="detached")
     assert page.window.get_by_text("frames/s").first.is_visible()
+
+
+def test_an_answer_that_was_long_on_its_way_is_no_sign_of_life_of_now(own, page, capsys):
+    page.ask(NOTICE.strip())
+    page.ask(ON_ITS_WAY.strip())
+    assert is_reported_in_time(page, signalled(own, signal.SIGSTOP), capsys)
 
 
 def test_a_device_that_is_offline_is_reported_and_comes_back(own, page):
